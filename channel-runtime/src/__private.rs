@@ -1,0 +1,38 @@
+//! What generated code calls. Not part of the public interface.
+
+use std::{fmt::Display, str::FromStr};
+
+use crate::Refusal;
+pub use crate::{
+    Answer, Broadcast, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelSocket,
+    ConnectContext, Context, Endpoint, Error, Event, Flow, FromParams, FromPayload, InfoFor,
+    Intercepted, IntoAnswer, IntoConnect, IntoFlow, IntoJoin, IntoSocketId, Joined, Lend, LogLevel,
+    Params, Payload, PayloadError, PushedBy, Reason, Refusal as JoinRefusal, Route, Socket,
+    SocketRef, Step, pattern_covers, pattern_matches, role,
+};
+pub use std::sync::Arc;
+pub use tracing::Level;
+
+/// Splits a topic at the literals of a join pattern.
+pub fn captures<'t, const N: usize>(literals: &[&str], topic: &'t str) -> Option<[&'t str; N]> {
+    crate::topic::captures(literals, topic)
+}
+
+/// Reads a capture of a topic; what does not fit refuses the join.
+pub fn capture<T: FromStr>(text: &str, name: &'static str) -> Result<T, Refusal>
+where
+    T::Err: Display,
+{
+    text.parse().map_err(|error: T::Err| {
+        Refusal::new("invalid topic")
+            .with("parameter", name)
+            .with("message", error.to_string())
+    })
+}
+
+/// A broadcast that a `#[handle_out]` could not decode: logged, and not delivered.
+pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &PayloadError) -> Flow {
+    let (topic, event) = (broadcast.topic(), broadcast.event());
+    tracing::warn!(channel, %topic, event, %error, "an intercepted broadcast cannot be decoded");
+    Flow::CONTINUE
+}

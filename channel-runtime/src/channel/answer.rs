@@ -1,0 +1,249 @@
+//! What handlers return, and what becomes of it.
+
+use serde::Serialize;
+use smol_str::SmolStr;
+
+use super::{Reason, Stop};
+use crate::{Binary, Error, Payload, Refusal};
+
+/// The usual return type of a handler that answers: `Ok` is a reply with status `ok`, `Err` one
+/// with status `error`.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// fn check(body: &str) -> Reply {
+///     if body.is_empty() {
+///         return Err(Refusal::new("empty"));
+///     }
+///     Ok(())
+/// }
+/// ```
+pub type Reply<T = (), E = Refusal> = Result<T, E>;
+
+/// What a client's message gets: a reply or silence, and perhaps the end of the channel.
+///
+/// Handlers rarely name it: `()`, a [`Reply`], a [`Stop`] and so on become one. Return it from a
+/// handler that decides between them.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub(crate) reply: Option<(SmolStr, Payload)>,
+    pub(crate) stop: Option<Reason>,
+}
+
+pub(crate) const OK: SmolStr = SmolStr::new_static("ok");
+pub(crate) const ERROR: SmolStr = SmolStr::new_static("error");
+
+impl Answer {
+    /// Silence. Mirrors `{:noreply, socket}`.
+    pub fn none() -> Self {
+        Answer::default()
+    }
+
+    /// A reply with status `ok`. Mirrors `{:reply, {:ok, response}, socket}`.
+    pub fn ok(response: impl IntoReply) -> Self {
+        response.into_reply()
+    }
+
+    /// A reply with status `error`. Mirrors `{:reply, {:error, response}, socket}`.
+    pub fn refuse(refusal: impl Into<Refusal>) -> Self {
+        Answer {
+            reply: Some((ERROR, refusal.into().payload())),
+            stop: None,
+        }
+    }
+
+    pub(crate) fn with_status(status: SmolStr, payload: Result<Payload, Error>) -> Self {
+        match payload {
+            Ok(payload) => Answer {
+                reply: Some((status, payload)),
+                stop: None,
+            },
+            Err(error) => Answer::refuse(error),
+        }
+    }
+
+    /// The answer to an event that no handler takes.
+    #[doc(hidden)]
+    pub fn unknown_event() -> Self {
+        Answer::refuse(Refusal::new("unknown event"))
+    }
+}
+
+/// A reply with a status of your own, where `ok` and `error` do not say it.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// fn brew() -> Status<&'static str> {
+///     Status("teapot", "short and stout")
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Status<T = ()>(pub &'static str, pub T);
+
+/// What can stand in the `Ok` of a handler's answer: any `Serialize` value as JSON, [`Binary`],
+/// a [`Payload`], a [`Status`], a [`Stop`] or an [`Answer`]; `()` is the response `{}`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a response to a client message",
+    label = "not a response",
+    note = "derive `serde::Serialize` for it, or use `Binary`, `Payload`, `Status`, `Stop` or `Answer`"
+)]
+pub trait IntoReply {
+    /// Makes the reply.
+    fn into_reply(self) -> Answer;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + 'static> IntoReply for T {
+    fn into_reply(self) -> Answer {
+        Answer::with_status(OK, Payload::reply(&self))
+    }
+}
+
+impl IntoReply for Binary {
+    fn into_reply(self) -> Answer {
+        Answer::with_status(OK, Ok(Payload::binary(self.0)))
+    }
+}
+
+impl IntoReply for Payload {
+    fn into_reply(self) -> Answer {
+        Answer::with_status(OK, Ok(self))
+    }
+}
+
+impl<T: IntoReply> IntoReply for Status<T> {
+    fn into_reply(self) -> Answer {
+        let mut answer = self.1.into_reply();
+        if let Some((status, _)) = &mut answer.reply
+            && *status == OK
+        {
+            *status = SmolStr::new_static(self.0);
+        }
+        answer
+    }
+}
+
+impl IntoReply for Stop {
+    fn into_reply(self) -> Answer {
+        Answer {
+            stop: Some(self.reason),
+            ..self.answer
+        }
+    }
+}
+
+impl IntoReply for Answer {
+    fn into_reply(self) -> Answer {
+        self
+    }
+}
+
+/// What a `#[handle_in]` handler can return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an answer to a client message",
+    label = "not an answer",
+    note = "an answer is `()` for silence, `Reply<T>` or `Result<T, E>` for a reply, `Status<T>`, `Stop` or `Answer`"
+)]
+pub trait IntoAnswer {
+    /// Makes the answer.
+    fn into_answer(self) -> Answer;
+}
+
+impl IntoAnswer for () {
+    fn into_answer(self) -> Answer {
+        Answer::none()
+    }
+}
+
+impl<T: IntoReply, E: Into<Refusal>> IntoAnswer for Result<T, E> {
+    fn into_answer(self) -> Answer {
+        self.map_or_else(Answer::refuse, IntoReply::into_reply)
+    }
+}
+
+impl<T: IntoReply> IntoAnswer for Status<T> {
+    fn into_answer(self) -> Answer {
+        self.into_reply()
+    }
+}
+
+impl IntoAnswer for Stop {
+    fn into_answer(self) -> Answer {
+        self.into_reply()
+    }
+}
+
+impl IntoAnswer for Answer {
+    fn into_answer(self) -> Answer {
+        self
+    }
+}
+
+/// Whether the channel goes on after a handler that answers nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Flow {
+    pub(crate) stop: Option<Reason>,
+}
+
+impl Flow {
+    /// The channel goes on.
+    pub const CONTINUE: Flow = Flow { stop: None };
+}
+
+impl From<Flow> for Answer {
+    fn from(flow: Flow) -> Self {
+        Answer {
+            reply: None,
+            stop: flow.stop,
+        }
+    }
+}
+
+/// What a handler that answers nobody can return: `()` to go on, [`Stop`] to end the channel, a
+/// [`Flow`], an `Option` of one, or a `Result` of one whose error ends the channel with
+/// [`Reason::Error`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be returned here: there is no client message to answer",
+    label = "nobody gets this",
+    note = "return `()`, `Stop`, `Option<Stop>`, or a `Result` of these whose error can be displayed"
+)]
+pub trait IntoFlow {
+    /// Makes the flow.
+    fn into_flow(self) -> Flow;
+}
+
+impl IntoFlow for () {
+    fn into_flow(self) -> Flow {
+        Flow::CONTINUE
+    }
+}
+
+impl IntoFlow for Stop {
+    fn into_flow(self) -> Flow {
+        Flow {
+            stop: Some(self.reason),
+        }
+    }
+}
+
+impl IntoFlow for Flow {
+    fn into_flow(self) -> Flow {
+        self
+    }
+}
+
+impl<T: IntoFlow> IntoFlow for Option<T> {
+    fn into_flow(self) -> Flow {
+        self.map_or(Flow::CONTINUE, IntoFlow::into_flow)
+    }
+}
+
+impl<T: IntoFlow, E: std::fmt::Display> IntoFlow for Result<T, E> {
+    fn into_flow(self) -> Flow {
+        match self {
+            Ok(value) => value.into_flow(),
+            Err(error) => Stop::error(error.to_string()).into_flow(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Messages from the server's own code to a channel.
+
+use tokio::sync::oneshot;
+
+use super::{Channel, Context, Flow, Step, role};
+
+/// A message that `C` takes in a `#[handle_info]` method. `#[channel]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{C}` has no `#[handle_info]` for `{Self}`",
+    label = "no handler takes this message",
+    note = "add one to its `#[channel]` block: `#[handle_info] async fn name(&mut self, message: {Self})`"
+)]
+pub trait InfoFor<C: Channel>: Sized + Send + 'static {
+    /// Runs the handler.
+    fn handle<'a>(
+        self,
+        channel: &'a mut C,
+        cx: &'a Context<'a, C, role::handle_info>,
+    ) -> Step<'a, Flow>;
+}
+
+/// A message that `C` takes in a `#[handle_cast]` method. `#[channel]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{C}` has no `#[handle_cast]` for `{Self}`",
+    label = "no handler takes this message",
+    note = "add one to its `#[channel]` block: `#[handle_cast] async fn name(&mut self, message: {Self})`"
+)]
+pub trait CastFor<C: Channel>: Sized + Send + 'static {
+    /// Runs the handler.
+    fn handle<'a>(
+        self,
+        channel: &'a mut C,
+        cx: &'a Context<'a, C, role::handle_cast>,
+    ) -> Step<'a, Flow>;
+}
+
+/// A message that `C` takes in a `#[handle_call]` method. `#[channel]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{C}` has no `#[handle_call]` for `{Self}`",
+    label = "no handler takes this message",
+    note = "add one to its `#[channel]` block: `#[handle_call] async fn name(&mut self, message: {Self}) -> Answer`"
+)]
+pub trait CallFor<C: Channel>: Sized + Send + 'static {
+    /// What the caller gets.
+    type Reply: Send + 'static;
+
+    /// Runs the handler.
+    fn handle<'a>(
+        self,
+        channel: &'a mut C,
+        cx: &'a Context<'a, C, role::handle_call>,
+        caller: Caller<Self::Reply>,
+    ) -> Step<'a, Flow>;
+}
+
+/// Who waits for the result of a call: for a `#[handle_call]` that answers later.
+///
+/// A `#[handle_call]` that returns the result needs none. Dropping it without an answer gives the
+/// caller [`Error::ChannelEnded`](crate::Error::ChannelEnded). Mirrors the `from` of
+/// `c:Phoenix.Channel.handle_call/3`.
+#[derive(Debug)]
+#[must_use = "the caller waits until this is answered or dropped"]
+pub struct Caller<T>(pub(super) oneshot::Sender<T>);
+
+impl<T> Caller<T> {
+    /// Gives the caller its result; one that no longer waits is no error. Mirrors
+    /// `GenServer.reply/2`.
+    pub fn reply(self, result: T) {
+        let _gone = self.0.send(result);
+    }
+}

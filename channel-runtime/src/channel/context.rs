@@ -1,0 +1,154 @@
+//! What a handler may borrow, by its role.
+
+use std::marker::PhantomData;
+
+use super::{Channel, ChannelRef, Socket, SocketRef};
+use crate::{ConnectInfo, Endpoint, Topic, wire::Term};
+
+/// The roles of handlers, named as their attributes are, for [`Context`] and [`Lend`].
+#[allow(non_camel_case_types)]
+pub mod role {
+    macro_rules! roles {
+        ($($(#[$doc:meta])* $role:ident)*) => {$(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub enum $role {}
+        )*};
+    }
+
+    roles! {
+        /// `#[connect]`
+        connect
+        /// `#[join]`
+        join
+        /// `#[handle_in]`
+        handle_in
+        /// `#[handle_out]`
+        handle_out
+        /// `#[handle_info]`
+        handle_info
+        /// `#[handle_call]`
+        handle_call
+        /// `#[handle_cast]`
+        handle_cast
+        /// `#[terminate]`
+        terminate
+    }
+
+    /// The roles of a channel that is joined, and so has a [`Socket`](crate::Socket).
+    pub trait AfterJoin {}
+
+    impl AfterJoin for handle_in {}
+    impl AfterJoin for handle_out {}
+    impl AfterJoin for handle_info {}
+    impl AfterJoin for handle_call {}
+    impl AfterJoin for handle_cast {}
+    impl AfterJoin for terminate {}
+}
+
+/// Lends a `T` to the handlers of `C` that have the role `R`: what a `&T` parameter is filled
+/// from.
+///
+/// Every handler may borrow a [`Topic`], a [`ChannelRef`], the [`Endpoint`], the
+/// [`ConnectInfo`] and the socket type its channel names; all but `#[join]` the [`Socket`];
+/// `#[handle_in]` and `#[handle_out]` the event's name as `&str`.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is not available in a `{R}` handler",
+    label = "not available here"
+)]
+pub trait Lend<T: ?Sized, C, R> {
+    /// Borrows it.
+    fn lend(&self) -> &T;
+}
+
+/// Where one call of a handler borrows from.
+pub struct Context<'a, C: Channel, R> {
+    socket: &'a Socket<C>,
+    event: &'a str,
+    reference: &'a Term,
+    role: PhantomData<R>,
+}
+
+impl<'a, C: Channel, R> Context<'a, C, R> {
+    pub(super) fn new(socket: &'a Socket<C>) -> Self {
+        Context {
+            socket,
+            event: "",
+            reference: &Term::Null,
+            role: PhantomData,
+        }
+    }
+
+    pub(super) fn for_event(socket: &'a Socket<C>, event: &'a str, reference: &'a Term) -> Self {
+        Context {
+            socket,
+            event,
+            reference,
+            role: PhantomData,
+        }
+    }
+
+    /// The event that is handled; empty in the roles that have none.
+    pub fn event(&self) -> &str {
+        self.event
+    }
+
+    /// The channel's topic.
+    pub fn topic(&self) -> &Topic {
+        self.socket.topic()
+    }
+
+    /// What `socket = …` names.
+    pub fn user(&self) -> &C::Socket {
+        self.socket.user()
+    }
+}
+
+impl<C: Channel> Context<'_, C, role::handle_in> {
+    /// The means to answer the message later. Mirrors `Phoenix.Channel.socket_ref/1`.
+    pub fn socket_ref(&self) -> SocketRef {
+        self.socket.reply_to(self.reference)
+    }
+}
+
+impl<C: Channel, R> Lend<Topic, C, R> for Context<'_, C, R> {
+    fn lend(&self) -> &Topic {
+        self.socket.topic()
+    }
+}
+
+impl<C: Channel, R> Lend<ChannelRef<C>, C, R> for Context<'_, C, R> {
+    fn lend(&self) -> &ChannelRef<C> {
+        self.socket.channel_ref()
+    }
+}
+
+impl<C: Channel, R> Lend<Endpoint, C, R> for Context<'_, C, R> {
+    fn lend(&self) -> &Endpoint {
+        self.socket.endpoint()
+    }
+}
+
+impl<C: Channel, R> Lend<ConnectInfo, C, R> for Context<'_, C, R> {
+    fn lend(&self) -> &ConnectInfo {
+        self.socket.connect_info()
+    }
+}
+
+impl<C: Channel, R: role::AfterJoin> Lend<Socket<C>, C, R> for Context<'_, C, R> {
+    fn lend(&self) -> &Socket<C> {
+        self.socket
+    }
+}
+
+impl<C: Channel> Lend<str, C, role::handle_in> for Context<'_, C, role::handle_in> {
+    fn lend(&self) -> &str {
+        self.event
+    }
+}
+
+impl<C: Channel> Lend<str, C, role::handle_out> for Context<'_, C, role::handle_out> {
+    fn lend(&self) -> &str {
+        self.event
+    }
+}

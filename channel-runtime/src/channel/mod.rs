@@ -1,0 +1,95 @@
+//! Channels: what `#[channel]` implements, and the task that runs it.
+
+mod answer;
+mod call;
+mod context;
+mod inbox;
+mod join;
+mod options;
+mod reason;
+mod reference;
+mod server;
+mod socket;
+mod step;
+mod timer;
+
+use std::sync::Arc;
+
+use self::inbox::Inbox;
+pub(crate) use self::server::{ChannelHandle, Predecessor, Start, panic_message, start};
+pub use self::{
+    answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoReply, Reply, Status},
+    call::{CallFor, Caller, CastFor, InfoFor},
+    context::{Context, Lend, role},
+    join::{IntoJoin, Joined},
+    options::{ChannelOptions, LogLevel},
+    reason::{Reason, Stop},
+    reference::SocketRef,
+    socket::{ChannelRef, PushedBy, Socket},
+    step::Step,
+    timer::TimerRef,
+};
+use crate::{Broadcast, Payload};
+
+/// A channel: the state of one client on one topic. `#[channel]` implements it; nothing stops
+/// you from doing so by hand.
+///
+/// Every joined channel is a task of its own that takes one message after the other. Mirrors the
+/// `Phoenix.Channel` behaviour.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a channel",
+    label = "not a channel",
+    note = "annotate an impl block of it: `#[channel(\"topic:*\")] impl {Self} {{ … }}`"
+)]
+pub trait Channel: Sized + Send + 'static {
+    /// The socket type that `#[channel(socket = …)]` names, `()` when it names none.
+    type Socket: Send + Sync + 'static;
+
+    /// The type's name, for logs and metrics.
+    const NAME: &'static str;
+
+    /// The topic patterns: a `*` at the end takes all that starts with what is before it.
+    const TOPICS: &'static [&'static str];
+
+    /// The broadcast events that [`Channel::handle_out`] takes instead of the client.
+    const INTERCEPTS: &'static [&'static str];
+
+    /// Log levels and times.
+    const OPTIONS: ChannelOptions;
+
+    /// Creates the channel, or refuses. Mirrors `c:Phoenix.Channel.join/3`.
+    fn join<'a>(cx: &'a Context<'a, Self, role::join>, payload: Payload) -> Step<'a, Joined<Self>>;
+
+    /// Takes a client's message. Mirrors `c:Phoenix.Channel.handle_in/3`.
+    fn handle_in<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::handle_in>,
+        payload: Payload,
+    ) -> Step<'a, Answer>;
+
+    /// Takes an intercepted broadcast. Mirrors `c:Phoenix.Channel.handle_out/3`.
+    fn handle_out<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::handle_out>,
+        broadcast: &'a Broadcast,
+    ) -> Step<'a, Flow>;
+
+    /// Runs last, unless the channel crashed. Mirrors `c:Phoenix.Channel.terminate/2`.
+    fn terminate<'a>(
+        self,
+        cx: &'a Context<'a, Self, role::terminate>,
+        reason: Reason,
+    ) -> Step<'a, ()>;
+}
+
+/// A channel that clients of the socket `S` can join. `#[channel]` implements it: for the socket
+/// that is named, or for every socket when none is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not belong to `{S}`",
+    label = "belongs to another socket",
+    note = "its `#[channel(…)]` names the socket it belongs to: `socket = {S}`"
+)]
+pub trait ChannelOf<S>: Channel {
+    /// What the channel's handlers see of the socket.
+    fn socket(socket: &Arc<S>) -> Arc<Self::Socket>;
+}

@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use tracing::Level;
+
+/// A level to log at, or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Not logged at all.
+    Off,
+    /// Logged at this level.
+    At(Level),
+}
+
+/// The options of a channel that are not about its routing: what `use Phoenix.Channel` takes.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ChannelOptions {
+    /// The level of the log line of a join; `info` unless given.
+    pub log_join: LogLevel,
+    /// The level of the log line of a client's message; `debug` unless given.
+    pub log_handle_in: LogLevel,
+    /// The idle time after which the channel gives spare memory back; 15 seconds unless given,
+    /// `None` for never.
+    pub hibernate_after: Option<Duration>,
+    /// How long a channel that must end may take for the handler it is in and its
+    /// `#[terminate]`; 5 seconds unless given. It is dropped afterwards.
+    pub shutdown: Duration,
+}
+
+impl ChannelOptions {
+    /// What holds when `#[channel]` says nothing.
+    pub const DEFAULT: ChannelOptions = ChannelOptions {
+        log_join: LogLevel::At(Level::INFO),
+        log_handle_in: LogLevel::At(Level::DEBUG),
+        hibernate_after: Some(Duration::from_secs(15)),
+        shutdown: Duration::from_secs(5),
+    };
+
+    /// Sets [`ChannelOptions::log_join`].
+    #[must_use]
+    pub const fn log_join(mut self, level: LogLevel) -> Self {
+        self.log_join = level;
+        self
+    }
+
+    /// Sets [`ChannelOptions::log_handle_in`].
+    #[must_use]
+    pub const fn log_handle_in(mut self, level: LogLevel) -> Self {
+        self.log_handle_in = level;
+        self
+    }
+
+    /// Sets [`ChannelOptions::hibernate_after`] in milliseconds, `None` for never.
+    #[must_use]
+    pub const fn hibernate_after_ms(mut self, milliseconds: Option<u64>) -> Self {
+        self.hibernate_after = match milliseconds {
+            Some(milliseconds) => Some(Duration::from_millis(milliseconds)),
+            None => None,
+        };
+        self
+    }
+
+    /// Sets [`ChannelOptions::shutdown`] in milliseconds.
+    #[must_use]
+    pub const fn shutdown_ms(mut self, milliseconds: u64) -> Self {
+        self.shutdown = Duration::from_millis(milliseconds);
+        self
+    }
+}
+
+impl Default for ChannelOptions {
+    fn default() -> Self {
+        ChannelOptions::DEFAULT
+    }
+}

@@ -1,0 +1,76 @@
+use super::{Answer, IntoReply};
+use crate::{Refusal, Topic, socket::Outlet, wire::Term};
+
+/// The means to answer one client message after its handler has returned, from any task.
+///
+/// A `#[handle_in]` method that takes one by value answers through it, so it returns `()` (or
+/// [`Stop`](crate::Stop)). It borrows nothing from the channel and outlives it; an answer to a
+/// client that is gone is dropped. Dropped without an answer, as when the task that held it
+/// panics, it tells the client `{"reason": "no answer"}`, so that no push hangs until its
+/// timeout. Mirrors `Phoenix.Channel.socket_ref/1` and `reply/2`.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # pub struct Work;
+/// #[channel("work:*")]
+/// impl Work {
+///     #[join]
+///     fn join() -> Self { Work }
+///
+///     #[handle_in("work")]
+///     fn work(&mut self, job: String, to: SocketRef) {
+///         tokio::spawn(async move { to.ok(job.len()) });
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "the client waits for an answer: call `ok`, `error`, `reply` or `ignore`"]
+pub struct SocketRef {
+    outlet: Option<Outlet>,
+    topic: Topic,
+    join_ref: Term,
+    reference: Term,
+}
+
+impl SocketRef {
+    pub(super) fn new(outlet: Outlet, topic: Topic, join_ref: Term, reference: Term) -> Self {
+        SocketRef {
+            outlet: Some(outlet),
+            topic,
+            join_ref,
+            reference,
+        }
+    }
+
+    /// Replies `ok`. Mirrors `reply(ref, {:ok, response})`.
+    pub fn ok(self, response: impl IntoReply) {
+        self.reply(response);
+    }
+
+    /// Replies `error`. Mirrors `reply(ref, {:error, response})`.
+    pub fn error(self, refusal: impl Into<Refusal>) {
+        self.reply(Answer::refuse(refusal));
+    }
+
+    /// Replies whatever a handler could return; a [`Stop`](crate::Stop) in it stops nothing.
+    pub fn reply(mut self, response: impl IntoReply) {
+        self.send(response.into_reply());
+    }
+
+    /// Leaves the client without an answer, on purpose.
+    pub fn ignore(mut self) {
+        self.outlet = None;
+    }
+
+    fn send(&mut self, answer: Answer) {
+        if let Some(outlet) = self.outlet.take() {
+            outlet.answer(&self.join_ref, &self.reference, &self.topic, answer);
+        }
+    }
+}
+
+impl Drop for SocketRef {
+    fn drop(&mut self) {
+        self.send(Answer::refuse(Refusal::new("no answer")));
+    }
+}

@@ -1,0 +1,458 @@
+//! The task of one channel: join, one message after the other, terminate.
+
+use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use tokio::{task::AbortHandle, time};
+use tracing::Instrument;
+
+use super::{
+    Channel, ChannelOf, ChannelRef, Context, Inbox, Joined, Reason, Socket,
+    answer::{ERROR, OK},
+    inbox::{Contexts, Ended, Letter, Next, Refused},
+};
+use crate::{
+    Broadcast, ConnectInfo, Endpoint, Payload, Refusal, Topic,
+    pubsub::Fastlane,
+    socket::{ChannelId, Outlet, Undelivered, Urgency},
+    telemetry,
+    wire::{Message, Push, Term, reserved},
+};
+
+/// What a connection needs of a running channel, whatever its type.
+pub(crate) trait Handle: Send + Sync {
+    /// Hands over a client's message.
+    fn push(&self, message: Message) -> Result<(), (Message, Undelivered)>;
+    /// The client leaves; the ref of its message.
+    fn leave(&self, reference: Term) -> bool;
+    /// The connection is gone.
+    fn closed(&self);
+    /// Ends the channel within its shutdown time.
+    fn stop(&self, reason: Reason);
+    /// Ready when the channel is over.
+    fn poll_ended(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Ended>;
+    /// How long the channel may take to end.
+    fn shutdown(&self) -> time::Duration;
+    /// Drops the channel's task.
+    fn abort(&self);
+}
+
+pub(crate) type ChannelHandle = Arc<dyn Handle>;
+
+struct Running<C: Channel> {
+    inbox: Arc<Inbox<C>>,
+    task: AbortHandle,
+}
+
+impl<C: Channel> Handle for Running<C> {
+    fn push(&self, message: Message) -> Result<(), (Message, Undelivered)> {
+        self.inbox
+            .offer(message, Letter::Push)
+            .map_err(|refused| match refused {
+                Refused::Full(message) => (message, Undelivered::Full),
+                Refused::Ended(message) => (message, Undelivered::Ended),
+            })
+    }
+
+    fn leave(&self, reference: Term) -> bool {
+        self.inbox.insist(Letter::Leave(reference)).is_ok()
+    }
+
+    fn closed(&self) {
+        // A channel that has ended already needs no telling.
+        let _ended = self.inbox.insist(Letter::Closed);
+    }
+
+    fn stop(&self, reason: Reason) {
+        self.inbox.stop(reason);
+    }
+
+    fn poll_ended(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Ended> {
+        self.inbox.poll_ended(cx)
+    }
+
+    fn shutdown(&self) -> time::Duration {
+        C::OPTIONS.shutdown
+    }
+
+    fn abort(&self) {
+        self.task.abort();
+    }
+}
+
+/// The channel whose place a new one takes.
+pub(crate) struct Predecessor {
+    pub(crate) handle: ChannelHandle,
+    pub(crate) join_ref: Term,
+    pub(crate) leaving: bool,
+}
+
+impl Predecessor {
+    /// Waits until it is over; whether the client is still to be told.
+    async fn wait(&self) -> bool {
+        if !self.leaving {
+            self.handle.stop(Reason::Rejoined);
+        }
+        let ended = || poll_fn(|cx| self.handle.poll_ended(cx));
+        // Twice the channel's own time: it ends itself after once, and this is for one that
+        // blocks its thread.
+        let ended = match time::timeout(self.handle.shutdown() * 2, ended()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.handle.abort();
+                return !self.leaving;
+            }
+        };
+        ended == Ended::Silent && !self.leaving
+    }
+}
+
+/// What it takes to start a channel.
+pub(crate) struct Start {
+    pub(crate) id: ChannelId,
+    pub(crate) topic: Topic,
+    pub(crate) message: Message,
+    pub(crate) predecessor: Option<Predecessor>,
+    pub(crate) outlet: Outlet,
+    pub(crate) info: Arc<ConnectInfo>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) inbox_capacity: usize,
+}
+
+/// Starts the task of a channel.
+pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelHandle {
+    let inbox = Inbox::<C>::new(start.inbox_capacity);
+    let me = ChannelRef::new(start.endpoint.pubsub().new_id(), start.topic, inbox.clone());
+    let tracker = start.endpoint.tasks().clone();
+    let Message {
+        join_ref,
+        reference,
+        payload,
+        ..
+    } = start.message;
+    let socket = Socket::new(
+        me,
+        join_ref,
+        start.outlet,
+        C::socket(user),
+        start.info,
+        start.endpoint,
+    );
+    let server = Server {
+        id: start.id,
+        socket,
+        inbox: inbox.clone(),
+        ended: Ended::Silent,
+        finished: false,
+    };
+    let task = tracker
+        .spawn(server.run(start.predecessor, reference, payload))
+        .abort_handle();
+    Arc::new(Running { inbox, task })
+}
+
+/// How a channel's messages came to an end.
+enum End {
+    /// The join was refused, or no pattern took the topic.
+    NotJoined,
+    /// For this reason, with the leave message that is to be answered.
+    Because(Reason),
+    Panicked,
+    /// It took longer than its shutdown time.
+    Overdue,
+}
+
+struct Server<C: Channel> {
+    id: ChannelId,
+    socket: Socket<C>,
+    inbox: Arc<Inbox<C>>,
+    ended: Ended,
+    finished: bool,
+}
+
+impl<C: Channel> Server<C> {
+    async fn run(mut self, predecessor: Option<Predecessor>, reference: Term, payload: Payload) {
+        let span = tracing::info_span!("channel", channel = C::NAME, topic = %self.socket.topic());
+        let end = async {
+            let serve = AssertUnwindSafe(self.serve(predecessor, &reference, payload));
+            tokio::select! {
+                biased;
+                end = serve.catch_unwind() => end.unwrap_or_else(|panic| {
+                    telemetry::channel_panicked::<C>("a handler", &*panic);
+                    End::Panicked
+                }),
+                () = self.overdue() => End::Overdue,
+            }
+        }
+        .instrument(span)
+        .await;
+        self.finish(&end);
+    }
+
+    /// Ready when the channel had to end and has not for as long as it may take.
+    async fn overdue(&self) {
+        poll_fn(|cx| self.inbox.poll_doomed(cx)).await;
+        time::sleep(C::OPTIONS.shutdown).await;
+        tracing::warn!("a channel did not end within its shutdown time and is dropped");
+    }
+
+    async fn serve(
+        &self,
+        predecessor: Option<Predecessor>,
+        reference: &Term,
+        payload: Payload,
+    ) -> End {
+        let replaced = match &predecessor {
+            Some(former) => former.wait().await.then_some(&former.join_ref),
+            None => None,
+        };
+        let joined = self.join(reference, payload).await;
+        if let Some(join_ref) = replaced {
+            self.say_end(join_ref, reserved::CLOSE, &Payload::empty());
+        }
+        drop(predecessor);
+        match joined {
+            Some(channel) => End::Because(self.live(channel).await),
+            None => End::NotJoined,
+        }
+    }
+
+    /// Runs the join, answers it and, when it is accepted, subscribes the client to the topic.
+    async fn join(&self, reference: &Term, payload: Payload) -> Option<C> {
+        let started = Instant::now();
+        let params = payload.clone();
+        let cx = Context::new(&self.socket);
+        let join = AssertUnwindSafe(async { C::join(&cx, payload).run().await });
+        let joined = join.catch_unwind().await.unwrap_or_else(|panic| {
+            telemetry::channel_panicked::<C>("a join", &*panic);
+            Joined::Refused(Refusal::new("join crashed"))
+        });
+        let (join_ref, topic) = (self.socket.join_ref(), Term::from(self.socket.topic()));
+        let outlet = self.socket.outlet();
+        let reply = |join_ref: &Term, status: &str, payload: &Payload| {
+            outlet.reply(join_ref, reference, &topic, status, payload, Urgency::Final)
+        };
+        let outcome = match &joined {
+            Joined::Accepted(..) => "ok",
+            Joined::Refused(_) => "error",
+            Joined::Unmatched => "unmatched",
+        };
+        telemetry::joined::<C>(self.socket.topic(), outcome, started.elapsed(), &params);
+        match joined {
+            Joined::Accepted(channel, response) => {
+                let mut answered = false;
+                let topic = self.socket.topic().clone();
+                let subscription = self.socket.endpoint().pubsub().subscribe_then(
+                    topic,
+                    self.socket.channel_ref().id(),
+                    self.fastlane(),
+                    || answered = reply(join_ref, &OK, &response),
+                );
+                if answered {
+                    self.socket.keep(subscription);
+                }
+                answered.then_some(channel)
+            }
+            Joined::Refused(refusal) => {
+                reply(join_ref, &ERROR, &refusal.payload());
+                None
+            }
+            Joined::Unmatched => {
+                reply(
+                    &Term::Null,
+                    &ERROR,
+                    &Refusal::new("unmatched topic").payload(),
+                );
+                None
+            }
+        }
+    }
+
+    fn fastlane(&self) -> Arc<dyn crate::pubsub::Subscriber> {
+        let (inbox, outlet) = (Arc::downgrade(&self.inbox), self.socket.outlet().clone());
+        Fastlane::new(
+            outlet.clone(),
+            C::INTERCEPTS,
+            move |broadcast: &Broadcast| {
+                let Some(inbox) = inbox.upgrade() else { return };
+                if let Err(Refused::Full(_)) = inbox.offer(broadcast.clone(), Letter::Broadcast) {
+                    outlet.overflow(C::NAME);
+                }
+            },
+        )
+    }
+
+    /// Takes messages until one of them ends the channel, and terminates it.
+    async fn live(&self, mut channel: C) -> Reason {
+        let contexts = Contexts {
+            info: Context::new(&self.socket),
+            cast: Context::new(&self.socket),
+            call: Context::new(&self.socket),
+        };
+        let reason = loop {
+            let stop = match self.next().await {
+                Next::Stop(reason) => Some(reason),
+                Next::Letter(Letter::Push(message)) => self.handle_in(&mut channel, message).await,
+                Next::Letter(Letter::Broadcast(broadcast)) => {
+                    let cx = Context::for_event(&self.socket, broadcast.event(), &Term::Null);
+                    channel.handle_out(&cx, &broadcast).run().await.stop
+                }
+                Next::Letter(Letter::Errand(errand)) => {
+                    errand.run(&mut channel, &contexts).run().await.stop
+                }
+                Next::Letter(Letter::Leave(reference)) => {
+                    self.answer_leave(&reference);
+                    Some(Reason::Left)
+                }
+                Next::Letter(Letter::Closed) => Some(Reason::Closed),
+            };
+            if let Some(reason) = stop {
+                break reason;
+            }
+        };
+        let cx = Context::new(&self.socket);
+        channel.terminate(&cx, reason.clone()).run().await;
+        reason
+    }
+
+    /// The next message; gives spare memory back when none comes for a while.
+    async fn next(&self) -> Next<C> {
+        let next = || poll_fn(|cx| self.inbox.poll_next(cx));
+        if let Some(idle) = C::OPTIONS.hibernate_after
+            && self.inbox.is_spacious()
+        {
+            match time::timeout(idle, next()).await {
+                Ok(next) => return next,
+                Err(_) => self.inbox.shrink(),
+            }
+        }
+        next().await
+    }
+
+    async fn handle_in(&self, channel: &mut C, message: Message) -> Option<Reason> {
+        let Message {
+            reference,
+            event,
+            payload,
+            ..
+        } = message;
+        let event = match event.as_str() {
+            Some(event) if !event.starts_with(reserved::PREFIX) => event,
+            _ => {
+                self.answer(&reference, super::Answer::unknown_event());
+                return None;
+            }
+        };
+        let cx = Context::for_event(&self.socket, event, &reference);
+        let probe = telemetry::HandleIn::<C>::begin(self.socket.topic(), event, &payload);
+        let answer = channel
+            .handle_in(&cx, payload)
+            .run()
+            .instrument(probe.span())
+            .await;
+        probe.finish(&answer);
+        let stop = answer.stop.clone();
+        self.answer(&reference, answer);
+        stop
+    }
+
+    fn answer(&self, reference: &Term, answer: super::Answer) {
+        let (join_ref, topic) = (self.socket.join_ref(), self.socket.topic());
+        self.socket
+            .outlet()
+            .answer(join_ref, reference, topic, answer);
+    }
+
+    fn answer_leave(&self, reference: &Term) {
+        let (join_ref, topic) = (self.socket.join_ref(), Term::from(self.socket.topic()));
+        let empty = Payload::empty();
+        self.socket
+            .outlet()
+            .reply(join_ref, reference, &topic, &OK, &empty, Urgency::Final);
+    }
+
+    /// `phx_close` or `phx_error`, with the join_ref as ref too.
+    fn say_end(&self, join_ref: &Term, event: &str, payload: &Payload) {
+        let outlet = self.socket.outlet();
+        let push = Push {
+            join_ref,
+            reference: join_ref,
+            topic: self.socket.topic(),
+            event,
+            payload,
+        };
+        if let Ok(frame) = outlet.serializer().push(push) {
+            outlet.send(frame, Urgency::Final);
+        }
+    }
+
+    /// Ends what the channel holds, tells the client, and answers what it can no longer handle.
+    /// Nothing in here waits, so it runs to its end even where the task is dropped.
+    fn finish(&mut self, end: &End) {
+        self.socket.detach();
+        let left = self.inbox.close();
+        self.socket
+            .outlet()
+            .outbox()
+            .ended(self.socket.topic().clone(), self.id);
+        let join_ref = self.socket.join_ref();
+        let event = match end {
+            End::Because(Reason::Left | Reason::Normal | Reason::Shutdown(_)) => {
+                Some((reserved::CLOSE, Payload::empty()))
+            }
+            End::Because(Reason::Error(why)) => {
+                tracing::error!(channel = C::NAME, topic = %self.socket.topic(), reason = %why, "a channel has failed");
+                Some((reserved::ERROR, Refusal::new("channel_crash").payload()))
+            }
+            End::Panicked => Some((reserved::ERROR, Refusal::new("channel_crash").payload())),
+            End::NotJoined => None,
+            // The successor says it, or the connection is going away.
+            End::Because(_) | End::Overdue => None,
+        };
+        if let Some((event, payload)) = &event {
+            self.say_end(join_ref, event, payload);
+        }
+        if event.is_some() || matches!(end, End::NotJoined) {
+            self.ended = Ended::Announced;
+        }
+        left.into_iter().for_each(|letter| self.answer_late(letter));
+        self.finished = true;
+    }
+
+    /// What the client hears of a message that came too late.
+    fn answer_late(&self, letter: Letter<C>) {
+        match letter {
+            Letter::Leave(reference) => self.answer_leave(&reference),
+            Letter::Push(Message { reference, .. }) => {
+                let topic = Term::from(self.socket.topic());
+                let payload = Refusal::new("unmatched topic").payload();
+                self.socket.outlet().reply(
+                    &Term::Null,
+                    &reference,
+                    &topic,
+                    &ERROR,
+                    &payload,
+                    Urgency::Final,
+                );
+            }
+            Letter::Broadcast(_) | Letter::Errand(_) | Letter::Closed => {}
+        }
+    }
+}
+
+impl<C: Channel> Drop for Server<C> {
+    fn drop(&mut self) {
+        if !self.finished {
+            // The task was aborted.
+            self.finish(&End::Overdue);
+        }
+        self.inbox.end(self.ended);
+    }
+}
+
+/// What a panic said, where it said text.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}

@@ -1,0 +1,360 @@
+//! What a handler holds of its channel: [`Socket`] inside, [`ChannelRef`] from anywhere.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{
+    CallFor, CastFor, Channel, Inbox, InfoFor, SocketRef, TimerRef,
+    inbox::{Call, Cast, Info, Letter},
+    timer::Timers,
+};
+use crate::{
+    Broadcast, ConnectInfo, Endpoint, Error, Event, Topic,
+    pubsub::{Relay, SubscriberId, Subscription},
+    socket::Outlet,
+    wire::Term,
+};
+
+/// An event that the channel `C` sends: declared by `#[channel(pushes = […])]`.
+#[diagnostic::on_unimplemented(
+    message = "`{C}` does not declare that it pushes `{Self}`",
+    label = "not among the channel's events",
+    note = "add it: `#[channel(…, pushes = [{Self}])]`"
+)]
+pub trait PushedBy<C>: Event {}
+
+/// A joined channel as its handlers see it: pushes, broadcasts, subscriptions and timers.
+///
+/// Lent as `&Socket<Self>` to every handler but `#[join]`, so nothing can be pushed before the
+/// client is in. Mirrors `Phoenix.Socket` and the functions of `Phoenix.Channel` that take one.
+pub struct Socket<C: Channel> {
+    me: ChannelRef<C>,
+    join_ref: Term,
+    outlet: Outlet,
+    user: Arc<C::Socket>,
+    info: Arc<ConnectInfo>,
+    endpoint: Endpoint,
+    subscriptions: Mutex<Vec<Subscription>>,
+}
+
+impl<C: Channel> Socket<C> {
+    pub(super) fn new(
+        me: ChannelRef<C>,
+        join_ref: Term,
+        outlet: Outlet,
+        user: Arc<C::Socket>,
+        info: Arc<ConnectInfo>,
+        endpoint: Endpoint,
+    ) -> Self {
+        Socket {
+            me,
+            join_ref,
+            outlet,
+            user,
+            info,
+            endpoint,
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    /// The channel's topic.
+    pub fn topic(&self) -> &Topic {
+        &self.me.topic
+    }
+
+    /// The socket's own state: what `#[connect]` returned.
+    pub fn user(&self) -> &C::Socket {
+        &self.user
+    }
+
+    /// How the client connected.
+    pub fn connect_info(&self) -> &ConnectInfo {
+        &self.info
+    }
+
+    /// The endpoint the socket is mounted at, to broadcast to other topics.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The channel's address for other tasks.
+    pub fn channel_ref(&self) -> &ChannelRef<C> {
+        &self.me
+    }
+
+    /// Sends an event to this client only. Mirrors `Phoenix.Channel.push/3`.
+    ///
+    /// A client that reads too slowly is dealt with by the socket's
+    /// [`SlowConsumer`](crate::SlowConsumer) policy; that is no error here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`], [`Error::FieldTooLong`] or [`Error::BinaryUnsupported`], before
+    /// anything reaches the client.
+    pub fn push<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+        self.outlet
+            .push(&self.join_ref, self.topic(), E::NAME, &event.to_payload()?)
+    }
+
+    /// Sends a received broadcast on to this client, under this channel's topic: what one does
+    /// with the [`Broadcast`]s of a further topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FieldTooLong`] or [`Error::BinaryUnsupported`].
+    pub fn forward(&self, broadcast: &Broadcast) -> Result<(), Error> {
+        self.outlet.push(
+            &self.join_ref,
+            self.topic(),
+            broadcast.event(),
+            broadcast.payload(),
+        )
+    }
+
+    /// Sends an event to all subscribers of the topic, this client included, on every node.
+    /// Mirrors `Phoenix.Channel.broadcast/3`.
+    ///
+    /// Cancel safe: what was sent was sent to all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub async fn broadcast<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+        self.endpoint
+            .publish(None, self.topic().clone(), event)
+            .await
+    }
+
+    /// As [`Socket::broadcast`], without this channel. Mirrors
+    /// `Phoenix.Channel.broadcast_from/3`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub async fn broadcast_from<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+        self.endpoint
+            .publish(Some(self.me.id), self.topic().clone(), event)
+            .await
+    }
+
+    /// As [`Socket::broadcast`], to the subscribers of this node only. Mirrors
+    /// `Phoenix.PubSub.local_broadcast/4`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub fn local_broadcast<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+        self.endpoint
+            .publish_local(None, self.topic().clone(), event)
+    }
+
+    /// As [`Socket::broadcast_from`], to the subscribers of this node only. Mirrors
+    /// `Phoenix.PubSub.local_broadcast_from/5`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub fn local_broadcast_from<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+        self.endpoint
+            .publish_local(Some(self.me.id), self.topic().clone(), event)
+    }
+
+    /// Subscribes the channel to a further topic: its broadcasts arrive in the `#[handle_info]`
+    /// that takes a [`Broadcast`]. A second time does nothing. Mirrors
+    /// `Phoenix.Endpoint.subscribe/2`.
+    ///
+    /// The channel's own topic needs no subscription, and gets none.
+    pub fn subscribe(&self, topic: impl Into<Topic>)
+    where
+        Broadcast: InfoFor<C>,
+    {
+        let topic = topic.into();
+        let mut subscriptions = self.subscriptions.lock();
+        if topic == *self.topic() || subscriptions.iter().any(|held| *held.topic() == topic) {
+            return;
+        }
+        let inbox = Arc::downgrade(&self.me.inbox);
+        let outlet = self.outlet.clone();
+        let relay = Relay::new(move |broadcast: &Broadcast| {
+            let Some(inbox) = inbox.upgrade() else { return };
+            let errand = Box::new(Info(broadcast.clone()));
+            if let Err(super::inbox::Refused::Full(_)) = inbox.offer(errand, |e| Letter::Errand(e))
+            {
+                outlet.overflow(C::NAME);
+            }
+        });
+        subscriptions.push(
+            self.endpoint
+                .pubsub()
+                .subscribe(topic, self.me.id, Arc::new(relay)),
+        );
+    }
+
+    /// Ends a subscription made with [`Socket::subscribe`]. Mirrors
+    /// `Phoenix.Endpoint.unsubscribe/1`.
+    pub fn unsubscribe(&self, topic: &str) {
+        self.subscriptions
+            .lock()
+            .retain(|held| held.topic().as_str() != topic);
+    }
+
+    /// Sends the channel a message after `delay`, unless it has ended by then. Mirrors
+    /// `Process.send_after/3`.
+    pub fn send_after<M: InfoFor<C>>(&self, delay: Duration, message: M) -> TimerRef {
+        self.me.send_after(delay, message)
+    }
+
+    /// Sends the channel a message every `period`, the first after one period, until it ends.
+    /// Ticks that a busy channel misses are skipped. Mirrors `:timer.send_interval/2`.
+    ///
+    /// # Panics
+    ///
+    /// When `period` is zero.
+    pub fn interval<M: InfoFor<C> + Clone>(&self, period: Duration, message: M) -> TimerRef {
+        self.me.interval(period, message)
+    }
+
+    pub(super) fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    pub(super) fn join_ref(&self) -> &Term {
+        &self.join_ref
+    }
+
+    pub(super) fn reply_to(&self, reference: &Term) -> SocketRef {
+        let (topic, join_ref) = (self.topic().clone(), self.join_ref.clone());
+        SocketRef::new(self.outlet.clone(), topic, join_ref, reference.clone())
+    }
+
+    pub(super) fn keep(&self, subscription: Subscription) {
+        self.subscriptions.lock().push(subscription);
+    }
+
+    /// No more broadcasts and no more ticks.
+    pub(super) fn detach(&self) {
+        let subscriptions = std::mem::take(&mut *self.subscriptions.lock());
+        drop(subscriptions);
+        self.me.timers.end();
+    }
+}
+
+impl<C: Channel> fmt::Debug for Socket<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("channel", &C::NAME)
+            .field("topic", self.topic())
+            .finish()
+    }
+}
+
+/// The address of a channel: sends it messages from any task, typed by what its `#[channel]`
+/// block handles. Cheap to clone; it does not keep the channel alive.
+pub struct ChannelRef<C: Channel> {
+    id: SubscriberId,
+    topic: Topic,
+    inbox: Arc<Inbox<C>>,
+    timers: Arc<Timers>,
+}
+
+impl<C: Channel> ChannelRef<C> {
+    pub(super) fn new(id: SubscriberId, topic: Topic, inbox: Arc<Inbox<C>>) -> Self {
+        ChannelRef {
+            id,
+            topic,
+            inbox,
+            timers: Arc::default(),
+        }
+    }
+
+    /// Who the channel is to PubSub: see [`Endpoint::broadcast_from`].
+    pub fn id(&self) -> SubscriberId {
+        self.id
+    }
+
+    /// The channel's topic.
+    pub fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Sends a message to the channel's `#[handle_info]`, fire and forget: to a channel that has
+    /// ended it is lost, and to one whose inbox is full it is lost with a warning. Mirrors
+    /// `send/2`. Use [`ChannelRef::cast`] to hear of either.
+    pub fn send<M: InfoFor<C>>(&self, message: M) {
+        self.inbox.send(Box::new(Info(message)));
+    }
+
+    /// Sends a message to the channel's `#[handle_cast]`. Mirrors `GenServer.cast/2`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChannelEnded`] or [`Error::InboxFull`].
+    pub fn cast<M: CastFor<C>>(&self, message: M) -> Result<(), Error> {
+        self.inbox
+            .offer(Box::new(Cast(message)), |errand| Letter::Errand(errand))?;
+        Ok(())
+    }
+
+    /// Sends a message to the channel's `#[handle_call]` and waits for its result. Mirrors
+    /// `GenServer.call/2`, without a timeout: wrap it in [`tokio::time::timeout`].
+    ///
+    /// Cancel safe: the channel handles the message even when nobody waits any more. A channel
+    /// that calls itself waits for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChannelEnded`], also when the channel ends before it answers, or
+    /// [`Error::InboxFull`].
+    pub async fn call<M: CallFor<C>>(&self, message: M) -> Result<M::Reply, Error> {
+        let (caller, reply) = oneshot::channel();
+        self.inbox
+            .offer(Box::new(Call(message, caller)), |errand| {
+                Letter::Errand(errand)
+            })?;
+        reply.await.map_err(|_| Error::ChannelEnded)
+    }
+
+    /// Sends the channel a message after `delay`: see [`Socket::send_after`].
+    pub fn send_after<M: InfoFor<C>>(&self, delay: Duration, message: M) -> TimerRef {
+        self.timers.after(self.weak(), delay, message)
+    }
+
+    /// Sends the channel a message every `period`: see [`Socket::interval`].
+    ///
+    /// # Panics
+    ///
+    /// When `period` is zero.
+    pub fn interval<M: InfoFor<C> + Clone>(&self, period: Duration, message: M) -> TimerRef {
+        self.timers.every(self.weak(), period, message)
+    }
+
+    fn weak(&self) -> Weak<Inbox<C>> {
+        Arc::downgrade(&self.inbox)
+    }
+}
+
+impl<C: Channel> Clone for ChannelRef<C> {
+    fn clone(&self) -> Self {
+        ChannelRef {
+            id: self.id,
+            topic: self.topic.clone(),
+            inbox: self.inbox.clone(),
+            timers: self.timers.clone(),
+        }
+    }
+}
+
+impl<C: Channel> fmt::Debug for ChannelRef<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelRef")
+            .field("channel", &C::NAME)
+            .field("topic", &self.topic)
+            .finish()
+    }
+}

@@ -1,0 +1,32 @@
+use std::{future::Future, pin::Pin};
+
+/// What a handler gave: its value at once, or a future of it.
+///
+/// A handler that is not async costs no allocation; an async one is boxed, so that an idle
+/// channel stays small however large its handlers' futures are.
+#[must_use = "a handler that is not awaited does nothing"]
+pub enum Step<'a, T> {
+    /// The value of a handler that is not async.
+    Ready(T),
+    /// The future of an async handler.
+    Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+}
+
+impl<'a, T> Step<'a, T> {
+    /// The value of a handler that is not async.
+    pub fn ready(value: T) -> Self {
+        Step::Ready(value)
+    }
+
+    /// The future of an async handler.
+    pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
+        Step::Pending(Box::pin(future))
+    }
+
+    pub(crate) async fn run(self) -> T {
+        match self {
+            Step::Ready(value) => value,
+            Step::Pending(future) => future.await,
+        }
+    }
+}

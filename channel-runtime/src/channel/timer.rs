@@ -1,0 +1,82 @@
+//! Messages to a channel at a later time.
+
+use std::{
+    sync::{OnceLock, Weak},
+    time::Duration,
+};
+
+use tokio::time::{self, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::{Channel, Inbox, InfoFor, inbox::Info};
+
+/// A timer of a channel; dropping it changes nothing, and the channel's end ends it.
+#[derive(Clone, Debug)]
+pub struct TimerRef(CancellationToken);
+
+impl TimerRef {
+    /// Ends the timer; one that has fired already is none the worse. Mirrors
+    /// `Process.cancel_timer/1`.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// The timers of one channel: gone with it, nothing until the first is set.
+#[derive(Debug, Default)]
+pub(super) struct Timers(OnceLock<CancellationToken>);
+
+impl Timers {
+    fn token(&self) -> CancellationToken {
+        self.0.get_or_init(CancellationToken::new).child_token()
+    }
+
+    pub(super) fn after<C: Channel, M: InfoFor<C>>(
+        &self,
+        inbox: Weak<Inbox<C>>,
+        delay: Duration,
+        message: M,
+    ) -> TimerRef {
+        let token = self.token();
+        let timer = TimerRef(token.clone());
+        tokio::spawn(token.run_until_cancelled_owned(async move {
+            time::sleep(delay).await;
+            if let Some(inbox) = inbox.upgrade() {
+                inbox.send(Box::new(Info(message)));
+            }
+        }));
+        timer
+    }
+
+    pub(super) fn every<C: Channel, M: InfoFor<C> + Clone>(
+        &self,
+        inbox: Weak<Inbox<C>>,
+        period: Duration,
+        message: M,
+    ) -> TimerRef {
+        let token = self.token();
+        let timer = TimerRef(token.clone());
+        tokio::spawn(token.run_until_cancelled_owned(async move {
+            let mut ticks = time::interval_at(time::Instant::now() + period, period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                ticks.tick().await;
+                let Some(inbox) = inbox.upgrade() else { return };
+                inbox.send(Box::new(Info(message.clone())));
+            }
+        }));
+        timer
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(token) = self.0.get() {
+            token.cancel();
+        }
+    }
+}
+
+impl Drop for Timers {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

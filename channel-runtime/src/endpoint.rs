@@ -1,0 +1,289 @@
+//! The endpoint: sockets at their paths, and broadcasts from anywhere.
+
+mod builder;
+mod subscription;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+pub use self::{
+    builder::{EndpointBuilder, SocketOptions},
+    subscription::EndpointSubscription,
+};
+use crate::{
+    Broadcast, Close, Error, Event, Payload, Topic,
+    pubsub::{PubSub, SubscriberId},
+    socket::{Mount, Outbox},
+};
+
+/// Where sockets are mounted and broadcasts come from: one for an application, cheap to clone.
+///
+/// Mirrors `Phoenix.Endpoint`, as far as channels go.
+///
+/// ```no_run
+/// # use channel_runtime::{Endpoint, prelude::*};
+/// # pub struct UserSocket;
+/// # #[socket(channels = [])]
+/// # impl UserSocket {
+/// #     #[connect]
+/// #     fn connect() -> Self { UserSocket }
+/// # }
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = Endpoint::builder().socket::<UserSocket>("/socket").build()?;
+/// let app: axum::Router = endpoint.router();
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
+/// axum::serve(listener, app).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+struct Inner {
+    pubsub: Arc<PubSub>,
+    mounts: Vec<(String, Arc<dyn Mount>)>,
+    /// The tasks of channels and connections, to wait for at the end.
+    tasks: TaskTracker,
+    connections: Mutex<HashMap<u64, Weak<Outbox>>>,
+    next_connection: AtomicU64,
+    draining: AtomicBool,
+}
+
+/// One route of an endpoint: see [`Endpoint::routes`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteInfo {
+    /// Where the socket is mounted.
+    pub path: String,
+    /// The socket type.
+    pub socket: &'static str,
+    /// A topic pattern.
+    pub topic: &'static str,
+    /// The channel that takes it.
+    pub channel: &'static str,
+}
+
+impl Endpoint {
+    /// Starts to configure an endpoint.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::default()
+    }
+
+    fn new(mounts: Vec<(String, Arc<dyn Mount>)>) -> Self {
+        Endpoint(Arc::new(Inner {
+            pubsub: PubSub::new(),
+            mounts,
+            tasks: TaskTracker::new(),
+            connections: Mutex::default(),
+            next_connection: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// Sends an event to all subscribers of a topic, on every node. Mirrors
+    /// `c:Phoenix.Endpoint.broadcast/3`.
+    ///
+    /// Cancel safe: what was sent was sent to all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub async fn broadcast<E: Event>(
+        &self,
+        topic: impl Into<Topic>,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.publish(None, topic.into(), event).await
+    }
+
+    /// As [`Endpoint::broadcast`], without one subscriber: a channel's is
+    /// [`ChannelRef::id`](crate::ChannelRef::id). Mirrors `c:Phoenix.Endpoint.broadcast_from/4`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub async fn broadcast_from<E: Event>(
+        &self,
+        from: SubscriberId,
+        topic: impl Into<Topic>,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.publish(Some(from), topic.into(), event).await
+    }
+
+    /// As [`Endpoint::broadcast`], to the subscribers of this node only. Mirrors
+    /// `c:Phoenix.Endpoint.local_broadcast/3`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub fn local_broadcast<E: Event>(
+        &self,
+        topic: impl Into<Topic>,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.publish_local(None, topic.into(), event)
+    }
+
+    /// Sends a payload that has no event type, such as one that came over HTTP.
+    ///
+    /// # Errors
+    ///
+    /// None in this process alone; an adapter's, once there is one.
+    pub async fn broadcast_raw(
+        &self,
+        topic: impl Into<Topic>,
+        event: impl AsRef<str>,
+        payload: Payload,
+    ) -> Result<(), Error> {
+        self.0
+            .pubsub
+            .deliver(None, &Broadcast::new(topic, event, payload));
+        Ok(())
+    }
+
+    pub(crate) async fn publish<E: Event>(
+        &self,
+        from: Option<SubscriberId>,
+        topic: Topic,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.publish_local(from, topic, event)
+    }
+
+    pub(crate) fn publish_local<E: Event>(
+        &self,
+        from: Option<SubscriberId>,
+        topic: Topic,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.0
+            .pubsub
+            .deliver(from, &Broadcast::new(topic, E::NAME, event.to_payload()?));
+        Ok(())
+    }
+
+    /// Hears the broadcasts of a topic outside of any channel, until the subscription is
+    /// dropped. Mirrors `c:Phoenix.Endpoint.subscribe/2`.
+    pub fn subscribe(&self, topic: impl Into<Topic>) -> EndpointSubscription {
+        EndpointSubscription::new(&self.0.pubsub, topic.into())
+    }
+
+    /// Ends every connection whose `#[id]` is `id`, with close code 1001; the clients reconnect.
+    /// Mirrors `Endpoint.broadcast("users:1", "disconnect", %{})`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::broadcast_raw`].
+    pub async fn disconnect(&self, id: &str) -> Result<(), Error> {
+        self.broadcast_raw(id, "disconnect", Payload::empty()).await
+    }
+
+    /// The topics that can be joined, socket by socket: what `mix phx.routes` lists.
+    pub fn routes(&self) -> Vec<RouteInfo> {
+        let mounts = self.0.mounts.iter();
+        mounts
+            .flat_map(|(path, mount)| {
+                mount
+                    .patterns()
+                    .into_iter()
+                    .map(|(topic, channel)| RouteInfo {
+                        path: path.clone(),
+                        socket: mount.name(),
+                        topic,
+                        channel,
+                    })
+            })
+            .collect()
+    }
+
+    /// How many subscribers a topic has on this node.
+    pub fn subscriber_count(&self, topic: &str) -> usize {
+        self.0.pubsub.count(&Topic::from(topic))
+    }
+
+    /// How many connections are open on this node.
+    pub fn connection_count(&self) -> usize {
+        self.0.connections.lock().len()
+    }
+
+    /// Ends all connections with close code 1012, so that the clients reconnect elsewhere, and
+    /// waits until every channel has run its `#[terminate]` or used up its `shutdown` time.
+    /// New connects are refused with HTTP status 503 from now on.
+    ///
+    /// Cancel safe: the connections end all the same.
+    pub async fn drain(&self) {
+        self.0.draining.store(true, Ordering::SeqCst);
+        let open: Vec<_> = self
+            .0
+            .connections
+            .lock()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        tracing::info!(connections = open.len(), "draining");
+        open.iter().for_each(|outbox| outbox.close(Close::DRAINING));
+        drop(open);
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn pubsub(&self) -> &Arc<PubSub> {
+        &self.0.pubsub
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    pub(crate) fn mounts(&self) -> &[(String, Arc<dyn Mount>)] {
+        &self.0.mounts
+    }
+
+    pub(crate) fn register(&self, outbox: &Arc<Outbox>) -> Registered {
+        let id = self.0.next_connection.fetch_add(1, Ordering::Relaxed);
+        self.0.connections.lock().insert(id, Arc::downgrade(outbox));
+        // Draining may have begun between the check at the door and here.
+        if self.is_draining() {
+            outbox.close(Close::DRAINING);
+        }
+        Registered {
+            endpoint: self.clone(),
+            id,
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths: Vec<_> = self.0.mounts.iter().map(|(path, _)| path).collect();
+        f.debug_struct("Endpoint")
+            .field("sockets", &paths)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection's place in the endpoint's list.
+pub(crate) struct Registered {
+    endpoint: Endpoint,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.endpoint.0.connections.lock().remove(&self.id);
+    }
+}

@@ -1,0 +1,56 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    Broadcast, Topic,
+    pubsub::{PubSub, Relay, Subscription},
+};
+
+/// How many broadcasts wait for a subscriber outside of any channel.
+const CAPACITY: usize = 1024;
+
+/// The broadcasts of a topic: see [`Endpoint::subscribe`](crate::Endpoint::subscribe).
+#[derive(Debug)]
+pub struct EndpointSubscription {
+    // Dropped first, so that nothing is sent to a receiver that is gone.
+    _subscription: Subscription,
+    broadcasts: mpsc::Receiver<Broadcast>,
+    missed: Arc<AtomicU64>,
+}
+
+impl EndpointSubscription {
+    pub(super) fn new(pubsub: &Arc<PubSub>, topic: Topic) -> Self {
+        let (sender, broadcasts) = mpsc::channel(CAPACITY);
+        let missed = Arc::new(AtomicU64::new(0));
+        let counter = missed.clone();
+        let relay = Relay::new(move |broadcast: &Broadcast| {
+            if sender.try_send(broadcast.clone()).is_err() {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let subscription = pubsub.subscribe(topic, pubsub.new_id(), Arc::new(relay));
+        EndpointSubscription {
+            _subscription: subscription,
+            broadcasts,
+            missed,
+        }
+    }
+
+    /// The next broadcast; at most 1024 wait, further ones are counted as missed. Cancel safe.
+    pub async fn recv(&mut self) -> Broadcast {
+        match self.broadcasts.recv().await {
+            Some(broadcast) => broadcast,
+            // The sender lives in the subscription that this value holds.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How many broadcasts found no room since the subscription began.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+}

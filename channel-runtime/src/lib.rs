@@ -1,0 +1,43 @@
+#![doc = include_str!("../../README.md")]
+
+// The macros name this crate `::channel_runtime`, here as well.
+#[allow(unused_extern_crates)]
+extern crate self as channel_runtime;
+
+mod channel;
+mod endpoint;
+mod error;
+mod event;
+mod payload;
+mod pubsub;
+mod socket;
+pub mod telemetry;
+mod topic;
+mod transport;
+pub mod wire;
+
+pub mod prelude;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use bytes::Bytes;
+pub use channel_macros::{Event, channel, socket};
+
+pub use self::{
+    channel::{
+        Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelRef, Context,
+        Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoReply, Joined, Lend, LogLevel, PushedBy,
+        Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
+    },
+    endpoint::{Endpoint, EndpointBuilder, EndpointSubscription, RouteInfo, SocketOptions},
+    error::{ConfigError, Error, PayloadError, Refusal},
+    event::{Event, Intercepted},
+    payload::{Binary, FromPayload, Payload},
+    pubsub::{Broadcast, SubscriberId},
+    socket::{
+        ChannelSocket, Close, ConnectContext, ConnectInfo, FromParams, IntoConnect, IntoSocketId,
+        Params, ParamsError, Route, SlowConsumer,
+    },
+    topic::{Topic, pattern_covers, pattern_matches},
+};

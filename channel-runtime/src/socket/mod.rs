@@ -1,0 +1,184 @@
+//! Sockets: one connection of a client, and the channels it has joined.
+
+mod connect_info;
+mod connection;
+mod outbox;
+mod params;
+mod session;
+
+use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
+
+pub use self::{
+    connect_info::ConnectInfo,
+    outbox::{Close, SlowConsumer},
+    params::{FromParams, Params, ParamsError},
+};
+pub(crate) use self::{
+    connection::{Connection, Event, Mount, MountOf},
+    outbox::{Outbox, OutboxLimits, Outgoing, Outlet, Urgency},
+    session::{ChannelId, Undelivered},
+};
+use crate::{
+    Endpoint, Refusal,
+    channel::{ChannelHandle, ChannelOf, Lend, Start, Step, role, start},
+    topic::pattern_matches,
+};
+
+/// A socket that multiplexes channels: what `#[socket]` implements.
+///
+/// One value of the type is made for each connection by its `#[connect]`, and lent to the
+/// handlers of its channels. Mirrors the `Phoenix.Socket` behaviour.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a socket",
+    label = "not a socket",
+    note = "annotate an impl block of it: `#[socket(channels = […])] impl {Self} {{ … }}`"
+)]
+pub trait ChannelSocket: Sized + Send + Sync + 'static {
+    /// The type's name, for logs.
+    const NAME: &'static str;
+
+    /// Accepts a client, or refuses it. Mirrors `c:Phoenix.Socket.connect/3`.
+    fn connect<'a>(
+        cx: &'a ConnectContext<'a, Self>,
+        params: &'a Params,
+    ) -> Step<'a, Result<Self, Refusal>>;
+
+    /// Names the connection, so that [`Endpoint::disconnect`] can end it. Mirrors
+    /// `c:Phoenix.Socket.id/1`.
+    fn id(&self) -> Option<String>;
+
+    /// The channels that clients can join, in the order in which they are tried.
+    fn routes() -> Vec<Route<Self>>;
+}
+
+/// One channel of a socket. Mirrors `Phoenix.Socket.channel/3`.
+pub struct Route<S> {
+    channel: &'static str,
+    topics: &'static [&'static str],
+    start: fn(Start, &Arc<S>) -> ChannelHandle,
+}
+
+impl<S> Route<S> {
+    /// Clients of `S` may join `C`.
+    pub fn to<C: ChannelOf<S>>() -> Self {
+        Route {
+            channel: C::NAME,
+            topics: C::TOPICS,
+            start: start::<S, C>,
+        }
+    }
+
+    pub(crate) fn takes(&self, topic: &str) -> bool {
+        self.topics
+            .iter()
+            .any(|pattern| pattern_matches(pattern, topic))
+    }
+
+    /// The channel's name.
+    pub fn channel(&self) -> &'static str {
+        self.channel
+    }
+
+    /// The channel's topic patterns.
+    pub fn topics(&self) -> &'static [&'static str] {
+        self.topics
+    }
+}
+
+/// What a `#[connect]` may borrow: the [`ConnectInfo`], the [`Params`] and the [`Endpoint`].
+pub struct ConnectContext<'a, S> {
+    pub(crate) info: &'a ConnectInfo,
+    pub(crate) params: &'a Params,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) socket: PhantomData<fn() -> S>,
+}
+
+impl<S> Lend<ConnectInfo, S, role::connect> for ConnectContext<'_, S> {
+    fn lend(&self) -> &ConnectInfo {
+        self.info
+    }
+}
+
+impl<S> Lend<Params, S, role::connect> for ConnectContext<'_, S> {
+    fn lend(&self) -> &Params {
+        self.params
+    }
+}
+
+impl<S> Lend<Endpoint, S, role::connect> for ConnectContext<'_, S> {
+    fn lend(&self) -> &Endpoint {
+        self.endpoint
+    }
+}
+
+/// What a `#[connect]` can return: the socket, or a `Result` of it whose error becomes a
+/// [`Refusal`]; an `Option`'s `None` refuses without a reason.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the outcome of a connect",
+    label = "a `#[connect]` returns the socket",
+    note = "return `Self`, `Option<Self>` or `Result<Self, Refusal>`"
+)]
+pub trait IntoConnect<S> {
+    /// Makes the outcome.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    fn into_connect(self) -> Result<S, Refusal>;
+}
+
+impl<S: ChannelSocket> IntoConnect<S> for S {
+    fn into_connect(self) -> Result<S, Refusal> {
+        Ok(self)
+    }
+}
+
+impl<S: ChannelSocket> IntoConnect<S> for Option<S> {
+    fn into_connect(self) -> Result<S, Refusal> {
+        self.ok_or_else(Refusal::empty)
+    }
+}
+
+impl<S: ChannelSocket, E: Into<Refusal>> IntoConnect<S> for Result<S, E> {
+    fn into_connect(self) -> Result<S, Refusal> {
+        self.map_err(Into::into)
+    }
+}
+
+/// What an `#[id]` can return: text, or an `Option` of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a socket id",
+    label = "not an id",
+    note = "return `Option<String>`, `String` or `&str`"
+)]
+pub trait IntoSocketId {
+    /// Makes the id.
+    fn into_socket_id(self) -> Option<String>;
+}
+
+impl IntoSocketId for String {
+    fn into_socket_id(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl IntoSocketId for &str {
+    fn into_socket_id(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
+impl<T: IntoSocketId> IntoSocketId for Option<T> {
+    fn into_socket_id(self) -> Option<String> {
+        self.and_then(IntoSocketId::into_socket_id)
+    }
+}
+
+/// The patterns of all routes, each once.
+pub(crate) fn patterns<S>(routes: &[Route<S>]) -> BTreeSet<(&'static str, &'static str)> {
+    let mut patterns = BTreeSet::new();
+    for route in routes {
+        patterns.extend(route.topics.iter().map(|topic| (*topic, route.channel)));
+    }
+    patterns
+}

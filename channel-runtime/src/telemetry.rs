@@ -1,0 +1,191 @@
+//! Log lines, spans and metrics: what is said of connects, joins and messages, and how.
+//!
+//! Metrics, through the [`metrics`] facade: counters `channel_connects_total{outcome}`,
+//! `channel_joins_total{channel,outcome}`, `channel_messages_total{channel}`,
+//! `channel_panics_total{channel}`, `channel_slow_consumer_total` and
+//! `channel_messages_dropped_total{channel}`; histograms in seconds `channel_connect_seconds`,
+//! `channel_join_seconds{channel}` and `channel_handle_in_seconds{channel}`.
+
+use std::{
+    any::Any,
+    fmt,
+    marker::PhantomData,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tracing::{Level, Span};
+
+use crate::{
+    Payload, Topic,
+    channel::{Answer, Channel, LogLevel, panic_message},
+};
+
+/// Names whose values never reach a log: any parameter that contains one of these.
+const SECRETS: [&str; 4] = ["password", "token", "secret", "authorization"];
+
+/// An event or a span whose level is known at run time only.
+macro_rules! at_level {
+    ($level:expr, $what:ident, $($rest:tt)*) => {
+        match $level {
+            Level::ERROR => tracing::$what!(Level::ERROR, $($rest)*),
+            Level::WARN => tracing::$what!(Level::WARN, $($rest)*),
+            Level::INFO => tracing::$what!(Level::INFO, $($rest)*),
+            Level::DEBUG => tracing::$what!(Level::DEBUG, $($rest)*),
+            _ => tracing::$what!(Level::TRACE, $($rest)*),
+        }
+    };
+}
+
+/// A payload as a log may show it: secrets masked, binary data as its size. Nothing is parsed
+/// unless the line is written.
+struct Params<'a>(&'a Payload);
+
+impl fmt::Display for Params<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// What a log line shows of a payload at most, in bytes of JSON.
+        const MOST: usize = 4096;
+        match self.0.as_json() {
+            None => write!(f, "[{} bytes]", self.0.len()),
+            Some(json) if json.len() > MOST => write!(f, "[{} bytes of JSON]", json.len()),
+            Some(_) => match self.0.decode::<Value>() {
+                Ok(value) => fmt::Display::fmt(&masked(value), f),
+                Err(_) => write!(f, "[{} bytes of JSON]", self.0.len()),
+            },
+        }
+    }
+}
+
+fn masked(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .map(|(name, value)| {
+                    let value = if is_secret(&name) {
+                        "[FILTERED]".into()
+                    } else {
+                        masked(value)
+                    };
+                    (name, value)
+                })
+                .collect(),
+        ),
+        Value::Array(values) => values.into_iter().map(masked).collect(),
+        other => other,
+    }
+}
+
+pub(crate) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRETS.iter().any(|secret| name.contains(secret))
+}
+
+/// A connect was accepted or refused.
+pub(crate) fn connected(socket: &'static str, transport: &'static str, ok: bool, took: Duration) {
+    let outcome = if ok { "ok" } else { "refused" };
+    metrics::counter!("channel_connects_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("channel_connect_seconds").record(took.as_secs_f64());
+    tracing::info!(socket, transport, outcome, took = ?took, "connect");
+}
+
+/// A join was answered.
+pub(crate) fn joined<C: Channel>(
+    topic: &Topic,
+    outcome: &'static str,
+    took: Duration,
+    params: &Payload,
+) {
+    let labels = [("channel", C::NAME), ("outcome", outcome)];
+    metrics::counter!("channel_joins_total", &labels).increment(1);
+    metrics::histogram!("channel_join_seconds", "channel" => C::NAME).record(took.as_secs_f64());
+    if let LogLevel::At(level) = C::OPTIONS.log_join {
+        let params = Params(params);
+        at_level!(level, event, channel = C::NAME, %topic, outcome, took = ?took, %params, "join");
+    }
+}
+
+/// One run of a `#[handle_in]`.
+pub(crate) struct HandleIn<'a, C> {
+    topic: &'a Topic,
+    event: &'a str,
+    params: Payload,
+    started: Instant,
+    channel: PhantomData<C>,
+}
+
+impl<'a, C: Channel> HandleIn<'a, C> {
+    pub(crate) fn begin(topic: &'a Topic, event: &'a str, params: &Payload) -> Self {
+        let params = params.clone();
+        HandleIn {
+            topic,
+            event,
+            params,
+            started: Instant::now(),
+            channel: PhantomData,
+        }
+    }
+
+    /// The span the handler runs in.
+    pub(crate) fn span(&self) -> Span {
+        match C::OPTIONS.log_handle_in {
+            LogLevel::Off => Span::none(),
+            LogLevel::At(level) => at_level!(level, span, "handle_in", event = self.event),
+        }
+    }
+
+    pub(crate) fn finish(self, answer: &Answer) {
+        let took = self.started.elapsed();
+        metrics::counter!("channel_messages_total", "channel" => C::NAME).increment(1);
+        metrics::histogram!("channel_handle_in_seconds", "channel" => C::NAME)
+            .record(took.as_secs_f64());
+        if let LogLevel::At(level) = C::OPTIONS.log_handle_in {
+            let status = answer
+                .reply
+                .as_ref()
+                .map_or("", |(status, _)| status.as_str());
+            let (topic, event, params) = (self.topic, self.event, Params(&self.params));
+            at_level!(
+                level, event, channel = C::NAME, %topic, event, status, took = ?took, %params,
+                "handle_in"
+            );
+        }
+    }
+}
+
+/// A panic has been caught; the channel ends, the process goes on.
+pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any + Send)) {
+    metrics::counter!("channel_panics_total", "channel" => C::NAME).increment(1);
+    tracing::error!(
+        channel = C::NAME,
+        what,
+        panic = panic_message(panic),
+        "a channel panicked"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let json = r#"{"a":[{"api_token":"x"}],"Password":{"is":"y"},"body":"token"}"#;
+        let payload = Payload::from_json_text(json).unwrap();
+        let shown = Params(&payload).to_string();
+        assert_eq!(
+            shown,
+            r#"{"Password":"[FILTERED]","a":[{"api_token":"[FILTERED]"}],"body":"token"}"#
+        );
+    }
+
+    #[test]
+    fn binary_and_huge_payloads_are_shown_by_their_size() {
+        assert_eq!(
+            Params(&Payload::binary(vec![0; 7])).to_string(),
+            "[7 bytes]"
+        );
+        let payload = Payload::json(&"x".repeat(5000)).unwrap();
+        assert_eq!(Params(&payload).to_string(), "[5002 bytes of JSON]");
+    }
+}

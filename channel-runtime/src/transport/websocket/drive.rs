@@ -1,0 +1,192 @@
+//! The task of one WebSocket: frames in, frames out, and a clean end.
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error as WsError, Message as WsMessage, Utf8Bytes,
+        error::CapacityError,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+use crate::{
+    Close, SocketOptions,
+    socket::{Connection, Event},
+    wire::{DecodeError, Frame},
+};
+
+type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// How long a client may take to answer a close.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// The most frames written before the socket is read again.
+const BATCH: usize = 64;
+
+/// The longest reason a close frame can carry, in bytes.
+const MAX_REASON: usize = 123;
+
+/// Why the task stops.
+enum End {
+    /// The server closes.
+    Close(Close),
+    /// The client has closed, or is gone.
+    Gone,
+}
+
+pub(super) async fn run(upgraded: Upgraded, mut connection: Connection, options: &SocketOptions) {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_frame_size(Some(options.max_frame_size))
+        .max_message_size(Some(options.max_message_size));
+    let io = TokioIo::new(upgraded);
+    let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    let end = serve(&mut socket, &mut connection, options.timeout).await;
+    // The channels end now, not after the closing handshake.
+    drop(connection);
+    match end {
+        End::Close(close) => finish(&mut socket, close).await,
+        // Sends the answer to the client's close, which waits in the buffer.
+        End::Gone => drop(timeout(CLOSING, socket.flush()).await),
+    }
+}
+
+async fn serve(socket: &mut WebSocket, connection: &mut Connection, limit: Duration) -> End {
+    let mut idle = pin!(sleep_until(Instant::now() + limit));
+    loop {
+        tokio::select! {
+            event = connection.next() => match event {
+                Event::Close(close) => return End::Close(close),
+                Event::Frame(frame) => {
+                    let written = write(socket, connection, frame);
+                    tokio::select! {
+                        end = written => if let Some(end) = end { return end },
+                        () = idle.as_mut() => return End::Close(TIMEOUT),
+                    }
+                }
+            },
+            message = socket.next() => {
+                idle.as_mut().reset(Instant::now() + limit);
+                if let Some(end) = read(connection, message) {
+                    return end;
+                }
+            }
+            () = idle.as_mut() => return End::Close(TIMEOUT),
+        }
+    }
+}
+
+/// No frame of the client for the socket's `timeout`.
+const TIMEOUT: Close = Close::new(1002, "timeout");
+
+/// Hands a message of the client to the connection.
+fn read(connection: &mut Connection, message: Option<Result<WsMessage, WsError>>) -> Option<End> {
+    let frame = match message {
+        None => return Some(End::Gone),
+        Some(Err(error)) => return Some(protocol_error(error)),
+        Some(Ok(WsMessage::Text(text))) => Frame::Text(into_text(text)),
+        Some(Ok(WsMessage::Binary(bytes))) => Frame::Binary(bytes),
+        Some(Ok(WsMessage::Close(_))) => return Some(End::Gone),
+        Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_))) => return None,
+    };
+    let error = connection.receive(frame).err()?;
+    let code = match error {
+        DecodeError::Malformed(_) | DecodeError::Binary(_) => 1003,
+        DecodeError::Utf8(_) => 1007,
+        DecodeError::TooLong(_) => 1008,
+    };
+    tracing::debug!(%error, "a frame cannot be read; its socket is closed");
+    Some(End::Close(Close {
+        code,
+        reason: error.to_string().into(),
+    }))
+}
+
+fn into_text(text: Utf8Bytes) -> bytestring::ByteString {
+    bytestring::ByteString::try_from(bytes::Bytes::from(text))
+        .expect("tungstenite has checked the text to be UTF-8")
+}
+
+/// What a violation of the WebSocket protocol is answered with.
+fn protocol_error(error: WsError) -> End {
+    let code = match &error {
+        WsError::Capacity(CapacityError::MessageTooLong { .. }) => 1009,
+        WsError::Utf8(_) => 1007,
+        WsError::Protocol(_) => 1002,
+        _ => return End::Gone,
+    };
+    End::Close(Close {
+        code,
+        reason: error.to_string().into(),
+    })
+}
+
+/// Writes a frame and what waits behind it, and flushes once. Gives up as soon as the connection
+/// is to end: a client that does not read must not keep it.
+async fn write(socket: &mut WebSocket, connection: &mut Connection, first: Frame) -> Option<End> {
+    let outbox = connection.outbox();
+    let closing = poll_fn(|cx| outbox.poll_closing(cx));
+    let writing = async {
+        let mut frame = first;
+        for left in (0..BATCH).rev() {
+            if socket.feed(message(frame)).await.is_err() {
+                return Some(End::Gone);
+            }
+            let next = if left > 0 {
+                connection.next().now_or_never()
+            } else {
+                None
+            };
+            match next {
+                None => break,
+                Some(Event::Frame(next)) => frame = next,
+                Some(Event::Close(close)) => {
+                    // What was queued before the close still goes out.
+                    let _gone = socket.flush().await;
+                    return Some(End::Close(close));
+                }
+            }
+        }
+        socket.flush().await.is_err().then_some(End::Gone)
+    };
+    tokio::select! {
+        biased;
+        end = writing => end,
+        close = closing => Some(End::Close(close)),
+    }
+}
+
+fn message(frame: Frame) -> WsMessage {
+    match frame {
+        Frame::Text(text) => WsMessage::Text(
+            Utf8Bytes::try_from(text.into_bytes()).expect("a text frame holds UTF-8"),
+        ),
+        Frame::Binary(bytes) => WsMessage::Binary(bytes),
+    }
+}
+
+/// Sends the close and waits for the client's, so that the last frames are not lost with the
+/// connection.
+async fn finish(socket: &mut WebSocket, close: Close) {
+    let mut reason = close.reason.into_owned();
+    reason.truncate(reason.floor_char_boundary(MAX_REASON));
+    let frame = CloseFrame {
+        code: CloseCode::from(close.code),
+        reason: reason.into(),
+    };
+    let handshake = async {
+        if socket.close(Some(frame)).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    if timeout(CLOSING, handshake).await.is_err() {
+        tracing::debug!("a client did not answer the close in time");
+    }
+}

@@ -1,0 +1,140 @@
+//! Version 1: JSON objects, no join_ref, no binary.
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    DecodeError, Frame, Message, Push, Reply, Serializer, Term, into_text, reserved, write_json_str,
+};
+use crate::{Broadcast, Error, Payload};
+
+/// `{"topic", "event", "payload", "ref"}`, as spoken by clients older than Phoenix 1.4.
+///
+/// There is no join_ref, so every message matches the channel that is joined now. Binary frames
+/// that hold JSON are read; binary payloads cannot be sent. Mirrors
+/// `Phoenix.Socket.V1.JSONSerializer`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct V1;
+
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(borrow)]
+    topic: &'a RawValue,
+    #[serde(borrow)]
+    event: &'a RawValue,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(borrow, rename = "ref")]
+    reference: &'a RawValue,
+}
+
+impl Serializer for V1 {
+    fn decode(&self, frame: Frame) -> Result<Message, DecodeError> {
+        let text = match frame {
+            Frame::Text(text) => text,
+            Frame::Binary(bytes) => ByteString::try_from(bytes)
+                .map_err(|_| DecodeError::Malformed("not UTF-8".to_owned()))?,
+        };
+        let object: Object<'_> = serde_json::from_str(&text)
+            .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+        Ok(Message {
+            join_ref: Term::Null,
+            reference: Term::from_raw(object.reference, "ref")?,
+            topic: Term::from_raw(object.topic, "topic")?,
+            event: Term::from_raw(object.event, "event")?,
+            payload: Payload::from_checked_json(text.slice_ref(object.payload.get())),
+        })
+    }
+
+    fn reply(&self, reply: Reply<'_>) -> Result<Frame, Error> {
+        let response = json(reply.payload)?;
+        let mut out = Vec::with_capacity(64 + response.len());
+        out.extend_from_slice(b"{\"topic\":");
+        reply.topic.write_json(&mut out);
+        out.extend_from_slice(b",\"event\":\"");
+        out.extend_from_slice(reserved::REPLY.as_bytes());
+        out.extend_from_slice(b"\",\"ref\":");
+        reply.reference.write_json(&mut out);
+        out.extend_from_slice(b",\"payload\":{\"status\":");
+        write_json_str(&mut out, reply.status);
+        out.extend_from_slice(b",\"response\":");
+        out.extend_from_slice(response.as_bytes());
+        out.extend_from_slice(b"}}");
+        Ok(Frame::Text(into_text(out)))
+    }
+
+    fn push(&self, push: Push<'_>) -> Result<Frame, Error> {
+        object(push.topic, push.event, push.reference, push.payload)
+    }
+
+    fn broadcast(&self, broadcast: &Broadcast) -> Result<Frame, Error> {
+        object(
+            broadcast.topic(),
+            broadcast.event(),
+            &Term::Null,
+            broadcast.payload(),
+        )
+    }
+}
+
+fn json(payload: &Payload) -> Result<&str, Error> {
+    payload.as_json().ok_or(Error::BinaryUnsupported)
+}
+
+fn object(topic: &str, event: &str, reference: &Term, payload: &Payload) -> Result<Frame, Error> {
+    let payload = json(payload)?;
+    let mut out = Vec::with_capacity(48 + topic.len() + event.len() + payload.len());
+    out.extend_from_slice(b"{\"topic\":");
+    write_json_str(&mut out, topic);
+    out.extend_from_slice(b",\"event\":");
+    write_json_str(&mut out, event);
+    out.extend_from_slice(b",\"ref\":");
+    reference.write_json(&mut out);
+    out.extend_from_slice(b",\"payload\":");
+    out.extend_from_slice(payload.as_bytes());
+    out.push(b'}');
+    Ok(Frame::Text(into_text(out)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(json: &str) -> Result<Message, DecodeError> {
+        V1.decode(Frame::Text(json.into()))
+    }
+
+    #[test]
+    fn every_key_but_join_ref_is_required() {
+        assert!(decode(r#"{"topic":"t","event":"e","payload":null,"ref":null}"#).is_ok());
+        assert!(decode(r#"{"topic":"t","event":"e","payload":{}}"#).is_err());
+        assert!(decode(r#"{"topic":"t","event":"e","ref":"1"}"#).is_err());
+        assert!(decode(r#"[null,"1","t","e",{}]"#).is_err());
+    }
+
+    #[test]
+    fn a_binary_frame_may_hold_the_json() {
+        let json = br#"{"topic":"t","event":"e","payload":{"a":1},"ref":"1"}"#;
+        let message = V1
+            .decode(Frame::Binary(bytes::Bytes::from_static(json)))
+            .unwrap();
+        assert_eq!(message.payload.as_json(), Some(r#"{"a":1}"#));
+        assert!(
+            V1.decode(Frame::Binary(bytes::Bytes::from_static(b"\xff")))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_binary_payload_is_an_error_where_it_is_sent() {
+        let push = Push {
+            join_ref: &Term::Null,
+            reference: &Term::Null,
+            topic: "t",
+            event: "e",
+            payload: &Payload::binary(vec![1]),
+        };
+        assert!(matches!(V1.push(push), Err(Error::BinaryUnsupported)));
+    }
+}
