@@ -12,6 +12,8 @@ mod payload;
 mod pubsub;
 mod socket;
 pub mod telemetry;
+#[cfg(feature = "test")]
+pub mod test;
 mod topic;
 mod transport;
 pub mod wire;

@@ -1,5 +1,8 @@
 //! The multiplexer of one connection: which channel a message belongs to. No I/O.
 
+#[cfg(test)]
+mod properties;
+
 use std::{collections::HashMap, mem};
 
 use crate::{

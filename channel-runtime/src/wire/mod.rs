@@ -1,6 +1,8 @@
 //! The Phoenix wire protocol: frames in, messages out, and back. No I/O.
 
 mod negotiate;
+#[cfg(test)]
+mod properties;
 mod term;
 mod v1;
 mod v2;

@@ -36,6 +36,10 @@ impl Serializer for V1 {
             Frame::Binary(bytes) => ByteString::try_from(bytes)
                 .map_err(|_| DecodeError::Malformed("not UTF-8".to_owned()))?,
         };
+        // Serde would read an array as the fields in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(DecodeError::Malformed("expected an object".to_owned()));
+        }
         let object: Object<'_> = serde_json::from_str(&text)
             .map_err(|error| DecodeError::Malformed(error.to_string()))?;
         Ok(Message {

@@ -269,7 +269,7 @@ mod tests {
         let message = V2.decode(Frame::Binary(frame));
         assert_eq!(
             message,
-            Err(DecodeError::Utf8("topic")),
+            Err(DecodeError::Utf8("ref")),
             "lengths count bytes"
         );
         let frame = Bytes::from_static(b"\x00\x01\x01\x02\x0113\xc3\xa9e\xff\x00");

@@ -1,0 +1,164 @@
+//! Whatever a client sends: the session answers each message at most once, keeps the topics of a
+//! simple model, and never holds more channels than it may.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+use crate::wire::Serializers;
+
+const MAX_CHANNELS: usize = 3;
+
+/// One thing that happens to a session.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A well-formed frame.
+    Frame {
+        join_ref: &'static str,
+        topic: &'static str,
+        event: &'static str,
+    },
+    /// A channel ends by itself: the one started as the nth, if it still runs.
+    End(usize),
+    /// Anything.
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let topics = [
+        "room:a", "room:b", "room:c", "room:d", "phoenix", "nope", "",
+    ];
+    let events = [
+        "phx_join",
+        "phx_join",
+        "phx_leave",
+        "heartbeat",
+        "e",
+        "phx_close",
+    ];
+    let refs = ["null", "\"1\"", "\"2\"", "1", "0", "{\"a\":1}"];
+    prop_oneof![
+        8 => (select(refs.to_vec()), select(topics.to_vec()), select(events.to_vec()))
+            .prop_map(|(join_ref, topic, event)| Step::Frame { join_ref, topic, event }),
+        3 => (0..8_usize).prop_map(Step::End),
+        1 => ".{0,40}".prop_map(Step::Text),
+        1 => vec(any::<u8>(), 0..40).prop_map(Step::Binary),
+    ]
+}
+
+/// What a session must look like, kept the plain way.
+#[derive(Default)]
+struct Model {
+    joined: HashMap<Topic, (ChannelId, Term)>,
+    running: Vec<(Topic, ChannelId)>,
+}
+
+fn route(topic: &str) -> Option<usize> {
+    topic.starts_with("room:").then_some(0)
+}
+
+fn check(session: &mut Session<ChannelId>, model: &mut Model, frame: Frame, message: &Message) {
+    let effect = session
+        .receive(frame, route)
+        .expect("the frame has been decoded before");
+    let topic = Topic::from(message.topic.as_str().unwrap_or_default());
+    let current = model.joined.get(&topic).cloned();
+    match effect {
+        Effect::Start {
+            id,
+            topic,
+            predecessor,
+            message: started,
+            ..
+        } => {
+            assert_eq!(&started, message);
+            assert_eq!(
+                predecessor.map(|former| former.handle),
+                current.map(|(id, _)| id)
+            );
+            session.started(&topic, id, id);
+            model.joined.insert(topic.clone(), (id, started.join_ref));
+            model.running.push((topic, id));
+        }
+        Effect::Deliver {
+            to,
+            message: delivered,
+        } => {
+            let (id, join_ref) = current.expect("a message goes to a joined channel only");
+            assert_eq!((to, &delivered), (id, message));
+            assert!(message.join_ref.is_null() || message.join_ref == join_ref);
+        }
+        Effect::Leave { to, .. } => {
+            let (id, _) = current.expect("only a joined channel is left");
+            assert_eq!(to, id);
+        }
+        Effect::Send(_) => {
+            let foreign = current.is_none() || message.event.as_str() == Some("phx_join");
+            assert!(
+                foreign || topic.as_str() == "phoenix",
+                "{message:?} was answered early"
+            );
+        }
+        Effect::Ignore => {
+            let (_, join_ref) = current.expect("without a channel there is an answer");
+            assert_ne!(message.join_ref, join_ref);
+        }
+    }
+    assert!(session.channels.len() <= MAX_CHANNELS);
+    assert!(session.live <= 2 * MAX_CHANNELS);
+    assert_eq!(session.channels.len(), model.joined.len());
+}
+
+fn play(vsn: &str, steps: Vec<Step>) {
+    let serializer = Serializers::default().negotiate(vsn).unwrap();
+    let mut session = Session::new(serializer.clone(), MAX_CHANNELS);
+    let mut model = Model::default();
+    for (n, step) in steps.into_iter().enumerate() {
+        let frame = match step {
+            Step::End(nth) => {
+                if nth < model.running.len() {
+                    let (topic, id) = model.running.remove(nth);
+                    session.ended(&topic, id);
+                    if model
+                        .joined
+                        .get(&topic)
+                        .is_some_and(|(joined, _)| *joined == id)
+                    {
+                        model.joined.remove(&topic);
+                    }
+                }
+                continue;
+            }
+            Step::Frame {
+                join_ref,
+                topic,
+                event,
+            } if vsn == "2.0.0" => {
+                Frame::Text(format!(r#"[{join_ref},"{n}","{topic}","{event}",{{}}]"#).into())
+            }
+            Step::Frame { topic, event, .. } => Frame::Text(
+                format!(r#"{{"topic":"{topic}","event":"{event}","ref":"{n}","payload":{{}}}}"#)
+                    .into(),
+            ),
+            Step::Text(text) => Frame::Text(text.into()),
+            Step::Binary(bytes) => Frame::Binary(Bytes::from(bytes)),
+        };
+        match serializer.decode(frame.clone()) {
+            Ok(message) => check(&mut session, &mut model, frame, &message),
+            Err(_) => assert!(session.receive(frame, route).is_err()),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_session_keeps_to_its_model_whatever_comes(
+        vsn in select(&["1.0.0", "2.0.0"][..]),
+        steps in vec(step(), 0..60),
+    ) {
+        play(vsn, steps);
+    }
+}

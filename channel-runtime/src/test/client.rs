@@ -1,0 +1,364 @@
+use std::{
+    collections::VecDeque,
+    panic::Location,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
+
+use super::{Inbound, Kind, TestChannel, TestReply};
+use crate::{
+    Close, ConnectInfo, Endpoint, Params, Payload, Refusal,
+    socket::{Connection, Event},
+    wire::{Frame, reserved},
+};
+
+/// How long a test waits for what it expects.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A client in memory: one connection to a socket of an [`Endpoint`].
+///
+/// Dropping it closes the connection, as a client that goes away does.
+#[derive(Debug)]
+pub struct TestClient(pub(super) Arc<Wire>);
+
+/// Both ends of a connection in memory.
+#[derive(Debug)]
+pub(super) struct Wire {
+    frames: Mutex<Option<mpsc::UnboundedSender<Frame>>>,
+    received: Mutex<VecDeque<Inbound>>,
+    closed: Mutex<Option<Close>>,
+    changed: Notify,
+    next_ref: AtomicU64,
+}
+
+/// Connects with more than parameters: see [`TestClient::builder`].
+#[derive(Debug)]
+#[must_use = "call `connect`"]
+pub struct TestClientBuilder<'a> {
+    endpoint: &'a Endpoint,
+    path: Option<&'a str>,
+    query: String,
+    info: ConnectInfo,
+}
+
+impl TestClientBuilder<'_> {
+    /// The connect parameters: a struct, a map, or `()` for none.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be a query string.
+    pub fn params(mut self, params: impl Serialize) -> Self {
+        self.query = serde_html_form::to_string(params).expect("connect params are flat");
+        self
+    }
+
+    /// What the socket's `#[connect]` and the channels see of the connection.
+    pub fn connect_info(mut self, info: ConnectInfo) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] of the socket's `#[connect]`.
+    ///
+    /// # Panics
+    ///
+    /// When the endpoint has no socket at the path.
+    pub async fn connect(self) -> Result<TestClient, Refusal> {
+        let mount = self
+            .endpoint
+            .mounts()
+            .iter()
+            .find(|(mounted, _)| self.path.is_none_or(|path| path == mounted))
+            .map(|(_, mount)| mount.clone())
+            .unwrap_or_else(|| panic!("no socket is mounted at {:?}", self.path.unwrap_or("/")));
+        let params = Params::from_query(format!("{}&vsn=2.0.0", self.query));
+        let connection = mount
+            .connect(self.endpoint.clone(), params, self.info)
+            .await?;
+        let (frames, inbound) = mpsc::unbounded_channel();
+        let wire = Arc::new(Wire {
+            frames: Mutex::new(Some(frames)),
+            received: Mutex::default(),
+            closed: Mutex::default(),
+            changed: Notify::new(),
+            next_ref: AtomicU64::new(1),
+        });
+        self.endpoint
+            .tasks()
+            .spawn(pump(connection, inbound, wire.clone()));
+        Ok(TestClient(wire))
+    }
+}
+
+/// The transport of a test: frames go over as they are.
+async fn pump(
+    mut connection: Connection,
+    mut inbound: mpsc::UnboundedReceiver<Frame>,
+    wire: Arc<Wire>,
+) {
+    let close = loop {
+        tokio::select! {
+            event = connection.next() => match event {
+                Event::Frame(frame) => wire.receive(Inbound::decode(frame)),
+                Event::Close(close) => break close,
+            },
+            frame = inbound.recv() => match frame {
+                None => break Close::new(1000, ""),
+                Some(frame) => if let Err(error) = connection.receive(frame) {
+                    break Close { code: 1003, reason: error.to_string().into() };
+                },
+            },
+        }
+    };
+    drop(connection);
+    wire.frames.lock().take();
+    *wire.closed.lock() = Some(close);
+    wire.changed.notify_waiters();
+}
+
+impl TestClient {
+    /// Connects to the endpoint's first socket with these parameters; `()` for none.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] of the socket's `#[connect]`.
+    ///
+    /// # Panics
+    ///
+    /// When the endpoint has no socket.
+    pub async fn connect(endpoint: &Endpoint, params: impl Serialize) -> Result<Self, Refusal> {
+        TestClient::builder(endpoint).params(params).connect().await
+    }
+
+    /// Connects to the socket mounted at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] of the socket's `#[connect]`.
+    ///
+    /// # Panics
+    ///
+    /// When the endpoint has no socket there.
+    pub async fn connect_at(
+        endpoint: &Endpoint,
+        path: &str,
+        params: impl Serialize,
+    ) -> Result<Self, Refusal> {
+        let builder = TestClientBuilder {
+            path: Some(path),
+            ..TestClient::builder(endpoint)
+        };
+        builder.params(params).connect().await
+    }
+
+    /// Connects with more than parameters.
+    pub fn builder(endpoint: &Endpoint) -> TestClientBuilder<'_> {
+        let info = ConnectInfo {
+            transport: "test",
+            ..ConnectInfo::default()
+        };
+        TestClientBuilder {
+            endpoint,
+            path: None,
+            query: String::new(),
+            info,
+        }
+    }
+
+    /// Joins a topic and waits for the answer; `()` for no payload.
+    ///
+    /// # Errors
+    ///
+    /// The reply that refused the join.
+    ///
+    /// # Panics
+    ///
+    /// When no answer comes.
+    #[track_caller]
+    pub fn join<P: Serialize>(
+        &self,
+        topic: &str,
+        payload: P,
+    ) -> impl Future<Output = Result<TestChannel, TestReply>> + use<P> {
+        let (at, wire, topic) = (Location::caller(), self.0.clone(), topic.to_owned());
+        let payload = to_payload(payload);
+        async move {
+            let reference = wire.next_ref();
+            wire.send(&reference, &reference, &topic, reserved::JOIN, &payload);
+            let reply = wire.reply(&reference, at).await;
+            if reply.status() == "ok" {
+                Ok(TestChannel::new(wire, topic, reference, reply))
+            } else {
+                Err(reply)
+            }
+        }
+    }
+
+    /// Sends a frame as it is, to see what a broken client gets. What comes back is read with
+    /// [`TestClient::next`].
+    pub fn send_raw(&self, frame: Frame) {
+        self.0.send_frame(frame);
+    }
+
+    /// The next message of the server that nothing else has taken, whatever it is.
+    ///
+    /// # Panics
+    ///
+    /// When none comes.
+    #[track_caller]
+    pub fn next(&self) -> impl Future<Output = Inbound> + use<> {
+        let (at, wire) = (Location::caller(), self.0.clone());
+        async move { wire.expect(at, "a message", |_| true).await }
+    }
+
+    /// Waits until the server closes the connection, and says how.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    #[track_caller]
+    pub fn expect_close(&self) -> impl Future<Output = Close> + use<> {
+        let (at, wire) = (Location::caller(), self.0.clone());
+        async move {
+            let closed = wire.wait(|wire| wire.closed.lock().clone()).await;
+            closed.unwrap_or_else(|| panic!("{at}: expected the connection to be closed"))
+        }
+    }
+
+    /// Closes the connection, as a client that goes away does, and waits until it is gone.
+    pub async fn close(self) {
+        self.0.frames.lock().take();
+        let _patience = self.0.wait(|wire| wire.closed.lock().clone()).await;
+    }
+}
+
+impl Drop for TestClient {
+    fn drop(&mut self) {
+        self.0.frames.lock().take();
+    }
+}
+
+pub(super) fn to_payload(value: impl Serialize) -> Payload {
+    let payload = Payload::json(&value).expect("a payload can be JSON");
+    if payload.as_json() == Some("null") {
+        Payload::empty()
+    } else {
+        payload
+    }
+}
+
+impl Wire {
+    pub(super) fn next_ref(&self) -> String {
+        self.next_ref.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    fn receive(&self, message: Inbound) {
+        self.received.lock().push_back(message);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn send(
+        &self,
+        join_ref: &str,
+        reference: &str,
+        topic: &str,
+        event: &str,
+        payload: &Payload,
+    ) {
+        let frame = match payload.as_json() {
+            Some(json) => {
+                let mut parts = [join_ref, reference, topic, event]
+                    .map(|part| serde_json::to_string(part).expect("text is JSON"))
+                    .join(",");
+                parts.insert(0, '[');
+                Frame::Text(format!("{parts},{json}]").into())
+            }
+            None => Frame::Binary(binary_push([join_ref, reference, topic, event], payload)),
+        };
+        self.send_frame(frame);
+    }
+
+    fn send_frame(&self, frame: Frame) {
+        if let Some(frames) = &*self.frames.lock() {
+            // A closed connection shows in what the test expects next.
+            let _closed = frames.send(frame);
+        }
+    }
+
+    pub(super) async fn reply(&self, reference: &str, at: &'static Location<'static>) -> TestReply {
+        let wanted = format!("a reply to message {reference}");
+        let is_it = |m: &Inbound| m.kind == Kind::Reply && m.reference == reference;
+        TestReply::new(self.expect(at, &wanted, is_it).await, at)
+    }
+
+    /// Takes the first message that fits.
+    pub(super) async fn expect(
+        &self,
+        at: &'static Location<'static>,
+        wanted: &str,
+        fits: impl Fn(&Inbound) -> bool,
+    ) -> Inbound {
+        let found = self.wait(|wire| wire.take(&fits)).await;
+        found.unwrap_or_else(|| {
+            let got = self.received.lock();
+            panic!("{at}: expected {wanted}; what came instead: {got:#?}")
+        })
+    }
+
+    /// Fails when a message that fits comes.
+    pub(super) async fn refute(
+        &self,
+        at: &'static Location<'static>,
+        unwanted: &str,
+        fits: impl Fn(&Inbound) -> bool,
+    ) {
+        if let Some(message) = self.wait(|wire| wire.take(&fits)).await {
+            panic!("{at}: expected no {unwanted}, but this came: {message:?}");
+        }
+    }
+
+    fn take(&self, fits: impl Fn(&Inbound) -> bool) -> Option<Inbound> {
+        let mut received = self.received.lock();
+        let at = received.iter().position(fits)?;
+        received.remove(at)
+    }
+
+    async fn wait<T>(&self, ready: impl Fn(&Self) -> Option<T>) -> Option<T> {
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if let Some(value) = ready(self) {
+                    return value;
+                }
+                changed.await;
+            }
+        };
+        timeout(PATIENCE, wait).await.ok()
+    }
+}
+
+fn binary_push(fields: [&str; 4], payload: &Payload) -> bytes::Bytes {
+    let mut frame = vec![0];
+    frame.extend(fields.map(|f| u8::try_from(f.len()).expect("a binary field has 255 bytes")));
+    fields
+        .iter()
+        .for_each(|field| frame.extend_from_slice(field.as_bytes()));
+    frame.extend_from_slice(payload.as_binary().map(AsRef::as_ref).unwrap_or_default());
+    frame.into()
+}
