@@ -1,0 +1,72 @@
+//! The command line.
+
+use anyhow::{Result, bail};
+
+pub(crate) const USAGE: &str = "\
+usage: cargo xtask <task>
+
+tasks:
+  test                run every check, in order, up to the first that fails
+  test --only <step>  run one of them
+  list                name the steps
+  help                say this";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Help,
+    List,
+    Test { only: Option<String> },
+}
+
+/// Reads the arguments behind the program's name; `steps` are the names `--only` takes.
+pub(crate) fn parse(arguments: impl Iterator<Item = String>, steps: &[&str]) -> Result<Task> {
+    let arguments: Vec<_> = arguments.collect();
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["help" | "--help" | "-h"] => Ok(Task::Help),
+        ["list"] => Ok(Task::List),
+        ["test"] => Ok(Task::Test { only: None }),
+        ["test", "--only", step] if steps.contains(step) => Ok(Task::Test {
+            only: Some((*step).to_owned()),
+        }),
+        ["test", "--only", step] => {
+            bail!("there is no step `{step}`; there are: {}", steps.join(", "))
+        }
+        ["test", "--only"] => bail!("`--only` needs a step: {}", steps.join(", ")),
+        other => bail!("`{}` is not understood\n\n{USAGE}", other.join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Task> {
+        parse(line.split_whitespace().map(str::to_owned), &["fmt", "node"])
+    }
+
+    #[test]
+    fn a_task_is_read() {
+        assert_eq!(read("test").unwrap(), Task::Test { only: None });
+        let only = Some("node".to_owned());
+        assert_eq!(read("test --only node").unwrap(), Task::Test { only });
+        assert_eq!(read("list").unwrap(), Task::List);
+        assert_eq!(read("").unwrap(), Task::Help);
+    }
+
+    #[test]
+    fn a_step_that_is_none_is_answered_with_those_there_are() {
+        for line in ["test --only nod", "test --only"] {
+            let error = read(line).unwrap_err().to_string();
+            assert!(error.contains("fmt, node"), "{error}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_answered_with_the_usage() {
+        for line in ["tset", "test node", "list --only fmt"] {
+            let error = read(line).unwrap_err().to_string();
+            assert!(error.contains("usage:") && error.contains(line), "{error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the JavaScript tests need and a Rust toolchain does not bring: installed where that can
+//! be done, named where it cannot.
+
+use std::{env, path::PathBuf, process::Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    command::{command, find, run},
+    workspace::Workspace,
+};
+
+/// The oldest Node.js whose test runner takes the patterns that are used.
+const NODE: u32 = 20;
+
+const BROWSERS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
+
+/// Installs the packages that `package-lock.json` names, unless they are there.
+pub(crate) fn node_modules(workspace: &Workspace) -> Result<()> {
+    let found = node_version();
+    ensure!(
+        found.is_some_and(|version| version >= NODE) && find("npm").is_some(),
+        "Node.js {NODE} or later with npm is needed on the PATH: https://nodejs.org"
+    );
+    let clients = workspace.root.join("clients");
+    let time = |file: &str| clients.join(file).metadata()?.modified();
+    let locked = time("package-lock.json").context("clients/package-lock.json is missing")?;
+    if time("node_modules/.package-lock.json").is_ok_and(|installed| installed >= locked) {
+        return Ok(());
+    }
+    let mut install = command("npm", &["ci", "--no-audit", "--no-fund"]);
+    install.current_dir(&clients);
+    run(install).map(drop)
+}
+
+fn node_version() -> Option<u32> {
+    let output = command("node", &["--version"])
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    major(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn major(version: &str) -> Option<u32> {
+    version
+        .trim()
+        .strip_prefix('v')?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Where Chromium is: the `CHROMIUM` variable, the `PATH`, or Debian's package, which root can
+/// have installed.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    if let Some(given) = env::var_os("CHROMIUM") {
+        return Ok(given.into());
+    }
+    if let Some(found) = installed() {
+        return Ok(found);
+    }
+    if find("apt-get").is_none() || !is_root() {
+        bail!(
+            "Chromium is needed: install it (Debian: `apt-get install chromium`), or say where \
+               it is with CHROMIUM=/path/to/chromium"
+        );
+    }
+    apt_get(&["update"])?;
+    apt_get(&[
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "chromium",
+        "fonts-liberation",
+    ])?;
+    installed().context("Debian's chromium is installed, but not on the PATH")
+}
+
+fn installed() -> Option<PathBuf> {
+    BROWSERS.into_iter().find_map(find)
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut apt = command("apt-get", &["--quiet=2", "--option", "Acquire::Retries=3"]);
+    apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    run(apt).map(drop)
+}
+
+fn is_root() -> bool {
+    let id = command("id", &["-u"]).output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_version_is_read() {
+        assert_eq!(major("v20.11.1\n"), Some(20));
+        assert_eq!(major("20"), None);
+        assert_eq!(major(""), None);
+    }
+}

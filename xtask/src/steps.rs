@@ -1,0 +1,153 @@
+//! The checks, in the order in which they run: quick ones first.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{
+    command::{command, run},
+    report::Counts,
+    setup,
+    workspace::Workspace,
+};
+
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) run: fn(&Workspace) -> Result<Counts>,
+}
+
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        what: "every file is formatted",
+        run: fmt,
+    },
+    Step {
+        name: "clippy",
+        what: "no warning in any target",
+        run: clippy,
+    },
+    Step {
+        name: "features",
+        what: "each feature of channel-runtime alone, none, and all",
+        run: features,
+    },
+    Step {
+        name: "docs",
+        what: "the documentation builds without a warning",
+        run: docs,
+    },
+    Step {
+        name: "test",
+        what: "unit, integration, compile-fail and documentation tests",
+        run: test,
+    },
+    Step {
+        name: "node",
+        what: "the official JavaScript clients, old and new",
+        run: node,
+    },
+    Step {
+        name: "browser",
+        what: "the chat in two pages of Chromium",
+        run: browser,
+    },
+];
+
+fn cargo(arguments: &[&str]) -> Command {
+    command("cargo", arguments)
+}
+
+fn fmt(_: &Workspace) -> Result<Counts> {
+    run(cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy(_: &Workspace) -> Result<Counts> {
+    run(cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+/// The library only: its tests ask for features of their own.
+fn features(workspace: &Workspace) -> Result<Counts> {
+    const PACKAGE: &str = "channel-runtime";
+    let names = workspace.features(PACKAGE)?;
+    let selections = [String::new()]
+        .into_iter()
+        .chain(names.iter().cloned())
+        .chain([names.join(",")]);
+    for selection in selections {
+        let check = [
+            "clippy",
+            "-p",
+            PACKAGE,
+            "--no-default-features",
+            "--features",
+            &selection,
+        ];
+        run(cargo(&[&check[..], &["--", "-D", "warnings"]].concat()))?;
+    }
+    Ok(Counts::default())
+}
+
+fn docs(_: &Workspace) -> Result<Counts> {
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    run(doc)
+}
+
+fn test(_: &Workspace) -> Result<Counts> {
+    run(cargo(&["test", "--workspace"]))
+}
+
+fn node(workspace: &Workspace) -> Result<Counts> {
+    setup::node_modules(workspace)?;
+    run(cargo(&["build", "-p", "reference"]))?;
+    let mut tests = clients(workspace, "test:node");
+    tests.env("REFERENCE_BIN", workspace.program("reference"));
+    run(tests)
+}
+
+fn browser(workspace: &Workspace) -> Result<Counts> {
+    setup::node_modules(workspace)?;
+    let chromium = setup::chromium()?;
+    run(cargo(&["build", "-p", "chat"]))?;
+    let mut tests = clients(workspace, "test:browser");
+    tests
+        .env("CHAT_BIN", workspace.program("chat"))
+        .env("CHROMIUM", chromium);
+    run(tests)
+}
+
+/// A script of `clients/package.json`, with the reporter that [`Counts`] can read.
+fn clients(workspace: &Workspace, script: &str) -> Command {
+    let mut npm = command(
+        "npm",
+        &["run", "--silent", script, "--", "--test-reporter=spec"],
+    );
+    npm.current_dir(workspace.root.join("clients"));
+    npm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_a_name_of_its_own() {
+        for (at, step) in STEPS.iter().enumerate() {
+            assert!(
+                !STEPS[..at].iter().any(|other| other.name == step.name),
+                "{}",
+                step.name
+            );
+        }
+    }
+}

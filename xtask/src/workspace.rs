@@ -1,0 +1,99 @@
+//! What cargo knows of the workspace.
+
+use std::{path::PathBuf, process::Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::command::command;
+
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    target: PathBuf,
+    metadata: Value,
+}
+
+impl Workspace {
+    pub(crate) fn load() -> Result<Self> {
+        let output = command("cargo", &["metadata", "--format-version", "1", "--no-deps"])
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start cargo")?;
+        ensure!(output.status.success(), "`cargo metadata` failed");
+        Self::read(serde_json::from_slice(&output.stdout)?)
+    }
+
+    fn read(metadata: Value) -> Result<Self> {
+        let path = |key: &str| {
+            let path = metadata[key]
+                .as_str()
+                .with_context(|| format!("metadata has no {key}"))?;
+            anyhow::Ok(PathBuf::from(path))
+        };
+        let (root, target) = (path("workspace_root")?, path("target_directory")?);
+        Ok(Workspace {
+            root,
+            target,
+            metadata,
+        })
+    }
+
+    /// Where cargo puts a program of the workspace that is built for debugging.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.target
+            .join("debug")
+            .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// The features of a package, without `default`, in the order of their names.
+    pub(crate) fn features(&self, package: &str) -> Result<Vec<String>> {
+        let packages = self.metadata["packages"]
+            .as_array()
+            .context("metadata has no packages")?;
+        let features = packages
+            .iter()
+            .find(|known| known["name"] == package)
+            .and_then(|known| known["features"].as_object())
+            .with_context(|| format!("metadata has no package {package}"))?;
+        Ok(features
+            .keys()
+            .filter(|name| *name != "default")
+            .cloned()
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn workspace() -> Workspace {
+        let features = json!({"default": ["b"], "b": [], "a": ["b"]});
+        let metadata = json!({
+            "workspace_root": "/w",
+            "target_directory": "/t",
+            "packages": [{"name": "other", "features": {}}, {"name": "lib", "features": features}],
+        });
+        Workspace::read(metadata).unwrap()
+    }
+
+    #[test]
+    fn features_are_read_without_the_default() {
+        assert_eq!(workspace().features("lib").unwrap(), ["a", "b"]);
+        assert!(workspace().features("other").unwrap().is_empty());
+        assert!(workspace().features("none").is_err());
+    }
+
+    #[test]
+    fn a_program_is_in_the_target_directory() {
+        let program = workspace().program("chat");
+        assert!(program.starts_with("/t/debug"), "{program:?}");
+    }
+
+    #[test]
+    fn metadata_without_a_root_is_refused() {
+        assert!(Workspace::read(json!({"target_directory": "/t"})).is_err());
+    }
+}
