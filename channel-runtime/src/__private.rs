@@ -2,14 +2,15 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use crate::Refusal;
 pub use crate::{
-    Answer, Broadcast, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelSocket,
+    Answer, Binary, Broadcast, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelSocket,
     ConnectContext, Context, Endpoint, Error, Event, Flow, FromParams, FromPayload, InfoFor,
     Intercepted, IntoAnswer, IntoConnect, IntoFlow, IntoJoin, IntoSocketId, Joined, Lend, LogLevel,
-    Params, Payload, PayloadError, PushedBy, Reason, Refusal as JoinRefusal, Route, Socket,
+    Params, Payload, PayloadError, PushedBy, Reason, Refusal, Route, Socket,
     SocketRef, Step, pattern_covers, pattern_matches, role,
 };
+pub use crate::const_check::{Text, other_event, same_event, unreachable_route};
+pub use serde::Serialize;
 pub use std::sync::Arc;
 pub use tracing::Level;
 
@@ -28,6 +29,11 @@ where
             .with("parameter", name)
             .with("message", error.to_string())
     })
+}
+
+/// The payload of a binary event: of its `Bytes`, its `Binary`, or what becomes one of them.
+pub fn bytes<T: Clone + Into<Binary>>(bytes: &T) -> Payload {
+    Payload::binary(bytes.clone().into().0)
 }
 
 /// A broadcast that a `#[handle_out]` could not decode: logged, and not delivered.

@@ -1,10 +1,12 @@
-#![doc = include_str!("../../README.md")]
+#![doc = include_str!("docs/crate.md")]
 
 // The macros name this crate `::channel_runtime`, here as well.
 #[allow(unused_extern_crates)]
 extern crate self as channel_runtime;
 
+pub mod attributes;
 mod channel;
+mod const_check;
 mod endpoint;
 mod error;
 mod event;
@@ -19,6 +21,16 @@ mod transport;
 pub mod wire;
 
 pub mod prelude;
+
+/// For people who come from Phoenix: every function, option and return shape, and its
+/// counterpart here.
+#[doc = include_str!("docs/from_phoenix.md")]
+pub mod from_phoenix {}
+
+/// The README's example must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
 
 #[doc(hidden)]
 pub mod __private;

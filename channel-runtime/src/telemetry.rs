@@ -153,6 +153,11 @@ impl<'a, C: Channel> HandleIn<'a, C> {
     }
 }
 
+/// A `#[connect]` panicked; the client is refused.
+pub(crate) fn connect_panicked(socket: &'static str, panic: &(dyn Any + Send)) {
+    tracing::error!(socket, panic = panic_message(panic), "a connect panicked");
+}
+
 /// A panic has been caught; the channel ends, the process goes on.
 pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any + Send)) {
     metrics::counter!("channel_panics_total", "channel" => C::NAME).increment(1);

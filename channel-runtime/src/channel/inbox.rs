@@ -12,13 +12,14 @@ use tokio::sync::oneshot;
 use super::{CallFor, Caller, CastFor, Channel, Context, Flow, InfoFor, Reason, Step, role};
 use crate::{
     Broadcast, Error,
+    socket::Share,
     wire::{Message, Term},
 };
 
 /// What a channel's task is told.
 pub(super) enum Letter<C: Channel> {
     /// A client's message.
-    Push(Message),
+    Push(Message, Share),
     /// The client leaves; the ref of its message.
     Leave(Term),
     /// An intercepted broadcast.

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod context;
+mod handle;
 mod inbox;
 mod join;
 mod options;
@@ -16,7 +17,6 @@ mod timer;
 use std::sync::Arc;
 
 use self::inbox::Inbox;
-pub(crate) use self::server::{ChannelHandle, Predecessor, Start, panic_message, start};
 pub use self::{
     answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
@@ -28,6 +28,10 @@ pub use self::{
     socket::{ChannelRef, PushedBy, Socket},
     step::Step,
     timer::TimerRef,
+};
+pub(crate) use self::{
+    handle::{ChannelHandle, Predecessor},
+    server::{Start, panic_message, start},
 };
 use crate::{Broadcast, Payload};
 

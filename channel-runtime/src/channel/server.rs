@@ -3,109 +3,22 @@
 use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
-use tokio::{task::AbortHandle, time};
+use tokio::time;
 use tracing::Instrument;
 
 use super::{
     Channel, ChannelOf, ChannelRef, Context, Inbox, Joined, Reason, Socket,
     answer::{ERROR, OK},
+    handle::{ChannelHandle, Predecessor, Running},
     inbox::{Contexts, Ended, Letter, Next, Refused},
 };
 use crate::{
     Broadcast, ConnectInfo, Endpoint, Payload, Refusal, Topic,
     pubsub::Fastlane,
-    socket::{ChannelId, Outlet, Undelivered, Urgency},
+    socket::{ChannelId, Outlet, Share, Urgency},
     telemetry,
     wire::{Message, Push, Term, reserved},
 };
-
-/// What a connection needs of a running channel, whatever its type.
-pub(crate) trait Handle: Send + Sync {
-    /// Hands over a client's message.
-    fn push(&self, message: Message) -> Result<(), (Message, Undelivered)>;
-    /// The client leaves; the ref of its message.
-    fn leave(&self, reference: Term) -> bool;
-    /// The connection is gone.
-    fn closed(&self);
-    /// Ends the channel within its shutdown time.
-    fn stop(&self, reason: Reason);
-    /// Ready when the channel is over.
-    fn poll_ended(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Ended>;
-    /// How long the channel may take to end.
-    fn shutdown(&self) -> time::Duration;
-    /// Drops the channel's task.
-    fn abort(&self);
-}
-
-pub(crate) type ChannelHandle = Arc<dyn Handle>;
-
-struct Running<C: Channel> {
-    inbox: Arc<Inbox<C>>,
-    task: AbortHandle,
-}
-
-impl<C: Channel> Handle for Running<C> {
-    fn push(&self, message: Message) -> Result<(), (Message, Undelivered)> {
-        self.inbox
-            .offer(message, Letter::Push)
-            .map_err(|refused| match refused {
-                Refused::Full(message) => (message, Undelivered::Full),
-                Refused::Ended(message) => (message, Undelivered::Ended),
-            })
-    }
-
-    fn leave(&self, reference: Term) -> bool {
-        self.inbox.insist(Letter::Leave(reference)).is_ok()
-    }
-
-    fn closed(&self) {
-        // A channel that has ended already needs no telling.
-        let _ended = self.inbox.insist(Letter::Closed);
-    }
-
-    fn stop(&self, reason: Reason) {
-        self.inbox.stop(reason);
-    }
-
-    fn poll_ended(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Ended> {
-        self.inbox.poll_ended(cx)
-    }
-
-    fn shutdown(&self) -> time::Duration {
-        C::OPTIONS.shutdown
-    }
-
-    fn abort(&self) {
-        self.task.abort();
-    }
-}
-
-/// The channel whose place a new one takes.
-pub(crate) struct Predecessor {
-    pub(crate) handle: ChannelHandle,
-    pub(crate) join_ref: Term,
-    pub(crate) leaving: bool,
-}
-
-impl Predecessor {
-    /// Waits until it is over; whether the client is still to be told.
-    async fn wait(&self) -> bool {
-        if !self.leaving {
-            self.handle.stop(Reason::Rejoined);
-        }
-        let ended = || poll_fn(|cx| self.handle.poll_ended(cx));
-        // Twice the channel's own time: it ends itself after once, and this is for one that
-        // blocks its thread.
-        let ended = match time::timeout(self.handle.shutdown() * 2, ended()).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                self.handle.abort();
-                return !self.leaving;
-            }
-        };
-        ended == Ended::Silent && !self.leaving
-    }
-}
 
 /// What it takes to start a channel.
 pub(crate) struct Start {
@@ -117,6 +30,15 @@ pub(crate) struct Start {
     pub(crate) info: Arc<ConnectInfo>,
     pub(crate) endpoint: Endpoint,
     pub(crate) inbox_capacity: usize,
+    /// What the join's own payload takes of the client's budget.
+    pub(crate) share: Share,
+}
+
+/// What is left of the client's join.
+struct JoinMessage {
+    reference: Term,
+    payload: Payload,
+    share: Share,
 }
 
 /// Starts the task of a channel.
@@ -145,8 +67,13 @@ pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelH
         ended: Ended::Silent,
         finished: false,
     };
+    let join = JoinMessage {
+        reference,
+        payload,
+        share: start.share,
+    };
     let task = tracker
-        .spawn(server.run(start.predecessor, reference, payload))
+        .spawn(server.run(start.predecessor, join))
         .abort_handle();
     Arc::new(Running { inbox, task })
 }
@@ -171,10 +98,10 @@ struct Server<C: Channel> {
 }
 
 impl<C: Channel> Server<C> {
-    async fn run(mut self, predecessor: Option<Predecessor>, reference: Term, payload: Payload) {
+    async fn run(mut self, predecessor: Option<Predecessor>, join: JoinMessage) {
         let span = tracing::info_span!("channel", channel = C::NAME, topic = %self.socket.topic());
         let end = async {
-            let serve = AssertUnwindSafe(self.serve(predecessor, &reference, payload));
+            let serve = AssertUnwindSafe(self.serve(predecessor, join));
             tokio::select! {
                 biased;
                 end = serve.catch_unwind() => end.unwrap_or_else(|panic| {
@@ -196,17 +123,12 @@ impl<C: Channel> Server<C> {
         tracing::warn!("a channel did not end within its shutdown time and is dropped");
     }
 
-    async fn serve(
-        &self,
-        predecessor: Option<Predecessor>,
-        reference: &Term,
-        payload: Payload,
-    ) -> End {
+    async fn serve(&self, predecessor: Option<Predecessor>, join: JoinMessage) -> End {
         let replaced = match &predecessor {
             Some(former) => former.wait().await.then_some(&former.join_ref),
             None => None,
         };
-        let joined = self.join(reference, payload).await;
+        let joined = self.join(join).await;
         if let Some(join_ref) = replaced {
             self.say_end(join_ref, reserved::CLOSE, &Payload::empty());
         }
@@ -218,7 +140,12 @@ impl<C: Channel> Server<C> {
     }
 
     /// Runs the join, answers it and, when it is accepted, subscribes the client to the topic.
-    async fn join(&self, reference: &Term, payload: Payload) -> Option<C> {
+    async fn join(&self, message: JoinMessage) -> Option<C> {
+        let JoinMessage {
+            reference,
+            payload,
+            share,
+        } = message;
         let started = Instant::now();
         let params = payload.clone();
         let cx = Context::new(&self.socket);
@@ -227,10 +154,18 @@ impl<C: Channel> Server<C> {
             telemetry::channel_panicked::<C>("a join", &*panic);
             Joined::Refused(Refusal::new("join crashed"))
         });
+        drop(share);
         let (join_ref, topic) = (self.socket.join_ref(), Term::from(self.socket.topic()));
         let outlet = self.socket.outlet();
         let reply = |join_ref: &Term, status: &str, payload: &Payload| {
-            outlet.reply(join_ref, reference, &topic, status, payload, Urgency::Final)
+            outlet.reply(
+                join_ref,
+                &reference,
+                &topic,
+                status,
+                payload,
+                Urgency::Final,
+            )
         };
         let outcome = match &joined {
             Joined::Accepted(..) => "ok",
@@ -292,7 +227,11 @@ impl<C: Channel> Server<C> {
         let reason = loop {
             let stop = match self.next().await {
                 Next::Stop(reason) => Some(reason),
-                Next::Letter(Letter::Push(message)) => self.handle_in(&mut channel, message).await,
+                Next::Letter(Letter::Push(message, share)) => {
+                    let stop = self.handle_in(&mut channel, message).await;
+                    drop(share);
+                    stop
+                }
                 Next::Letter(Letter::Broadcast(broadcast)) => {
                     let cx = Context::for_event(&self.socket, broadcast.event(), &Term::Null);
                     channel.handle_out(&cx, &broadcast).run().await.stop
@@ -423,7 +362,7 @@ impl<C: Channel> Server<C> {
     fn answer_late(&self, letter: Letter<C>) {
         match letter {
             Letter::Leave(reference) => self.answer_leave(&reference),
-            Letter::Push(Message { reference, .. }) => {
+            Letter::Push(Message { reference, .. }, _) => {
                 let topic = Term::from(self.socket.topic());
                 let payload = Refusal::new("unmatched topic").payload();
                 self.socket.outlet().reply(

@@ -25,6 +25,7 @@ pub struct SocketOptions {
     pub(crate) max_message_size: usize,
     pub(crate) max_channels: usize,
     pub(crate) inbox_messages: usize,
+    pub(crate) inbox_bytes: usize,
     pub(crate) outbox_frames: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) slow_consumer: SlowConsumer,
@@ -39,6 +40,7 @@ impl Default for SocketOptions {
             max_message_size: 16 << 20,
             max_channels: 100,
             inbox_messages: 256,
+            inbox_bytes: 32 << 20,
             outbox_frames: 1024,
             outbox_bytes: 16 << 20,
             slow_consumer: SlowConsumer::default(),
@@ -88,6 +90,15 @@ impl SocketOptions {
         self
     }
 
+    /// How many bytes of a client's messages may wait for its channels, all together; 32 MiB
+    /// unless given. The next message is refused with `channel overloaded`; one message larger
+    /// than that is still taken when no other waits.
+    #[must_use]
+    pub fn inbox_bytes(mut self, bytes: usize) -> Self {
+        self.inbox_bytes = bytes;
+        self
+    }
+
     /// How many frames may wait for a client that reads slowly; 1024 unless given.
     #[must_use]
     pub fn outbox_frames(mut self, frames: usize) -> Self {
@@ -124,6 +135,7 @@ impl SocketOptions {
             ("max_message_size", self.max_message_size == 0),
             ("max_channels", self.max_channels == 0),
             ("inbox_messages", self.inbox_messages == 0),
+            ("inbox_bytes", self.inbox_bytes == 0),
             ("outbox_frames", self.outbox_frames == 0),
             ("outbox_bytes", self.outbox_bytes == 0),
         ];

@@ -4,17 +4,18 @@
 use std::{
     future::poll_fn,
     marker::PhantomData,
+    panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    ChannelSocket, Close, ConnectContext, ConnectInfo, Outbox, OutboxLimits, Outgoing, Outlet,
-    Params, Route,
-    session::{Effect, Session},
+    Budget, ChannelSocket, Close, ConnectContext, ConnectInfo, Outbox, OutboxLimits, Outgoing,
+    Outlet, Params, Route, Share,
+    session::{Effect, Join, Session, Undelivered},
 };
 use crate::{
     Endpoint, Refusal,
@@ -111,6 +112,7 @@ impl<S: ChannelSocket> MountOf<S> {
             info: Arc::new(info),
             endpoint,
             inbox_capacity: self.options.inbox_messages,
+            budget: Budget::new(self.options.inbox_bytes),
             _disconnect: disconnect,
         })
     }
@@ -125,7 +127,11 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
     ) -> BoxFuture<'_, Result<Connection, Refusal>> {
         Box::pin(async move {
             let (started, transport) = (Instant::now(), info.transport);
-            let connection = self.open(endpoint, params, info).await;
+            let open = AssertUnwindSafe(self.open(endpoint, params, info));
+            let connection = open.catch_unwind().await.unwrap_or_else(|panic| {
+                telemetry::connect_panicked(S::NAME, &*panic);
+                Err(Refusal::new("connect crashed"))
+            });
             telemetry::connected(S::NAME, transport, connection.is_ok(), started.elapsed());
             connection
         })
@@ -175,6 +181,7 @@ pub(crate) struct Connection {
     info: Arc<ConnectInfo>,
     endpoint: Endpoint,
     inbox_capacity: usize,
+    budget: Arc<Budget>,
     _registered: crate::endpoint::Registered,
     _disconnect: Option<Subscription>,
 }
@@ -195,54 +202,63 @@ impl Connection {
     ///
     /// What is wrong with the frame; the connection must then end.
     pub(crate) fn receive(&mut self, frame: Frame) -> Result<(), DecodeError> {
-        let effect = self
-            .session
-            .receive(frame, |topic| self.channels.route(topic))?;
-        self.carry_out(effect);
+        let share = self.budget.take(frame.len());
+        let route = |topic: &str| self.channels.route(topic);
+        let effect = self.session.receive(frame, share.is_some(), route)?;
+        self.carry_out(effect, share);
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect<ChannelHandle>) {
-        let undelivered = match effect {
-            Effect::Ignore => None,
-            Effect::Send(frame) => {
+    /// `share` is what the frame takes of the budget; without one, nothing is started or
+    /// delivered.
+    fn carry_out(&mut self, effect: Effect<ChannelHandle>, share: Option<Share>) {
+        let undelivered = match (effect, share) {
+            (Effect::Send(frame), _) => {
                 self.outlet.send(frame, Urgency::MustSend);
                 None
             }
-            Effect::Start {
-                id,
-                route,
-                topic,
-                message,
-                predecessor,
-            } => {
-                let start = Start {
-                    id,
-                    topic: topic.clone(),
-                    message,
-                    predecessor: predecessor.map(|former| Predecessor {
-                        handle: former.handle,
-                        join_ref: former.join_ref,
-                        leaving: former.leaving,
-                    }),
-                    outlet: self.outlet.clone(),
-                    info: self.info.clone(),
-                    endpoint: self.endpoint.clone(),
-                    inbox_capacity: self.inbox_capacity,
-                };
-                let handle = self.channels.start(route, start);
-                self.session.started(&topic, id, handle);
+            (Effect::Start(join), Some(share)) => {
+                self.start(join, share);
                 None
             }
-            Effect::Deliver { to, message } => to.push(message).err(),
-            Effect::Leave { to, message } => (!to.leave(message.reference.clone()))
-                .then_some((message, super::Undelivered::Ended)),
+            (Effect::Deliver { to, message }, Some(share)) => to.push(message, share).err(),
+            (Effect::Leave { to, message }, _) => {
+                (!to.leave(message.reference.clone())).then_some((message, Undelivered::Ended))
+            }
+            (Effect::Ignore | Effect::Start(_) | Effect::Deliver { .. }, _) => None,
         };
         if let Some((message, why)) = undelivered
             && let Effect::Send(frame) = self.session.undelivered(&message, why)
         {
             self.outlet.send(frame, Urgency::MustSend);
         }
+    }
+
+    fn start(&mut self, join: Join<ChannelHandle>, share: Share) {
+        let Join {
+            id,
+            route,
+            topic,
+            message,
+            predecessor,
+        } = join;
+        let start = Start {
+            id,
+            topic: topic.clone(),
+            message,
+            predecessor: predecessor.map(|former| Predecessor {
+                handle: former.handle,
+                join_ref: former.join_ref,
+                leaving: former.leaving,
+            }),
+            outlet: self.outlet.clone(),
+            info: self.info.clone(),
+            endpoint: self.endpoint.clone(),
+            inbox_capacity: self.inbox_capacity,
+            share,
+        };
+        let handle = self.channels.start(route, start);
+        self.session.started(&topic, id, handle);
     }
 
     /// What the transport has to do next; cancel safe.

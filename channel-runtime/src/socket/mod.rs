@@ -1,22 +1,26 @@
 //! Sockets: one connection of a client, and the channels it has joined.
 
+mod budget;
 mod connect_info;
 mod connection;
 mod outbox;
+mod outlet;
 mod params;
 mod session;
 
 use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
+pub(crate) use self::{
+    budget::{Budget, Share},
+    connection::{Connection, Event, Mount, MountOf},
+    outbox::{Outbox, OutboxLimits, Outgoing, Urgency},
+    outlet::Outlet,
+    session::{ChannelId, Undelivered},
+};
 pub use self::{
     connect_info::ConnectInfo,
     outbox::{Close, SlowConsumer},
     params::{FromParams, Params, ParamsError},
-};
-pub(crate) use self::{
-    connection::{Connection, Event, Mount, MountOf},
-    outbox::{Outbox, OutboxLimits, Outgoing, Outlet, Urgency},
-    session::{ChannelId, Undelivered},
 };
 use crate::{
     Endpoint, Refusal,
@@ -60,7 +64,7 @@ pub struct Route<S> {
 
 impl<S> Route<S> {
     /// Clients of `S` may join `C`.
-    pub fn to<C: ChannelOf<S>>() -> Self {
+    pub const fn to<C: ChannelOf<S>>() -> Self {
         Route {
             channel: C::NAME,
             topics: C::TOPICS,
@@ -75,12 +79,12 @@ impl<S> Route<S> {
     }
 
     /// The channel's name.
-    pub fn channel(&self) -> &'static str {
+    pub const fn channel(&self) -> &'static str {
         self.channel
     }
 
     /// The channel's topic patterns.
-    pub fn topics(&self) -> &'static [&'static str] {
+    pub const fn topics(&self) -> &'static [&'static str] {
         self.topics
     }
 }

@@ -8,12 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{
-    Error, Payload, Topic,
-    channel::Answer,
-    socket::session::ChannelId,
-    wire::{Frame, Push, Reply, SharedSerializer, Term},
-};
+use crate::{Topic, socket::session::ChannelId, wire::Frame};
 
 /// What happens when a client reads more slowly than it is sent to, and its outbox is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -279,104 +274,132 @@ impl State {
     }
 }
 
-/// A connection's outbox with the serializer it speaks: all that sending takes.
-#[derive(Clone, Debug)]
-pub(crate) struct Outlet {
-    outbox: Arc<Outbox>,
-    serializer: SharedSerializer,
-}
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
 
-impl Outlet {
-    pub(crate) fn new(outbox: Arc<Outbox>, serializer: SharedSerializer) -> Self {
-        Outlet { outbox, serializer }
+    use super::*;
+
+    fn outbox(policy: SlowConsumer) -> Arc<Outbox> {
+        Outbox::new(OutboxLimits {
+            frames: 3,
+            bytes: 10,
+            policy,
+        })
     }
 
-    pub(crate) fn serializer(&self) -> &SharedSerializer {
-        &self.serializer
+    fn frame(text: &str) -> Frame {
+        Frame::Text(text.to_owned().into())
     }
 
-    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
-        &self.outbox
-    }
-
-    pub(crate) fn send(&self, frame: Frame, urgency: Urgency) {
-        self.outbox.send(frame, urgency);
-    }
-
-    pub(crate) fn overflow(&self, channel: &'static str) {
-        self.outbox.overflow(channel);
-    }
-
-    pub(crate) fn push(
-        &self,
-        join_ref: &Term,
-        topic: &str,
-        event: &str,
-        payload: &Payload,
-    ) -> Result<(), Error> {
-        let push = Push {
-            join_ref,
-            reference: &Term::Null,
-            topic,
-            event,
-            payload,
-        };
-        self.send(self.serializer.push(push)?, Urgency::MustSend);
-        Ok(())
-    }
-
-    /// Sends the reply of an answer, if it has one. A reply that this client's serializer cannot
-    /// carry becomes an error reply that says so.
-    pub(crate) fn answer(&self, join_ref: &Term, reference: &Term, topic: &Topic, answer: Answer) {
-        if let Some((status, payload)) = answer.reply {
-            let topic = Term::from(topic);
-            self.reply(
-                join_ref,
-                reference,
-                &topic,
-                &status,
-                &payload,
-                Urgency::MustSend,
-            );
+    fn next(outbox: &Outbox) -> Option<Outgoing> {
+        match outbox.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(next) => Some(next),
+            Poll::Pending => None,
         }
     }
 
-    /// Whether the reply went out as it was meant.
-    pub(crate) fn reply(
-        &self,
-        join_ref: &Term,
-        reference: &Term,
-        topic: &Term,
-        status: &str,
-        payload: &Payload,
-        urgency: Urgency,
-    ) -> bool {
-        let reply = Reply {
-            join_ref,
-            reference,
-            topic,
-            status,
-            payload,
-        };
-        let frame = match self.serializer.reply(reply) {
-            Ok(frame) => frame,
-            Err(error) => {
-                tracing::warn!(%error, "a reply cannot be sent; the client gets an error reply");
-                let refusal = crate::Refusal::new("reply cannot be sent")
-                    .with("message", error.to_string())
-                    .payload();
-                let reply = Reply {
-                    status: "error",
-                    payload: &refusal,
-                    ..reply
-                };
-                if let Ok(frame) = self.serializer.reply(reply) {
-                    self.send(frame, urgency);
+    fn all(outbox: &Outbox) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(next) = next(outbox) {
+            match next {
+                Outgoing::Frame(frame) => {
+                    all.push(String::from_utf8(frame.bytes().to_vec()).unwrap());
                 }
-                return false;
+                Outgoing::Ended(topic, _) => all.push(format!("ended {topic}")),
+                Outgoing::Close(close) => {
+                    all.push(format!("close {}", close.code));
+                    break;
+                }
             }
-        };
-        self.send(frame, urgency);
-        true
+        }
+        all
+    }
+
+    #[test]
+    fn frames_and_ends_come_out_in_order_and_a_close_last() {
+        let outbox = outbox(SlowConsumer::Disconnect);
+        outbox.send(frame("a"), Urgency::MustSend);
+        outbox.ended("t".into(), ChannelId(1));
+        outbox.send(frame("b"), Urgency::Final);
+        outbox.close(Close::DISCONNECT);
+        outbox.send(frame("late"), Urgency::Final);
+        assert_eq!(all(&outbox), ["a", "ended t", "b", "close 1001"]);
+    }
+
+    #[test]
+    fn a_full_outbox_disconnects_the_client_by_default() {
+        let outbox = outbox(SlowConsumer::Disconnect);
+        for n in 0..4 {
+            outbox.send(frame(&n.to_string()), Urgency::MayDrop);
+        }
+        outbox.ended("t".into(), ChannelId(1));
+        assert_eq!(
+            all(&outbox),
+            ["ended t", "close 1013"],
+            "what waited is not worth sending"
+        );
+    }
+
+    #[test]
+    fn drop_newest_leaves_out_broadcasts_and_drop_oldest_makes_room() {
+        for (policy, kept) in [
+            (SlowConsumer::DropNewest, ["r", "0", "1"]),
+            (SlowConsumer::DropOldest, ["r", "2", "3"]),
+        ] {
+            let outbox = outbox(policy);
+            outbox.send(frame("r"), Urgency::MustSend);
+            for n in 0..4 {
+                outbox.send(frame(&n.to_string()), Urgency::MayDrop);
+            }
+            assert_eq!(all(&outbox), kept);
+        }
+    }
+
+    #[test]
+    fn a_reply_that_finds_no_room_disconnects_whatever_the_policy() {
+        for policy in [
+            SlowConsumer::Disconnect,
+            SlowConsumer::DropNewest,
+            SlowConsumer::DropOldest,
+        ] {
+            let outbox = outbox(policy);
+            for _ in 0..3 {
+                outbox.send(frame("b"), Urgency::MayDrop);
+            }
+            outbox.send(frame("r"), Urgency::MustSend);
+            assert_eq!(all(&outbox), ["close 1013"]);
+        }
+    }
+
+    #[test]
+    fn bytes_are_bounded_too_but_one_large_frame_fits_an_empty_outbox() {
+        let outbox = outbox(SlowConsumer::DropNewest);
+        outbox.send(frame("twelve bytes"), Urgency::MayDrop);
+        outbox.send(frame("x"), Urgency::MayDrop);
+        assert_eq!(all(&outbox), ["twelve bytes"]);
+        outbox.send(frame("123456"), Urgency::MayDrop);
+        outbox.send(frame("12345"), Urgency::MayDrop);
+        outbox.send(frame("1234"), Urgency::MayDrop);
+        assert_eq!(all(&outbox), ["123456", "1234"]);
+    }
+
+    #[test]
+    fn drop_oldest_keeps_what_the_client_counts_on_and_leaves_out_what_cannot_fit() {
+        let outbox = outbox(SlowConsumer::DropOldest);
+        outbox.send(frame("12345678"), Urgency::MustSend);
+        outbox.send(frame("a"), Urgency::MayDrop);
+        outbox.send(frame("bcd"), Urgency::MayDrop);
+        assert_eq!(all(&outbox), ["12345678"]);
+    }
+
+    #[test]
+    fn an_abandoned_outbox_holds_nothing() {
+        let outbox = outbox(SlowConsumer::Disconnect);
+        outbox.send(frame("a"), Urgency::MustSend);
+        outbox.abandon();
+        outbox.send(frame("b"), Urgency::Final);
+        outbox.ended("t".into(), ChannelId(1));
+        assert!(next(&outbox).is_none());
     }
 }

@@ -62,18 +62,18 @@ fn route(topic: &str) -> Option<usize> {
 
 fn check(session: &mut Session<ChannelId>, model: &mut Model, frame: Frame, message: &Message) {
     let effect = session
-        .receive(frame, route)
+        .receive(frame, true, route)
         .expect("the frame has been decoded before");
     let topic = Topic::from(message.topic.as_str().unwrap_or_default());
     let current = model.joined.get(&topic).cloned();
     match effect {
-        Effect::Start {
+        Effect::Start(Join {
             id,
             topic,
             predecessor,
             message: started,
             ..
-        } => {
+        }) => {
             assert_eq!(&started, message);
             assert_eq!(
                 predecessor.map(|former| former.handle),
@@ -148,7 +148,7 @@ fn play(vsn: &str, steps: Vec<Step>) {
         };
         match serializer.decode(frame.clone()) {
             Ok(message) => check(&mut session, &mut model, frame, &message),
-            Err(_) => assert!(session.receive(frame, route).is_err()),
+            Err(_) => assert!(session.receive(frame, true, route).is_err()),
         }
     }
 }

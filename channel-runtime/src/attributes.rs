@@ -1,0 +1,8 @@
+//! The attributes of the methods in a `#[channel]` or `#[socket]` block.
+//!
+//! Nothing needs to be imported: the block's own attribute reads them. They are here for their
+//! documentation.
+
+pub use channel_macros::{
+    connect, handle_call, handle_cast, handle_in, handle_info, handle_out, id, join, terminate,
+};

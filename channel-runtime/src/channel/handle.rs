@@ -1,0 +1,108 @@
+//! A running channel as its connection, or the channel that takes its place, sees it.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{task::AbortHandle, time::timeout};
+
+use super::{
+    Channel, Reason,
+    inbox::{Ended, Inbox, Letter, Refused},
+};
+use crate::{
+    socket::{Share, Undelivered},
+    wire::{Message, Term},
+};
+
+/// What a connection needs of a running channel, whatever its type.
+pub(crate) trait Handle: Send + Sync {
+    /// Hands over a client's message.
+    fn push(&self, message: Message, share: Share) -> Result<(), (Message, Undelivered)>;
+    /// The client leaves; the ref of its message.
+    fn leave(&self, reference: Term) -> bool;
+    /// The connection is gone.
+    fn closed(&self);
+    /// Ends the channel within its shutdown time.
+    fn stop(&self, reason: Reason);
+    /// Ready when the channel is over.
+    fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ended>;
+    /// How long the channel may take to end.
+    fn shutdown(&self) -> Duration;
+    /// Drops the channel's task.
+    fn abort(&self);
+}
+
+pub(crate) type ChannelHandle = Arc<dyn Handle>;
+
+pub(super) struct Running<C: Channel> {
+    pub(super) inbox: Arc<Inbox<C>>,
+    pub(super) task: AbortHandle,
+}
+
+impl<C: Channel> Handle for Running<C> {
+    fn push(&self, message: Message, share: Share) -> Result<(), (Message, Undelivered)> {
+        let letter = |message| Letter::Push(message, share);
+        self.inbox
+            .offer(message, letter)
+            .map_err(|refused| match refused {
+                Refused::Full(message) => (message, Undelivered::Full),
+                Refused::Ended(message) => (message, Undelivered::Ended),
+            })
+    }
+
+    fn leave(&self, reference: Term) -> bool {
+        self.inbox.insist(Letter::Leave(reference)).is_ok()
+    }
+
+    fn closed(&self) {
+        // A channel that has ended already needs no telling.
+        let _ended = self.inbox.insist(Letter::Closed);
+    }
+
+    fn stop(&self, reason: Reason) {
+        self.inbox.stop(reason);
+    }
+
+    fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.inbox.poll_ended(cx)
+    }
+
+    fn shutdown(&self) -> Duration {
+        C::OPTIONS.shutdown
+    }
+
+    fn abort(&self) {
+        self.task.abort();
+    }
+}
+
+/// The channel whose place a new one takes.
+pub(crate) struct Predecessor {
+    pub(crate) handle: ChannelHandle,
+    pub(crate) join_ref: Term,
+    pub(crate) leaving: bool,
+}
+
+impl Predecessor {
+    /// Waits until it is over; whether the client is still to be told.
+    pub(super) async fn wait(&self) -> bool {
+        if !self.leaving {
+            self.handle.stop(Reason::Rejoined);
+        }
+        let ended = || poll_fn(|cx| self.handle.poll_ended(cx));
+        // Twice the channel's own time: it ends itself after once, and this is for one that
+        // blocks its thread.
+        let ended = match timeout(self.handle.shutdown() * 2, ended()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.handle.abort();
+                return !self.leaving;
+            }
+        };
+        ended == Ended::Silent && !self.leaving
+    }
+}

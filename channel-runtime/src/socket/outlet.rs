@@ -1,0 +1,112 @@
+//! How channels send: an outbox with the serializer its client speaks.
+
+use std::sync::Arc;
+
+use super::outbox::{Outbox, Urgency};
+use crate::{
+    Error, Payload, Refusal, Topic,
+    channel::Answer,
+    wire::{Frame, Push, Reply, SharedSerializer, Term},
+};
+
+/// A connection's outbox with the serializer it speaks: all that sending takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Outlet {
+    outbox: Arc<Outbox>,
+    serializer: SharedSerializer,
+}
+
+impl Outlet {
+    pub(crate) fn new(outbox: Arc<Outbox>, serializer: SharedSerializer) -> Self {
+        Outlet { outbox, serializer }
+    }
+
+    pub(crate) fn serializer(&self) -> &SharedSerializer {
+        &self.serializer
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    pub(crate) fn send(&self, frame: Frame, urgency: Urgency) {
+        self.outbox.send(frame, urgency);
+    }
+
+    pub(crate) fn overflow(&self, channel: &'static str) {
+        self.outbox.overflow(channel);
+    }
+
+    pub(crate) fn push(
+        &self,
+        join_ref: &Term,
+        topic: &str,
+        event: &str,
+        payload: &Payload,
+    ) -> Result<(), Error> {
+        let push = Push {
+            join_ref,
+            reference: &Term::Null,
+            topic,
+            event,
+            payload,
+        };
+        self.send(self.serializer.push(push)?, Urgency::MustSend);
+        Ok(())
+    }
+
+    /// Sends the reply of an answer, if it has one. A reply that this client's serializer cannot
+    /// carry becomes an error reply that says so.
+    pub(crate) fn answer(&self, join_ref: &Term, reference: &Term, topic: &Topic, answer: Answer) {
+        if let Some((status, payload)) = answer.reply {
+            let topic = Term::from(topic);
+            self.reply(
+                join_ref,
+                reference,
+                &topic,
+                &status,
+                &payload,
+                Urgency::MustSend,
+            );
+        }
+    }
+
+    /// Whether the reply went out as it was meant.
+    pub(crate) fn reply(
+        &self,
+        join_ref: &Term,
+        reference: &Term,
+        topic: &Term,
+        status: &str,
+        payload: &Payload,
+        urgency: Urgency,
+    ) -> bool {
+        let reply = Reply {
+            join_ref,
+            reference,
+            topic,
+            status,
+            payload,
+        };
+        let frame = match self.serializer.reply(reply) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::warn!(%error, "a reply cannot be sent; the client gets an error reply");
+                let refusal = Refusal::new("reply cannot be sent")
+                    .with("message", error.to_string())
+                    .payload();
+                let reply = Reply {
+                    status: "error",
+                    payload: &refusal,
+                    ..reply
+                };
+                if let Ok(frame) = self.serializer.reply(reply) {
+                    self.send(frame, urgency);
+                }
+                return false;
+            }
+        };
+        self.send(frame, urgency);
+        true
+    }
+}

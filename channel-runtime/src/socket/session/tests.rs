@@ -1,0 +1,154 @@
+use super::*;
+use crate::wire::Serializers;
+
+fn session() -> Session<u64> {
+    Session::new(Serializers::default().negotiate("2.0.0").unwrap(), 2)
+}
+
+fn receive(session: &mut Session<u64>, json: &str) -> Effect<u64> {
+    let route = |topic: &str| topic.starts_with("room:").then_some(0);
+    session
+        .receive(Frame::Text(json.into()), true, route)
+        .unwrap()
+}
+
+fn join(session: &mut Session<u64>, json: &str) -> (Topic, ChannelId, Option<Former<u64>>) {
+    match receive(session, json) {
+        Effect::Start(Join {
+            id,
+            topic,
+            predecessor,
+            ..
+        }) => {
+            session.started(&topic, id, id.0);
+            (topic, id, predecessor)
+        }
+        other => panic!("expected a start, got {other:?}"),
+    }
+}
+
+fn text(effect: Effect<u64>) -> String {
+    match effect {
+        Effect::Send(Frame::Text(text)) => text.to_string(),
+        other => panic!("expected a reply, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_heartbeat_is_answered_at_once() {
+    let reply = text(receive(
+        &mut session(),
+        r#"["x",7,"phoenix","heartbeat",{"a":1}]"#,
+    ));
+    assert_eq!(
+        reply,
+        r#"[null,7,"phoenix","phx_reply",{"status":"ok","response":{}}]"#
+    );
+}
+
+#[test]
+fn a_topic_of_no_channel_or_no_text_is_unmatched() {
+    for topic in [r#""nope""#, r#""phoenix""#, "null", "17"] {
+        let reply = text(receive(
+            &mut session(),
+            &format!(r#"["1","2",{topic},"phx_join",{{}}]"#),
+        ));
+        let start = format!(r#"[null,"2",{topic},"phx_reply","#);
+        assert!(
+            reply.starts_with(&start) && reply.contains("unmatched topic"),
+            "{reply}"
+        );
+    }
+}
+
+#[test]
+fn a_message_of_another_join_is_dropped_and_one_of_none_is_not() {
+    let mut session = session();
+    join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
+    assert!(matches!(
+        receive(&mut session, r#"["0","2","room:a","e",{}]"#),
+        Effect::Ignore
+    ));
+    assert!(matches!(
+        receive(&mut session, r#"[1,"2","room:a","e",{}]"#),
+        Effect::Ignore
+    ));
+    assert!(matches!(
+        receive(&mut session, r#"[null,"2","room:a","e",{}]"#),
+        Effect::Deliver { .. }
+    ));
+    assert!(matches!(
+        receive(&mut session, r#"["0","2","room:a","phx_leave",{}]"#),
+        Effect::Ignore
+    ));
+}
+
+#[test]
+fn a_second_join_names_the_channel_it_replaces() {
+    let mut session = session();
+    let (topic, first, none) = join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
+    assert!(none.is_none());
+    let (_, _, former) = join(&mut session, r#"["2","2","room:a","phx_join",{}]"#);
+    let former = former.unwrap();
+    assert_eq!((former.handle, former.leaving), (first.0, false));
+    assert_eq!(former.join_ref, Term::from("1"));
+    session.ended(&topic, first);
+    assert!(matches!(
+        receive(&mut session, r#"["2","3","room:a","e",{}]"#),
+        Effect::Deliver { to: 2, .. }
+    ));
+}
+
+#[test]
+fn a_join_behind_a_leave_waits_for_it() {
+    let mut session = session();
+    join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
+    assert!(matches!(
+        receive(&mut session, r#"["1","2","room:a","phx_leave",{}]"#),
+        Effect::Leave { to: 1, .. }
+    ));
+    let (_, _, former) = join(&mut session, r#"["3","3","room:a","phx_join",{}]"#);
+    assert!(former.unwrap().leaving);
+}
+
+#[test]
+fn without_room_only_leaves_and_heartbeats_are_taken() {
+    let mut session = session();
+    join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
+    let mut receive = |json: &str| {
+        session
+            .receive(Frame::Text(json.into()), false, |_| Some(0))
+            .unwrap()
+    };
+    for event in ["phx_join", "e"] {
+        let reply = text(receive(&format!(r#"["1","2","room:a","{event}",{{}}]"#)));
+        assert!(reply.contains("channel overloaded"), "{reply}");
+    }
+    assert!(text(receive(r#"[null,"2","phoenix","heartbeat",{}]"#)).contains("ok"));
+    let leave = receive(r#"["1","2","room:a","phx_leave",{}]"#);
+    assert!(matches!(leave, Effect::Leave { .. }));
+}
+
+#[test]
+fn one_join_too_many_is_refused_until_a_channel_ends() {
+    let mut session = session();
+    let (topic, id, _) = join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
+    join(&mut session, r#"["2","2","room:b","phx_join",{}]"#);
+    let reply = text(receive(&mut session, r#"["3","3","room:c","phx_join",{}]"#));
+    assert!(reply.starts_with(r#"["3","3","room:c""#) && reply.contains("too many channels"));
+    session.ended(&topic, id);
+    join(&mut session, r#"["3","4","room:c","phx_join",{}]"#);
+}
+
+#[test]
+fn joining_over_and_over_does_not_pile_up_channels() {
+    let mut session = session();
+    for n in 0..4 {
+        join(
+            &mut session,
+            &format!(r#"["{n}","{n}","room:a","phx_join",{{}}]"#),
+        );
+    }
+    let reply = text(receive(&mut session, r#"["9","9","room:a","phx_join",{}]"#));
+    assert!(reply.contains("too many channels"), "{reply}");
+}
