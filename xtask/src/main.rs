@@ -71,7 +71,7 @@ fn test(only: Option<&str>) -> Result<()> {
             break;
         }
     }
-    println!("\n━━━ summary ━━━\n\n{}", report::table(&rows));
+    print!("\n━━━ summary ━━━\n\n{}", report::table(&rows));
     failed.map_or(Ok(()), Err)
 }
 
