@@ -10,7 +10,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The oldest Node.js whose test runner takes the patterns that are used.
+/// The oldest Node.js whose test runner is used.
 const NODE: u32 = 20;
 
 const BROWSERS: [&str; 4] = [

@@ -1,0 +1,77 @@
+// Chromium, and the chat's page in it.
+
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+const SCREENSHOTS = fileURLToPath(new URL("../screenshots/", import.meta.url));
+
+/** Options that keep it to this machine: no sandbox for root, and nothing fetched on its own. */
+const ARGUMENTS = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+
+export async function launch() {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ARGUMENTS,
+  });
+}
+
+/** One person at the chat, in a browser context of their own. */
+export class Person {
+  /** What the page complained of. */
+  errors = [];
+
+  static async enters(browser, url, name, { width = 1100, height = 760, colorScheme = "light" } = {}) {
+    const person = new Person();
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+    context.setDefaultTimeout(10_000);
+    const page = person.page = await context.newPage();
+    page.on("pageerror", error => person.errors.push(String(error)));
+    page.on("console", message => {
+      if (["error", "warning"].includes(message.type())) person.errors.push(message.text());
+    });
+    await page.goto(url);
+    await page.fill("#name", name);
+    await page.keyboard.press("Enter");
+    await person.is("online");
+    return person;
+  }
+
+  /** Waits for the status: `online` or `offline`. */
+  is(status) {
+    return this.page.waitForSelector(`#status.${status}`);
+  }
+
+  async says(text) {
+    await this.page.fill("#body", text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Waits for a message in the room that is shown; `mine` asks for one of this person's own. */
+  sees(text, { mine = false } = {}) {
+    const message = mine ? ".message.mine" : ".message:not(.mine)";
+    return this.page.locator(`.log:not([hidden]) ${message} p`, { hasText: text }).waitFor();
+  }
+
+  notices(text) {
+    return this.page.locator(".log:not([hidden]) .notice", { hasText: text }).last().waitFor();
+  }
+
+  /** How often a text was said in the room that is shown. */
+  count(text) {
+    return this.page.locator(".log:not([hidden]) .message p", { hasText: text }).count();
+  }
+
+  opens(room) {
+    return this.page.click(`#rooms button:has-text("#${room}")`);
+  }
+
+  screenshot(name) {
+    return this.page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
+  }
+}

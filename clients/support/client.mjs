@@ -1,0 +1,86 @@
+// The official client as promises: what a test awaits, it awaits with a deadline.
+
+import WebSocket from "ws";
+
+import { within } from "./within.mjs";
+
+/** The client's versions; 1.2 speaks version 1 of the protocol. */
+export const VERSIONS = ["1.2", "1.3", "1.6", "1.7", "1.8"];
+export const NEWEST = "1.8";
+
+const SOON = () => 20;
+const STATUSES = ["ok", "error", "teapot", "timeout"];
+
+const open = new Set();
+
+/** Connects a client of a version, and waits until it is open. */
+export async function connect(version, url, { params = {}, ...options } = {}) {
+  const socket = await create(version, url, { params, ...options });
+  const opened = happens(callback => socket.onOpen(callback), "the socket opens");
+  socket.connect();
+  await opened;
+  return socket;
+}
+
+/** A client that is not connected yet. */
+export async function create(version, url, options) {
+  const { Socket } = await import(version === NEWEST ? "phoenix" : `phoenix-${version}`);
+  const socket = new Socket(url, {
+    transport: WebSocket,
+    timeout: 5000,
+    reconnectAfterMs: SOON,
+    rejoinAfterMs: SOON,
+    ...options,
+  });
+  open.add(socket);
+  return socket;
+}
+
+/** Ends all clients, as every test does when it is over. */
+export function disconnectAll() {
+  open.forEach(socket => socket.disconnect());
+  open.clear();
+}
+
+/** Resolves when a callback that is handed out is called. */
+export function happens(hook, what) {
+  return within(new Promise(resolve => hook(resolve)), what);
+}
+
+/** The answer to a push, whatever its status. */
+export function answer(push) {
+  const any = new Promise(resolve => {
+    STATUSES.forEach(status => push.receive(status, response => resolve({ status, response })));
+  });
+  return within(any, "the push is answered", 8000);
+}
+
+/** Joins a topic that takes this client. */
+export async function join(socket, topic, params = {}) {
+  const channel = socket.channel(topic, params);
+  const { status, response } = await answer(channel.join());
+  if (status !== "ok") throw new Error(`join of ${topic}: ${status} ${JSON.stringify(response)}`);
+  return channel;
+}
+
+/** The events of a channel from now on, in order. */
+export function events(channel, ...names) {
+  const arrived = [];
+  const waiting = [];
+  const take = event => {
+    const next = waiting.shift();
+    if (next) next(event);
+    else arrived.push(event);
+  };
+  names.forEach(name => channel.on(name, payload => take([name, payload])));
+  return {
+    next: () => within(new Promise(resolve => {
+      const event = arrived.shift();
+      if (event) resolve(event);
+      else waiting.push(resolve);
+    }), `one of ${names.join(", ")} arrives`),
+  };
+}
+
+export const bytes = buffer => [...new Uint8Array(buffer)];
+export const buffer = numbers => new Uint8Array(numbers).buffer;

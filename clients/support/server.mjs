@@ -1,0 +1,58 @@
+// Starts an example and stops it again.
+
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+import { within } from "./within.mjs";
+
+const debug = name => fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url));
+
+/** Where an example's program is: `REFERENCE_BIN` names that of `reference`. */
+const program = name => process.env[`${name.toUpperCase()}_BIN`] ?? debug(name);
+
+export class Server {
+  #child;
+
+  /** Starts an example on a free port, or on `port`, and waits until it listens. */
+  static async start(name, { port = 0 } = {}) {
+    const server = new Server();
+    const env = { ...process.env, PORT: String(port) };
+    server.#child = spawn(program(name), { env, stdio: ["ignore", "pipe", "inherit"] });
+    server.url = await within(server.#line(name), `${name} listens`, 20_000);
+    server.port = Number(new URL(server.url).port);
+    return server;
+  }
+
+  #line(name) {
+    return new Promise((resolve, reject) => {
+      let text = "";
+      this.#child.once("error", reject);
+      this.#child.once("exit", code => reject(new Error(`${name} ended with ${code} before it listened`)));
+      this.#child.stdout.setEncoding("utf8").on("data", chunk => {
+        text += chunk;
+        const line = text.match(/ listening on (http:\S+)\n/);
+        if (line) resolve(line[1]);
+      });
+    });
+  }
+
+  /** A socket's address, for the clients. */
+  socket(path = "/socket") {
+    return this.url.replace("http:", "ws:") + path;
+  }
+
+  /** Does `POST path` and expects it to succeed. */
+  async post(path) {
+    const response = await fetch(this.url + path, { method: "POST" });
+    if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
+  }
+
+  /** Ends the program and returns its exit code, or the signal that ended it. */
+  async stop(signal = "SIGTERM") {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null || signalCode !== null) return exitCode ?? signalCode;
+    const ended = new Promise(resolve => this.#child.once("exit", (code, by) => resolve(code ?? by)));
+    this.#child.kill(signal);
+    return within(ended, "the server ends", 15_000);
+  }
+}
