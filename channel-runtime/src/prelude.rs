@@ -2,6 +2,6 @@
 
 pub use crate::{
     Answer, Binary, Broadcast, Bytes, Caller, ChannelRef, ConnectInfo, Endpoint, Error, Event,
-    Params, Payload, Reason, Refusal, Reply, Socket, SocketRef, Status, Stop, Topic, channel,
-    socket,
+    Extensions, Params, Payload, Reason, Refusal, Reply, Socket, SocketRef, Status, Stop, Topic,
+    channel, socket,
 };

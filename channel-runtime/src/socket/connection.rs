@@ -13,8 +13,8 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
-    Budget, ChannelSocket, Close, ConnectContext, ConnectInfo, Outbox, OutboxLimits, Outgoing,
-    Outlet, Params, Route, Share,
+    Budget, ChannelSocket, Close, ConnectContext, ConnectInfo, ConnectRequest, Outbox,
+    OutboxLimits, Outgoing, Outlet, Route, Share,
     session::{Effect, Join, Session, Undelivered},
 };
 use crate::{
@@ -33,8 +33,7 @@ pub(crate) trait Mount: Send + Sync {
     fn connect(
         &self,
         endpoint: Endpoint,
-        params: Params,
-        info: ConnectInfo,
+        request: ConnectRequest,
     ) -> BoxFuture<'_, Result<Connection, Refusal>>;
 
     fn options(&self) -> &SocketOptions;
@@ -62,9 +61,9 @@ impl<S: ChannelSocket> MountOf<S> {
     async fn open(
         &self,
         endpoint: Endpoint,
-        params: Params,
-        info: ConnectInfo,
+        request: ConnectRequest,
     ) -> Result<Connection, Refusal> {
+        let params = &request.params;
         let vsn = params.get("vsn");
         let serializer = self
             .options
@@ -73,12 +72,11 @@ impl<S: ChannelSocket> MountOf<S> {
             .filter(|_| !params.has_nested("vsn"))
             .ok_or_else(|| Refusal::new("unsupported vsn"))?;
         let cx = ConnectContext {
-            info: &info,
-            params: &params,
+            request: &request,
             endpoint: &endpoint,
             socket: PhantomData,
         };
-        let user = S::connect(&cx, &params).run().await?;
+        let user = S::connect(&cx, params).run().await?;
         let limits = OutboxLimits {
             frames: self.options.outbox_frames,
             bytes: self.options.outbox_bytes,
@@ -109,7 +107,7 @@ impl<S: ChannelSocket> MountOf<S> {
             channels: Box::new(channels),
             _registered: endpoint.register(&outbox),
             outlet: Outlet::new(outbox, serializer),
-            info: Arc::new(info),
+            info: Arc::new(request.info),
             endpoint,
             inbox_capacity: self.options.inbox_messages,
             budget: Budget::new(self.options.inbox_bytes),
@@ -122,12 +120,11 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
     fn connect(
         &self,
         endpoint: Endpoint,
-        params: Params,
-        info: ConnectInfo,
+        request: ConnectRequest,
     ) -> BoxFuture<'_, Result<Connection, Refusal>> {
         Box::pin(async move {
-            let (started, transport) = (Instant::now(), info.transport);
-            let open = AssertUnwindSafe(self.open(endpoint, params, info));
+            let (started, transport) = (Instant::now(), request.info.transport);
+            let open = AssertUnwindSafe(self.open(endpoint, request));
             let connection = open.catch_unwind().await.unwrap_or_else(|panic| {
                 telemetry::connect_panicked(S::NAME, &*panic);
                 Err(Refusal::new("connect crashed"))

@@ -12,6 +12,7 @@ use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
 pub(crate) use self::{
     budget::{Budget, Share},
+    connect_info::ConnectRequest,
     connection::{Connection, Event, Mount, MountOf},
     outbox::{Outbox, OutboxLimits, Outgoing, Urgency},
     outlet::Outlet,
@@ -22,6 +23,8 @@ pub use self::{
     outbox::{Close, SlowConsumer},
     params::{FromParams, Params, ParamsError},
 };
+use axum::http::Extensions;
+
 use crate::{
     Endpoint, Refusal,
     channel::{ChannelHandle, ChannelOf, Lend, Start, Step, role, start},
@@ -89,23 +92,29 @@ impl<S> Route<S> {
     }
 }
 
-/// What a `#[connect]` may borrow: the [`ConnectInfo`], the [`Params`] and the [`Endpoint`].
+/// What a `#[connect]` may borrow: the [`ConnectInfo`], the [`Params`], the [`Endpoint`] and the
+/// request's [`Extensions`].
 pub struct ConnectContext<'a, S> {
-    pub(crate) info: &'a ConnectInfo,
-    pub(crate) params: &'a Params,
+    pub(crate) request: &'a ConnectRequest,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) socket: PhantomData<fn() -> S>,
 }
 
 impl<S> Lend<ConnectInfo, S, role::connect> for ConnectContext<'_, S> {
     fn lend(&self) -> &ConnectInfo {
-        self.info
+        &self.request.info
     }
 }
 
 impl<S> Lend<Params, S, role::connect> for ConnectContext<'_, S> {
     fn lend(&self) -> &Params {
-        self.params
+        &self.request.params
+    }
+}
+
+impl<S> Lend<Extensions, S, role::connect> for ConnectContext<'_, S> {
+    fn lend(&self) -> &Extensions {
+        &self.request.extensions
     }
 }
 

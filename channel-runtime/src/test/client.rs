@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::Extensions;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::{
@@ -18,7 +19,7 @@ use tokio::{
 use super::{Inbound, Kind, TestChannel, TestReply};
 use crate::{
     Close, ConnectInfo, Endpoint, Params, Payload, Refusal,
-    socket::{Connection, Event},
+    socket::{ConnectRequest, Connection, Event},
     wire::{Frame, reserved},
 };
 
@@ -49,6 +50,7 @@ pub struct TestClientBuilder<'a> {
     path: Option<&'a str>,
     query: String,
     info: ConnectInfo,
+    extensions: Extensions,
 }
 
 impl TestClientBuilder<'_> {
@@ -65,6 +67,12 @@ impl TestClientBuilder<'_> {
     /// What the socket's `#[connect]` and the channels see of the connection.
     pub fn connect_info(mut self, info: ConnectInfo) -> Self {
         self.info = info;
+        self
+    }
+
+    /// What the application's router hands to `#[connect]`, as `axum::Extension` does.
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
+        self.extensions.insert(extension);
         self
     }
 
@@ -86,9 +94,13 @@ impl TestClientBuilder<'_> {
             .map(|(_, mount)| mount.clone())
             .unwrap_or_else(|| panic!("no socket is mounted at {:?}", self.path.unwrap_or("/")));
         let params = Params::from_query(format!("{}&vsn=2.0.0", self.query));
-        let connection = mount
-            .connect(self.endpoint.clone(), params, self.info)
-            .await?;
+        let (info, extensions) = (self.info, self.extensions);
+        let request = ConnectRequest {
+            params,
+            info,
+            extensions,
+        };
+        let connection = mount.connect(self.endpoint.clone(), request).await?;
         let (frames, inbound) = mpsc::unbounded_channel();
         let wire = Arc::new(Wire {
             frames: Mutex::new(Some(frames)),
@@ -176,6 +188,7 @@ impl TestClient {
             path: None,
             query: String::new(),
             info,
+            extensions: Extensions::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::drive;
 use crate::{
     Endpoint, Params,
-    socket::{ConnectInfo, Connection, Mount},
+    socket::{ConnectInfo, ConnectRequest, Connection, Mount},
 };
 
 /// Connects first, so that a refusal is told before anything else, and upgrades then.
@@ -23,12 +23,16 @@ pub(super) async fn serve(endpoint: Endpoint, mount: Arc<dyn Mount>, request: Re
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let (mut parts, _) = request.into_parts();
-    let params = Params::from_query(parts.uri.query().unwrap_or_default());
-    let info = connect_info(&parts);
-    let Ok(connection) = mount.connect(endpoint.clone(), params, info).await else {
+    let on_upgrade = parts.extensions.remove::<OnUpgrade>();
+    let request = ConnectRequest {
+        params: Params::from_query(parts.uri.query().unwrap_or_default()),
+        info: connect_info(&parts),
+        extensions: std::mem::take(&mut parts.extensions),
+    };
+    let Ok(connection) = mount.connect(endpoint.clone(), request).await else {
         return StatusCode::FORBIDDEN.into_response();
     };
-    match upgrade(&mut parts) {
+    match upgrade(&parts, on_upgrade) {
         Ok((key, on_upgrade)) => {
             open(&endpoint, mount, connection, on_upgrade);
             switching(&key)
@@ -56,7 +60,10 @@ fn connect_info(parts: &Parts) -> ConnectInfo {
 }
 
 /// The key of a valid WebSocket request, and the connection underneath it.
-fn upgrade(parts: &mut Parts) -> Result<(HeaderValue, OnUpgrade), &'static str> {
+fn upgrade(
+    parts: &Parts,
+    on_upgrade: Option<OnUpgrade>,
+) -> Result<(HeaderValue, OnUpgrade), &'static str> {
     let headers = &parts.headers;
     if parts.method != Method::GET {
         return Err("a WebSocket request is a GET");
@@ -77,10 +84,8 @@ fn upgrade(parts: &mut Parts) -> Result<(HeaderValue, OnUpgrade), &'static str> 
         .get(header::SEC_WEBSOCKET_KEY)
         .cloned()
         .ok_or("the `sec-websocket-key` header is missing")?;
-    let on_upgrade = parts
-        .extensions
-        .remove::<OnUpgrade>()
-        .ok_or("this connection cannot be upgraded; WebSockets need HTTP/1.1")?;
+    let on_upgrade =
+        on_upgrade.ok_or("this connection cannot be upgraded; WebSockets need HTTP/1.1")?;
     Ok((key, on_upgrade))
 }
 
