@@ -329,7 +329,6 @@ impl<C: Channel> Server<C> {
     /// Nothing in here waits, so it runs to its end even where the task is dropped.
     fn finish(&mut self, end: &End) {
         self.socket.detach();
-        let left = self.inbox.close();
         self.socket
             .outlet()
             .outbox()
@@ -354,6 +353,9 @@ impl<C: Channel> Server<C> {
         if event.is_some() || matches!(end, End::NotJoined) {
             self.ended = Ended::Announced;
         }
+        // Closed only now: the connection answers what finds it closed, and the client must hear
+        // of the channel's end before that.
+        let left = self.inbox.close();
         left.into_iter().for_each(|letter| self.answer_late(letter));
         self.finished = true;
     }
