@@ -2,14 +2,14 @@
 
 use std::{fmt::Display, str::FromStr};
 
-pub use crate::{
-    Answer, Binary, Broadcast, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelSocket,
-    ConnectContext, Context, Endpoint, Error, Event, Flow, FromParams, FromPayload, InfoFor,
-    Intercepted, IntoAnswer, IntoConnect, IntoFlow, IntoJoin, IntoSocketId, Joined, Lend, LogLevel,
-    Params, Payload, PayloadError, PushedBy, Reason, Refusal, Route, Socket,
-    SocketRef, Step, pattern_covers, pattern_matches, role,
-};
 pub use crate::const_check::{Text, other_event, same_event, unreachable_route};
+pub use crate::{
+    Answer, Binary, Broadcast, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions,
+    ChannelSocket, ConnectContext, Context, Endpoint, Error, Event, Flow, FromParams, FromPayload,
+    InfoFor, Intercepted, IntoAnswer, IntoConnect, IntoFlow, IntoJoin, IntoSocketId, Joined, Lend,
+    LogLevel, Params, Payload, PayloadError, PushedBy, Reason, Refusal, Route, Socket, SocketRef,
+    Step, pattern_covers, pattern_matches, role,
+};
 pub use serde::Serialize;
 pub use std::sync::Arc;
 pub use tracing::Level;

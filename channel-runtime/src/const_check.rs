@@ -88,7 +88,10 @@ pub const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Op
 }
 
 /// What is wrong when no client can ever reach the route at `at`.
-pub const fn unreachable_route<S, const N: usize>(routes: &[Route<S>; N], at: usize) -> Option<Text> {
+pub const fn unreachable_route<S, const N: usize>(
+    routes: &[Route<S>; N],
+    at: usize,
+) -> Option<Text> {
     let topics = routes[at].topics();
     let mut taker = None;
     let mut topic = 0;

@@ -1,0 +1,340 @@
+//! The arguments of the attributes: `"room:*", intercept = […], socket = …`.
+//!
+//! One bad argument does not hide the others: the parser goes on behind the next comma.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{
+    Ident, LitInt, LitStr, Path, Token, Type, bracketed,
+    ext::IdentExt as _,
+    parse::{ParseBuffer, ParseStream, Parser},
+};
+
+use crate::diagnostics::{Diagnostics, say, suggestion};
+
+/// What `#[channel(…)]` says.
+pub(crate) struct ChannelArgs {
+    pub(crate) topics: Vec<LitStr>,
+    pub(crate) socket: Option<Type>,
+    pub(crate) intercept: Vec<LitStr>,
+    pub(crate) pushes: Vec<Type>,
+    pub(crate) log_join: Option<Level>,
+    pub(crate) log_handle_in: Option<Level>,
+    pub(crate) hibernate_after: Option<Time>,
+    pub(crate) shutdown: Option<Time>,
+    pub(crate) krate: TokenStream,
+    /// Whether everything could be read, so that what is not there is known to be missing.
+    pub(crate) complete: bool,
+}
+
+/// What `#[socket(…)]` says.
+pub(crate) struct SocketArgs {
+    pub(crate) channels: Vec<Type>,
+    pub(crate) krate: TokenStream,
+}
+
+/// What the `#[event(…)]` of `#[derive(Event)]` says.
+pub(crate) struct EventArgs {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) binary: Option<Ident>,
+    pub(crate) krate: TokenStream,
+}
+
+/// A level to log at.
+pub(crate) enum Level {
+    Off,
+    /// The name of a constant of `tracing::Level`.
+    At(Ident),
+}
+
+/// A number of milliseconds, or `off`.
+pub(crate) enum Time {
+    Off,
+    Milliseconds(u64),
+}
+
+const CHANNEL_OPTIONS: &[&str] = &[
+    "socket",
+    "intercept",
+    "pushes",
+    "log_join",
+    "log_handle_in",
+    "hibernate_after",
+    "shutdown",
+    "crate",
+];
+
+impl ChannelArgs {
+    pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut args = ChannelArgs {
+            topics: Vec::new(),
+            socket: None,
+            intercept: Vec::new(),
+            pushes: Vec::new(),
+            log_join: None,
+            log_handle_in: None,
+            hibernate_after: None,
+            shutdown: None,
+            krate: default_crate(),
+            complete: true,
+        };
+        let mut topic_failed = false;
+        let complete = arguments(tokens, diagnostics, CHANNEL_OPTIONS, |argument, input| {
+            let Some(name) = argument else {
+                let topic = literal(input, say::topic_not_literal());
+                topic_failed |= topic.is_err();
+                args.topics.push(topic?);
+                return Ok(());
+            };
+            match name.as_str() {
+                "socket" => args.socket = Some(ty(input, "socket", "UserSocket")?),
+                "intercept" => args.intercept = list(input, "intercept", "[\"new_msg\"]")?,
+                "pushes" => args.pushes = list(input, "pushes", "[NewMsg]")?,
+                "log_join" => args.log_join = Some(level(input, "log_join")?),
+                "log_handle_in" => args.log_handle_in = Some(level(input, "log_handle_in")?),
+                "hibernate_after" => {
+                    args.hibernate_after =
+                        Some(time(input, "hibernate_after", say::zero_hibernate())?);
+                }
+                "shutdown" => {
+                    let span = input.span();
+                    args.shutdown = match time(input, "shutdown", say::zero_time("shutdown"))? {
+                        Time::Off => {
+                            let expected = say::option_value("shutdown", "5_000");
+                            return Err(syn::Error::new(span, expected));
+                        }
+                        time => Some(time),
+                    };
+                }
+                _ => args.krate = krate(input)?,
+            }
+            Ok(())
+        });
+        args.complete = complete;
+        if args.topics.is_empty() && !topic_failed {
+            diagnostics.at(Span::call_site(), say::no_topic());
+        }
+        args
+    }
+}
+
+impl SocketArgs {
+    pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut args = SocketArgs {
+            channels: Vec::new(),
+            krate: default_crate(),
+        };
+        let known = &["channels", "crate"];
+        let complete = arguments(tokens, diagnostics, known, |argument, input| {
+            match argument.as_deref() {
+                Some("channels") => args.channels = list(input, "channels", "[RoomChannel]")?,
+                Some(_) => args.krate = krate(input)?,
+                None => return Err(misplaced(input)),
+            }
+            Ok(())
+        });
+        if complete && args.channels.is_empty() {
+            diagnostics.at(Span::call_site(), say::no_channels());
+        }
+        args
+    }
+}
+
+impl EventArgs {
+    pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut args = EventArgs {
+            name: None,
+            binary: None,
+            krate: default_crate(),
+        };
+        let known = &["binary", "crate"];
+        arguments(tokens, diagnostics, known, |argument, input| {
+            match argument.as_deref() {
+                Some("binary") => args.binary = Some(Ident::new("binary", input.span())),
+                Some(_) => args.krate = krate(input)?,
+                None => {
+                    let name = literal(input, say::literal_expected("\"new_msg\""))?;
+                    if args.name.is_some() {
+                        return Err(syn::Error::new(name.span(), say::event_name_twice()));
+                    }
+                    args.name = Some(name);
+                }
+            }
+            Ok(())
+        });
+        args
+    }
+}
+
+fn default_crate() -> TokenStream {
+    quote!(::channel_runtime)
+}
+
+/// Calls `take` for each argument: with the name of an option, or with `None` where something
+/// else stands. Reports what `take` refuses, and says whether there was nothing to report.
+fn arguments(
+    tokens: TokenStream,
+    diagnostics: &mut Diagnostics,
+    known: &[&str],
+    mut take: impl FnMut(Option<String>, ParseStream<'_>) -> syn::Result<()>,
+) -> bool {
+    let mut complete = true;
+    let mut seen = Vec::new();
+    let parser = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            let outcome = option(input, known, &mut seen)
+                .and_then(|name| take(name, input))
+                .and_then(|()| match input.is_empty() || input.peek(Token![,]) {
+                    true => Ok(()),
+                    false => Err(input.error("expected `,`")),
+                });
+            if let Err(error) = outcome {
+                complete = false;
+                diagnostics.absorb(error);
+            }
+            while !input.is_empty() && !input.peek(Token![,]) {
+                input.parse::<TokenTree>()?;
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(())
+    };
+    if let Err(error) = parser.parse2(tokens) {
+        complete = false;
+        diagnostics.absorb(error);
+    }
+    complete
+}
+
+/// The name of the option that comes next, `None` where no option comes next.
+fn option(
+    input: ParseStream<'_>,
+    known: &[&str],
+    seen: &mut Vec<String>,
+) -> syn::Result<Option<String>> {
+    if !input.peek(Ident::peek_any) {
+        return Ok(None);
+    }
+    let ident = input.call(Ident::parse_any)?;
+    let name = ident.to_string();
+    if !known.contains(&name.as_str()) {
+        let suggestion = suggestion(&name, known);
+        let message = if suggestion.is_empty() {
+            let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+            say::unknown_option(&name, "", known.join(", "))
+        } else {
+            say::misspelt_option(&name, suggestion)
+        };
+        return Err(syn::Error::new(ident.span(), message));
+    }
+    if seen.contains(&name) {
+        return Err(syn::Error::new(ident.span(), say::duplicate_option(&name)));
+    }
+    seen.push(name.clone());
+    Ok(Some(name))
+}
+
+/// The `=` of an option; what is missing is shown by an example.
+fn equals(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<()> {
+    input
+        .parse::<Token![=]>()
+        .map(drop)
+        .map_err(|error| syn::Error::new(error.span(), say::option_value(name, example)))
+}
+
+fn literal(input: ParseStream<'_>, message: String) -> syn::Result<LitStr> {
+    input
+        .parse()
+        .map_err(|error| syn::Error::new(error.span(), message))
+}
+
+fn ty(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<Type> {
+    equals(input, name, example)?;
+    input
+        .parse()
+        .map_err(|error| syn::Error::new(error.span(), say::option_value(name, example)))
+}
+
+/// `= [a, b]`.
+fn list<T: syn::parse::Parse>(
+    input: ParseStream<'_>,
+    name: &str,
+    example: &str,
+) -> syn::Result<Vec<T>> {
+    equals(input, name, example)?;
+    let wrong = |error: syn::Error| syn::Error::new(error.span(), say::option_value(name, example));
+    let content = brackets(input).map_err(wrong)?;
+    let elements = content
+        .parse_terminated(T::parse, Token![,])
+        .map_err(wrong)?;
+    Ok(elements.into_iter().collect())
+}
+
+fn brackets<'i>(input: ParseStream<'i>) -> syn::Result<ParseBuffer<'i>> {
+    let content;
+    bracketed!(content in input);
+    Ok(content)
+}
+
+/// `= path`, also as the string that serde users write.
+fn krate(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    equals(input, "crate", "path::to::channel_runtime")?;
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        return Ok(text.parse_with(Path::parse_mod_style)?.to_token_stream());
+    }
+    Ok(input.call(Path::parse_mod_style)?.to_token_stream())
+}
+
+/// `= info`, `= "info"`, `= off`.
+fn level(input: ParseStream<'_>, option: &str) -> syn::Result<Level> {
+    const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
+    equals(input, option, "debug")?;
+    let (text, span) = if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        (text.value(), text.span())
+    } else if input.peek(Ident::peek_any) {
+        let name = input.call(Ident::parse_any)?;
+        (name.to_string(), name.span())
+    } else {
+        let expected = say::option_value(option, "debug");
+        return Err(syn::Error::new(input.span(), expected));
+    };
+    match text.as_str() {
+        "off" => Ok(Level::Off),
+        level if LEVELS.contains(&level) => Ok(Level::At(Ident::new(&level.to_uppercase(), span))),
+        other => {
+            let message = say::unknown_level(other, suggestion(other, LEVELS));
+            Err(syn::Error::new(span, message))
+        }
+    }
+}
+
+/// `= 5_000` or `= off`.
+fn time(input: ParseStream<'_>, name: &str, zero: String) -> syn::Result<Time> {
+    let example = "15_000";
+    equals(input, name, example)?;
+    let span = input.span();
+    let wrong = || syn::Error::new(span, say::option_value(name, example));
+    if input.peek(Ident) {
+        let word: Ident = input.parse()?;
+        return if word == "off" {
+            Ok(Time::Off)
+        } else {
+            Err(wrong())
+        };
+    }
+    let number: LitInt = input.parse().map_err(|_| wrong())?;
+    match number.base10_parse().map_err(|_| wrong())? {
+        0 => Err(syn::Error::new(span, zero)),
+        milliseconds => Ok(Time::Milliseconds(milliseconds)),
+    }
+}
+
+fn misplaced(input: ParseStream<'_>) -> syn::Error {
+    let what = match input.fork().parse::<TokenTree>() {
+        Ok(TokenTree::Literal(literal)) => format!("`{literal}`"),
+        _ => "this".to_owned(),
+    };
+    syn::Error::new(input.cursor().span(), say::positional_after(what))
+}

@@ -1,0 +1,228 @@
+//! What the macros say when something is wrong: every message, worded once, and the collector
+//! that lets all errors of a block be reported together.
+
+use std::fmt::Display;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+
+/// The errors of one attribute and its block, in the order in which they were found.
+#[derive(Default)]
+pub(crate) struct Diagnostics(Vec<syn::Error>);
+
+impl Diagnostics {
+    /// Reports `message` on the tokens it is about.
+    pub(crate) fn on(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.0.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// Reports `message` on one token.
+    pub(crate) fn at(&mut self, span: Span, message: impl Display) {
+        self.0.push(syn::Error::new(span, message));
+    }
+
+    /// Takes over an error of the parser.
+    pub(crate) fn absorb(&mut self, error: syn::Error) {
+        self.0.extend(error);
+    }
+
+    /// How many errors there are by now.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The `compile_error!`s.
+    pub(crate) fn into_tokens(self) -> TokenStream {
+        self.0.iter().map(syn::Error::to_compile_error).collect()
+    }
+}
+
+/// The name among `known` that was probably meant by `given`.
+pub(crate) fn did_you_mean<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
+    let allowed = if given.len() < 6 { 1 } else { 2 };
+    let distances = known.iter().map(|name| (distance(given, name), *name));
+    let (_, name) = distances
+        .filter(|(distance, _)| (1..=allowed).contains(distance))
+        .min()?;
+    Some(name)
+}
+
+/// The number of letters to insert, drop, replace or swap with their neighbour.
+fn distance(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
+    for i in 0..=left.len() {
+        for j in 0..=right.len() {
+            rows[i][j] = match (i, j) {
+                (0, _) => j,
+                (_, 0) => i,
+                _ => {
+                    let replaced = usize::from(left[i - 1] != right[j - 1]);
+                    let mut best = (rows[i - 1][j - 1] + replaced)
+                        .min(rows[i - 1][j] + 1)
+                        .min(rows[i][j - 1] + 1);
+                    let swapped = i > 1
+                        && j > 1
+                        && left[i - 1] == right[j - 2]
+                        && left[i - 2] == right[j - 1];
+                    if swapped {
+                        best = best.min(rows[i - 2][j - 2] + 1);
+                    }
+                    best
+                }
+            };
+        }
+    }
+    rows[left.len()][right.len()]
+}
+
+/// `; did you mean …?`, or nothing.
+pub(crate) fn suggestion(given: &str, known: &[&str]) -> String {
+    did_you_mean(given, known)
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
+}
+
+/// A message, and with it a function of its name: `{argument}` is filled in.
+macro_rules! catalogue {
+    ($($name:ident($($argument:ident),*) => $text:literal;)*) => {
+        /// The catalogue: lower case, no full stop, at most one line of help.
+        pub(crate) mod say {
+            use std::fmt::Display;
+
+            $(pub(crate) fn $name($($argument: impl Display),*) -> String {
+                format!($text)
+            })*
+        }
+    };
+}
+
+catalogue! {
+    // The item and its attribute.
+    not_an_impl(attribute) => "`#[{attribute}]` belongs on an `impl` block";
+    trait_impl(attribute) => "`#[{attribute}]` belongs on an inherent `impl` block, not on the `impl` of a trait";
+    unsafe_impl() => "an inherent `impl` block cannot be unsafe";
+    unnamed_type(attribute) => "`#[{attribute}]` needs a struct or enum of your own";
+    outside_of_block(role, block) => "`#[{role}]` belongs inside a `#[{block}]` impl block";
+    wrong_block(role, block) => "`#[{role}]` belongs inside a `#[{block}]` impl block, not here";
+    not_a_method(role) => "`#[{role}]` belongs on a method";
+    in_cfg_attr(role) => "`#[{role}]` cannot stand in a `cfg_attr`: write it as it is, and `#[cfg(…)]` on the method";
+    several_roles(method, first) => "`{method}` is a `#[{first}]` already: a method has one role";
+    misspelt_role(given, role) => "unknown attribute `{given}`; did you mean `#[{role}]`?";
+
+    // Arguments of the attributes.
+    no_topic() => "`#[channel]` needs at least one topic pattern\nhelp: `#[channel(\"room:*\")]`";
+    unknown_option(name, suggestion, known) => "unknown option `{name}`{suggestion}\nhelp: the options are {known}";
+    misspelt_option(name, suggestion) => "unknown option `{name}`{suggestion}";
+    duplicate_option(name) => "`{name}` is given twice";
+    option_value(name, example) => "expected `{name} = {example}`";
+    topic_not_literal() => "a topic pattern is a string literal, such as `\"room:*\"`";
+    literal_expected(example) => "expected a string literal, such as `{example}`";
+    positional_after(what) => "expected one of the options here, not {what}";
+    unknown_level(given, suggestion) => "unknown log level `{given}`{suggestion}\nhelp: the levels are `error`, `warn`, `info`, `debug`, `trace` and `off`";
+    zero_time(name) => "`{name} = 0` would leave no time at all";
+    zero_hibernate() => "`hibernate_after = 0` would give memory back after every message\nhelp: `hibernate_after = off` never does";
+    role_takes_nothing(role) => "`#[{role}]` takes no arguments";
+    role_empty(role, example) => "empty argument\nhelp: `#[{role}]`, or `#[{role}({example})]`";
+    role_one_argument(role, what) => "`#[{role}]` takes one {what}";
+    role_equals(role, example) => "expected `#[{role}({example})]`";
+    role_not_literal(what, example) => "{what} is a string literal, such as `{example}`";
+
+    // Topic patterns.
+    topic_empty() => "a topic pattern cannot be empty";
+    topic_duplicate(pattern) => "`{pattern}` is listed twice";
+    star_inside() => "`*` can only be the last character of a topic pattern";
+    capture_in_topic(pattern) => "captures belong in `#[join(\"…\")]`: a channel's topics end in `*`\nhelp: `\"{pattern}\"`";
+    capture_unclosed() => "`{{` opens a capture that no `}}` closes";
+    capture_unopened() => "`}}` closes no capture";
+    capture_empty() => "a capture needs a name, such as `{{id}}`";
+    capture_name(name) => "`{name}` is not a name: a capture is filled into the parameter of its name";
+    capture_duplicate(name) => "`{name}` is captured twice";
+    captures_adjacent() => "two captures need text between them, or the first would always be empty";
+    topic_unjoined(pattern) => "no `#[join]` takes `{pattern}`, so every client would be refused";
+
+    // Joins.
+    no_join(channel) => "channel `{channel}` has no `#[join]`\nhelp: `#[join] async fn join(topic: &Topic) -> Result<Self, Refusal>`";
+    join_never(pattern, topics) => "`{pattern}` can never match: the channel's topics are {topics}";
+    join_unreachable(above) => "unreachable: {above} above already takes every topic it could";
+    join_self() => "`#[join]` cannot take `self`: it creates the channel";
+    join_returns_nothing() => "`#[join]` returns the channel it creates\nhelp: `-> Self`, or `-> Result<Self, Refusal>`";
+    capture_untaken(name, method) => "the pattern captures `{name}`, but `{method}` has no parameter of that name";
+    capture_by_name(name) => "a capture is taken by its name: `{name}: Type`";
+    capture_borrowed(name) => "the capture `{name}` is given, not lent: take it by value, such as `{name}: String`";
+
+    // Events.
+    event_empty() => "an event needs a name";
+    event_reserved(name) => "\"{name}\" is reserved by the channel protocol";
+    event_long() => "an event name is at most 255 bytes on the wire";
+    event_handled(name, method) => "event \"{name}\" is already handled by `{method}`";
+    nameless_handled(method) => "every other event is already handled by `{method}`";
+    intercept_unhandled(name) => "event \"{name}\" is intercepted, but nothing handles it: no client would ever receive it\nhelp: `#[handle_out(\"{name}\")]`";
+    intercept_duplicate(name) => "event \"{name}\" is intercepted twice";
+    out_not_intercepted(name, method, topic) => "event \"{name}\" is not intercepted, so `{method}` would never run\nhelp: `#[channel(\"{topic}\", intercept = [\"{name}\"])]`";
+    out_nameless() => "`#[handle_out]` names the event it intercepts\nhelp: `#[handle_out(\"new_msg\")]`";
+
+    // Methods and their parameters.
+    two_messages(method) => "`{method}` owns two values, but a handler owns only the message it handles\nhelp: borrow what the runtime lends, as in `socket: &Socket<Self>`";
+    two_payloads(method) => "`{method}` owns two values, but a join owns only its payload and the captures of its pattern";
+    no_message(method, role) => "`{method}` takes no message, but a `#[{role}]` is found by the type of its message\nhelp: `message: Message`";
+    message_twice(message, method) => "`{message}` is already handled by `{method}`";
+    nothing_owned(method, what, role) => "`{method}` cannot own `{what}`: a `#[{role}]` has no message";
+    exclusive() => "the runtime lends shared references only: `&T`, not `&mut T`";
+    generic(method) => "a handler cannot be generic: nothing would say what `{method}` is called with";
+    impl_trait() => "a handler cannot take `impl Trait`: nothing would say what it is called with";
+    not_plain(method, what) => "a handler cannot be `{what}`: the runtime calls `{method}`";
+    variadic() => "a handler cannot be variadic";
+    cfg_parameter() => "`#[cfg]` cannot stand on a handler's parameter: put it on the method";
+    owns_self(role) => "`#[{role}]` borrows the channel: take `&mut self` or `&self`\nhelp: only `#[terminate]` may consume `self`";
+    odd_self() => "a handler takes `&mut self`, `&self` or no `self`";
+    socket_ref_elsewhere(role) => "`SocketRef` is not available in a `{role}` handler: there is no client message to answer";
+    socket_ref_borrowed() => "`SocketRef` is given, not lent: take `SocketRef` by value";
+    socket_ref_twice() => "a message is answered once, so there is one `SocketRef`";
+    socket_ref_reply(method) => "`{method}` answers through its `SocketRef`, so it cannot return a reply";
+    caller_elsewhere(role) => "`Caller` is not available in a `{role}` handler: nobody waits for its result";
+    caller_borrowed() => "`Caller` is given, not lent: take `Caller<T>` by value";
+    caller_twice() => "a call is answered once, so there is one `Caller`";
+    caller_type() => "`Caller` needs the type of the result: `Caller<T>`";
+    call_stops() => "a `#[handle_call]` returns what its caller gets\nhelp: take `caller: Caller<T>` to answer through it and return `Stop`";
+    reason_borrowed() => "`Reason` is given, not lent: take `Reason` by value";
+    socket_owned() => "`Socket` is lent, not given: take `&Socket<Self>`";
+    terminate_twice(method) => "the channel's `#[terminate]` is already `{method}`";
+    terminate_returns() => "`#[terminate]` runs last, so nothing can take what it returns";
+    terminate_owns(method) => "`{method}` can own only the `Reason`: there is no message";
+
+    // Sockets.
+    no_channels() => "a socket needs channels\nhelp: `#[socket(channels = [RoomChannel])]`";
+    channel_twice(channel) => "`{channel}` is listed twice";
+    no_connect(socket) => "socket `{socket}` has no `#[connect]`\nhelp: `#[connect] async fn connect(params: Params) -> Result<Self, Refusal>`";
+    connect_twice(method) => "the socket's `#[connect]` is already `{method}`";
+    connect_self() => "`#[connect]` cannot take `self`: it creates the socket";
+    connect_returns_nothing() => "`#[connect]` returns the socket it creates\nhelp: `-> Self`, or `-> Result<Self, Refusal>`";
+    two_params(method) => "`{method}` owns two values, but a connect owns only the client's parameters";
+    id_twice(method) => "the socket's `#[id]` is already `{method}`";
+    id_parameters() => "`#[id]` takes `&self` and nothing else";
+    id_self() => "`#[id]` names a connection by its socket: take `&self`";
+    id_async() => "`#[id]` cannot be async: it only reads the socket";
+    id_returns_nothing() => "`#[id]` returns the connection's id\nhelp: `-> String`, or `-> Option<String>`";
+
+    // Events to clients.
+    event_unnamed() => "an event needs its name on the wire\nhelp: `#[event(\"new_msg\")]`";
+    event_attribute_twice() => "`#[event(…)]` is given twice";
+    event_name_twice() => "an event has one name";
+    event_union() => "a union cannot be an event";
+    event_binary_shape() => "a binary event is a tuple struct of one field, the bytes\nhelp: `struct Chunk(Bytes);`";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_finds_its_name() {
+        let known = ["intercept", "socket", "pushes"];
+        assert_eq!(did_you_mean("intercpt", &known), Some("intercept"));
+        assert_eq!(did_you_mean("scoket", &known), Some("socket"));
+        assert_eq!(did_you_mean("color", &known), None);
+        assert_eq!(did_you_mean("socket", &known), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! One call of a method: where its arguments come from and what becomes of its result.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Ident, Type};
+
+use super::{Site, located};
+use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured};
+
+/// The call of a handler, in pieces: first the lends and decodings, then the call itself.
+pub(super) struct Call<'s, 'b> {
+    site: &'s Site<'s>,
+    handler: &'s Handler<'b>,
+}
+
+impl<'s, 'b> Call<'s, 'b> {
+    pub(super) fn of(site: &'s Site<'s>, handler: &'s Handler<'b>) -> Self {
+        Call { site, handler }
+    }
+
+    /// Statements that bind the arguments. `owned` says how the message is had, `refused` what
+    /// becomes of a capture that cannot be read.
+    ///
+    /// A `SocketRef` comes last: were it made before a payload is refused, the client would be
+    /// answered twice.
+    pub(super) fn arguments(
+        &self,
+        owned: impl Fn(&Parameter<'b>) -> TokenStream,
+        refused: &TokenStream,
+    ) -> TokenStream {
+        let site = Span::mixed_site();
+        let (mut first, mut last) = (TokenStream::new(), TokenStream::new());
+        for (at, parameter) in self.handler.parameters.iter().enumerate() {
+            let name = argument(at);
+            match parameter.supply {
+                Supply::Lent(ty) => {
+                    let lent = self.lend(ty);
+                    first.extend(quote_spanned!(site=> let #name = #lent;));
+                }
+                Supply::Owned => {
+                    let owned = owned(parameter);
+                    first.extend(quote_spanned!(site=> let #name = #owned;));
+                }
+                Supply::Capture => {
+                    let capture = self.capture(parameter, refused);
+                    first.extend(quote_spanned!(site=> let #name = #capture;));
+                }
+                Supply::SocketRef => {
+                    last.extend(quote_spanned!(site=> let #name = cx.socket_ref();));
+                }
+                Supply::Caller(_) => first.extend(quote_spanned!(site=> let #name = caller;)),
+                Supply::Reason => first.extend(quote_spanned!(site=> let #name = reason;)),
+                // Reported, and then nothing is generated for the method.
+                Supply::Exclusive => {}
+            }
+        }
+        quote_spanned!(site=> #first #last)
+    }
+
+    /// `<Context<…> as Lend<T, …>>::lend(cx)`, on the tokens of `T`.
+    fn lend(&self, ty: &Type) -> TokenStream {
+        let (role, krate) = (self.role(), self.site.krate);
+        let own = self.site.ty().to_token_stream();
+        let lent = self.site.outside(ty);
+        let context = if self.handler.role == Role::Connect {
+            quote!(#krate::__private::ConnectContext<'_, #own>)
+        } else {
+            quote!(#krate::__private::Context<'_, #own, #role>)
+        };
+        let path = quote!(Lend);
+        let lend =
+            self.site
+                .qualified_with(&lent, &context, &path, quote!(<#lent, #own, #role>), "lend");
+        quote_spanned!(Span::mixed_site()=> #lend(cx))
+    }
+
+    /// The type of the role, such as `role::handle_in`.
+    pub(super) fn role(&self) -> TokenStream {
+        let krate = self.site.krate;
+        let role = Ident::new(self.handler.role.name(), Span::mixed_site());
+        quote!(#krate::__private::role::#role)
+    }
+
+    fn capture(&self, parameter: &Parameter<'_>, refused: &TokenStream) -> TokenStream {
+        let krate = self.site.krate;
+        let ty = self.site.outside(parameter.ty);
+        let pattern = self.handler.pattern.as_ref();
+        let Some(name) = parameter
+            .ident()
+            .and_then(|ident| captured(pattern?, ident))
+        else {
+            return quote!(::core::unreachable!());
+        };
+        let (local, text) = (capture(name), name.to_string());
+        let (span, _) = crate::model::ends(&ty);
+        let read = quote_spanned!(span=> #krate::__private::capture::<#ty>);
+        quote_spanned! {Span::mixed_site()=>
+            match #read(#local, #text) {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(error) => return #refused(error),
+            }
+        }
+    }
+
+    /// The step of the call, its result given to `convert`; `receiver` is the channel.
+    ///
+    /// The async block stands at the method's name: a future that is not `Send` is reported
+    /// there.
+    pub(super) fn step(
+        &self,
+        receiver: &TokenStream,
+        convert: impl FnOnce(TokenStream) -> TokenStream,
+    ) -> TokenStream {
+        let krate = self.site.krate;
+        let step = quote!(#krate::__private::Step);
+        let call = self.call(receiver);
+        if !self.handler.is_async() {
+            let value = convert(call);
+            return quote_spanned!(Span::mixed_site()=> #step::ready({ #value }));
+        }
+        let at = located(self.handler.name().span());
+        let value = convert(quote_spanned!(at=> #call.await));
+        let future = quote_spanned!(at=> async move { #value });
+        quote_spanned!(Span::mixed_site()=> #step::pending(#future))
+    }
+
+    /// The call itself.
+    pub(super) fn call(&self, receiver: &TokenStream) -> TokenStream {
+        let (own, name) = (self.site.ty(), self.handler.name());
+        let receiver = (self.handler.receiver != Receiver::None).then(|| quote!(#receiver,));
+        let arguments = (0..self.handler.parameters.len()).map(argument);
+        let site = Span::mixed_site();
+        quote_spanned!(site=> <#own>::#name(#receiver #(#arguments),*))
+    }
+
+    /// `<Output as Trait>::method(value)`, on the tokens of the returned type.
+    pub(super) fn convert(
+        &self,
+        path: &str,
+        parameters: TokenStream,
+        method: &str,
+        value: TokenStream,
+    ) -> TokenStream {
+        let krate = self.site.krate;
+        let path = format_ident!("{path}");
+        let output = match self.handler.output() {
+            Some(ty) => self.site.outside(ty),
+            None => quote_spanned!(self.handler.name().span()=> ()),
+        };
+        if super::mentions(output.clone(), &["impl".to_owned()]) {
+            let method = format_ident!("{method}");
+            let at = self.handler.name().span();
+            return quote_spanned!(at=> #krate::__private::#path::#method(#value));
+        }
+        let path = quote!(#path);
+        let method = self
+            .site
+            .qualified_with(&output, &output, &path, parameters, method);
+        quote_spanned!(Span::mixed_site()=> #method(#value))
+    }
+}
+
+fn argument(at: usize) -> Ident {
+    Ident::new(&format!("argument_{at}"), Span::mixed_site())
+}
+
+/// The local that holds the text of a capture.
+pub(super) fn capture(name: &Ident) -> Ident {
+    Ident::new(&format!("capture_{name}"), Span::mixed_site())
+}
+
+/// A body for a handler that was reported: it has the right type and is never run.
+pub(super) fn reported() -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> ::core::unreachable!())
+}

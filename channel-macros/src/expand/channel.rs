@@ -1,0 +1,186 @@
+//! `impl Channel`, and what the channel is to its socket and its events.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{GenericParam, Generics, LitStr, parse_quote};
+
+use super::{Site, errand::errand, event, is_generic, join::join, terminate::terminate};
+use crate::{
+    args::{ChannelArgs, Level, Time},
+    model::{Role, Subject, ends, shown},
+};
+
+/// All that `#[channel]` generates beside the block.
+pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs) -> TokenStream {
+    let site = &Site {
+        subject,
+        krate: &args.krate,
+    };
+    let attributes = site.attributes();
+    let channel = implementation(site, args);
+    let belongs = belongs(site, args);
+    let pushes = pushes(site, args);
+    let errands = subject.handlers.iter().filter(|h| h.role.is_errand());
+    let errands = errands.filter_map(|handler| errand(site, handler));
+    quote_spanned! {Span::mixed_site()=>
+        const _: () = {
+            #attributes
+            #channel
+            #belongs
+            #pushes
+            #(#errands)*
+        };
+    }
+}
+
+fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
+    let krate = site.krate;
+    let (own, name, topics) = (site.ty(), &site.subject.name, &args.topics);
+    let socket = match &args.socket {
+        Some(socket) => socket.to_token_stream(),
+        None => quote!(()),
+    };
+    let (intercepts, options, quiet) = (intercepts(site, args), options(args), site.quiet());
+    let (join, terminate) = (join(site), terminate(site));
+    let (handle_in, handle_out) = (event::handle_in(site), event::handle_out(site));
+    let (generics, _, bounds) = site.generics().split_for_impl();
+    // On the type, so that what the trait asks of it, as `Send`, is reported there.
+    let (first, _) = ends(own);
+    let head = quote_spanned!(first=> impl #generics #krate::__private::Channel for #own #bounds);
+    quote_spanned! {Span::mixed_site()=>
+        #quiet
+        #head {
+            type Socket = #socket;
+            const NAME: &'static ::core::primitive::str = #name;
+            const TOPICS: &'static [&'static ::core::primitive::str] = &[#(#topics),*];
+            const INTERCEPTS: &'static [&'static ::core::primitive::str] = &[#intercepts];
+            const OPTIONS: #krate::__private::ChannelOptions = #options;
+            #join
+            #handle_in
+            #handle_out
+            #terminate
+        }
+    }
+}
+
+/// The intercepted events, each under the conditions of its handler.
+fn intercepts(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
+    let each = args.intercept.iter().map(|event| {
+        let handles = |literal: &LitStr| literal.value() == event.value();
+        let mut handlers = site.subject.with(Role::HandleOut);
+        let handler = handlers.find(|handler| handler.literal.as_ref().is_some_and(handles));
+        let cfgs = handler.map(|handler| handler.cfgs()).unwrap_or_default();
+        quote!(#(#cfgs)* #event,)
+    });
+    each.collect()
+}
+
+fn options(args: &ChannelArgs) -> TokenStream {
+    let krate = &args.krate;
+    let level = |level: &Level| match level {
+        Level::Off => quote!(#krate::__private::LogLevel::Off),
+        Level::At(name) => {
+            quote!(#krate::__private::LogLevel::At(#krate::__private::Level::#name))
+        }
+    };
+    let log_join = args.log_join.as_ref().map(level);
+    let log_join = log_join.map(|level| quote!(.log_join(#level)));
+    let log_handle_in = args.log_handle_in.as_ref().map(level);
+    let log_handle_in = log_handle_in.map(|level| quote!(.log_handle_in(#level)));
+    let time = |time: &Time| match time {
+        Time::Off => quote!(::core::option::Option::None),
+        Time::Milliseconds(time) => quote!(::core::option::Option::Some(#time)),
+    };
+    let hibernate = args.hibernate_after.as_ref().map(time);
+    let hibernate = hibernate.map(|time| quote!(.hibernate_after_ms(#time)));
+    let shutdown = match args.shutdown {
+        Some(Time::Milliseconds(time)) => Some(quote!(.shutdown_ms(#time))),
+        _ => None,
+    };
+    quote!(#krate::__private::ChannelOptions::DEFAULT #log_join #log_handle_in #hibernate #shutdown)
+}
+
+/// `ChannelOf`, and the socket as something to lend. The channel is the last parameter of `Lend`
+/// that is the user's own, which lets the socket come from another crate.
+fn belongs(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
+    let krate = site.krate;
+    let (own, quiet, span) = (site.ty(), site.quiet(), Span::mixed_site());
+    let (generics, _, bounds) = site.generics().split_for_impl();
+    let Some(socket) = &args.socket else {
+        let any = with_parameter(site.generics(), "__Socket");
+        let (generics, _, bounds) = any.split_for_impl();
+        return quote_spanned! {span=>
+            #quiet
+            impl #generics #krate::__private::ChannelOf<__Socket> for #own #bounds {
+                fn socket(_: &#krate::__private::Arc<__Socket>) -> #krate::__private::Arc<()> {
+                    #krate::__private::Arc::new(())
+                }
+            }
+        };
+    };
+    let any = with_parameter(site.generics(), "__Role");
+    let (generics_and_role, _, _) = any.split_for_impl();
+    quote_spanned! {span=>
+        #quiet
+        impl #generics #krate::__private::ChannelOf<#socket> for #own #bounds {
+            fn socket(
+                socket: &#krate::__private::Arc<#socket>,
+            ) -> #krate::__private::Arc<#socket> {
+                #krate::__private::Arc::clone(socket)
+            }
+        }
+
+        #quiet
+        impl #generics_and_role #krate::__private::Lend<#socket, #own, __Role>
+            for #krate::__private::Context<'_, #own, __Role>
+            #bounds
+        {
+            fn lend(&self) -> &#socket {
+                self.user()
+            }
+        }
+    }
+}
+
+fn with_parameter(generics: &Generics, name: &str) -> Generics {
+    let name = syn::Ident::new(name, Span::mixed_site());
+    let mut generics = generics.clone();
+    let parameter: GenericParam = parse_quote!(#name);
+    generics.params.push(parameter);
+    generics
+}
+
+/// `PushedBy` for each event, and the assertion that no two share a name.
+fn pushes(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
+    let krate = site.krate;
+    let (own, quiet) = (site.ty(), site.quiet());
+    let (generics, _, bounds) = site.generics().split_for_impl();
+    let mut out = TokenStream::new();
+    for (at, event) in args.pushes.iter().enumerate() {
+        let event = site.outside(event);
+        let (first, _) = ends(&event);
+        let head = quote_spanned!(first=> impl #generics #krate::__private::PushedBy<#own> for);
+        out.extend(quote!(#quiet #head #event #bounds {}));
+        if at == 0 || is_generic(&event, site.generics()) {
+            continue;
+        }
+        let earlier = args.pushes[..at]
+            .iter()
+            .map(|earlier| (site.outside(earlier), shown(earlier)));
+        let earlier = earlier.filter(|(ty, _)| !is_generic(ty, site.generics()));
+        let (types, names): (Vec<_>, Vec<_>) = earlier.unzip();
+        let shown = shown(&args.pushes[at]);
+        out.extend(quote_spanned! {first=>
+            const _: () = {
+                if let ::core::option::Option::Some(message) = #krate::__private::same_event(
+                    #shown,
+                    <#event as #krate::__private::Event>::NAME,
+                    &[#((#names, <#types as #krate::__private::Event>::NAME)),*],
+                ) {
+                    ::core::panic!("{}", message.as_str());
+                }
+            };
+        });
+    }
+    out
+}

@@ -1,0 +1,90 @@
+//! `InfoFor`, `CastFor` and `CallFor`: one impl a message type.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{
+    Site,
+    call::{Call, reported},
+};
+use crate::model::{Handler, Parameter, Role, ends};
+
+pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let call = Call::of(site, handler);
+    let own = site.ty();
+    let message = site.outside(handler.message()?);
+    let path = match handler.role {
+        Role::HandleInfo => quote!(InfoFor),
+        Role::HandleCast => quote!(CastFor),
+        _ => quote!(CallFor),
+    };
+    let body = body(site, handler);
+    let (reply, caller) = match handler.role {
+        Role::HandleCall => {
+            let reply = reply(site, handler);
+            (
+                Some(quote_spanned!(span=> type Reply = #reply;)),
+                Some(quote_spanned!(span=> caller: #krate::__private::Caller<Self::Reply>,)),
+            )
+        }
+        _ => (None, None),
+    };
+    let role = call.role();
+    let (cfgs, quiet) = (handler.cfgs(), site.quiet());
+    let (generics, _, bounds) = site.generics().split_for_impl();
+    // On the message, so that two handlers of one message are reported there.
+    let (first, last) = ends(&message);
+    let head = quote_spanned!(first=> impl #generics #krate::__private::#path<#own> for);
+    let _ = last;
+    Some(quote_spanned! {span=>
+        #quiet
+        #(#cfgs)*
+        #head #message #bounds {
+            #reply
+
+            fn handle<'a>(
+                self,
+                channel: &'a mut #own,
+                cx: &'a #krate::__private::Context<'a, #own, #role>,
+                #caller
+            ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
+                #body
+            }
+        }
+    })
+}
+
+/// What a caller gets: the `T` of the `Caller<T>`, or what the method returns.
+fn reply(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+    let ty = match handler.caller() {
+        Some(ty) => ty,
+        None => handler.output(),
+    };
+    ty.map_or_else(|| quote!(()), |ty| site.outside(ty))
+}
+
+fn body(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+    if handler.is_wrong() {
+        return reported();
+    }
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let call = Call::of(site, handler);
+    let message = |_: &Parameter<'_>| quote_spanned!(span=> self);
+    let arguments = call.arguments(message, &quote!());
+    let channel = quote_spanned!(span=> channel);
+    let returns_reply = handler.role == Role::HandleCall && handler.caller().is_none();
+    let step = call.step(&channel, |value| {
+        if returns_reply {
+            quote_spanned! {span=>
+                caller.reply(#value);
+                #krate::__private::Flow::CONTINUE
+            }
+        } else {
+            call.convert("IntoFlow", quote!(), "into_flow", value)
+        }
+    });
+    quote_spanned!(span=> #arguments #step)
+}

@@ -1,0 +1,155 @@
+//! `Channel::handle_in` and `Channel::handle_out`: a match over the events' names.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{
+    Site,
+    call::{Call, reported},
+    is_generic,
+};
+use crate::model::{Handler, Parameter, Role, ends};
+
+pub(super) fn handle_in(site: &Site<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let handlers = || site.subject.with(Role::HandleIn);
+    let arms = handlers().filter_map(|handler| {
+        let (event, cfgs, body) = (
+            handler.literal.as_ref()?,
+            handler.cfgs(),
+            answer(site, handler),
+        );
+        Some(quote_spanned!(span=> #(#cfgs)* #event => #body))
+    });
+    let others = handlers()
+        .filter(|handler| handler.literal.is_none())
+        .map(|handler| {
+            let (cfgs, body) = (handler.cfgs(), answer(site, handler));
+            quote_spanned!(span=> #(#cfgs)* _ => #body)
+        });
+    quote_spanned! {span=>
+        fn handle_in<'a>(
+            &'a mut self,
+            cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_in>,
+            payload: #krate::__private::Payload,
+        ) -> #krate::__private::Step<'a, #krate::__private::Answer> {
+            match cx.event() {
+                #(#arms)*
+                #(#others)*
+                _ => #krate::__private::Step::ready(#krate::__private::Answer::unknown_event()),
+            }
+        }
+    }
+}
+
+fn answer(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    if handler.is_wrong() {
+        return quote!({ #krate::__private::Step::ready(::core::unreachable!()) });
+    }
+    let call = Call::of(site, handler);
+    let payload = |parameter: &Parameter<'_>| {
+        let ty = site.outside(parameter.ty);
+        let decode = site.qualified_with(&ty, &ty, &quote!(FromPayload), quote!(), "from_payload");
+        quote_spanned! {span=>
+            match #decode(payload) {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(error) => {
+                    return #krate::__private::Step::ready(
+                        #krate::__private::Answer::refuse(error),
+                    );
+                }
+            }
+        }
+    };
+    let arguments = call.arguments(payload, &quote!());
+    let step = call.step(&quote_spanned!(span=> self), |value| {
+        if !handler.takes_socket_ref() {
+            return call.convert("IntoAnswer", quote!(), "into_answer", value);
+        }
+        let flow = call.convert("IntoFlow", quote!(), "into_flow", value);
+        quote_spanned!(span=> #krate::__private::Answer::from(#flow))
+    });
+    quote_spanned!(span=> { #arguments #step })
+}
+
+pub(super) fn handle_out(site: &Site<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let arms = site.subject.with(Role::HandleOut).filter_map(|handler| {
+        let (event, cfgs, body) = (
+            handler.literal.as_ref()?,
+            handler.cfgs(),
+            flow(site, handler),
+        );
+        Some(quote_spanned!(span=> #(#cfgs)* #event => #body))
+    });
+    quote_spanned! {span=>
+        fn handle_out<'a>(
+            &'a mut self,
+            cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_out>,
+            broadcast: &'a #krate::__private::Broadcast,
+        ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
+            match cx.event() {
+                #(#arms)*
+                _ => #krate::__private::Step::ready(#krate::__private::Flow::CONTINUE),
+            }
+        }
+    }
+}
+
+fn flow(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    if handler.is_wrong() {
+        let body = reported();
+        return quote!({ #body });
+    }
+    let call = Call::of(site, handler);
+    let name = &site.subject.name;
+    let message = |parameter: &Parameter<'_>| {
+        let ty = site.outside(parameter.ty);
+        let decode =
+            site.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "from_broadcast");
+        quote_spanned! {span=>
+            match #decode(::core::clone::Clone::clone(broadcast.payload())) {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(error) => {
+                    return #krate::__private::Step::ready(
+                        #krate::__private::undecodable(#name, broadcast, &error),
+                    );
+                }
+            }
+        }
+    };
+    let arguments = call.arguments(message, &quote!());
+    let step = call.step(&quote_spanned!(span=> self), |value| {
+        call.convert("IntoFlow", quote!(), "into_flow", value)
+    });
+    let agrees = agreement(site, handler);
+    quote_spanned!(span=> { #agrees #arguments #step })
+}
+
+/// The assertion that the event a handler takes is the one it is for. Where the type depends on
+/// the block's parameters, it is known only once they are.
+fn agreement(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
+    let (ty, event) = (site.outside(handler.message()?), handler.literal.as_ref()?);
+    let krate = site.krate;
+    let shown = crate::model::shown(handler.message()?);
+    let (first, _) = ends(&ty);
+    let taken = site.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "EVENT");
+    let check = quote_spanned! {first=>
+        if let ::core::option::Option::Some(message) =
+            #krate::__private::other_event(#event, #shown, #taken)
+        {
+            ::core::panic!("{}", message.as_str());
+        }
+    };
+    Some(if is_generic(&ty, site.generics()) {
+        quote_spanned!(first=> const { #check })
+    } else {
+        quote_spanned!(first=> const _: () = { #check };)
+    })
+}

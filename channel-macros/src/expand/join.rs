@@ -1,0 +1,93 @@
+//! `Channel::join`: the `#[join]` methods, tried in the order in which they are written.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{
+    Site,
+    call::{Call, capture, reported},
+    under,
+};
+use crate::model::{Handler, Role};
+
+pub(super) fn join(site: &Site<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let joins = site
+        .subject
+        .with(Role::Join)
+        .map(|join| attempt(site, join));
+    quote_spanned! {span=>
+        fn join<'a>(
+            cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::join>,
+            payload: #krate::__private::Payload,
+        ) -> #krate::__private::Step<'a, #krate::__private::Joined<Self>> {
+            let topic: &'a ::core::primitive::str = cx.topic().as_str();
+            #(#joins)*
+            #krate::__private::Step::ready(#krate::__private::Joined::Unmatched)
+        }
+    }
+}
+
+fn attempt(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
+    let span = Span::mixed_site();
+    let body = if join.is_wrong() {
+        reported()
+    } else {
+        accept(site, join)
+    };
+    let matched = match &join.pattern {
+        None => quote_spanned!(span=> return #body;),
+        Some(pattern) => {
+            let krate = site.krate;
+            let literals = &pattern.literals;
+            let count = pattern.captures.len();
+            let names = pattern.captures.iter().map(|name| match name {
+                Some(name) => {
+                    let name = capture(name);
+                    quote!(#name)
+                }
+                None => quote!(_),
+            });
+            quote_spanned! {span=>
+                if let ::core::option::Option::Some([#(#names),*]) =
+                    #krate::__private::captures::<#count>(&[#(#literals),*], topic)
+                {
+                    return #body;
+                }
+            }
+        }
+    };
+    under(&join.cfgs(), matched)
+}
+
+fn accept(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let call = Call::of(site, join);
+    let refused = quote_spanned! {span=>
+        (|refusal: #krate::__private::Refusal| {
+            #krate::__private::Step::ready(#krate::__private::Joined::Refused(refusal))
+        })
+    };
+    let payload = |parameter: &crate::model::Parameter<'_>| {
+        let ty = site.outside(parameter.ty);
+        let decode = site.qualified_with(&ty, &ty, &quote!(FromPayload), quote!(), "from_payload");
+        quote_spanned! {span=>
+            match #decode(payload) {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(error) => {
+                    return #krate::__private::Step::ready(
+                        #krate::__private::Joined::Refused(::core::convert::Into::into(error)),
+                    );
+                }
+            }
+        }
+    };
+    let arguments = call.arguments(payload, &refused);
+    let own = site.ty();
+    let step = call.step(&quote!(), |value| {
+        call.convert("IntoJoin", quote!(<#own>), "into_join", value)
+    });
+    quote_spanned!(span=> { #arguments #step })
+}

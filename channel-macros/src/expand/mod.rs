@@ -1,0 +1,173 @@
+//! From the model to code: one file a generated thing.
+//!
+//! All that is generated has the hygiene of `mixed_site`, so that its locals cannot meet a
+//! constant of the user's. Only the path that names a user's type carries the plain span of that
+//! type, so that the compiler's complaint about it lands there and nowhere else.
+
+mod call;
+mod channel;
+mod errand;
+mod event;
+mod join;
+mod socket;
+mod terminate;
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
+use syn::{Generics, Type};
+
+pub(crate) use self::{channel::channel, socket::socket};
+use crate::{
+    block::Attribute,
+    model::{Role, Subject, ends},
+};
+
+/// What every generated thing needs to know.
+pub(crate) struct Site<'s> {
+    pub(crate) subject: &'s Subject<'s>,
+    /// The path of the runtime crate.
+    pub(crate) krate: &'s TokenStream,
+}
+
+impl Site<'_> {
+    /// The channel's or the socket's type.
+    pub(crate) fn ty(&self) -> &Type {
+        &self.subject.block.self_ty
+    }
+
+    pub(crate) fn generics(&self) -> &Generics {
+        &self.subject.block.generics
+    }
+
+    /// `<Qualified as Trait<parameters>>::method`, with the span of `ty` from end to end.
+    pub(crate) fn qualified_with(
+        &self,
+        ty: &TokenStream,
+        qualified: &TokenStream,
+        path: &TokenStream,
+        parameters: TokenStream,
+        method: &str,
+    ) -> TokenStream {
+        let (first, last) = ends(ty);
+        let krate = self.krate;
+        let method = Ident::new(method, last);
+        let tail = quote_spanned!(last=> >::);
+        let path = respan(quote!(#krate::__private::#path), first);
+        quote_spanned!(first=> < #qualified as #path #parameters #tail #method)
+    }
+
+    /// A type as it is written, to be used where `Self` may be another type and the lifetimes of
+    /// the method's signature are unknown.
+    pub(crate) fn outside(&self, ty: &Type) -> TokenStream {
+        outside(ty.to_token_stream(), self.ty())
+    }
+
+    /// The attributes of every generated `impl`.
+    pub(crate) fn quiet(&self) -> TokenStream {
+        quote_spanned! {Span::mixed_site()=>
+            #[automatically_derived]
+            #[allow(
+                clippy::all,
+                deprecated,
+                unreachable_code,
+                unreachable_patterns,
+                unused_variables,
+                unused_mut,
+                non_snake_case,
+            )]
+        }
+    }
+
+    /// A use of each attribute that the block is written with, on the attribute's own name, so
+    /// that an editor can show what it means.
+    pub(crate) fn attributes(&self) -> TokenStream {
+        let krate = self.krate;
+        let mut seen: Vec<Role> = Vec::new();
+        let mut uses = TokenStream::new();
+        for handler in &self.subject.handlers {
+            if !seen.contains(&handler.role) {
+                seen.push(handler.role);
+                let name = handler.attribute.name();
+                uses.extend(quote!(#[allow(unused_imports)] use #krate::attributes::#name as _;));
+            }
+        }
+        uses
+    }
+}
+
+/// The span of a user's token with the hygiene of generated code.
+pub(crate) fn located(at: Span) -> Span {
+    Span::mixed_site().located_at(at)
+}
+
+/// All tokens at one span; those of groups too.
+fn respan(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            if let TokenTree::Group(group) = &token {
+                token =
+                    TokenTree::Group(Group::new(group.delimiter(), respan(group.stream(), span)));
+            }
+            token.set_span(span);
+            token
+        })
+        .collect()
+}
+
+fn outside(tokens: TokenStream, own: &Type) -> TokenStream {
+    let higher_ranked = tokens.clone().into_iter().any(|token| is(&token, "for"));
+    let mut out = TokenStream::new();
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), outside(group.stream(), own));
+                inner.set_span(group.span());
+                out.append(inner);
+            }
+            token if is(&token, "Self") => {
+                let own = respan(own.to_token_stream(), token.span());
+                let projects =
+                    matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
+                out.extend(if projects { quote!(<#own>) } else { own });
+            }
+            TokenTree::Punct(quote) if quote.as_char() == '\'' && !higher_ranked => {
+                out.append(quote);
+                if let Some(TokenTree::Ident(name)) = tokens.next() {
+                    let known = name == "static" || name == "_";
+                    let erased = Ident::new("_", name.span());
+                    out.append(if known { name } else { erased });
+                }
+            }
+            token => out.append(token),
+        }
+    }
+    out
+}
+
+fn is(token: &TokenTree, name: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == name)
+}
+
+/// Whether any of the tokens is one of the idents.
+fn mentions(tokens: TokenStream, names: &[String]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions(group.stream(), names),
+        TokenTree::Ident(ident) => names.contains(&ident.to_string()),
+        _ => false,
+    })
+}
+
+/// Whether a type needs a parameter of the block to be known.
+pub(crate) fn is_generic(ty: &TokenStream, generics: &Generics) -> bool {
+    let types = generics.type_params().map(|p| p.ident.to_string());
+    let constants = generics.const_params().map(|p| p.ident.to_string());
+    let names: Vec<_> = types.chain(constants).collect();
+    !names.is_empty() && mentions(ty.clone(), &names)
+}
+
+/// Statements that are there only when the method is.
+fn under(cfgs: &[&Attribute], statements: TokenStream) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> #(#cfgs)* { #statements })
+}

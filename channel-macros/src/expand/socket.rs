@@ -1,0 +1,170 @@
+//! `impl ChannelSocket`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+use super::{
+    Site,
+    call::{Call, reported},
+    is_generic,
+};
+use crate::{
+    args::SocketArgs,
+    model::{Handler, Parameter, Role, Subject, ends},
+};
+
+/// All that `#[socket]` generates beside the block.
+pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs) -> TokenStream {
+    let site = &Site {
+        subject,
+        krate: &args.krate,
+    };
+    let krate = site.krate;
+    let (own, name, quiet) = (site.ty(), &subject.name, site.quiet());
+    let (attributes, connect, id) = (site.attributes(), connect(site), id(site));
+    let (checked, routes) = routes(site, args);
+    let (generics, _, bounds) = site.generics().split_for_impl();
+    let (first, _) = ends(own);
+    let head =
+        quote_spanned!(first=> impl #generics #krate::__private::ChannelSocket for #own #bounds);
+    quote_spanned! {Span::mixed_site()=>
+        const _: () = {
+            #attributes
+            #checked
+
+            #quiet
+            #head {
+                const NAME: &'static ::core::primitive::str = #name;
+                #connect
+                #id
+
+                fn routes() -> ::std::vec::Vec<#krate::__private::Route<Self>> {
+                    #routes
+                }
+            }
+        };
+    }
+}
+
+fn connect(site: &Site<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let refused = quote_spanned! {span=>
+        #krate::__private::Step::ready(::core::result::Result::Err(
+            #krate::__private::Refusal::empty(),
+        ))
+    };
+    let body = match site.subject.with(Role::Connect).next() {
+        None => reported(),
+        Some(handler) => {
+            let (cfgs, absent, body) = (handler.cfgs(), handler.absent(), accept(site, handler));
+            let otherwise = (!cfgs.is_empty()).then(|| quote!(#[cfg(#absent)] { #refused }));
+            quote_spanned!(span=> #(#cfgs)* { #body } #otherwise)
+        }
+    };
+    quote_spanned! {span=>
+        fn connect<'a>(
+            cx: &'a #krate::__private::ConnectContext<'a, Self>,
+            params: &'a #krate::__private::Params,
+        ) -> #krate::__private::Step<
+            'a,
+            ::core::result::Result<Self, #krate::__private::Refusal>,
+        > {
+            #body
+        }
+    }
+}
+
+fn accept(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+    if handler.is_wrong() {
+        return reported();
+    }
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let call = Call::of(site, handler);
+    let params = |parameter: &Parameter<'_>| {
+        let ty = site.outside(parameter.ty);
+        let decode = site.qualified_with(&ty, &ty, &quote!(FromParams), quote!(), "from_params");
+        quote_spanned! {span=>
+            match #decode(params) {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(error) => {
+                    return #krate::__private::Step::ready(::core::result::Result::Err(
+                        ::core::convert::Into::into(error),
+                    ));
+                }
+            }
+        }
+    };
+    let arguments = call.arguments(params, &quote!());
+    let own = site.ty();
+    let step = call.step(&quote!(), |value| {
+        call.convert("IntoConnect", quote!(<#own>), "into_connect", value)
+    });
+    quote_spanned!(span=> #arguments #step)
+}
+
+fn id(site: &Site<'_>) -> TokenStream {
+    let span = Span::mixed_site();
+    let none = quote!(::core::option::Option::None);
+    let body = match site.subject.with(Role::Id).next() {
+        None => none,
+        Some(handler) if handler.is_wrong() => reported(),
+        Some(handler) => {
+            let (cfgs, absent) = (handler.cfgs(), handler.absent());
+            let call = Call::of(site, handler);
+            let call_on_self = call.call(&quote_spanned!(span=> self));
+            let id = call.convert("IntoSocketId", quote!(), "into_socket_id", call_on_self);
+            let otherwise = (!cfgs.is_empty()).then(|| quote!(#[cfg(#absent)] { #none }));
+            quote_spanned!(span=> #(#cfgs)* { #id } #otherwise)
+        }
+    };
+    quote_spanned! {span=>
+        fn id(&self) -> ::core::option::Option<::std::string::String> {
+            #body
+        }
+    }
+}
+
+/// The routes, and the assertion that each can be reached. A route is made once, so that a channel
+/// of another socket is reported once.
+fn routes(site: &Site<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
+    let (krate, own) = (site.krate, site.ty());
+    let routes = args.channels.iter().map(|channel| {
+        let channel = site.outside(channel);
+        let (first, last) = ends(&channel);
+        let open = quote_spanned!(first=> #krate::__private::Route::<#own>::to::<);
+        let close = quote_spanned!(last=> >);
+        quote_spanned!(first=> #open #channel #close ())
+    });
+    let mut types = args.channels.iter().map(ToTokens::to_token_stream);
+    if is_generic(&own.to_token_stream(), site.generics())
+        || types.any(|ty| is_generic(&ty, site.generics()))
+        || args.channels.is_empty()
+    {
+        return (quote!(), quote!(::std::vec![#(#routes),*]));
+    }
+    let count = args.channels.len();
+    let checks = args
+        .channels
+        .iter()
+        .enumerate()
+        .skip(1)
+        .map(|(at, channel)| {
+            let (first, _) = ends(channel);
+            quote_spanned! {first=>
+                const _: () = {
+                    if let ::core::option::Option::Some(message) =
+                        #krate::__private::unreachable_route(&ROUTES, #at)
+                    {
+                        ::core::panic!("{}", message.as_str());
+                    }
+                };
+            }
+        });
+    let checked = quote! {
+        const ROUTES: [#krate::__private::Route<#own>; #count] = [#(#routes),*];
+        #(#checks)*
+    };
+    (checked, quote!(::std::vec::Vec::from(ROUTES)))
+}

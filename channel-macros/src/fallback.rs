@@ -1,0 +1,39 @@
+//! What is emitted when an item has no shape to work with: the item as it is, without the
+//! attributes that are ours, so that the editor keeps completing in it.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::TokenStreamExt;
+
+use crate::model::Role;
+
+/// The item without our attributes, at any depth.
+pub(crate) fn without_roles(item: TokenStream) -> TokenStream {
+    let mut out = TokenStream::new();
+    let mut tokens = item.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '#' => {
+                let ours = matches!(tokens.peek(), Some(TokenTree::Group(group)) if is_role(group));
+                if ours {
+                    tokens.next();
+                } else {
+                    out.append(punct);
+                }
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), without_roles(group.stream()));
+                inner.set_span(group.span());
+                out.append(inner);
+            }
+            token => out.append(token),
+        }
+    }
+    out
+}
+
+fn is_role(group: &Group) -> bool {
+    let mut names = group.stream().into_iter();
+    let first = names.next();
+    group.delimiter() == Delimiter::Bracket
+        && matches!(first, Some(TokenTree::Ident(name)) if Role::named(&name.to_string()).is_some())
+}
