@@ -5,15 +5,13 @@ mod events;
 mod http;
 mod room;
 mod socket;
+mod stop;
 
 use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use channel_runtime::{ConfigError, Endpoint, SocketOptions};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use crate::socket::UserSocket;
@@ -38,19 +36,18 @@ async fn main() -> ExitCode {
 
 async fn serve() -> anyhow::Result<()> {
     let port = port()?;
+    let asked_to_stop = stop::asked()?;
     let endpoint = endpoint()?;
     let app = endpoint.router().merge(http::routes(endpoint.clone()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .with_context(|| format!("cannot listen on port {port}"))?;
-    let mut terminate = signal(SignalKind::terminate())?;
     println!("reference listening on http://{}", listener.local_addr()?);
-    // When a signal comes first, the server is dropped, and with it the listener: nobody new
-    // comes in while those who are here are sent away.
+    // When it is asked to stop, the server is dropped, and with it the listener: nobody new comes
+    // in while those who are here are sent away.
     tokio::select! {
-        served = axum::serve(listener, app) => return Ok(served?),
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        served = axum::serve(listener, app).into_future() => return Ok(served?),
+        () = asked_to_stop => {}
     }
     endpoint.drain().await;
     Ok(())

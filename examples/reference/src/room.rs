@@ -162,7 +162,7 @@ impl Room {
     }
 
     #[handle_in("from_msg")]
-    async fn to_others(&mut self, payload: Payload, socket: &Socket<Self>) -> Reply {
+    async fn except_sender(&mut self, payload: Payload, socket: &Socket<Self>) -> Reply {
         socket.broadcast_from(&FromMsg(payload)).await?;
         Ok(())
     }

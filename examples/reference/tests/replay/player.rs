@@ -95,7 +95,7 @@ impl<'a> Player<'a> {
                 sleep(*time).await;
                 Ok(())
             }
-            Step::Terminate => self.server.terminate().await,
+            Step::Terminate => self.server.signal("TERM").await,
         }
     }
 

@@ -57,13 +57,13 @@ impl Server {
         Ok(Server { child, address })
     }
 
-    /// Sends it SIGTERM.
-    pub(crate) async fn terminate(&self) -> Outcome<()> {
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) async fn signal(&self, name: &str) -> Outcome<()> {
         let pid = self.child.id().ok_or("the server is gone already")?;
         let mut kill = Command::new("kill");
-        match kill.arg("-TERM").arg(pid.to_string()).status().await {
+        match kill.args(["-s", name, &pid.to_string()]).status().await {
             Ok(status) if status.success() => Ok(()),
-            other => Err(format!("kill -TERM {pid}: {other:?}")),
+            other => Err(format!("kill -s {name} {pid}: {other:?}")),
         }
     }
 

@@ -40,8 +40,11 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_an_idle_server_at_once() {
-    let server = Server::start().await.unwrap();
-    server.terminate().await.unwrap();
-    assert!(server.exit().await.unwrap().success());
+async fn sigterm_and_ctrl_c_end_it_well() {
+    for signal in ["TERM", "INT"] {
+        let server = Server::start().await.unwrap();
+        server.signal(signal).await.unwrap();
+        let exit = server.exit().await.unwrap();
+        assert!(exit.success(), "SIG{signal}: {exit}");
+    }
 }
