@@ -35,6 +35,7 @@ struct Readme;
 #[doc(hidden)]
 pub mod __private;
 
+pub use axum::http::Extensions;
 pub use bytes::Bytes;
 pub use channel_macros::{Event, channel, socket};
 

@@ -208,10 +208,15 @@ impl TestClient {
         payload: P,
     ) -> impl Future<Output = Result<TestChannel, TestReply>> + use<P> {
         let (at, wire, topic) = (Location::caller(), self.0.clone(), topic.to_owned());
-        let payload = to_payload(payload);
+        let reference = wire.next_ref();
+        wire.send(
+            &reference,
+            &reference,
+            &topic,
+            reserved::JOIN,
+            &to_payload(payload),
+        );
         async move {
-            let reference = wire.next_ref();
-            wire.send(&reference, &reference, &topic, reserved::JOIN, &payload);
             let reply = wire.reply(&reference, at).await;
             if reply.status() == "ok" {
                 Ok(TestChannel::new(wire, topic, reference, reply))

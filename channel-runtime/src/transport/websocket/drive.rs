@@ -2,10 +2,15 @@
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep_until, timeout};
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -21,7 +26,10 @@ use crate::{
     wire::{DecodeError, Frame},
 };
 
-type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
+/// What a WebSocket runs over.
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Io for I {}
 
 /// How long a client may take to answer a close.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -40,14 +48,31 @@ enum End {
     Gone,
 }
 
-pub(super) async fn run(upgraded: Upgraded, mut connection: Connection, options: &SocketOptions) {
+/// Runs a connection that has just been upgraded, to its end.
+pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &SocketOptions) {
+    // Without the layers that HTTP needed, where the server is axum's own.
+    match downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => {
+            let stream = parts.io.into_inner();
+            // A small frame must not wait until the client has acknowledged the one before.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY cannot be set");
+            }
+            run_over(stream, parts.read_buf, connection, options).await;
+        }
+        Err(upgraded) => run_over(TokioIo::new(upgraded), Bytes::new(), connection, options).await,
+    }
+}
+
+/// `read` is what has come from the client already.
+async fn run_over<I: Io>(io: I, read: Bytes, mut connection: Connection, options: &SocketOptions) {
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(0)
         .max_frame_size(Some(options.max_frame_size))
         .max_message_size(Some(options.max_message_size));
-    let io = TokioIo::new(upgraded);
-    let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    let mut socket =
+        WebSocketStream::from_partially_read(io, read.into(), Role::Server, Some(config)).await;
     let end = serve(&mut socket, &mut connection, options.timeout).await;
     // The channels end now, not after the closing handshake.
     drop(connection);
@@ -58,27 +83,37 @@ pub(super) async fn run(upgraded: Upgraded, mut connection: Connection, options:
     }
 }
 
-async fn serve(socket: &mut WebSocket, connection: &mut Connection, limit: Duration) -> End {
+async fn serve<I: Io>(
+    socket: &mut WebSocketStream<I>,
+    connection: &mut Connection,
+    limit: Duration,
+) -> End {
     let mut idle = pin!(sleep_until(Instant::now() + limit));
     loop {
-        tokio::select! {
+        let message = tokio::select! {
             event = connection.next() => match event {
                 Event::Close(close) => return End::Close(close),
                 Event::Frame(frame) => {
                     let written = write(socket, connection, frame);
                     tokio::select! {
-                        end = written => if let Some(end) = end { return end },
+                        end = written => match end {
+                            Some(end) => return end,
+                            None => continue,
+                        },
                         () = idle.as_mut() => return End::Close(TIMEOUT),
                     }
                 }
             },
-            message = socket.next() => {
-                idle.as_mut().reset(Instant::now() + limit);
-                if let Some(end) = read(connection, message) {
-                    return end;
-                }
-            }
-            () = idle.as_mut() => return End::Close(TIMEOUT),
+            message = socket.next() => message,
+            // What came while a long write held up the reading still counts.
+            () = idle.as_mut() => match socket.next().now_or_never() {
+                Some(message) => message,
+                None => return End::Close(TIMEOUT),
+            },
+        };
+        idle.as_mut().reset(Instant::now() + limit);
+        if let Some(end) = read(connection, message) {
+            return end;
         }
     }
 }
@@ -110,7 +145,7 @@ fn read(connection: &mut Connection, message: Option<Result<WsMessage, WsError>>
 }
 
 fn into_text(text: Utf8Bytes) -> bytestring::ByteString {
-    bytestring::ByteString::try_from(bytes::Bytes::from(text))
+    bytestring::ByteString::try_from(Bytes::from(text))
         .expect("tungstenite has checked the text to be UTF-8")
 }
 
@@ -130,7 +165,11 @@ fn protocol_error(error: WsError) -> End {
 
 /// Writes a frame and what waits behind it, and flushes once. Gives up as soon as the connection
 /// is to end: a client that does not read must not keep it.
-async fn write(socket: &mut WebSocket, connection: &mut Connection, first: Frame) -> Option<End> {
+async fn write<I: Io>(
+    socket: &mut WebSocketStream<I>,
+    connection: &mut Connection,
+    first: Frame,
+) -> Option<End> {
     let outbox = connection.outbox();
     let closing = poll_fn(|cx| outbox.poll_closing(cx));
     let writing = async {
@@ -174,7 +213,7 @@ fn message(frame: Frame) -> WsMessage {
 
 /// Sends the close and waits for the client's, so that the last frames are not lost with the
 /// connection.
-async fn finish(socket: &mut WebSocket, close: Close) {
+async fn finish<I: Io>(socket: &mut WebSocketStream<I>, close: Close) {
     let mut reason = close.reason.into_owned();
     reason.truncate(reason.floor_char_boundary(MAX_REASON));
     let frame = CloseFrame {

@@ -1,0 +1,256 @@
+//! What is logged and counted, at which level, and what never is.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use channel_runtime::{prelude::*, test::TestClient};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+struct User;
+
+#[socket(channels = [Room, Quiet])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+}
+
+struct Room;
+
+#[channel("room:*", log_join = warn, log_handle_in = info)]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("login")]
+    fn login(&mut self) -> Reply {
+        Ok(())
+    }
+
+    #[handle_in("crash")]
+    fn crash(&mut self) {
+        panic!("told to");
+    }
+}
+
+struct Quiet;
+
+#[channel("quiet:*", log_join = off, log_handle_in = off)]
+impl Quiet {
+    #[join]
+    fn join() -> Self {
+        Quiet
+    }
+
+    #[handle_in("login")]
+    fn login(&mut self) -> Reply {
+        Ok(())
+    }
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Lines;
+
+    fn make_writer(&'a self) -> Lines {
+        self.clone()
+    }
+}
+
+/// Runs a test on one thread, and gives the lines it logged.
+fn logged(test: impl Future<Output = ()>) -> Vec<String> {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(lines.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime.unwrap().block_on(test);
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint::builder()
+        .socket::<User>("/socket")
+        .build()
+        .unwrap()
+}
+
+/// The one line that holds all of these.
+#[track_caller]
+fn line<'a>(lines: &'a [String], parts: &[&str]) -> &'a str {
+    let mut found = lines
+        .iter()
+        .filter(|line| parts.iter().all(|part| line.contains(part)));
+    let line = found
+        .next()
+        .unwrap_or_else(|| panic!("no line with {parts:?} in {lines:#?}"));
+    assert!(found.next().is_none(), "more than one line with {parts:?}");
+    line
+}
+
+#[test]
+fn connects_joins_and_messages_are_logged_at_their_levels_with_their_time() {
+    let lines = logged(async {
+        let endpoint = endpoint();
+        let client = TestClient::connect(&endpoint, ()).await.unwrap();
+        let room = client.join("room:1", json!({"name": "ada"})).await.unwrap();
+        room.push("login", json!({"user": "ada"}))
+            .await
+            .expect_ok::<()>();
+    });
+    line(
+        &lines,
+        &[
+            " INFO",
+            "connect",
+            "socket=\"User\"",
+            "outcome=\"ok\"",
+            "took=",
+        ],
+    );
+    line(
+        &lines,
+        &[
+            " WARN",
+            "join",
+            "topic=room:1",
+            "outcome=\"ok\"",
+            "took=",
+            "ada",
+        ],
+    );
+    let handled = [
+        "INFO",
+        "handle_in",
+        "event=\"login\"",
+        "status=\"ok\"",
+        "took=",
+        "ada",
+    ];
+    line(&lines, &handled);
+}
+
+#[test]
+fn secrets_never_reach_a_line() {
+    let lines = logged(async {
+        let endpoint = endpoint();
+        let client = TestClient::connect(&endpoint, json!({"token": "hush-1"}))
+            .await
+            .unwrap();
+        let room = client
+            .join("room:1", json!({"token": "hush-2"}))
+            .await
+            .unwrap();
+        let payload = json!({"deep": [{"Password": "hush-3"}]});
+        room.push("login", payload).await.expect_ok::<()>();
+        room.push("nope", json!({"api_secret": {"is": "hush-4"}}))
+            .await
+            .expect_refusal();
+    });
+    assert!(lines.iter().any(|line| line.contains("[FILTERED]")));
+    assert!(
+        !lines.iter().any(|line| line.contains("hush")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn what_is_off_is_not_logged() {
+    let lines = logged(async {
+        let client = TestClient::connect(&endpoint(), ()).await.unwrap();
+        let quiet = client.join("quiet:1", ()).await.unwrap();
+        quiet.push("login", ()).await.expect_ok::<()>();
+    });
+    assert!(
+        !lines.iter().any(|line| line.contains("quiet:1")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn a_panic_is_one_error_line() {
+    let lines = logged(async {
+        let client = TestClient::connect(&endpoint(), ()).await.unwrap();
+        let room = client.join("room:1", ()).await.unwrap();
+        room.cast("crash", ());
+        room.expect_error().await;
+    });
+    line(&lines, &["ERROR", "Room", "room:1", "told to"]);
+    assert_eq!(
+        lines.iter().filter(|line| line.contains("ERROR")).count(),
+        1
+    );
+}
+
+#[test]
+fn joins_messages_and_panics_are_counted_and_timed() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        logged(async {
+            let client = TestClient::connect(&endpoint(), ()).await.unwrap();
+            let room = client.join("room:1", ()).await.unwrap();
+            room.push("login", ()).await.expect_ok::<()>();
+            room.cast("crash", ());
+            room.expect_error().await;
+        });
+    });
+    let mut counted = Vec::new();
+    let mut timed = Vec::new();
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let name = key.key().name().to_owned();
+        match value {
+            DebugValue::Counter(count) => counted.push((name, count)),
+            DebugValue::Histogram(values) => timed.push((name, values.len())),
+            DebugValue::Gauge(_) => {}
+        }
+    }
+    counted.sort();
+    timed.sort();
+    let expected = [
+        ("channel_connects_total", 1),
+        ("channel_joins_total", 1),
+        ("channel_messages_total", 1),
+        ("channel_panics_total", 1),
+    ];
+    assert_eq!(
+        counted,
+        expected.map(|(name, count)| (name.to_owned(), count))
+    );
+    let expected = [
+        ("channel_connect_seconds", 1),
+        ("channel_handle_in_seconds", 1),
+        ("channel_join_seconds", 1),
+    ];
+    assert_eq!(
+        timed,
+        expected.map(|(name, count)| (name.to_owned(), count))
+    );
+}

@@ -1,0 +1,362 @@
+//! The WebSocket transport, with a real server and real sockets.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, routing::get};
+use channel_runtime::{SlowConsumer, SocketOptions, prelude::*};
+use futures_util::{SinkExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error as WsError, Message, client::IntoClientRequest},
+};
+
+struct User {
+    peer: Option<SocketAddr>,
+    agent: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    #[serde(default)]
+    deny: bool,
+    #[serde(default)]
+    crash: bool,
+}
+
+#[socket(channels = [Room])]
+impl User {
+    #[connect]
+    fn connect(credentials: Credentials, info: &ConnectInfo) -> Option<Self> {
+        assert!(!credentials.crash, "as told");
+        let user = User {
+            peer: info.peer_addr,
+            agent: info.user_agent.clone(),
+        };
+        (!credentials.deny).then_some(user)
+    }
+}
+
+#[derive(Serialize, Deserialize, Event)]
+#[event("blob")]
+struct Blob {
+    data: String,
+}
+
+struct Room;
+
+#[channel("room:*", socket = User, pushes = [Blob])]
+impl Room {
+    #[join]
+    fn join(user: &User) -> (Self, Value) {
+        (
+            Room,
+            json!({"peer": user.peer.map(|peer| peer.ip()), "agent": user.agent}),
+        )
+    }
+
+    #[handle_in("ping")]
+    fn ping(&mut self, payload: Payload) -> Reply<Payload> {
+        Ok(payload)
+    }
+}
+
+type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Every wait of these tests is for an event; this is only how long a failing one takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn serve(options: SocketOptions) -> (Endpoint, SocketAddr) {
+    let endpoint = Endpoint::builder()
+        .socket_with::<User>("/socket", options)
+        .build()
+        .unwrap();
+    let app: Router = endpoint
+        .router()
+        .merge(Router::new().route("/", get(|| async { "home" })));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (endpoint, addr)
+}
+
+async fn connect(addr: SocketAddr) -> Client {
+    connect_async(format!("ws://{addr}/socket/websocket?vsn=2.0.0"))
+        .await
+        .unwrap()
+        .0
+}
+
+async fn next(client: &mut Client) -> Option<Result<Message, WsError>> {
+    timeout(PATIENCE, client.next())
+        .await
+        .expect("nothing came")
+}
+
+async fn reply(client: &mut Client) -> Value {
+    match next(client).await {
+        Some(Ok(Message::Text(text))) => serde_json::from_str(&text).unwrap(),
+        other => panic!("expected text, got {other:?}"),
+    }
+}
+
+async fn send(client: &mut Client, frame: Value) {
+    client.send(Message::text(frame.to_string())).await.unwrap();
+}
+
+async fn join(client: &mut Client, topic: &str) -> Value {
+    send(client, json!(["1", "1", topic, "phx_join", {}])).await;
+    let reply = reply(client).await;
+    assert_eq!(reply[4]["status"], "ok", "{reply}");
+    reply[4]["response"].clone()
+}
+
+/// Reads until the server closes; its code.
+async fn closed(client: &mut Client) -> Option<u16> {
+    loop {
+        match next(client).await {
+            Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return None,
+        }
+    }
+}
+
+async fn settled(endpoint: &Endpoint, connections: usize) {
+    let wait = async {
+        while endpoint.connection_count() != connections {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, wait).await.expect("connections are left");
+}
+
+/// The status line of a plain HTTP request.
+async fn status(addr: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    stream
+        .write_all(request.replace('\n', "\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn the_connect_info_says_who_connects() {
+    let (_endpoint, addr) = serve(SocketOptions::default()).await;
+    let mut request = format!("ws://{addr}/socket/websocket?vsn=2.0.0")
+        .into_client_request()
+        .unwrap();
+    request
+        .headers_mut()
+        .insert("user-agent", "tests/1".parse().unwrap());
+    let mut client = connect_async(request).await.unwrap().0;
+    let response = join(&mut client, "room:1").await;
+    assert_eq!(response, json!({"peer": "127.0.0.1", "agent": "tests/1"}));
+}
+
+#[tokio::test]
+async fn the_sockets_routes_live_beside_the_applications_own() {
+    let (_endpoint, addr) = serve(SocketOptions::default()).await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\nhost: x\nconnection: close\n\n");
+    assert!(status(addr, &get("/")).await.contains("200"));
+    assert!(status(addr, &get("/socket")).await.contains("404"));
+}
+
+#[tokio::test]
+async fn what_is_no_websocket_request_gets_an_http_error() {
+    let (endpoint, addr) = serve(SocketOptions::default()).await;
+    let upgrade = "connection: upgrade\nupgrade: websocket\nsec-websocket-version: 13\n";
+    let head = "/socket/websocket?vsn=2.0.0 HTTP/1.1\nhost: x\n";
+    for (request, code) in [
+        (format!("GET {head}connection: close\n\n"), "400"),
+        (
+            format!("POST {head}connection: close\ncontent-length: 0\n\n"),
+            "400",
+        ),
+        (format!("GET {head}{upgrade}connection: close\n\n"), "400"),
+        (
+            format!(
+                "GET {head}connection: upgrade, close\nupgrade: websocket\nsec-websocket-key: x\nsec-websocket-version: 12\n\n"
+            ),
+            "400",
+        ),
+        (
+            "GET /socket/websocket?vsn=9.0.0 HTTP/1.1\nhost: x\nconnection: close\n\n".to_owned(),
+            "403",
+        ),
+        (
+            "GET /socket/websocket?vsn=2.0.0&deny=true HTTP/1.1\nhost: x\nconnection: close\n\n"
+                .to_owned(),
+            "403",
+        ),
+        (
+            "GET /socket/websocket?vsn=2.0.0&crash=true HTTP/1.1\nhost: x\nconnection: close\n\n"
+                .to_owned(),
+            "403",
+        ),
+    ] {
+        let line = status(addr, &request).await;
+        assert!(line.contains(code), "{line} for {request}");
+    }
+    assert_eq!(endpoint.connection_count(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_disconnected_and_disturbs_nobody() {
+    let options = SocketOptions::default().outbox_frames(8);
+    let (endpoint, addr) = serve(options).await;
+    let (mut stuck, mut good) = (connect(addr).await, connect(addr).await);
+    join(&mut stuck, "room:1").await;
+    join(&mut good, "room:1").await;
+    let blob = Blob {
+        data: "x".repeat(256 * 1024),
+    };
+    let mut sent = 0;
+    while endpoint.connection_count() == 2 {
+        endpoint.broadcast("room:1", &blob).await.unwrap();
+        sent += 1;
+        assert!(
+            sent < 2000,
+            "the client that does not read is still connected"
+        );
+        assert_eq!(reply(&mut good).await[3], "blob");
+    }
+    join(&mut good, "room:2").await;
+    settled(&endpoint, 1).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_broadcasts_where_the_policy_says_so() {
+    let options = SocketOptions::default()
+        .outbox_frames(8)
+        .slow_consumer(SlowConsumer::DropNewest);
+    let (endpoint, addr) = serve(options).await;
+    let mut slow = connect(addr).await;
+    join(&mut slow, "room:1").await;
+    let blob = Blob {
+        data: "x".repeat(256 * 1024),
+    };
+    for _ in 0..200 {
+        endpoint.broadcast("room:1", &blob).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    send(&mut slow, json!(["1", "2", "room:1", "ping", "still here"])).await;
+    let mut blobs = 0;
+    loop {
+        let message = reply(&mut slow).await;
+        if message[3] == "phx_reply" {
+            break assert_eq!(message[4]["response"], "still here");
+        }
+        blobs += 1;
+    }
+    assert!((1..200).contains(&blobs), "{blobs} of 200");
+    assert_eq!(endpoint.connection_count(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_closed_with_a_code_it_reconnects_on() {
+    let (endpoint, addr) = serve(SocketOptions::default().timeout(Duration::from_millis(50))).await;
+    let mut client = connect(addr).await;
+    let code = closed(&mut client).await;
+    assert_eq!(code, Some(1002));
+    settled(&endpoint, 0).await;
+}
+
+#[tokio::test]
+async fn frames_and_messages_over_the_limit_are_refused() {
+    let options = SocketOptions::default()
+        .max_frame_size(100)
+        .max_message_size(150);
+    let (_endpoint, addr) = serve(options).await;
+    let mut client = connect(addr).await;
+    send(
+        &mut client,
+        json!([null, "1", "phoenix", "heartbeat", "x".repeat(200)]),
+    )
+    .await;
+    assert_eq!(closed(&mut client).await, Some(1009));
+}
+
+#[tokio::test]
+async fn unreadable_frames_close_their_socket_with_a_reason() {
+    let (endpoint, addr) = serve(SocketOptions::default()).await;
+    for (frame, code) in [
+        (Message::text("{"), 1003),
+        (Message::text(""), 1003),
+        (Message::binary(vec![7]), 1003),
+        (Message::binary(b"\x00\x00\x00\x01\x00\xff".to_vec()), 1007),
+        (
+            Message::text(json!([null, null, "t".repeat(5000), "e", {}]).to_string()),
+            1008,
+        ),
+    ] {
+        let mut client = connect(addr).await;
+        client.send(frame).await.unwrap();
+        let Some(Ok(Message::Close(Some(close)))) = next(&mut client).await else {
+            panic!("no close came");
+        };
+        assert_eq!(u16::from(close.code), code);
+        assert!(!close.reason.is_empty());
+    }
+    settled(&endpoint, 0).await;
+}
+
+#[tokio::test]
+async fn connections_that_come_and_go_leave_nothing_behind() {
+    let (endpoint, addr) = serve(SocketOptions::default()).await;
+    for round in 0..10 {
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            let mut client = connect(addr).await;
+            join(&mut client, "room:1").await;
+            clients.push(client);
+        }
+        assert_eq!(endpoint.subscriber_count("room:1"), 20);
+        if round % 2 == 0 {
+            for client in &mut clients {
+                client.close(None).await.unwrap();
+            }
+        }
+        drop(clients);
+        settled(&endpoint, 0).await;
+    }
+    let empty = async {
+        while endpoint.subscriber_count("room:1") > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, empty)
+        .await
+        .expect("subscriptions are left");
+}
+
+#[tokio::test]
+async fn while_draining_clients_get_1012_and_newcomers_503() {
+    let (endpoint, addr) = serve(SocketOptions::default()).await;
+    let mut client = connect(addr).await;
+    join(&mut client, "room:1").await;
+    let drained = tokio::spawn({
+        let endpoint = endpoint.clone();
+        async move { endpoint.drain().await }
+    });
+    assert_eq!(closed(&mut client).await, Some(1012));
+    timeout(PATIENCE, drained).await.unwrap().unwrap();
+    let refused = connect_async(format!("ws://{addr}/socket/websocket?vsn=2.0.0")).await;
+    match refused {
+        Err(WsError::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("expected status 503, got {other:?}"),
+    }
+}
