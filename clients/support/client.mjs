@@ -38,7 +38,12 @@ export async function create(version, url, options) {
 
 /** Ends all clients, as every test does when it is over. */
 export function disconnectAll() {
-  open.forEach(socket => socket.disconnect());
+  open.forEach(socket => {
+    socket.disconnect();
+    // Old versions leave their timers running, and with them the process.
+    clearInterval(socket.heartbeatTimer);
+    [socket, ...socket.channels].forEach(one => (one.reconnectTimer ?? one.rejoinTimer)?.reset());
+  });
   open.clear();
 }
 
