@@ -90,6 +90,19 @@ async fn a_shutdown_for_a_reason_is_a_close() -> Outcome<()> {
 }
 
 #[tokio::test]
+async fn events_of_the_protocol_are_no_messages_of_a_client() -> Outcome<()> {
+    let mut steps = joins("a", "room:1").to_vec();
+    for event in ["phx_close", "phx_error", "phx_reply", "phx_else"] {
+        let refusal = r#"{"status":"error","response":{"reason":"unknown event"}}"#;
+        steps.extend([
+            says(&format!(r#"["1","2","room:1","{event}",{{}}]"#)),
+            got(&format!(r#"["1","2","room:1","phx_reply",{refusal}]"#)),
+        ]);
+    }
+    play("reserved events", steps).await
+}
+
+#[tokio::test]
 async fn nothing_follows_the_answer_to_a_close() -> Outcome<()> {
     // Not even a reply that a channel still owes.
     let mut steps = joins("a", "room:1").to_vec();
