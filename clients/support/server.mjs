@@ -16,7 +16,7 @@ export class Server {
   /** Starts an example on a free port, or on `port`, and waits until it listens. */
   static async start(name, { port = 0 } = {}) {
     const server = new Server();
-    const env = { ...process.env, PORT: String(port) };
+    const env = { ...process.env, PORT: String(port), RUST_BACKTRACE: "0" };
     server.#child = spawn(program(name), { env, stdio: ["ignore", "pipe", "inherit"] });
     server.url = await within(server.#line(name), `${name} listens`, 20_000);
     server.port = Number(new URL(server.url).port);
