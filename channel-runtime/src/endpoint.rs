@@ -31,8 +31,14 @@ use crate::{
 ///
 /// ```no_run
 /// # use channel_runtime::{Endpoint, prelude::*};
+/// # pub struct Room;
+/// # #[channel("room:*")]
+/// # impl Room {
+/// #     #[join]
+/// #     fn join() -> Self { Room }
+/// # }
 /// # pub struct UserSocket;
-/// # #[socket(channels = [])]
+/// # #[socket(channels = [Room])]
 /// # impl UserSocket {
 /// #     #[connect]
 /// #     fn connect() -> Self { UserSocket }

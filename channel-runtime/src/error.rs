@@ -87,7 +87,7 @@ impl PayloadError {
 /// use channel_runtime::Refusal;
 ///
 /// let refusal = Refusal::new("too long").with("limit", 280);
-/// assert_eq!(refusal.payload().as_json(), Some(r#"{"reason":"too long","limit":280}"#));
+/// assert_eq!(refusal.payload().as_json(), Some(r#"{"limit":280,"reason":"too long"}"#));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal(Shape);

@@ -228,6 +228,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(channel.expect_push::<Price>().await, price(100));
+        tokio::time::sleep(DIGEST_EVERY).await;
         assert_eq!(channel.expect_push::<Unread>().await, Unread { unread: 1 });
         assert_eq!(
             channel.push("unwatch", "lamp").await.expect_ok::<usize>(),
