@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::{
     args::Task,
@@ -64,10 +64,10 @@ fn test(only: Option<&str>) -> Result<()> {
             counts: outcome.as_ref().ok().copied(),
         });
         if let Err(error) = outcome {
-            failed = Some(error.context(format!(
-                "step `{}` failed; to run only this step again: cargo xtask test --only {}",
-                step.name, step.name
-            )));
+            failed = Some(anyhow!(
+                "step `{0}` failed: {error:#}\nto run only this step again: cargo xtask test --only {0}",
+                step.name
+            ));
             break;
         }
     }

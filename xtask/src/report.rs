@@ -66,7 +66,7 @@ pub(crate) struct Row {
     pub(crate) counts: Option<Counts>,
 }
 
-/// The table of all steps, and when none failed a last line in the words of cargo's own runner.
+/// The table of all steps, and when none failed and any test ran a last line in the words of cargo's own runner.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     for Row { step, took, counts } in rows {
@@ -80,7 +80,8 @@ pub(crate) fn table(rows: &[Row]) -> String {
         };
         text += &format!("{step:<10}{:>8}   {outcome}\n", duration(*took));
     }
-    if let Some(total) = rows.iter().map(|row| row.counts).sum::<Option<Counts>>() {
+    let total: Option<Counts> = rows.iter().map(|row| row.counts).sum();
+    if let Some(total) = total.filter(|total| total.any()) {
         let took: Duration = rows.iter().map(|row| row.took).sum();
         let Counts {
             passed,
