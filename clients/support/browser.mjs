@@ -72,6 +72,6 @@ export class Person {
   }
 
   screenshot(name) {
-    return this.page.screenshot({ path: `${SCREENSHOTS}${name}.png` });
+    return this.page.screenshot({ path: `${SCREENSHOTS}${name}.png`, animations: "disabled" });
   }
 }

@@ -127,6 +127,7 @@ export class View {
     const room = this.#rooms.get(name);
     const goesOn = room.last?.from === from && at - room.last.at < SAME_BREATH_MS;
     room.last = { from, at };
+    room.list.querySelector(".quiet")?.remove();
     const line = el("li", { className: `message${mine ? " mine" : ""}${goesOn ? " goes-on" : ""}` });
     if (!mine) line.append(paint(el("span", { className: "face" }), from));
     const head = el("div", { className: "head" }, el("b", { textContent: mine ? "You" : from }), el("time", { textContent: clock(at) }));
