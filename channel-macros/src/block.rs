@@ -24,6 +24,8 @@ pub(crate) struct Block {
     inner: TokenStream,
     span: Span,
     pub(crate) items: Vec<Item>,
+    /// Whether some item could not be parsed.
+    pub(crate) torn: bool,
 }
 
 /// What stands in the block.
@@ -155,6 +157,7 @@ impl Block {
             inner.append(content.parse::<TokenTree>()?);
         }
         let mut items = Vec::new();
+        let before = diagnostics.len();
         while !content.is_empty() {
             items.push(Item::parse(&content, diagnostics)?);
         }
@@ -166,6 +169,7 @@ impl Block {
             inner,
             span: brace.span.join(),
             items,
+            torn: diagnostics.len() > before,
         }))
     }
 

@@ -130,7 +130,7 @@ catalogue! {
 
     // Topic patterns.
     topic_empty() => "a topic pattern cannot be empty";
-    topic_duplicate(pattern) => "`{pattern}` is listed twice";
+    listed_twice(pattern) => "`{pattern}` is listed twice";
     star_inside() => "`*` can only be the last character of a topic pattern";
     capture_in_topic(pattern) => "captures belong in `#[join(\"…\")]`: a channel's topics end in `*`\nhelp: `\"{pattern}\"`";
     capture_unclosed() => "`{{` opens a capture that no `}}` closes";
@@ -167,7 +167,6 @@ catalogue! {
     two_payloads(method) => "`{method}` owns two values, but a join owns only its payload and the captures of its pattern";
     no_message(method, role) => "`{method}` takes no message, but a `#[{role}]` is found by the type of its message\nhelp: `message: Message`";
     message_twice(message, method) => "`{message}` is already handled by `{method}`";
-    nothing_owned(method, what, role) => "`{method}` cannot own `{what}`: a `#[{role}]` has no message";
     exclusive() => "the runtime lends shared references only: `&T`, not `&mut T`";
     generic(method) => "a handler cannot be generic: nothing would say what `{method}` is called with";
     impl_trait() => "a handler cannot take `impl Trait`: nothing would say what it is called with";
@@ -193,7 +192,6 @@ catalogue! {
 
     // Sockets.
     no_channels() => "a socket needs channels\nhelp: `#[socket(channels = [RoomChannel])]`";
-    channel_twice(channel) => "`{channel}` is listed twice";
     no_connect(socket) => "socket `{socket}` has no `#[connect]`\nhelp: `#[connect] async fn connect(params: Params) -> Result<Self, Refusal>`";
     connect_twice(method) => "the socket's `#[connect]` is already `{method}`";
     connect_self() => "`#[connect]` cannot take `self`: it creates the socket";

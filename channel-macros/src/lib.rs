@@ -54,7 +54,10 @@ fn channel_block(arguments: Tokens, item: Tokens) -> Tokens {
         return quote!(#item #errors);
     };
     let subject = Subject::of(&block, "channel", &mut diagnostics);
-    let generated = subject.map(|subject| expand::channel(&subject, &args));
+    let generated = subject.map(|subject| {
+        check::channel(&subject, &args, &mut diagnostics);
+        expand::channel(&subject, &args)
+    });
     let errors = diagnostics.into_tokens();
     quote!(#block #generated #errors)
 }
@@ -67,7 +70,10 @@ fn socket_block(arguments: Tokens, item: Tokens) -> Tokens {
         return quote!(#item #errors);
     };
     let subject = Subject::of(&block, "socket", &mut diagnostics);
-    let generated = subject.map(|subject| expand::socket(&subject, &args));
+    let generated = subject.map(|subject| {
+        check::socket(&subject, &args, &mut diagnostics);
+        expand::socket(&subject, &args)
+    });
     let errors = diagnostics.into_tokens();
     quote!(#block #generated #errors)
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::{
     FnArg, GenericArgument, Ident, LitStr, Pat, PathArguments, ReceiverKind, ReturnType, Type,
@@ -88,6 +88,7 @@ pub(crate) struct Subject<'b> {
     /// The last segment of the type's path.
     pub(crate) name: String,
     pub(crate) handlers: Vec<Handler<'b>>,
+    torn: bool,
 }
 
 /// A method with a role.
@@ -155,7 +156,8 @@ impl<'b> Subject<'b> {
             diagnostics.on(&block.self_ty, say::unnamed_type(attribute));
             return None;
         };
-        let handlers = block
+        let before = diagnostics.len();
+        let handlers: Vec<_> = block
             .methods()
             .filter_map(|method| Handler::of(method, attribute, diagnostics))
             .collect();
@@ -163,7 +165,13 @@ impl<'b> Subject<'b> {
             block,
             name,
             handlers,
+            torn: block.torn || diagnostics.len() > before,
         })
+    }
+
+    /// Whether something could not be read, so that what seems to be missing may be there.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn
     }
 
     /// The handlers that have a role, in the order in which they are written.
@@ -227,7 +235,7 @@ impl<'b> Handler<'b> {
         let arguments = self.attribute.arguments.clone();
         let mut tokens = arguments.clone().into_iter();
         let Some(first) = tokens.next() else { return };
-        let proc_macro2::TokenTree::Group(group) = &first else {
+        let TokenTree::Group(group) = &first else {
             let message = match what {
                 "" => say::role_takes_nothing(self.role.name()),
                 _ => say::role_equals(self.role.name(), example),
@@ -265,6 +273,11 @@ impl<'b> Handler<'b> {
             }
         }
         self.literal = Some(literal);
+    }
+
+    /// Whether the attribute has no argument at all, not even a bad one.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.attribute.arguments.is_empty()
     }
 
     /// The method's name.
@@ -305,6 +318,15 @@ impl<'b> Handler<'b> {
     pub(crate) fn owned(&self) -> impl Iterator<Item = &Parameter<'b>> {
         let parameters = self.parameters.iter();
         parameters.filter(|parameter| matches!(parameter.supply, Supply::Owned))
+    }
+
+    /// Whether a type is one that only the method itself can name: `T` of its own, `impl Trait`.
+    pub(crate) fn knows_alone(&self, ty: &Type) -> bool {
+        let generics = &self.method.signature.generics;
+        let own = generics.type_params().map(|p| p.ident.to_string());
+        let own = own.chain(generics.const_params().map(|p| p.ident.to_string()));
+        let own: Vec<_> = own.chain(["impl".to_owned()]).collect();
+        mentions(ty.to_token_stream(), &own)
     }
 
     /// The type of the message.
@@ -436,6 +458,26 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
         Type::Path(TypePath { path, .. }) => path.segments.last(),
         _ => None,
     }
+}
+
+/// Whether any of the tokens is one of the names.
+pub(crate) fn mentions(tokens: TokenStream, names: &[String]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions(group.stream(), names),
+        TokenTree::Ident(ident) => names.contains(&ident.to_string()),
+        _ => false,
+    })
+}
+
+/// The types without repetitions.
+pub(crate) fn distinct(types: &[Type]) -> Vec<&Type> {
+    let mut distinct: Vec<&Type> = Vec::new();
+    for ty in types {
+        if !distinct.iter().any(|known| shown(known) == shown(ty)) {
+            distinct.push(ty);
+        }
+    }
+    distinct
 }
 
 /// The tokens of a type as text, to compare and to show.

@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use super::{Site, located};
-use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured};
+use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured, ends, mentions};
 
 /// The call of a handler, in pieces: first the lends and decodings, then the call itself.
 pub(super) struct Call<'s, 'b> {
@@ -92,7 +92,7 @@ impl<'s, 'b> Call<'s, 'b> {
             return quote!(::core::unreachable!());
         };
         let (local, text) = (capture(name), name.to_string());
-        let (span, _) = crate::model::ends(&ty);
+        let (span, _) = ends(&ty);
         let read = quote_spanned!(span=> #krate::__private::capture::<#ty>);
         quote_spanned! {Span::mixed_site()=>
             match #read(#local, #text) {
@@ -147,7 +147,7 @@ impl<'s, 'b> Call<'s, 'b> {
             Some(ty) => self.site.outside(ty),
             None => quote_spanned!(self.handler.name().span()=> ()),
         };
-        if super::mentions(output.clone(), &["impl".to_owned()]) {
+        if mentions(output.clone(), &["impl".to_owned()]) {
             let method = format_ident!("{method}");
             let at = self.handler.name().span();
             return quote_spanned!(at=> #krate::__private::#path::#method(#value));

@@ -7,7 +7,7 @@ use syn::{GenericParam, Generics, LitStr, parse_quote};
 use super::{Site, errand::errand, event, is_generic, join::join, terminate::terminate};
 use crate::{
     args::{ChannelArgs, Level, Time},
-    model::{Role, Subject, ends, shown},
+    model::{Handler, Role, Subject, distinct, ends, shown},
 };
 
 /// All that `#[channel]` generates beside the block.
@@ -20,8 +20,9 @@ pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs) -> TokenStream 
     let channel = implementation(site, args);
     let belongs = belongs(site, args);
     let pushes = pushes(site, args);
-    let errands = subject.handlers.iter().filter(|h| h.role.is_errand());
-    let errands = errands.filter_map(|handler| errand(site, handler));
+    let errands = subject.handlers.iter().enumerate();
+    let errands = errands.filter(|(at, handler)| is_errand(handler, &subject.handlers[..*at]));
+    let errands = errands.filter_map(|(_, handler)| errand(site, handler));
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
             #attributes
@@ -31,6 +32,18 @@ pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs) -> TokenStream 
             #(#errands)*
         };
     }
+}
+
+/// Whether a handler has a message to implement a trait for. One that was reported has it too,
+/// lest the message's senders be blamed; but not where the message itself is the mistake.
+fn is_errand(handler: &Handler<'_>, above: &[Handler<'_>]) -> bool {
+    let Some(message) = handler.message().filter(|_| handler.role.is_errand()) else {
+        return false;
+    };
+    let repeats = |earlier: &Handler<'_>| {
+        earlier.role == handler.role && earlier.message().map(shown) == Some(shown(message))
+    };
+    !handler.is_wrong() || !handler.knows_alone(message) && !above.iter().any(repeats)
 }
 
 fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
@@ -156,24 +169,22 @@ fn pushes(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
     let (own, quiet) = (site.ty(), site.quiet());
     let (generics, _, bounds) = site.generics().split_for_impl();
     let mut out = TokenStream::new();
-    for (at, event) in args.pushes.iter().enumerate() {
-        let event = site.outside(event);
+    let events = distinct(&args.pushes);
+    for (at, event) in events.iter().enumerate() {
+        let (event, name) = (site.outside(event), shown(event));
         let (first, _) = ends(&event);
         let head = quote_spanned!(first=> impl #generics #krate::__private::PushedBy<#own> for);
         out.extend(quote!(#quiet #head #event #bounds {}));
         if at == 0 || is_generic(&event, site.generics()) {
             continue;
         }
-        let earlier = args.pushes[..at]
-            .iter()
-            .map(|earlier| (site.outside(earlier), shown(earlier)));
+        let earlier = events[..at].iter().map(|ty| (site.outside(ty), shown(ty)));
         let earlier = earlier.filter(|(ty, _)| !is_generic(ty, site.generics()));
         let (types, names): (Vec<_>, Vec<_>) = earlier.unzip();
-        let shown = shown(&args.pushes[at]);
         out.extend(quote_spanned! {first=>
             const _: () = {
                 if let ::core::option::Option::Some(message) = #krate::__private::same_event(
-                    #shown,
+                    #name,
                     <#event as #krate::__private::Event>::NAME,
                     &[#((#names, <#types as #krate::__private::Event>::NAME)),*],
                 ) {

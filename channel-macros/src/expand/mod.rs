@@ -19,7 +19,7 @@ use syn::{Generics, Type};
 pub(crate) use self::{channel::channel, socket::socket};
 use crate::{
     block::Attribute,
-    model::{Role, Subject, ends},
+    model::{Handler, Role, Subject, ends, mentions},
 };
 
 /// What every generated thing needs to know.
@@ -150,15 +150,6 @@ fn is(token: &TokenTree, name: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == name)
 }
 
-/// Whether any of the tokens is one of the idents.
-fn mentions(tokens: TokenStream, names: &[String]) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Group(group) => mentions(group.stream(), names),
-        TokenTree::Ident(ident) => names.contains(&ident.to_string()),
-        _ => false,
-    })
-}
-
 /// Whether a type needs a parameter of the block to be known.
 pub(crate) fn is_generic(ty: &TokenStream, generics: &Generics) -> bool {
     let types = generics.type_params().map(|p| p.ident.to_string());
@@ -170,4 +161,20 @@ pub(crate) fn is_generic(ty: &TokenStream, generics: &Generics) -> bool {
 /// Statements that are there only when the method is.
 fn under(cfgs: &[&Attribute], statements: TokenStream) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> #(#cfgs)* { #statements })
+}
+
+/// The body of a method that one handler fills: the one that is there, or what holds otherwise.
+fn alternatives(
+    handlers: &[&Handler<'_>],
+    body: impl Fn(&Handler<'_>) -> TokenStream,
+    otherwise: &TokenStream,
+) -> TokenStream {
+    if let Some(always) = handlers.iter().find(|handler| handler.cfgs().is_empty()) {
+        return body(always);
+    }
+    let absent = handlers.iter().map(|handler| handler.absent());
+    let bodies = handlers
+        .iter()
+        .map(|handler| under(&handler.cfgs(), body(handler)));
+    quote_spanned!(Span::mixed_site()=> #(#bodies)* #[cfg(all(#(#absent),*))] { #otherwise })
 }

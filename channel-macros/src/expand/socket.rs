@@ -4,13 +4,13 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 use super::{
-    Site,
+    Site, alternatives,
     call::{Call, reported},
     is_generic,
 };
 use crate::{
     args::SocketArgs,
-    model::{Handler, Parameter, Role, Subject, ends},
+    model::{Handler, Parameter, Role, Subject, distinct, ends},
 };
 
 /// All that `#[socket]` generates beside the block.
@@ -54,13 +54,10 @@ fn connect(site: &Site<'_>) -> TokenStream {
             #krate::__private::Refusal::empty(),
         ))
     };
-    let body = match site.subject.with(Role::Connect).next() {
-        None => reported(),
-        Some(handler) => {
-            let (cfgs, absent, body) = (handler.cfgs(), handler.absent(), accept(site, handler));
-            let otherwise = (!cfgs.is_empty()).then(|| quote!(#[cfg(#absent)] { #refused }));
-            quote_spanned!(span=> #(#cfgs)* { #body } #otherwise)
-        }
+    let connects: Vec<_> = site.subject.with(Role::Connect).collect();
+    let body = match connects.is_empty() {
+        true => reported(),
+        false => alternatives(&connects, |handler| accept(site, handler), &refused),
     };
     quote_spanned! {span=>
         fn connect<'a>(
@@ -107,18 +104,8 @@ fn accept(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
 fn id(site: &Site<'_>) -> TokenStream {
     let span = Span::mixed_site();
     let none = quote!(::core::option::Option::None);
-    let body = match site.subject.with(Role::Id).next() {
-        None => none,
-        Some(handler) if handler.is_wrong() => reported(),
-        Some(handler) => {
-            let (cfgs, absent) = (handler.cfgs(), handler.absent());
-            let call = Call::of(site, handler);
-            let call_on_self = call.call(&quote_spanned!(span=> self));
-            let id = call.convert("IntoSocketId", quote!(), "into_socket_id", call_on_self);
-            let otherwise = (!cfgs.is_empty()).then(|| quote!(#[cfg(#absent)] { #none }));
-            quote_spanned!(span=> #(#cfgs)* { #id } #otherwise)
-        }
-    };
+    let ids: Vec<_> = site.subject.with(Role::Id).collect();
+    let body = alternatives(&ids, |handler| name(site, handler), &none);
     quote_spanned! {span=>
         fn id(&self) -> ::core::option::Option<::std::string::String> {
             #body
@@ -126,42 +113,47 @@ fn id(site: &Site<'_>) -> TokenStream {
     }
 }
 
+fn name(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+    if handler.is_wrong() {
+        return reported();
+    }
+    let call = Call::of(site, handler);
+    let id = call.call(&quote_spanned!(Span::mixed_site()=> self));
+    call.convert("IntoSocketId", quote!(), "into_socket_id", id)
+}
+
 /// The routes, and the assertion that each can be reached. A route is made once, so that a channel
 /// of another socket is reported once.
 fn routes(site: &Site<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
     let (krate, own) = (site.krate, site.ty());
-    let routes = args.channels.iter().map(|channel| {
+    let channels = distinct(&args.channels);
+    let routes = channels.iter().map(|channel| {
         let channel = site.outside(channel);
         let (first, last) = ends(&channel);
         let open = quote_spanned!(first=> #krate::__private::Route::<#own>::to::<);
         let close = quote_spanned!(last=> >);
         quote_spanned!(first=> #open #channel #close ())
     });
-    let mut types = args.channels.iter().map(ToTokens::to_token_stream);
+    let mut types = channels.iter().map(ToTokens::to_token_stream);
     if is_generic(&own.to_token_stream(), site.generics())
         || types.any(|ty| is_generic(&ty, site.generics()))
-        || args.channels.is_empty()
+        || channels.is_empty()
     {
         return (quote!(), quote!(::std::vec![#(#routes),*]));
     }
-    let count = args.channels.len();
-    let checks = args
-        .channels
-        .iter()
-        .enumerate()
-        .skip(1)
-        .map(|(at, channel)| {
-            let (first, _) = ends(channel);
-            quote_spanned! {first=>
-                const _: () = {
-                    if let ::core::option::Option::Some(message) =
-                        #krate::__private::unreachable_route(&ROUTES, #at)
-                    {
-                        ::core::panic!("{}", message.as_str());
-                    }
-                };
-            }
-        });
+    let count = channels.len();
+    let checks = channels.iter().enumerate().skip(1).map(|(at, channel)| {
+        let (first, _) = ends(channel);
+        quote_spanned! {first=>
+            const _: () = {
+                if let ::core::option::Option::Some(message) =
+                    #krate::__private::unreachable_route(&ROUTES, #at)
+                {
+                    ::core::panic!("{}", message.as_str());
+                }
+            };
+        }
+    });
     let checked = quote! {
         const ROUTES: [#krate::__private::Route<#own>; #count] = [#(#routes),*];
         #(#checks)*

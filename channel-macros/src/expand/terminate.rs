@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    Site,
+    Site, alternatives,
     call::{Call, reported},
 };
 use crate::model::{Handler, Receiver, Role};
@@ -13,14 +13,8 @@ pub(super) fn terminate(site: &Site<'_>) -> TokenStream {
     let krate = site.krate;
     let span = Span::mixed_site();
     let nothing = quote_spanned!(span=> #krate::__private::Step::ready(()));
-    let body = match site.subject.with(Role::Terminate).next() {
-        None => nothing,
-        Some(handler) => {
-            let (cfgs, absent, last) = (handler.cfgs(), handler.absent(), last(site, handler));
-            let otherwise = (!cfgs.is_empty()).then(|| quote!(#[cfg(#absent)] { #nothing }));
-            quote_spanned!(span=> #(#cfgs)* { #last } #otherwise)
-        }
-    };
+    let handlers: Vec<_> = site.subject.with(Role::Terminate).collect();
+    let body = alternatives(&handlers, |handler| last(site, handler), &nothing);
     quote_spanned! {span=>
         fn terminate<'a>(
             self,

@@ -1,0 +1,131 @@
+//! The events that are handled and intercepted.
+
+use syn::LitStr;
+
+use super::repeated;
+use crate::{
+    args::ChannelArgs,
+    diagnostics::{Diagnostics, say},
+    model::{Handler, Role, Subject},
+};
+
+pub(super) fn check(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    names(subject, args, diagnostics);
+    duplicates(subject, Role::HandleIn, diagnostics);
+    duplicates(subject, Role::HandleOut, diagnostics);
+    nameless(subject, diagnostics);
+    intercepts(subject, args, diagnostics);
+    outs(subject, args, diagnostics);
+}
+
+/// A name that the wire cannot carry.
+///
+/// ```text
+/// #[handle_in(«"phx_join"»)]
+/// ```
+pub(crate) fn name(name: &str) -> Option<String> {
+    match name {
+        "" => Some(say::event_empty()),
+        name if name.starts_with("phx_") => Some(say::event_reserved(name)),
+        name if name.len() > 255 => Some(say::event_long()),
+        _ => None,
+    }
+}
+
+/// As [`name`], for all names of the block.
+fn names(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    for handler in &subject.handlers {
+        if let (Role::HandleIn | Role::HandleOut, Some(event)) = (handler.role, &handler.literal)
+            && let Some(message) = name(&event.value())
+        {
+            handler.wrong_on(diagnostics, event, message);
+        }
+    }
+    for event in &args.intercept {
+        if let Some(message) = name(&event.value()) {
+            diagnostics.on(event, message);
+        }
+    }
+}
+
+/// ```text
+/// #[handle_in("ping")] …
+/// #[handle_in(«"ping"»)] …
+/// ```
+fn duplicates(subject: &Subject<'_>, role: Role, diagnostics: &mut Diagnostics) {
+    let named = subject
+        .with(role)
+        .filter(|handler| handler.literal.is_some());
+    repeated(
+        named,
+        |first, second| value(first) == value(second),
+        |first, second| {
+            if let Some(event) = &second.literal {
+                let message = say::event_handled(event.value(), first.name());
+                second.wrong_on(diagnostics, event, message);
+            }
+        },
+    );
+}
+
+fn value(handler: &Handler<'_>) -> Option<String> {
+    handler.literal.as_ref().map(LitStr::value)
+}
+
+/// ```text
+/// #[handle_in] fn first(&mut self) {}
+/// #[«handle_in»] fn second(&mut self) {}
+/// ```
+fn nameless(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+    let nameless = subject
+        .with(Role::HandleIn)
+        .filter(|handler| handler.is_nameless());
+    repeated(
+        nameless,
+        |_, _| true,
+        |first, second| {
+            let message = say::nameless_handled(first.name());
+            second.wrong_on(diagnostics, second.attribute.name(), message);
+        },
+    );
+}
+
+/// ```text
+/// #[channel("room:*", intercept = [«"user_left"»])]
+/// ```
+fn intercepts(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    for (at, event) in args.intercept.iter().enumerate() {
+        let mut handlers = subject.with(Role::HandleOut);
+        if args.intercept[..at].contains(event) {
+            diagnostics.on(event, say::intercept_duplicate(event.value()));
+        } else if name(&event.value()).is_none()
+            && !subject.is_torn()
+            && !handlers.any(|handler| handler.literal.as_ref() == Some(event))
+        {
+            diagnostics.on(event, say::intercept_unhandled(event.value()));
+        }
+    }
+}
+
+/// ```text
+/// #[handle_out(«"new_msg"»)] without intercept = ["new_msg"]
+/// #[«handle_out»]
+/// ```
+fn outs(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    let topic = args
+        .topics
+        .first()
+        .map_or_else(|| "room:*".to_owned(), LitStr::value);
+    for handler in subject.with(Role::HandleOut) {
+        let Some(event) = &handler.literal else {
+            if handler.is_nameless() {
+                handler.wrong_on(diagnostics, handler.attribute.name(), say::out_nameless());
+            }
+            continue;
+        };
+        if args.complete && !args.intercept.contains(event) && name(&event.value()).is_none() {
+            let message = say::out_not_intercepted(event.value(), handler.name(), &topic);
+            handler.wrong_on(diagnostics, event, message);
+        }
+    }
+}

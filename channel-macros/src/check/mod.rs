@@ -1,0 +1,83 @@
+//! What cannot work: one function a rule, each with an example of what it refuses above it.
+//!
+//! A rule reports on the user's own token, and marks the handler it is about, so that the
+//! compiler does not say the same again in other words.
+
+mod event;
+mod join;
+mod parameter;
+mod role;
+mod socket;
+mod topic;
+
+pub(crate) use self::event::name as event_name;
+use crate::{
+    args::{ChannelArgs, SocketArgs},
+    diagnostics::{Diagnostics, say},
+    model::{Handler, Subject, shown},
+};
+
+/// Checks a `#[channel]` block.
+pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    let topics = topic::patterns(args, diagnostics);
+    for handler in &subject.handlers {
+        role::check(handler, diagnostics);
+        parameter::check(handler, diagnostics);
+    }
+    join::check(subject, args, topics.as_deref(), diagnostics);
+    event::check(subject, args, diagnostics);
+    listed_twice(&args.pushes, diagnostics);
+    role::channel(subject, diagnostics);
+}
+
+/// Checks a `#[socket]` block.
+pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
+    for handler in &subject.handlers {
+        role::check(handler, diagnostics);
+        parameter::check(handler, diagnostics);
+    }
+    socket::check(subject, args, diagnostics);
+}
+
+/// Whether `earlier` is there whenever `later` is, as far as their `#[cfg]`s tell: two methods
+/// under different conditions are taken for alternatives.
+fn is_there_with(earlier: &Handler<'_>, later: &Handler<'_>) -> bool {
+    let text = |handler: &Handler<'_>| {
+        let cfgs = handler.cfgs().into_iter();
+        let texts = cfgs.map(|cfg| cfg.arguments.to_string());
+        texts.collect::<Vec<_>>()
+    };
+    earlier.cfgs().is_empty() || later.cfgs().is_empty() || text(earlier) == text(later)
+}
+
+/// Reports the handlers that repeat what an earlier one does already.
+fn repeated<'h, 'b: 'h>(
+    handlers: impl Iterator<Item = &'h Handler<'b>>,
+    same: impl Fn(&Handler<'b>, &Handler<'b>) -> bool,
+    mut report: impl FnMut(&Handler<'b>, &Handler<'b>),
+) {
+    let mut seen: Vec<&Handler<'b>> = Vec::new();
+    for handler in handlers {
+        let mut earlier = seen.iter();
+        if let Some(first) =
+            earlier.find(|first| same(first, handler) && is_there_with(first, handler))
+        {
+            report(first, handler);
+        }
+        seen.push(handler);
+    }
+}
+
+/// ```text
+/// #[channel("room:*", pushes = [NewMsg, «NewMsg»])]
+/// ```
+fn listed_twice(types: &[syn::Type], diagnostics: &mut Diagnostics) {
+    for (at, ty) in types.iter().enumerate() {
+        if types[..at]
+            .iter()
+            .any(|earlier| shown(earlier) == shown(ty))
+        {
+            diagnostics.on(ty, say::listed_twice(shown(ty)));
+        }
+    }
+}

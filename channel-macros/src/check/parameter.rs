@@ -1,0 +1,182 @@
+//! Where a method's parameters come from, and those that come from nowhere.
+
+use quote::{ToTokens, quote};
+use syn::{Pat, Type};
+
+use crate::{
+    diagnostics::{Diagnostics, say},
+    model::{Handler, Parameter, Role, Supply, captured, last_segment},
+};
+
+pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    for parameter in &handler.parameters {
+        kind(handler, parameter, diagnostics);
+    }
+    once(handler, diagnostics);
+    owned(handler, diagnostics);
+    captures(handler, diagnostics);
+    id(handler, diagnostics);
+}
+
+/// ```text
+/// #[handle_in("ping")] fn ping(&mut self, socket: «&mut Socket<Self>») {}
+/// #[handle_info] fn tick(&mut self, _: Tick, to: «SocketRef») {}
+/// ```
+fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diagnostics) {
+    let ty = parameter.ty;
+    let role = handler.role;
+    let message = match parameter.supply {
+        _ if parameter.cfg => say::cfg_parameter(),
+        _ if is_impl(ty) => say::impl_trait(),
+        Supply::Exclusive => say::exclusive(),
+        Supply::Lent(lent) => match (special(lent), handler.capture_of(parameter)) {
+            (_, Some(name)) => say::capture_borrowed(name),
+            (Some("SocketRef"), _) if role == Role::HandleIn => say::socket_ref_borrowed(),
+            (Some("SocketRef"), _) => say::socket_ref_elsewhere(role.name()),
+            (Some("Caller"), _) if role == Role::HandleCall => say::caller_borrowed(),
+            (Some("Caller"), _) => say::caller_elsewhere(role.name()),
+            (Some("Reason"), _) if role == Role::Terminate => say::reason_borrowed(),
+            _ => return,
+        },
+        Supply::SocketRef if role != Role::HandleIn => say::socket_ref_elsewhere(role.name()),
+        Supply::Caller(_) if role != Role::HandleCall => say::caller_elsewhere(role.name()),
+        Supply::Caller(None) => say::caller_type(),
+        Supply::Owned if is_socket(ty) => say::socket_owned(),
+        _ => return,
+    };
+    handler.wrong_on(diagnostics, ty, message);
+}
+
+/// The types that are given by value where they are given at all.
+fn special(ty: &Type) -> Option<&'static str> {
+    let segment = last_segment(ty)?;
+    ["SocketRef", "Caller", "Reason"]
+        .into_iter()
+        .find(|name| segment.ident == name)
+}
+
+fn is_impl(ty: &Type) -> bool {
+    match ty {
+        Type::ImplTrait(_) => true,
+        Type::Reference(reference) => is_impl(crate::model::peel(&reference.elem)),
+        _ => false,
+    }
+}
+
+/// `Socket<…>` of the runtime, by its name and its argument.
+fn is_socket(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|s| s.ident == "Socket" && !s.arguments.is_empty())
+}
+
+/// ```text
+/// #[handle_in("work")] fn work(&mut self, a: SocketRef, «b: SocketRef») {}
+/// ```
+fn once(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let references = handler
+        .parameters
+        .iter()
+        .filter(|p| matches!(p.supply, Supply::SocketRef));
+    for second in references.skip(1) {
+        handler.wrong_on(diagnostics, second.ty, say::socket_ref_twice());
+    }
+    let callers = handler
+        .parameters
+        .iter()
+        .filter(|p| matches!(p.supply, Supply::Caller(_)));
+    for second in callers.skip(1) {
+        handler.wrong_on(diagnostics, second.ty, say::caller_twice());
+    }
+}
+
+/// ```text
+/// #[handle_in("copy")] fn copy(&mut self, from: From, «to: To») {}
+/// #[handle_info] fn «tick»(&mut self) {}
+/// #[terminate] fn bye(self, «why: String») {}
+/// ```
+fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let name = handler.name();
+    let mut owned = handler.owned().filter(|parameter| !is_socket(parameter.ty));
+    let first = owned.next();
+    if let (Some(first), Role::Terminate) = (first, handler.role) {
+        return handler.wrong_on(diagnostics, first, say::terminate_owns(name));
+    }
+    if first.is_none() && handler.role.is_errand() && !handler.is_wrong() {
+        let message = say::no_message(name, handler.role.name());
+        return handler.wrong_on(diagnostics, name, message);
+    }
+    let Some(second) = owned.next() else { return };
+    let message = match handler.role {
+        // More likely than a second payload is a capture that is not taken by its name.
+        Role::Join if handler.untaken().next().is_some() => return,
+        Role::Join => say::two_payloads(name),
+        Role::Connect => say::two_params(name),
+        Role::Id => return,
+        _ => say::two_messages(name),
+    };
+    handler.wrong_on(diagnostics, second, message);
+}
+
+/// ```text
+/// #[join("room:{id}")] fn room«()» -> Self
+/// ```
+fn captures(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let inputs = &handler.method.signature;
+    for name in handler.untaken() {
+        let mut owned = handler.owned();
+        let unnamed = owned.find(|parameter| is_unnamed(parameter.pattern));
+        if let Some(parameter) = unnamed.filter(|_| handler.owned().nth(1).is_some()) {
+            handler.wrong_on(diagnostics, parameter.pattern, say::capture_by_name(name));
+            continue;
+        }
+        let parameters = &inputs.inputs;
+        let message = say::capture_untaken(name, handler.name());
+        if parameters.is_empty() {
+            handler.wrong_on(diagnostics, &inputs.ident, message);
+        } else {
+            handler.wrong_on(diagnostics, parameters, message);
+        }
+    }
+}
+
+/// A pattern such as `RoomId(id)`, which has no name of its own.
+fn is_unnamed(pattern: &Pat) -> bool {
+    !matches!(pattern, Pat::Ident(_) | Pat::Wild(_))
+}
+
+/// ```text
+/// #[id] fn id(&self, «info: &ConnectInfo») -> String
+/// ```
+fn id(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    if handler.role != Role::Id {
+        return;
+    }
+    if let Some(first) = handler.parameters.first() {
+        handler.wrong_on(diagnostics, first, say::id_parameters());
+    }
+    if let Some(keyword) = &handler.method.signature.asyncness {
+        handler.wrong_on(diagnostics, keyword, say::id_async());
+    }
+}
+
+impl ToTokens for Parameter<'_> {
+    fn to_tokens(&self, tokens: &mut proc_macro2::TokenStream) {
+        let (pattern, ty) = (self.pattern, self.ty);
+        tokens.extend(quote!(#pattern: #ty));
+    }
+}
+
+impl Handler<'_> {
+    /// The capture that a parameter is named for.
+    fn capture_of(&self, parameter: &Parameter<'_>) -> Option<&syn::Ident> {
+        captured(self.pattern.as_ref()?, parameter.ident()?)
+    }
+
+    /// The captures that no parameter is named for.
+    fn untaken(&self) -> impl Iterator<Item = &syn::Ident> {
+        let names = self.pattern.iter().flat_map(crate::pattern::Pattern::names);
+        names.filter(|name| {
+            let mut parameters = self.parameters.iter();
+            !parameters.any(|parameter| self.capture_of(parameter) == Some(*name))
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! What a method must be like to have a role: its qualifiers, its `self` and what it returns.
+
+use quote::ToTokens;
+use syn::{PathArguments, Type};
+
+use super::repeated;
+use crate::{
+    diagnostics::{Diagnostics, say},
+    model::{Handler, Receiver, Role, Subject, last_segment, shown},
+};
+
+/// The rules about one method.
+pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    plain(handler, diagnostics);
+    generic(handler, diagnostics);
+    receiver(handler, diagnostics);
+    output(handler, diagnostics);
+}
+
+/// The rules about all methods of a channel.
+pub(super) fn channel(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+    terminates(subject, diagnostics);
+    for role in [Role::HandleInfo, Role::HandleCast, Role::HandleCall] {
+        messages(subject, role, diagnostics);
+    }
+}
+
+/// ```text
+/// #[handle_in("ping")] «unsafe» fn ping(&mut self) {}
+/// ```
+fn plain(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let signature = &handler.method.signature;
+    if let syn::Safety::Unsafe(keyword) = &signature.safety {
+        handler.wrong_on(
+            diagnostics,
+            keyword,
+            say::not_plain(handler.name(), "unsafe"),
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        handler.wrong_on(diagnostics, abi, say::not_plain(handler.name(), "extern"));
+    }
+    if let Some(variadic) = &signature.variadic {
+        handler.wrong_on(diagnostics, variadic, say::variadic());
+    }
+}
+
+/// ```text
+/// #[handle_in("ping")] fn ping<«T»>(&mut self) {}
+/// ```
+fn generic(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let generics = &handler.method.signature.generics;
+    let types = generics.type_params().map(|parameter| &parameter.ident);
+    let constants = generics.const_params().map(|parameter| &parameter.ident);
+    if let Some(first) = types.chain(constants).next() {
+        handler.wrong_on(diagnostics, first, say::generic(handler.name()));
+    }
+}
+
+/// ```text
+/// #[join] fn join(«&self») -> Self
+/// #[handle_in("ping")] fn ping(«self») {}
+/// ```
+fn receiver(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let Some(receiver) = handler.method.signature.receiver() else {
+        if handler.role == Role::Id {
+            handler.wrong_on(diagnostics, handler.name(), say::id_self());
+        }
+        return;
+    };
+    let message = match (handler.role, handler.receiver) {
+        (Role::Join, _) => say::join_self(),
+        (Role::Connect, _) => say::connect_self(),
+        (Role::Id, _) if !is_shared(receiver) => say::id_self(),
+        (_, Receiver::Odd) => say::odd_self(),
+        (Role::Terminate, _) => return,
+        (role, Receiver::Owned) => say::owns_self(role.name()),
+        _ => return,
+    };
+    handler.wrong_on(diagnostics, receiver, message);
+}
+
+fn is_shared(receiver: &syn::Receiver) -> bool {
+    match &receiver.kind {
+        syn::ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
+        syn::ReceiverKind::Typed(_, ty) => {
+            matches!(&**ty, Type::Reference(reference) if reference.mutability.is_none())
+        }
+        _ => false,
+    }
+}
+
+/// ```text
+/// #[join] fn «join»() {}
+/// #[terminate] fn bye(&mut self) -> «u8»
+/// #[handle_in("work")] fn work(&mut self, to: SocketRef) -> «Reply»
+/// ```
+fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let Some(output) = handler.output() else {
+        let message = match handler.role {
+            Role::Join => say::join_returns_nothing(),
+            Role::Connect => say::connect_returns_nothing(),
+            Role::Id => say::id_returns_nothing(),
+            _ => return,
+        };
+        return handler.wrong_on(diagnostics, handler.name(), message);
+    };
+    match handler.role {
+        Role::Terminate if !matches!(output, Type::Never(_)) => {
+            handler.wrong_on(diagnostics, output, say::terminate_returns());
+        }
+        Role::HandleIn if handler.takes_socket_ref() && is_reply(output) => {
+            handler.wrong_on(diagnostics, output, say::socket_ref_reply(handler.name()));
+        }
+        Role::HandleCall if handler.caller().is_none() && is_stop(output) => {
+            handler.wrong_on(diagnostics, output, say::call_stops());
+        }
+        _ => {}
+    }
+}
+
+fn is_reply(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| match &segment.arguments {
+        // A `Result` of nothing or of a stop is no reply: its error ends the channel.
+        PathArguments::AngleBracketed(arguments) if segment.ident == "Result" => {
+            let value = arguments.args.first().to_token_stream().to_string();
+            !["()", "Stop", "Flow"].contains(&value.as_str())
+        }
+        _ => ["Reply", "Status", "Answer"].contains(&segment.ident.to_string().as_str()),
+    })
+}
+
+fn is_stop(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|s| s.ident == "Stop" && s.arguments.is_empty())
+}
+
+/// ```text
+/// #[terminate] fn first(self) {}
+/// #[«terminate»] fn second(self) {}
+/// ```
+fn terminates(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+    repeated(
+        subject.with(Role::Terminate),
+        |_, _| true,
+        |first, second| {
+            let message = say::terminate_twice(first.name());
+            second.wrong_on(diagnostics, second.attribute.name(), message);
+        },
+    );
+}
+
+/// ```text
+/// #[handle_info] fn first(&mut self, _: Tick) {}
+/// #[handle_info] fn second(&mut self, _: «Tick») {}
+/// ```
+fn messages(subject: &Subject<'_>, role: Role, diagnostics: &mut Diagnostics) {
+    repeated(
+        subject
+            .with(role)
+            .filter(|handler| handler.message().is_some()),
+        |first, second| first.message().map(shown) == second.message().map(shown),
+        |first, second| {
+            if let Some(message) = second.message() {
+                let text = say::message_twice(shown(message), first.name());
+                second.wrong_on(diagnostics, message, text);
+            }
+        },
+    );
+}
