@@ -10,7 +10,7 @@ use syn::{
     parse::{ParseBuffer, ParseStream, Parser},
 };
 
-use crate::diagnostics::{Diagnostics, say, suggestion};
+use crate::diagnostics::{Diagnostics, did_you_mean, say, suggestion};
 
 /// What `#[channel(…)]` says.
 pub(crate) struct ChannelArgs {
@@ -182,6 +182,7 @@ fn arguments(
     let mut seen = Vec::new();
     let parser = |input: ParseStream<'_>| {
         while !input.is_empty() {
+            let start = input.span();
             let outcome = option(input, known, &mut seen)
                 .and_then(|name| take(name, input))
                 .and_then(|()| match input.is_empty() || input.peek(Token![,]) {
@@ -190,7 +191,13 @@ fn arguments(
                 });
             if let Err(error) = outcome {
                 complete = false;
-                diagnostics.absorb(error);
+                // At the end there is no token to blame but the option itself.
+                let at_end = input.is_empty() && is_whole(&error);
+                diagnostics.absorb(if at_end {
+                    syn::Error::new(start, error)
+                } else {
+                    error
+                });
             }
             while !input.is_empty() && !input.peek(Token![,]) {
                 input.parse::<TokenTree>()?;
@@ -206,6 +213,11 @@ fn arguments(
     complete
 }
 
+/// Whether an error lies on the attribute as a whole.
+fn is_whole(error: &syn::Error) -> bool {
+    format!("{:?}", error.span()) == format!("{:?}", Span::call_site())
+}
+
 /// The name of the option that comes next, `None` where no option comes next.
 fn option(
     input: ParseStream<'_>,
@@ -215,8 +227,13 @@ fn option(
     if !input.peek(Ident::peek_any) {
         return Ok(None);
     }
-    let ident = input.call(Ident::parse_any)?;
+    let ident = input.fork().call(Ident::parse_any)?;
     let name = ident.to_string();
+    let is_value = did_you_mean(&name, known).is_none() && !input.peek2(Token![=]);
+    if is_value && !known.contains(&name.as_str()) {
+        return Ok(None);
+    }
+    input.call(Ident::parse_any)?;
     if !known.contains(&name.as_str()) {
         let suggestion = suggestion(&name, known);
         let message = if suggestion.is_empty() {
@@ -236,10 +253,20 @@ fn option(
 
 /// The `=` of an option; what is missing is shown by an example.
 fn equals(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<()> {
-    input
-        .parse::<Token![=]>()
-        .map(drop)
-        .map_err(|error| syn::Error::new(error.span(), say::option_value(name, example)))
+    if input.peek(Token![=]) && !(input.peek2(Token![,]) || is_last(input)) {
+        input.parse::<Token![=]>()?;
+        return Ok(());
+    }
+    Err(syn::Error::new(
+        input.span(),
+        say::option_value(name, example),
+    ))
+}
+
+/// Whether nothing follows the next token.
+fn is_last(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    ahead.parse::<TokenTree>().is_ok() && ahead.is_empty()
 }
 
 fn literal(input: ParseStream<'_>, message: String) -> syn::Result<LitStr> {

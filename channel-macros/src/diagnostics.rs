@@ -185,6 +185,7 @@ catalogue! {
     caller_type() => "`Caller` needs the type of the result: `Caller<T>`";
     call_stops() => "a `#[handle_call]` returns what its caller gets\nhelp: take `caller: Caller<T>` to answer through it and return `Stop`";
     reason_borrowed() => "`Reason` is given, not lent: take `Reason` by value";
+    socket_before_join() => "`Socket` is not available in a `join` handler: nothing can be pushed before the client is in\nhelp: take `me: &ChannelRef<Self>` and send yourself a message";
     socket_owned() => "`Socket` is lent, not given: take `&Socket<Self>`";
     terminate_twice(method) => "the channel's `#[terminate]` is already `{method}`";
     terminate_returns() => "`#[terminate]` runs last, so nothing can take what it returns";

@@ -220,6 +220,17 @@ impl<'b> Handler<'b> {
         diagnostics.on(tokens, message);
     }
 
+    /// As [`Handler::wrong_on`], at one span.
+    pub(crate) fn wrong_at(&self, diagnostics: &mut Diagnostics, at: Span, message: String) {
+        self.wrong.set(true);
+        diagnostics.at(at, message);
+    }
+
+    /// Whether the pattern of a join, where there is one, could be read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.role != Role::Join || self.attribute.arguments.is_empty() || self.pattern.is_some()
+    }
+
     /// Whether an error of this handler was reported.
     pub(crate) fn is_wrong(&self) -> bool {
         self.wrong.get()

@@ -19,16 +19,29 @@ pub fn captures<'t, const N: usize>(literals: &[&str], topic: &'t str) -> Option
     crate::topic::captures(literals, topic)
 }
 
-/// Reads a capture of a topic; what does not fit refuses the join.
-pub fn capture<T: FromStr>(text: &str, name: &'static str) -> Result<T, Refusal>
+/// What a capture of a topic can be read into.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from a topic",
+    label = "not a capture",
+    note = "implement `std::str::FromStr` for it, with an error that can be displayed"
+)]
+pub trait Capture: Sized {
+    /// Reads it; what does not fit refuses the join.
+    fn read(text: &str, name: &'static str) -> Result<Self, Refusal>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromStr> Capture for T
 where
     T::Err: Display,
 {
-    text.parse().map_err(|error: T::Err| {
-        Refusal::new("invalid topic")
-            .with("parameter", name)
-            .with("message", error.to_string())
-    })
+    fn read(text: &str, name: &'static str) -> Result<Self, Refusal> {
+        text.parse().map_err(|error: T::Err| {
+            Refusal::new("invalid topic")
+                .with("parameter", name)
+                .with("message", error.to_string())
+        })
+    }
 }
 
 /// The payload of a binary event: of its `Bytes`, its `Binary`, or what becomes one of them.

@@ -17,8 +17,7 @@ pub(super) fn check(
     missing(subject, diagnostics);
     let joins: Vec<_> = subject.with(Role::Join).collect();
     // A join whose pattern cannot be read says nothing about the others.
-    let readable = |join: &&Handler<'_>| join.literal.is_some() == join.pattern.is_some();
-    let (Some(topics), true) = (topics, joins.iter().all(readable)) else {
+    let (Some(topics), true) = (topics, joins.iter().all(|join| join.is_readable())) else {
         return;
     };
     for (at, join) in joins.iter().enumerate() {
@@ -118,7 +117,8 @@ fn unjoined(
     topics: &[Pattern],
     diagnostics: &mut Diagnostics,
 ) {
-    if joins.is_empty() {
+    // A join that was reported may be meant for any of them.
+    if joins.is_empty() || joins.iter().any(|join| join.is_wrong()) {
         return;
     }
     for (topic, pattern) in args.topics.iter().zip(topics) {

@@ -29,6 +29,7 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         _ if parameter.cfg => say::cfg_parameter(),
         _ if is_impl(ty) => say::impl_trait(),
         Supply::Exclusive => say::exclusive(),
+        Supply::Lent(lent) if role == Role::Join && is_socket(lent) => say::socket_before_join(),
         Supply::Lent(lent) => match (special(lent), handler.capture_of(parameter)) {
             (_, Some(name)) => say::capture_borrowed(name),
             (Some("SocketRef"), _) if role == Role::HandleIn => say::socket_ref_borrowed(),
@@ -104,7 +105,9 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         let message = say::no_message(name, handler.role.name());
         return handler.wrong_on(diagnostics, name, message);
     }
-    let Some(second) = owned.next() else { return };
+    let Some(second) = owned.next().filter(|_| handler.is_readable()) else {
+        return;
+    };
     let message = match handler.role {
         // More likely than a second payload is a capture that is not taken by its name.
         Role::Join if handler.untaken().next().is_some() => return,
@@ -120,7 +123,7 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
 /// #[join("room:{id}")] fn room«()» -> Self
 /// ```
 fn captures(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
-    let inputs = &handler.method.signature;
+    let parentheses = handler.method.signature.paren_token.span.join();
     for name in handler.untaken() {
         let mut owned = handler.owned();
         let unnamed = owned.find(|parameter| is_unnamed(parameter.pattern));
@@ -128,13 +131,8 @@ fn captures(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
             handler.wrong_on(diagnostics, parameter.pattern, say::capture_by_name(name));
             continue;
         }
-        let parameters = &inputs.inputs;
         let message = say::capture_untaken(name, handler.name());
-        if parameters.is_empty() {
-            handler.wrong_on(diagnostics, &inputs.ident, message);
-        } else {
-            handler.wrong_on(diagnostics, parameters, message);
-        }
+        handler.wrong_at(diagnostics, parentheses, message);
     }
 }
 

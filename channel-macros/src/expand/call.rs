@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
-use super::{Site, located};
+use super::{Site, located, respan};
 use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured, ends, mentions};
 
 /// The call of a handler, in pieces: first the lends and decodings, then the call itself.
@@ -62,15 +62,17 @@ impl<'s, 'b> Call<'s, 'b> {
         let (role, krate) = (self.role(), self.site.krate);
         let own = self.site.ty().to_token_stream();
         let lent = self.site.outside(ty);
-        let context = if self.handler.role == Role::Connect {
-            quote!(#krate::__private::ConnectContext<'_, #own>)
-        } else {
-            quote!(#krate::__private::Context<'_, #own, #role>)
+        // All on `T`: where the compiler cannot say that `T` is not lent, it speaks of the rest.
+        let (at, _) = ends(&lent);
+        let context = match self.handler.role {
+            Role::Connect => quote!(#krate::__private::ConnectContext<'_, #own>),
+            _ => quote!(#krate::__private::Context<'_, #own, #role>),
         };
-        let path = quote!(Lend);
-        let lend =
-            self.site
-                .qualified_with(&lent, &context, &path, quote!(<#lent, #own, #role>), "lend");
+        let (context, own, role) = (respan(context, at), respan(own, at), respan(role, at));
+        let parameters = quote_spanned!(at=> <#lent, #own, #role>);
+        let lend = self
+            .site
+            .qualified_with(&lent, &context, &quote!(Lend), parameters, "lend");
         quote_spanned!(Span::mixed_site()=> #lend(cx))
     }
 
@@ -82,7 +84,6 @@ impl<'s, 'b> Call<'s, 'b> {
     }
 
     fn capture(&self, parameter: &Parameter<'_>, refused: &TokenStream) -> TokenStream {
-        let krate = self.site.krate;
         let ty = self.site.outside(parameter.ty);
         let pattern = self.handler.pattern.as_ref();
         let Some(name) = parameter
@@ -92,8 +93,9 @@ impl<'s, 'b> Call<'s, 'b> {
             return quote!(::core::unreachable!());
         };
         let (local, text) = (capture(name), name.to_string());
-        let (span, _) = ends(&ty);
-        let read = quote_spanned!(span=> #krate::__private::capture::<#ty>);
+        let read = self
+            .site
+            .qualified_with(&ty, &ty, &quote!(Capture), quote!(), "read");
         quote_spanned! {Span::mixed_site()=>
             match #read(#local, #text) {
                 ::core::result::Result::Ok(value) => value,

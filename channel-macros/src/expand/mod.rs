@@ -101,7 +101,7 @@ pub(crate) fn located(at: Span) -> Span {
 }
 
 /// All tokens at one span; those of groups too.
-fn respan(tokens: TokenStream, span: Span) -> TokenStream {
+pub(crate) fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     tokens
         .into_iter()
         .map(|mut token| {

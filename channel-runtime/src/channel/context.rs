@@ -135,6 +135,7 @@ impl<C: Channel, R> Lend<ConnectInfo, C, R> for Context<'_, C, R> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: Channel, R: role::AfterJoin> Lend<Socket<C>, C, R> for Context<'_, C, R> {
     fn lend(&self) -> &Socket<C> {
         self.socket
