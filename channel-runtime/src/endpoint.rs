@@ -22,7 +22,8 @@ pub use self::{
 use crate::{
     Broadcast, Close, Error, Event, Payload, Topic,
     pubsub::{PubSub, SubscriberId},
-    socket::{Mount, Outbox},
+    socket::Outbox,
+    transport::{ConnectError, ConnectRequest, Connection, Mount},
 };
 
 /// Where sockets are mounted and broadcasts come from: one for an application, cheap to clone.
@@ -192,6 +193,25 @@ impl Endpoint {
     /// As [`Endpoint::broadcast_raw`].
     pub async fn disconnect(&self, id: &str) -> Result<(), Error> {
         self.broadcast_raw(id, "disconnect", Payload::empty()).await
+    }
+
+    /// Opens a connection to the socket mounted at `path`: what a transport of your own calls.
+    /// See [`transport`](crate::transport). Mirrors `c:Phoenix.Socket.Transport.connect/1`.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConnectError`]: refused, draining, or nothing is mounted there.
+    pub async fn connect(
+        &self,
+        path: &str,
+        request: ConnectRequest,
+    ) -> Result<Connection, ConnectError> {
+        if self.is_draining() {
+            return Err(ConnectError::Draining);
+        }
+        let mount = self.0.mounts.iter().find(|(mounted, _)| mounted == path);
+        let (_, mount) = mount.ok_or_else(|| ConnectError::NoSocket(path.to_owned()))?;
+        mount.connect(self.clone(), request).await
     }
 
     /// The topics that can be joined, socket by socket: what `mix phx.routes` lists.

@@ -17,7 +17,7 @@ pub mod telemetry;
 #[cfg(feature = "test")]
 pub mod test;
 mod topic;
-mod transport;
+pub mod transport;
 pub mod wire;
 
 pub mod prelude;

@@ -153,9 +153,10 @@ impl<'a, C: Channel> HandleIn<'a, C> {
     }
 }
 
-/// A `#[connect]` panicked; the client is refused.
-pub(crate) fn connect_panicked(socket: &'static str, panic: &(dyn Any + Send)) {
-    tracing::error!(socket, panic = panic_message(panic), "a connect panicked");
+/// A socket's own code panicked: its connect, which refuses the client, or a handler of a raw
+/// socket, which ends the connection.
+pub(crate) fn socket_panicked(socket: &'static str, panic: &(dyn Any + Send)) {
+    tracing::error!(socket, panic = panic_message(panic), "a socket panicked");
 }
 
 /// A panic has been caught; the channel ends, the process goes on.

@@ -64,6 +64,11 @@ impl Room {
         Room
     }
 
+    #[join("hall:main")]
+    fn hall() -> Self {
+        Room
+    }
+
     #[join("room:crash")]
     async fn crash() -> Self {
         panic!("no way in")

@@ -205,7 +205,7 @@ async fn what_is_no_websocket_request_gets_an_http_error() {
         (
             "GET /socket/websocket?vsn=2.0.0&crash=true HTTP/1.1\nhost: x\nconnection: close\n\n"
                 .to_owned(),
-            "403",
+            "500",
         ),
     ] {
         let line = status(addr, &request).await;

@@ -3,7 +3,8 @@ use std::{sync::Arc, time::Duration};
 use super::Endpoint;
 use crate::{
     ChannelSocket, ConfigError, SlowConsumer,
-    socket::{Mount, MountOf},
+    socket::{MountOf, OutboxLimits},
+    transport::{Mount, RawMount, RawSocket},
     wire::Serializers,
 };
 
@@ -128,6 +129,14 @@ impl SocketOptions {
         self
     }
 
+    pub(crate) fn outbox(&self) -> OutboxLimits {
+        OutboxLimits {
+            frames: self.outbox_frames,
+            bytes: self.outbox_bytes,
+            policy: self.slow_consumer,
+        }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let limits = [
             ("timeout", self.timeout.is_zero()),
@@ -164,6 +173,19 @@ impl EndpointBuilder {
     pub fn socket_with<S: ChannelSocket>(mut self, path: &str, options: SocketOptions) -> Self {
         self.mounts.push((path.to_owned(), options, |options| {
             Arc::new(MountOf::<S>::new(options))
+        }));
+        self
+    }
+
+    /// Mounts a socket without channels at a path, with the default options.
+    pub fn raw_socket<S: RawSocket>(self, path: &str) -> Self {
+        self.raw_socket_with::<S>(path, SocketOptions::default())
+    }
+
+    /// Mounts a socket without channels at a path, with these options.
+    pub fn raw_socket_with<S: RawSocket>(mut self, path: &str, options: SocketOptions) -> Self {
+        self.mounts.push((path.to_owned(), options, |options| {
+            Arc::new(RawMount::<S>::new(options))
         }));
         self
     }

@@ -1,17 +1,5 @@
 use std::net::SocketAddr;
 
-use axum::http::Extensions;
-
-use super::Params;
-
-/// All that a transport knows of a client when it connects.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ConnectRequest {
-    pub(crate) params: Params,
-    pub(crate) info: ConnectInfo,
-    pub(crate) extensions: Extensions,
-}
-
 /// How a client connected: what the transport knows of it.
 ///
 /// Mirrors the `connect_info` of `c:Phoenix.Socket.connect/3`.

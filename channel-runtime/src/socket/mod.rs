@@ -2,18 +2,18 @@
 
 mod budget;
 mod connect_info;
-mod connection;
+mod mount;
 mod outbox;
 mod outlet;
 mod params;
+mod peer;
 mod session;
 
 use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
 pub(crate) use self::{
     budget::{Budget, Share},
-    connect_info::ConnectRequest,
-    connection::{Connection, Event, Mount, MountOf},
+    mount::MountOf,
     outbox::{Outbox, OutboxLimits, Outgoing, Urgency},
     outlet::Outlet,
     session::{ChannelId, Undelivered},
@@ -29,6 +29,7 @@ use crate::{
     Endpoint, Refusal,
     channel::{ChannelHandle, ChannelOf, Lend, Start, Step, role, start},
     topic::pattern_matches,
+    transport::ConnectRequest,
 };
 
 /// A socket that multiplexes channels: what `#[socket]` implements.

@@ -231,6 +231,10 @@ impl Outbox {
         Poll::Pending
     }
 
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().frames
+    }
+
     /// The connection's task is gone: nothing is queued any more.
     pub(crate) fn abandon(&self) {
         let mut state = self.state.lock();

@@ -19,7 +19,7 @@ use tokio::{
 use super::{Inbound, Kind, TestChannel, TestReply};
 use crate::{
     Close, ConnectInfo, Endpoint, Params, Payload, Refusal,
-    socket::{ConnectRequest, Connection, Event},
+    transport::{ConnectError, ConnectRequest, Connection, Event},
     wire::{Frame, reserved},
 };
 
@@ -100,7 +100,13 @@ impl TestClientBuilder<'_> {
             info,
             extensions,
         };
-        let connection = mount.connect(self.endpoint.clone(), request).await?;
+        let connection = mount
+            .connect(self.endpoint.clone(), request)
+            .await
+            .map_err(|error| match error {
+                ConnectError::Refused(refusal) => refusal,
+                other => Refusal::new(other.to_string()),
+            })?;
         let (frames, inbound) = mpsc::unbounded_channel();
         let wire = Arc::new(Wire {
             frames: Mutex::new(Some(frames)),
@@ -130,8 +136,8 @@ async fn pump(
             },
             frame = inbound.recv() => match frame {
                 None => break Close::new(1000, ""),
-                Some(frame) => if let Err(error) = connection.receive(frame) {
-                    break Close { code: 1003, reason: error.to_string().into() };
+                Some(frame) => if let Err(close) = connection.receive(frame).await {
+                    break close;
                 },
             },
         }

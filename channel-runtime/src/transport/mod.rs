@@ -1,4 +1,51 @@
-//! Transports: how frames reach a connection and leave it. They know no channel.
+//! Transports: how frames reach a connection and leave it. A transport knows no channel.
+//!
+//! The WebSocket transport is built in. Another one calls what it calls:
+//! [`Endpoint::connect`](crate::Endpoint::connect) with a [`ConnectRequest`] gives a
+//! [`Connection`] or says why not; frames go in with [`Connection::receive`] and come out of
+//! [`Connection::next`]; dropping the connection ends it.
+//!
+//! ```
+//! use channel_runtime::{Endpoint, Params, transport::{ConnectRequest, Event}, wire::Frame};
+//!
+//! /// Carries one client over a pair of channels.
+//! async fn carry(
+//!     endpoint: Endpoint,
+//!     mut from_client: tokio::sync::mpsc::Receiver<Frame>,
+//!     to_client: tokio::sync::mpsc::Sender<Frame>,
+//! ) {
+//!     let request = ConnectRequest::new("pair", Params::from_query("vsn=2.0.0"));
+//!     let Ok(mut connection) = endpoint.connect("/socket", request).await else { return };
+//!     loop {
+//!         tokio::select! {
+//!             frame = from_client.recv() => match frame {
+//!                 Some(frame) if connection.receive(frame).await.is_ok() => {}
+//!                 _ => return,
+//!             },
+//!             event = connection.next() => match event {
+//!                 Event::Frame(frame) if to_client.send(frame).await.is_ok() => {}
+//!                 _ => return,
+//!             },
+//!         }
+//!     }
+//! }
+//! ```
 
+mod connection;
+mod mount;
+mod raw;
+#[cfg(feature = "websocket")]
+mod router;
 #[cfg(feature = "websocket")]
 mod websocket;
+
+pub use self::{
+    connection::{Connection, Control, Event},
+    mount::{ConnectError, ConnectRequest},
+    raw::{RawHandle, RawSocket, Then},
+};
+pub(crate) use self::{
+    connection::{Peer, Received},
+    mount::Mount,
+    raw::RawMount,
+};

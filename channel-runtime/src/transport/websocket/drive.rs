@@ -1,6 +1,6 @@
 //! The task of one WebSocket: frames in, frames out, and a clean end.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -22,8 +22,8 @@ use tokio_tungstenite::{
 
 use crate::{
     Close, SocketOptions,
-    socket::{Connection, Event},
-    wire::{DecodeError, Frame},
+    transport::{Connection, Control, Event},
+    wire::Frame,
 };
 
 /// What a WebSocket runs over.
@@ -32,7 +32,7 @@ trait Io: AsyncRead + AsyncWrite + Unpin {}
 impl<I: AsyncRead + AsyncWrite + Unpin> Io for I {}
 
 /// How long a client may take to answer a close.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// The most frames written before the socket is read again.
 const BATCH: usize = 64;
@@ -112,7 +112,7 @@ async fn serve<I: Io>(
             },
         };
         idle.as_mut().reset(Instant::now() + limit);
-        if let Some(end) = read(connection, message) {
+        if let Some(end) = read(connection, message).await {
             return end;
         }
     }
@@ -122,26 +122,32 @@ async fn serve<I: Io>(
 const TIMEOUT: Close = Close::new(1002, "timeout");
 
 /// Hands a message of the client to the connection.
-fn read(connection: &mut Connection, message: Option<Result<WsMessage, WsError>>) -> Option<End> {
+async fn read(
+    connection: &mut Connection,
+    message: Option<Result<WsMessage, WsError>>,
+) -> Option<End> {
     let frame = match message {
         None => return Some(End::Gone),
         Some(Err(error)) => return Some(protocol_error(error)),
         Some(Ok(WsMessage::Text(text))) => Frame::Text(into_text(text)),
         Some(Ok(WsMessage::Binary(bytes))) => Frame::Binary(bytes),
         Some(Ok(WsMessage::Close(_))) => return Some(End::Gone),
-        Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_))) => return None,
+        Some(Ok(WsMessage::Ping(data))) => {
+            connection.control(Control::Ping(data));
+            return None;
+        }
+        Some(Ok(WsMessage::Pong(data))) => {
+            connection.control(Control::Pong(data));
+            return None;
+        }
+        Some(Ok(WsMessage::Frame(_))) => return None,
     };
-    let error = connection.receive(frame).err()?;
-    let code = match error {
-        DecodeError::Malformed(_) | DecodeError::Binary(_) => 1003,
-        DecodeError::Utf8(_) => 1007,
-        DecodeError::TooLong(_) => 1008,
-    };
-    tracing::debug!(%error, "a frame cannot be read; its socket is closed");
-    Some(End::Close(Close {
-        code,
-        reason: error.to_string().into(),
-    }))
+    let closing = connection.closing();
+    tokio::select! {
+        biased;
+        received = connection.receive(frame) => received.err().map(End::Close),
+        close = closing => Some(End::Close(close)),
+    }
 }
 
 fn into_text(text: Utf8Bytes) -> bytestring::ByteString {
@@ -170,8 +176,7 @@ async fn write<I: Io>(
     connection: &mut Connection,
     first: Frame,
 ) -> Option<End> {
-    let outbox = connection.outbox();
-    let closing = poll_fn(|cx| outbox.poll_closing(cx));
+    let closing = connection.closing();
     let writing = async {
         let mut frame = first;
         for left in (0..BATCH).rev() {

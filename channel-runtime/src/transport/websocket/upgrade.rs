@@ -13,14 +13,18 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::drive;
 use crate::{
-    Endpoint, Params,
-    socket::{ConnectInfo, ConnectRequest, Connection, Mount},
+    ConnectInfo, Endpoint, Params,
+    transport::{ConnectError, ConnectRequest, Connection, Mount},
 };
 
 /// Connects first, so that a refusal is told before anything else, and upgrades then.
-pub(super) async fn serve(endpoint: Endpoint, mount: Arc<dyn Mount>, request: Request) -> Response {
+pub(in crate::transport) async fn serve(
+    endpoint: Endpoint,
+    mount: Arc<dyn Mount>,
+    request: Request,
+) -> Response {
     if endpoint.is_draining() {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        return refuse(&ConnectError::Draining);
     }
     let (mut parts, _) = request.into_parts();
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();
@@ -29,8 +33,9 @@ pub(super) async fn serve(endpoint: Endpoint, mount: Arc<dyn Mount>, request: Re
         info: connect_info(&parts),
         extensions: std::mem::take(&mut parts.extensions),
     };
-    let Ok(connection) = mount.connect(endpoint.clone(), request).await else {
-        return StatusCode::FORBIDDEN.into_response();
+    let connection = match mount.connect(endpoint.clone(), request).await {
+        Ok(connection) => connection,
+        Err(error) => return refuse(&error),
     };
     match upgrade(&parts, on_upgrade) {
         Ok((key, on_upgrade)) => {
@@ -39,6 +44,15 @@ pub(super) async fn serve(endpoint: Endpoint, mount: Arc<dyn Mount>, request: Re
         }
         Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
     }
+}
+
+fn refuse(error: &ConnectError) -> Response {
+    let status = match error {
+        ConnectError::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        ConnectError::Crashed => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::FORBIDDEN,
+    };
+    status.into_response()
 }
 
 fn connect_info(parts: &Parts) -> ConnectInfo {

@@ -1,0 +1,73 @@
+//! What is mounted at a path, as every transport sees it.
+
+use axum::http::Extensions;
+use futures_util::future::BoxFuture;
+use thiserror::Error as ThisError;
+
+use super::Connection;
+use crate::{ConnectInfo, Endpoint, Params, Refusal, endpoint::SocketOptions};
+
+/// All that a transport knows of a client when it connects.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ConnectRequest {
+    /// The query of the client's request.
+    pub params: Params,
+    /// How and from where it connects.
+    pub info: ConnectInfo,
+    /// What tower layers have added to its request.
+    pub extensions: Extensions,
+}
+
+impl ConnectRequest {
+    /// A request with these parameters, over the transport of this name.
+    pub fn new(transport: &'static str, params: Params) -> Self {
+        let info = ConnectInfo {
+            transport,
+            ..ConnectInfo::default()
+        };
+        ConnectRequest {
+            params,
+            info,
+            extensions: Extensions::new(),
+        }
+    }
+}
+
+/// Why a client was not let in.
+#[derive(Clone, Debug, PartialEq, ThisError)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The socket's `#[connect]` said no.
+    #[error("refused: {}", .0.reason().unwrap_or("no reason given"))]
+    Refused(Refusal),
+    /// No serializer serves the client's `vsn`.
+    #[error("unsupported vsn")]
+    Version,
+    /// The socket's `#[connect]` panicked.
+    #[error("connect crashed")]
+    Crashed,
+    /// The server is going down.
+    #[error("the server is draining")]
+    Draining,
+    /// Nothing is mounted at the path.
+    #[error("no socket is mounted at {0:?}")]
+    NoSocket(String),
+}
+
+/// A socket type with its options, as the endpoint keeps it.
+pub(crate) trait Mount: Send + Sync {
+    /// Lets the client in, or not, and opens the connection.
+    fn connect(
+        &self,
+        endpoint: Endpoint,
+        request: ConnectRequest,
+    ) -> BoxFuture<'_, Result<Connection, ConnectError>>;
+
+    fn options(&self) -> &SocketOptions;
+
+    /// `(topic pattern, channel)` pairs.
+    fn patterns(&self) -> Vec<(&'static str, &'static str)>;
+
+    fn name(&self) -> &'static str;
+}
