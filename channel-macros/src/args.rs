@@ -86,7 +86,7 @@ impl ChannelArgs {
                 args.topics.push(topic?);
                 return Ok(());
             };
-            match name.as_str() {
+            match name.to_string().as_str() {
                 "socket" => args.socket = Some(ty(input, "socket", "UserSocket")?),
                 "intercept" => args.intercept = list(input, "intercept", "[\"new_msg\"]")?,
                 "pushes" => args.pushes = list(input, "pushes", "[NewMsg]")?,
@@ -126,8 +126,10 @@ impl SocketArgs {
         };
         let known = &["channels", "crate"];
         let complete = arguments(tokens, diagnostics, known, |argument, input| {
-            match argument.as_deref() {
-                Some("channels") => args.channels = list(input, "channels", "[RoomChannel]")?,
+            match argument {
+                Some(name) if name == "channels" => {
+                    args.channels = list(input, "channels", "[RoomChannel]")?
+                }
                 Some(_) => args.krate = krate(input)?,
                 None => return Err(misplaced(input)),
             }
@@ -149,8 +151,8 @@ impl EventArgs {
         };
         let known = &["binary", "crate"];
         arguments(tokens, diagnostics, known, |argument, input| {
-            match argument.as_deref() {
-                Some("binary") => args.binary = Some(Ident::new("binary", input.span())),
+            match argument {
+                Some(name) if name == "binary" => args.binary = Some(name),
                 Some(_) => args.krate = krate(input)?,
                 None => {
                     let name = literal(input, say::literal_expected("\"new_msg\""))?;
@@ -176,7 +178,7 @@ fn arguments(
     tokens: TokenStream,
     diagnostics: &mut Diagnostics,
     known: &[&str],
-    mut take: impl FnMut(Option<String>, ParseStream<'_>) -> syn::Result<()>,
+    mut take: impl FnMut(Option<Ident>, ParseStream<'_>) -> syn::Result<()>,
 ) -> bool {
     let mut complete = true;
     let mut seen = Vec::new();
@@ -223,7 +225,7 @@ fn option(
     input: ParseStream<'_>,
     known: &[&str],
     seen: &mut Vec<String>,
-) -> syn::Result<Option<String>> {
+) -> syn::Result<Option<Ident>> {
     if !input.peek(Ident::peek_any) {
         return Ok(None);
     }
@@ -247,8 +249,8 @@ fn option(
     if seen.contains(&name) {
         return Err(syn::Error::new(ident.span(), say::duplicate_option(&name)));
     }
-    seen.push(name.clone());
-    Ok(Some(name))
+    seen.push(name);
+    Ok(Some(ident))
 }
 
 /// The `=` of an option; what is missing is shown by an example.

@@ -182,7 +182,7 @@ catalogue! {
     caller_elsewhere(role) => "`Caller` is not available in a `{role}` handler: nobody waits for its result";
     caller_borrowed() => "`Caller` is given, not lent: take `Caller<T>` by value";
     caller_twice() => "a call is answered once, so there is one `Caller`";
-    caller_type() => "`Caller` needs the type of the result: `Caller<T>`";
+    returns_future(method) => "`{method}` returns a future that nothing would await\nhelp: `async fn {method}`";
     call_stops() => "a `#[handle_call]` returns what its caller gets\nhelp: take `caller: Caller<T>` to answer through it and return `Stop`";
     reason_borrowed() => "`Reason` is given, not lent: take `Reason` by value";
     socket_before_join() => "`Socket` is not available in a `join` handler: nothing can be pushed before the client is in\nhelp: take `me: &ChannelRef<Self>` and send yourself a message";

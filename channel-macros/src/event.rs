@@ -2,12 +2,14 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Data, DeriveInput, Fields, parse_quote};
+use syn::{Data, DeriveInput, Fields, Generics, Ident, LitStr, Type, parse_quote};
 
 use crate::{
     args::EventArgs,
     check,
     diagnostics::{Diagnostics, say},
+    expand::respan,
+    model::ends,
 };
 
 /// The impls, or the errors.
@@ -28,7 +30,7 @@ fn event(input: &DeriveInput, diagnostics: &mut Diagnostics) -> TokenStream {
     let mut attributes = input.attrs.iter().filter(|a| a.path().is_ident("event"));
     let Some(attribute) = attributes.next() else {
         diagnostics.on(&input.ident, say::event_unnamed());
-        return implementation(input, &EventArgs::parse(quote!(), diagnostics));
+        return implementation(input, &EventArgs::parse(quote!(), diagnostics), false);
     };
     if let Some(second) = attributes.next() {
         diagnostics.on(second, say::event_attribute_twice());
@@ -51,57 +53,55 @@ fn event(input: &DeriveInput, diagnostics: &mut Diagnostics) -> TokenStream {
     if let Data::Union(union) = &input.data {
         diagnostics.on(union.union_token, say::event_union());
     } else if let Some(binary) = &args.binary
-        && !is_bytes(&input.data)
+        && field(&input.data).is_none()
     {
         diagnostics.on(binary, say::event_binary_shape());
     }
-    implementation(input, &args)
+    implementation(input, &args, diagnostics.len() == 0)
 }
 
-fn is_bytes(data: &Data) -> bool {
+/// The one field of a binary event.
+fn field(data: &Data) -> Option<&Type> {
     match data {
-        Data::Struct(data) => matches!(&data.fields, Fields::Unnamed(f) if f.unnamed.len() == 1),
-        _ => false,
+        Data::Struct(data) => match &data.fields {
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Some(&fields.unnamed[0].ty),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
-fn implementation(input: &DeriveInput, args: &EventArgs) -> TokenStream {
+/// The impls. An event that was reported is one nonetheless, so that only what is wrong with it
+/// is said, and not that it is missing wherever it is pushed.
+fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenStream {
     let krate = &args.krate;
     let ident = &input.ident;
     let span = Span::mixed_site();
-    let name = args
-        .name
-        .as_ref()
-        .map_or_else(String::new, syn::LitStr::value);
-    let binary = args.binary.is_some() && is_bytes(&input.data);
-    let mut generics = input.generics.clone();
-    if generics.type_params().next().is_some() {
-        let bounds = &mut generics.make_where_clause().predicates;
-        let serialize = (!binary).then(|| quote!(#krate::__private::Serialize +));
-        let send = quote!(::core::marker::Send + ::core::marker::Sync);
-        bounds.push(parse_quote!(Self: #serialize #send));
-    }
+    let name = args.name.as_ref().map_or_else(String::new, LitStr::value);
+    let bytes = field(&input.data).filter(|_| right && args.binary.is_some());
+    let generics = bounded(&input.generics, krate, bytes.is_some());
     let (generics, arguments, bounds) = generics.split_for_impl();
-    // On the name, so that a missing `Serialize` is reported there.
-    let at = crate::expand::located(ident.span());
-    let payload = if binary {
-        quote_spanned!(span=> ::core::result::Result::Ok(#krate::__private::bytes(&self.0)))
-    } else {
-        quote_spanned!(at=> #krate::__private::Payload::json(self))
+    let payload = match bytes {
+        _ if !right => quote!(::core::unreachable!()),
+        Some(bytes) => {
+            let method = of_bytes(krate, bytes, "to_payload");
+            quote_spanned!(span=> ::core::result::Result::Ok(#method(&self.0)))
+        }
+        None => {
+            // On the name, so that a missing `Serialize` is reported there.
+            let json = respan(quote!(#krate::__private::json), ident.span());
+            quote_spanned!(span=> #json(self))
+        }
     };
-    let decode = binary.then(|| {
+    let decode = bytes.map(|bytes| {
+        let method = of_bytes(krate, bytes, "from_payload");
         quote_spanned! {span=>
             #[automatically_derived]
             impl #generics #krate::__private::FromPayload for #ident #arguments #bounds {
                 fn from_payload(
                     payload: #krate::__private::Payload,
                 ) -> ::core::result::Result<Self, #krate::__private::PayloadError> {
-                    ::core::result::Result::map(
-                        <#krate::__private::Binary as #krate::__private::FromPayload>::from_payload(
-                            payload,
-                        ),
-                        |binary| #ident(::core::convert::From::from(binary.0)),
-                    )
+                    ::core::result::Result::map(#method(payload), #ident)
                 }
             }
         }
@@ -123,4 +123,25 @@ fn implementation(input: &DeriveInput, args: &EventArgs) -> TokenStream {
             #decode
         };
     }
+}
+
+/// What the type's own parameters must be for it to be an event.
+fn bounded(generics: &Generics, krate: &TokenStream, binary: bool) -> Generics {
+    let mut generics = generics.clone();
+    if generics.type_params().next().is_some() {
+        let bounds = &mut generics.make_where_clause().predicates;
+        let serialize = (!binary).then(|| quote!(#krate::__private::Serialize +));
+        let send = quote!(::core::marker::Send + ::core::marker::Sync);
+        bounds.push(parse_quote!(Self: #serialize #send));
+    }
+    generics
+}
+
+/// `<Bytes as EventBytes>::method`, on the field's type.
+fn of_bytes(krate: &TokenStream, bytes: &Type, method: &str) -> TokenStream {
+    let (first, last) = ends(bytes);
+    let path = respan(quote!(#krate::__private::EventBytes), first);
+    let method = Ident::new(method, last);
+    let tail = quote_spanned!(last=> >::);
+    quote_spanned!(first=> <#bytes as #path #tail #method)
 }

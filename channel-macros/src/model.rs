@@ -226,6 +226,11 @@ impl<'b> Handler<'b> {
         diagnostics.at(at, message);
     }
 
+    /// Leaves the method out of what is generated, for the compiler to report.
+    pub(crate) fn leave_out(&self) {
+        self.wrong.set(true);
+    }
+
     /// Whether the pattern of a join, where there is one, could be read.
     pub(crate) fn is_readable(&self) -> bool {
         self.role != Role::Join || self.attribute.arguments.is_empty() || self.pattern.is_some()

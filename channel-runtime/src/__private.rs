@@ -4,7 +4,7 @@ use std::{fmt::Display, str::FromStr};
 
 pub use crate::const_check::{Text, other_event, same_event, unreachable_route};
 pub use crate::{
-    Answer, Binary, Broadcast, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions,
+    Answer, Binary, Broadcast, Bytes, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions,
     ChannelSocket, ConnectContext, Context, Endpoint, Error, Event, Flow, FromParams, FromPayload,
     InfoFor, Intercepted, IntoAnswer, IntoConnect, IntoFlow, IntoJoin, IntoSocketId, Joined, Lend,
     LogLevel, Params, Payload, PayloadError, PushedBy, Reason, Refusal, Route, Socket, SocketRef,
@@ -44,9 +44,71 @@ where
     }
 }
 
-/// The payload of a binary event: of its `Bytes`, its `Binary`, or what becomes one of them.
-pub fn bytes<T: Clone + Into<Binary>>(bytes: &T) -> Payload {
-    Payload::binary(bytes.clone().into().0)
+/// What a JSON event must be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent as JSON",
+    label = "not serializable",
+    note = "derive `serde::Serialize` for it, or send bytes: `#[event(\"…\", binary)]`"
+)]
+pub trait Json {
+    /// The payload.
+    fn payload(&self) -> Result<Payload, Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Json for T {
+    fn payload(&self) -> Result<Payload, Error> {
+        Payload::json(self)
+    }
+}
+
+/// The payload of a JSON event.
+pub fn json<T: Json>(event: &T) -> Result<Payload, Error> {
+    event.payload()
+}
+
+/// What the field of a binary event can be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the bytes of a binary event",
+    label = "not bytes",
+    note = "use `Bytes`, `Binary` or `Vec<u8>`"
+)]
+pub trait EventBytes: Sized {
+    /// The payload.
+    fn to_payload(&self) -> Payload;
+
+    /// The bytes of a payload.
+    fn from_payload(payload: Payload) -> Result<Self, PayloadError>;
+}
+
+impl EventBytes for Bytes {
+    fn to_payload(&self) -> Payload {
+        Payload::binary(self.clone())
+    }
+
+    fn from_payload(payload: Payload) -> Result<Self, PayloadError> {
+        <Binary as FromPayload>::from_payload(payload).map(|binary| binary.0)
+    }
+}
+
+impl EventBytes for Binary {
+    fn to_payload(&self) -> Payload {
+        Payload::binary(self.0.clone())
+    }
+
+    fn from_payload(payload: Payload) -> Result<Self, PayloadError> {
+        FromPayload::from_payload(payload)
+    }
+}
+
+impl EventBytes for Vec<u8> {
+    fn to_payload(&self) -> Payload {
+        Payload::binary(self.clone())
+    }
+
+    fn from_payload(payload: Payload) -> Result<Self, PayloadError> {
+        <Binary as FromPayload>::from_payload(payload).map(|binary| binary.0.into())
+    }
 }
 
 /// A broadcast that a `#[handle_out]` could not decode: logged, and not delivered.

@@ -41,7 +41,8 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         },
         Supply::SocketRef if role != Role::HandleIn => say::socket_ref_elsewhere(role.name()),
         Supply::Caller(_) if role != Role::HandleCall => say::caller_elsewhere(role.name()),
-        Supply::Caller(None) => say::caller_type(),
+        // The compiler knows that it lacks its type.
+        Supply::Caller(None) => return handler.leave_out(),
         Supply::Owned if is_socket(ty) => say::socket_owned(),
         _ => return,
     };

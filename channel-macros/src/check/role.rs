@@ -6,7 +6,7 @@ use syn::{PathArguments, Type};
 use super::repeated;
 use crate::{
     diagnostics::{Diagnostics, say},
-    model::{Handler, Receiver, Role, Subject, last_segment, shown},
+    model::{Handler, Receiver, Role, Subject, last_segment, mentions, shown},
 };
 
 /// The rules about one method.
@@ -105,6 +105,9 @@ fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         };
         return handler.wrong_on(diagnostics, handler.name(), message);
     };
+    if is_future(output) && !handler.is_async() {
+        return handler.wrong_on(diagnostics, output, say::returns_future(handler.name()));
+    }
     match handler.role {
         Role::Terminate if !matches!(output, Type::Never(_)) => {
             handler.wrong_on(diagnostics, output, say::terminate_returns());
@@ -117,6 +120,10 @@ fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         }
         _ => {}
     }
+}
+
+fn is_future(ty: &Type) -> bool {
+    matches!(ty, Type::ImplTrait(_)) && mentions(ty.to_token_stream(), &["Future".to_owned()])
 }
 
 fn is_reply(ty: &Type) -> bool {

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
-use super::{Site, located, respan};
+use super::{Site, respan};
 use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured, ends, mentions};
 
 /// The call of a handler, in pieces: first the lends and decodings, then the call itself.
@@ -120,10 +120,10 @@ impl<'s, 'b> Call<'s, 'b> {
             let value = convert(call);
             return quote_spanned!(Span::mixed_site()=> #step::ready({ #value }));
         }
-        let at = located(self.handler.name().span());
+        let at = self.handler.name().span();
+        let step = respan(step, at);
         let value = convert(quote_spanned!(at=> #call.await));
-        let future = quote_spanned!(at=> async move { #value });
-        quote_spanned!(Span::mixed_site()=> #step::pending(#future))
+        quote_spanned!(at=> #step::pending(async move { #value }))
     }
 
     /// The call itself.
@@ -150,9 +150,10 @@ impl<'s, 'b> Call<'s, 'b> {
             None => quote_spanned!(self.handler.name().span()=> ()),
         };
         if mentions(output.clone(), &["impl".to_owned()]) {
+            let (at, _) = ends(&output);
             let method = format_ident!("{method}");
-            let at = self.handler.name().span();
-            return quote_spanned!(at=> #krate::__private::#path::#method(#value));
+            let convert = respan(quote!(#krate::__private::#path::#method), at);
+            return quote_spanned!(at=> #convert(#value));
         }
         let path = quote!(#path);
         let method = self

@@ -95,11 +95,6 @@ impl Site<'_> {
     }
 }
 
-/// The span of a user's token with the hygiene of generated code.
-pub(crate) fn located(at: Span) -> Span {
-    Span::mixed_site().located_at(at)
-}
-
 /// All tokens at one span; those of groups too.
 pub(crate) fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     tokens

@@ -89,9 +89,9 @@ pub trait Channel: Sized + Send + 'static {
 /// A channel that clients of the socket `S` can join. `#[channel]` implements it: for the socket
 /// that is named, or for every socket when none is.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not belong to `{S}`",
-    label = "belongs to another socket",
-    note = "its `#[channel(…)]` names the socket it belongs to: `socket = {S}`"
+    message = "`{Self}` is not a channel of `{S}`",
+    label = "not a channel of this socket",
+    note = "its `#[channel(…)]` block names the socket it belongs to: `socket = {S}`"
 )]
 pub trait ChannelOf<S>: Channel {
     /// What the channel's handlers see of the socket.
