@@ -275,6 +275,7 @@ impl Endpoint {
         &self.0.tasks
     }
 
+    #[cfg(any(feature = "websocket", feature = "test"))]
     pub(crate) fn mounts(&self) -> &[(String, Arc<dyn Mount>)] {
         &self.0.mounts
     }

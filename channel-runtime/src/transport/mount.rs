@@ -64,6 +64,8 @@ pub(crate) trait Mount: Send + Sync {
         request: ConnectRequest,
     ) -> BoxFuture<'_, Result<Connection, ConnectError>>;
 
+    /// For the transports that are built in.
+    #[cfg_attr(not(feature = "websocket"), allow(dead_code))]
     fn options(&self) -> &SocketOptions;
 
     /// `(topic pattern, channel)` pairs.
