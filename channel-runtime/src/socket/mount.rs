@@ -1,8 +1,8 @@
 //! A channel socket at its path: connects clients and hands them to the transport.
 
-use std::{marker::PhantomData, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{marker::PhantomData, sync::Arc};
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::future::BoxFuture;
 
 use super::{
     ChannelSocket, Close, ConnectContext, Outbox, Outlet, Route,
@@ -12,8 +12,7 @@ use crate::{
     Endpoint, Topic,
     endpoint::SocketOptions,
     pubsub::{Broadcast, Relay, Subscription},
-    telemetry,
-    transport::{ConnectError, ConnectRequest, Connection, Mount},
+    transport::{ConnectError, ConnectRequest, Connection, Mount, guarded},
     wire::SharedSerializer,
 };
 
@@ -97,16 +96,11 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
         endpoint: Endpoint,
         request: ConnectRequest,
     ) -> BoxFuture<'_, Result<Connection, ConnectError>> {
-        Box::pin(async move {
-            let (started, transport) = (Instant::now(), request.info.transport);
-            let open = AssertUnwindSafe(self.open(endpoint, request));
-            let connection = open.catch_unwind().await.unwrap_or_else(|panic| {
-                telemetry::socket_panicked(S::NAME, &*panic);
-                Err(ConnectError::Crashed)
-            });
-            telemetry::connected(S::NAME, transport, connection.is_ok(), started.elapsed());
-            connection
-        })
+        Box::pin(guarded(
+            self.name(),
+            request.info.transport,
+            self.open(endpoint, request),
+        ))
     }
 
     fn options(&self) -> &SocketOptions {

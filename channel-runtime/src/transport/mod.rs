@@ -46,6 +46,6 @@ pub use self::{
 };
 pub(crate) use self::{
     connection::{Peer, Received},
-    mount::Mount,
+    mount::{Mount, guarded},
     raw::RawMount,
 };

@@ -1,11 +1,13 @@
 //! What is mounted at a path, as every transport sees it.
 
+use std::{panic::AssertUnwindSafe, time::Instant};
+
 use axum::http::Extensions;
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use thiserror::Error as ThisError;
 
 use super::Connection;
-use crate::{ConnectInfo, Endpoint, Params, Refusal, endpoint::SocketOptions};
+use crate::{ConnectInfo, Endpoint, Params, Refusal, endpoint::SocketOptions, telemetry};
 
 /// All that a transport knows of a client when it connects.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,24 @@ pub enum ConnectError {
     /// Nothing is mounted at the path.
     #[error("no socket is mounted at {0:?}")]
     NoSocket(String),
+}
+
+/// Runs a socket's own connect code: a panic in it refuses the client, and the outcome is told.
+pub(crate) async fn guarded(
+    socket: &'static str,
+    transport: &'static str,
+    open: impl Future<Output = Result<Connection, ConnectError>>,
+) -> Result<Connection, ConnectError> {
+    let started = Instant::now();
+    let connection = AssertUnwindSafe(open)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| {
+            telemetry::socket_panicked(socket, &*panic);
+            Err(ConnectError::Crashed)
+        });
+    telemetry::connected(socket, transport, connection.is_ok(), started.elapsed());
+    connection
 }
 
 /// A socket type with its options, as the endpoint keeps it.

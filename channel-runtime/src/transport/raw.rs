@@ -5,14 +5,14 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, PollSender};
 
-use super::{ConnectError, ConnectRequest, Connection, Control, Mount, Peer, Received};
+use super::{ConnectError, ConnectRequest, Connection, Control, Mount, Peer, Received, guarded};
 use crate::{
     Close, Endpoint, Error, Reason, Refusal,
     endpoint::SocketOptions,
@@ -226,21 +226,11 @@ impl<S: RawSocket> Mount for RawMount<S> {
         endpoint: Endpoint,
         request: ConnectRequest,
     ) -> BoxFuture<'_, Result<Connection, ConnectError>> {
-        Box::pin(async move {
-            let (started, transport) = (Instant::now(), request.info.transport);
-            let open = AssertUnwindSafe(self.open(endpoint, request));
-            let connection = open.catch_unwind().await.unwrap_or_else(|panic| {
-                telemetry::socket_panicked(self.name(), &*panic);
-                Err(ConnectError::Crashed)
-            });
-            telemetry::connected(
-                self.name(),
-                transport,
-                connection.is_ok(),
-                started.elapsed(),
-            );
-            connection
-        })
+        Box::pin(guarded(
+            self.name(),
+            request.info.transport,
+            self.open(endpoint, request),
+        ))
     }
 
     fn options(&self) -> &SocketOptions {
