@@ -2,6 +2,8 @@
 
 mod events;
 mod name;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashSet,
@@ -184,56 +186,4 @@ fn now() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ada() -> RoomChannel {
-        RoomChannel {
-            name: "Ada".to_owned(),
-            muted: HashSet::new(),
-        }
-    }
-
-    fn mute(name: &str, muted: bool) -> Mute {
-        Mute {
-            name: name.to_owned(),
-            muted,
-        }
-    }
-
-    #[test]
-    fn a_message_is_trimmed() {
-        assert_eq!(sayable(" hello \n"), Ok("hello".to_owned()));
-    }
-
-    #[test]
-    fn an_empty_message_is_refused_in_words() {
-        let refusal = sayable(" \n\t").unwrap_err();
-        assert_eq!(refusal.reason(), Some("there is nothing in this message"));
-    }
-
-    #[test]
-    fn the_limit_counts_characters_not_bytes() {
-        assert!(sayable(&"é".repeat(LONGEST)).is_ok());
-        assert!(sayable(&"e".repeat(LONGEST + 1)).is_err());
-    }
-
-    #[test]
-    fn muting_is_undone_by_unmuting() {
-        let mut ada = ada();
-        assert_eq!(ada.mute(mute("Bob", true)), Ok(()));
-        assert!(ada.muted.contains("Bob"));
-        assert_eq!(ada.mute(mute("Bob", false)), Ok(()));
-        assert!(ada.muted.is_empty());
-    }
-
-    #[test]
-    fn nobody_mutes_themselves() {
-        let mut ada = ada();
-        assert!(ada.mute(mute("Ada", true)).is_err());
-        assert!(ada.muted.is_empty());
-    }
 }
