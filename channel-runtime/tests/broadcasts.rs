@@ -1,5 +1,8 @@
 //! Broadcasts: who hears what, intercepts, and further topics.
 
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use channel_runtime::{prelude::*, test::TestClient};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -1,5 +1,8 @@
 //! How channels end, what `#[terminate]` hears of it, and what is left behind: nothing.
 
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use std::{sync::Mutex, time::Duration};
 
 use channel_runtime::{prelude::*, test::TestClient};

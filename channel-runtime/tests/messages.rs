@@ -1,5 +1,8 @@
 //! Messages from the server's own code: send, cast, call, and timers.
 
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use std::{sync::Mutex, time::Duration};
 
 use channel_runtime::{

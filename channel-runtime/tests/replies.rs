@@ -1,5 +1,8 @@
 //! What a client's message is answered with.
 
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use channel_runtime::{prelude::*, test::TestClient};

@@ -1,5 +1,8 @@
 //! What is logged and counted, at which level, and what never is.
 
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io,
     sync::{Arc, Mutex},

@@ -1,5 +1,8 @@
 //! Sockets without channels, and a transport that is not built in.
 
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use axum::Router;

@@ -1,5 +1,8 @@
 //! The WebSocket transport, with a real server and real sockets.
 
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};
