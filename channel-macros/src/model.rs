@@ -446,7 +446,7 @@ fn supply<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -
 pub(crate) fn captured<'p>(pattern: &'p Pattern, name: &Ident) -> Option<&'p Ident> {
     pattern
         .names()
-        .find(|capture| *capture == name || *name == format_ident!("_{}", capture).to_string())
+        .find(|capture| *capture == name || *name == format_ident!("_{}", capture))
 }
 
 fn only_argument(arguments: &PathArguments) -> Option<&Type> {

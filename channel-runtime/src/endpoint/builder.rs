@@ -159,8 +159,11 @@ impl SocketOptions {
 #[derive(Default)]
 #[must_use = "call `build`"]
 pub struct EndpointBuilder {
-    mounts: Vec<(String, SocketOptions, fn(SocketOptions) -> Arc<dyn Mount>)>,
+    mounts: Vec<(String, SocketOptions, MakeMount)>,
 }
+
+/// Makes what is mounted, once its options are known to work.
+type MakeMount = fn(SocketOptions) -> Arc<dyn Mount>;
 
 impl EndpointBuilder {
     /// Mounts a socket at a path, with the default options. Its WebSocket is at
