@@ -89,7 +89,8 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
         }
         None => {
             // On the name, so that a missing `Serialize` is reported there.
-            let json = respan(quote!(#krate::__private::json), ident.span());
+            let json = quote!(<Self as #krate::__private::Json>::payload);
+            let json = respan(json, ident.span());
             quote_spanned!(span=> #json(self))
         }
     };

@@ -62,11 +62,6 @@ impl<T: Serialize> Json for T {
     }
 }
 
-/// The payload of a JSON event.
-pub fn json<T: Json>(event: &T) -> Result<Payload, Error> {
-    event.payload()
-}
-
 /// What the field of a binary event can be.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the bytes of a binary event",

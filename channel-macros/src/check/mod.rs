@@ -39,15 +39,15 @@ pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut
     socket::check(subject, args, diagnostics);
 }
 
-/// Whether `earlier` is there whenever `later` is, as far as their `#[cfg]`s tell: two methods
-/// under different conditions are taken for alternatives.
+/// Whether `earlier` is there whenever `later` is, as far as their `#[cfg]`s tell: a method after
+/// one under another condition is taken for the alternative.
 fn is_there_with(earlier: &Handler<'_>, later: &Handler<'_>) -> bool {
     let text = |handler: &Handler<'_>| {
         let cfgs = handler.cfgs().into_iter();
         let texts = cfgs.map(|cfg| cfg.arguments.to_string());
         texts.collect::<Vec<_>>()
     };
-    earlier.cfgs().is_empty() || later.cfgs().is_empty() || text(earlier) == text(later)
+    earlier.cfgs().is_empty() || text(earlier) == text(later)
 }
 
 /// Reports the handlers that repeat what an earlier one does already.

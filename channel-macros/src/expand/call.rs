@@ -46,10 +46,10 @@ impl<'s, 'b> Call<'s, 'b> {
                     first.extend(quote_spanned!(site=> let #name = #capture;));
                 }
                 Supply::SocketRef => {
-                    last.extend(quote_spanned!(site=> let #name = cx.socket_ref();));
+                    last.extend(quote_spanned!(site=> let #name = __cx.socket_ref();));
                 }
-                Supply::Caller(_) => first.extend(quote_spanned!(site=> let #name = caller;)),
-                Supply::Reason => first.extend(quote_spanned!(site=> let #name = reason;)),
+                Supply::Caller(_) => first.extend(quote_spanned!(site=> let #name = __caller;)),
+                Supply::Reason => first.extend(quote_spanned!(site=> let #name = __reason;)),
                 // Reported, and then nothing is generated for the method.
                 Supply::Exclusive => {}
             }
@@ -57,7 +57,7 @@ impl<'s, 'b> Call<'s, 'b> {
         quote_spanned!(site=> #first #last)
     }
 
-    /// `<Context<…> as Lend<T, …>>::lend(cx)`, on the tokens of `T`.
+    /// `<Context<…> as Lend<T, …>>::lend(__cx)`, on the tokens of `T`.
     fn lend(&self, ty: &Type) -> TokenStream {
         let (role, krate) = (self.role(), self.site.krate);
         let own = self.site.ty().to_token_stream();
@@ -73,7 +73,7 @@ impl<'s, 'b> Call<'s, 'b> {
         let lend = self
             .site
             .qualified_with(&lent, &context, &quote!(Lend), parameters, "lend");
-        quote_spanned!(Span::mixed_site()=> #lend(cx))
+        quote_spanned!(Span::mixed_site()=> #lend(__cx))
     }
 
     /// The type of the role, such as `role::handle_in`.
@@ -98,8 +98,8 @@ impl<'s, 'b> Call<'s, 'b> {
             .qualified_with(&ty, &ty, &quote!(Capture), quote!(), "read");
         quote_spanned! {Span::mixed_site()=>
             match #read(#local, #text) {
-                ::core::result::Result::Ok(value) => value,
-                ::core::result::Result::Err(error) => return #refused(error),
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__error) => return #refused(__error),
             }
         }
     }
@@ -164,12 +164,12 @@ impl<'s, 'b> Call<'s, 'b> {
 }
 
 fn argument(at: usize) -> Ident {
-    Ident::new(&format!("argument_{at}"), Span::mixed_site())
+    Ident::new(&format!("__argument_{at}"), Span::mixed_site())
 }
 
 /// The local that holds the text of a capture.
 pub(super) fn capture(name: &Ident) -> Ident {
-    Ident::new(&format!("capture_{name}"), Span::mixed_site())
+    Ident::new(&format!("__capture_{name}"), Span::mixed_site())
 }
 
 /// A body for a handler that was reported: it has the right type and is never run.

@@ -137,9 +137,9 @@ fn belongs(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
         #quiet
         impl #generics #krate::__private::ChannelOf<#socket> for #own #bounds {
             fn socket(
-                socket: &#krate::__private::Arc<#socket>,
+                __socket: &#krate::__private::Arc<#socket>,
             ) -> #krate::__private::Arc<#socket> {
-                #krate::__private::Arc::clone(socket)
+                #krate::__private::Arc::clone(__socket)
             }
         }
 
@@ -183,12 +183,12 @@ fn pushes(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
         let (types, names): (Vec<_>, Vec<_>) = earlier.unzip();
         out.extend(quote_spanned! {first=>
             const _: () = {
-                if let ::core::option::Option::Some(message) = #krate::__private::same_event(
+                if let ::core::option::Option::Some(__message) = #krate::__private::same_event(
                     #name,
                     <#event as #krate::__private::Event>::NAME,
                     &[#((#names, <#types as #krate::__private::Event>::NAME)),*],
                 ) {
-                    ::core::panic!("{}", message.as_str());
+                    ::core::panic!("{}", __message.as_str());
                 }
             };
         });

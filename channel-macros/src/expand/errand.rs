@@ -26,7 +26,7 @@ pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStre
             let reply = reply(site, handler);
             (
                 Some(quote_spanned!(span=> type Reply = #reply;)),
-                Some(quote_spanned!(span=> caller: #krate::__private::Caller<Self::Reply>,)),
+                Some(quote_spanned!(span=> __caller: #krate::__private::Caller<Self::Reply>,)),
             )
         }
         _ => (None, None),
@@ -46,8 +46,8 @@ pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStre
 
             fn handle<'a>(
                 self,
-                channel: &'a mut #own,
-                cx: &'a #krate::__private::Context<'a, #own, #role>,
+                __channel: &'a mut #own,
+                __cx: &'a #krate::__private::Context<'a, #own, #role>,
                 #caller
             ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
                 #body
@@ -74,12 +74,12 @@ fn body(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
     let call = Call::of(site, handler);
     let message = |_: &Parameter<'_>| quote_spanned!(span=> self);
     let arguments = call.arguments(message, &quote!());
-    let channel = quote_spanned!(span=> channel);
+    let channel = quote_spanned!(span=> __channel);
     let returns_reply = handler.role == Role::HandleCall && handler.caller().is_none();
     let step = call.step(&channel, |value| {
         if returns_reply {
             quote_spanned! {span=>
-                caller.reply(#value);
+                __caller.reply(#value);
                 #krate::__private::Flow::CONTINUE
             }
         } else {

@@ -31,10 +31,10 @@ pub(super) fn handle_in(site: &Site<'_>) -> TokenStream {
     quote_spanned! {span=>
         fn handle_in<'a>(
             &'a mut self,
-            cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_in>,
-            payload: #krate::__private::Payload,
+            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_in>,
+            __payload: #krate::__private::Payload,
         ) -> #krate::__private::Step<'a, #krate::__private::Answer> {
-            match cx.event() {
+            match __cx.event() {
                 #(#arms)*
                 #(#others)*
                 _ => #krate::__private::Step::ready(#krate::__private::Answer::unknown_event()),
@@ -54,11 +54,11 @@ fn answer(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
         let ty = site.outside(parameter.ty);
         let decode = site.qualified_with(&ty, &ty, &quote!(FromPayload), quote!(), "from_payload");
         quote_spanned! {span=>
-            match #decode(payload) {
-                ::core::result::Result::Ok(value) => value,
-                ::core::result::Result::Err(error) => {
+            match #decode(__payload) {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__error) => {
                     return #krate::__private::Step::ready(
-                        #krate::__private::Answer::refuse(error),
+                        #krate::__private::Answer::refuse(__error),
                     );
                 }
             }
@@ -89,10 +89,10 @@ pub(super) fn handle_out(site: &Site<'_>) -> TokenStream {
     quote_spanned! {span=>
         fn handle_out<'a>(
             &'a mut self,
-            cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_out>,
-            broadcast: &'a #krate::__private::Broadcast,
+            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_out>,
+            __broadcast: &'a #krate::__private::Broadcast,
         ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
-            match cx.event() {
+            match __cx.event() {
                 #(#arms)*
                 _ => #krate::__private::Step::ready(#krate::__private::Flow::CONTINUE),
             }
@@ -114,11 +114,11 @@ fn flow(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
         let decode =
             site.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "from_broadcast");
         quote_spanned! {span=>
-            match #decode(::core::clone::Clone::clone(broadcast.payload())) {
-                ::core::result::Result::Ok(value) => value,
-                ::core::result::Result::Err(error) => {
+            match #decode(::core::clone::Clone::clone(__broadcast.payload())) {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__error) => {
                     return #krate::__private::Step::ready(
-                        #krate::__private::undecodable(#name, broadcast, &error),
+                        #krate::__private::undecodable(#name, __broadcast, &__error),
                     );
                 }
             }
@@ -141,10 +141,10 @@ fn agreement(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
     let (first, _) = ends(&ty);
     let taken = site.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "EVENT");
     let check = quote_spanned! {first=>
-        if let ::core::option::Option::Some(message) =
+        if let ::core::option::Option::Some(__message) =
             #krate::__private::other_event(#event, #shown, #taken)
         {
-            ::core::panic!("{}", message.as_str());
+            ::core::panic!("{}", __message.as_str());
         }
     };
     Some(if is_generic(&ty, site.generics()) {

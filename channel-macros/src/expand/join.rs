@@ -19,10 +19,10 @@ pub(super) fn join(site: &Site<'_>) -> TokenStream {
         .map(|join| attempt(site, join));
     quote_spanned! {span=>
         fn join<'a>(
-            cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::join>,
-            payload: #krate::__private::Payload,
+            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::join>,
+            __payload: #krate::__private::Payload,
         ) -> #krate::__private::Step<'a, #krate::__private::Joined<Self>> {
-            let topic: &'a ::core::primitive::str = cx.topic().as_str();
+            let __topic: &'a ::core::primitive::str = __cx.topic().as_str();
             #(#joins)*
             #krate::__private::Step::ready(#krate::__private::Joined::Unmatched)
         }
@@ -51,7 +51,7 @@ fn attempt(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
             });
             quote_spanned! {span=>
                 if let ::core::option::Option::Some([#(#names),*]) =
-                    #krate::__private::captures::<#count>(&[#(#literals),*], topic)
+                    #krate::__private::captures::<#count>(&[#(#literals),*], __topic)
                 {
                     return #body;
                 }
@@ -66,19 +66,19 @@ fn accept(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
     let span = Span::mixed_site();
     let call = Call::of(site, join);
     let refused = quote_spanned! {span=>
-        (|refusal: #krate::__private::Refusal| {
-            #krate::__private::Step::ready(#krate::__private::Joined::Refused(refusal))
+        (|__refusal: #krate::__private::Refusal| {
+            #krate::__private::Step::ready(#krate::__private::Joined::Refused(__refusal))
         })
     };
     let payload = |parameter: &crate::model::Parameter<'_>| {
         let ty = site.outside(parameter.ty);
         let decode = site.qualified_with(&ty, &ty, &quote!(FromPayload), quote!(), "from_payload");
         quote_spanned! {span=>
-            match #decode(payload) {
-                ::core::result::Result::Ok(value) => value,
-                ::core::result::Result::Err(error) => {
+            match #decode(__payload) {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__error) => {
                     return #krate::__private::Step::ready(
-                        #krate::__private::Joined::Refused(::core::convert::Into::into(error)),
+                        #krate::__private::Joined::Refused(::core::convert::Into::into(__error)),
                     );
                 }
             }

@@ -1,8 +1,9 @@
 //! From the model to code: one file a generated thing.
 //!
-//! All that is generated has the hygiene of `mixed_site`, so that its locals cannot meet a
-//! constant of the user's. Only the path that names a user's type carries the plain span of that
-//! type, so that the compiler's complaint about it lands there and nowhere else.
+//! All that is generated has the hygiene of `mixed_site`, and its locals begin with `__`: hygiene
+//! keeps them apart from the user's locals, but not from a constant of the same name. Only the
+//! path that names a user's type carries the plain span of that type, so that the compiler's
+//! complaint about it lands there and nowhere else.
 
 mod call;
 mod channel;
@@ -164,12 +165,17 @@ fn alternatives(
     body: impl Fn(&Handler<'_>) -> TokenStream,
     otherwise: &TokenStream,
 ) -> TokenStream {
-    if let Some(always) = handlers.iter().find(|handler| handler.cfgs().is_empty()) {
-        return body(always);
-    }
-    let absent = handlers.iter().map(|handler| handler.absent());
-    let bodies = handlers
+    let last = handlers
+        .iter()
+        .position(|handler| handler.cfgs().is_empty());
+    let otherwise = last.map_or_else(|| otherwise.clone(), |at| body(handlers[at]));
+    let conditional = &handlers[..last.unwrap_or(handlers.len())];
+    let absent = conditional.iter().map(|handler| handler.absent());
+    let bodies = conditional
         .iter()
         .map(|handler| under(&handler.cfgs(), body(handler)));
+    if conditional.is_empty() {
+        return otherwise;
+    }
     quote_spanned!(Span::mixed_site()=> #(#bodies)* #[cfg(all(#(#absent),*))] { #otherwise })
 }

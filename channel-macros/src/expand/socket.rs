@@ -61,8 +61,8 @@ fn connect(site: &Site<'_>) -> TokenStream {
     };
     quote_spanned! {span=>
         fn connect<'a>(
-            cx: &'a #krate::__private::ConnectContext<'a, Self>,
-            params: &'a #krate::__private::Params,
+            __cx: &'a #krate::__private::ConnectContext<'a, Self>,
+            __params: &'a #krate::__private::Params,
         ) -> #krate::__private::Step<
             'a,
             ::core::result::Result<Self, #krate::__private::Refusal>,
@@ -83,11 +83,11 @@ fn accept(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
         let ty = site.outside(parameter.ty);
         let decode = site.qualified_with(&ty, &ty, &quote!(FromParams), quote!(), "from_params");
         quote_spanned! {span=>
-            match #decode(params) {
-                ::core::result::Result::Ok(value) => value,
-                ::core::result::Result::Err(error) => {
+            match #decode(__params) {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__error) => {
                     return #krate::__private::Step::ready(::core::result::Result::Err(
-                        ::core::convert::Into::into(error),
+                        ::core::convert::Into::into(__error),
                     ));
                 }
             }
@@ -146,17 +146,17 @@ fn routes(site: &Site<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
         let (first, _) = ends(channel);
         quote_spanned! {first=>
             const _: () = {
-                if let ::core::option::Option::Some(message) =
-                    #krate::__private::unreachable_route(&ROUTES, #at)
+                if let ::core::option::Option::Some(__message) =
+                    #krate::__private::unreachable_route(&__ROUTES, #at)
                 {
-                    ::core::panic!("{}", message.as_str());
+                    ::core::panic!("{}", __message.as_str());
                 }
             };
         }
     });
     let checked = quote! {
-        const ROUTES: [#krate::__private::Route<#own>; #count] = [#(#routes),*];
+        const __ROUTES: [#krate::__private::Route<#own>; #count] = [#(#routes),*];
         #(#checks)*
     };
-    (checked, quote!(::std::vec::Vec::from(ROUTES)))
+    (checked, quote!(::std::vec::Vec::from(__ROUTES)))
 }

@@ -18,8 +18,8 @@ pub(super) fn terminate(site: &Site<'_>) -> TokenStream {
     quote_spanned! {span=>
         fn terminate<'a>(
             self,
-            cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::terminate>,
-            reason: #krate::__private::Reason,
+            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::terminate>,
+            __reason: #krate::__private::Reason,
         ) -> #krate::__private::Step<'a, ()> {
             #body
         }
@@ -36,8 +36,8 @@ fn last(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
     let borrows = handler.receiver == Receiver::Borrowed;
     // An async method that borrows the channel needs it to live in the future.
     let (owner, receiver) = if borrows {
-        let owner = quote_spanned!(span=> let mut channel = self;);
-        (owner, quote_spanned!(span=> &mut channel))
+        let owner = quote_spanned!(span=> let mut __channel = self;);
+        (owner, quote_spanned!(span=> &mut __channel))
     } else {
         (quote!(), quote_spanned!(span=> self))
     };

@@ -1,0 +1,40 @@
+//! A channel that names no socket belongs to every one.
+
+use channel_runtime::{Channel, ChannelOf, prelude::*};
+
+pub struct Shared;
+
+#[channel("shared:*")]
+impl Shared {
+    #[join]
+    fn join() -> Self {
+        Shared
+    }
+}
+
+pub struct One;
+
+#[socket(channels = [Shared])]
+impl One {
+    #[connect]
+    fn connect() -> Self {
+        One
+    }
+}
+
+pub struct Two;
+
+#[socket(channels = [Shared])]
+impl Two {
+    #[connect]
+    fn connect() -> Self {
+        Two
+    }
+}
+
+fn belongs<S, C: ChannelOf<S> + Channel<Socket = ()>>() {}
+
+fn main() {
+    belongs::<One, Shared>();
+    belongs::<Two, Shared>();
+}
