@@ -18,14 +18,14 @@
 //!     let Ok(mut connection) = endpoint.connect("/socket", request).await else { return };
 //!     loop {
 //!         tokio::select! {
-//!             frame = from_client.recv() => match frame {
-//!                 Some(frame) if connection.receive(frame).await.is_ok() => {}
-//!                 _ => return,
-//!             },
-//!             event = connection.next() => match event {
-//!                 Event::Frame(frame) if to_client.send(frame).await.is_ok() => {}
-//!                 _ => return,
-//!             },
+//!             frame = from_client.recv() => {
+//!                 let Some(frame) = frame else { return };
+//!                 if connection.receive(frame).await.is_err() { return }
+//!             }
+//!             event = connection.next() => {
+//!                 let Event::Frame(frame) = event else { return };
+//!                 if to_client.send(frame).await.is_err() { return }
+//!             }
 //!         }
 //!     }
 //! }
