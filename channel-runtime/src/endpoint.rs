@@ -1,6 +1,7 @@
 //! The endpoint: sockets at their paths, and broadcasts from anywhere.
 
 mod builder;
+mod drain;
 mod subscription;
 
 use std::{
@@ -8,15 +9,16 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
 use parking_lot::Mutex;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     builder::{EndpointBuilder, SocketOptions},
+    drain::DrainOptions,
     subscription::EndpointSubscription,
 };
 use crate::{
@@ -62,7 +64,8 @@ struct Inner {
     tasks: TaskTracker,
     connections: Mutex<HashMap<u64, Weak<Outbox>>>,
     next_connection: AtomicU64,
-    draining: AtomicBool,
+    draining: CancellationToken,
+    drain: DrainOptions,
 }
 
 /// One route of an endpoint: see [`Endpoint::routes`].
@@ -85,14 +88,15 @@ impl Endpoint {
         EndpointBuilder::default()
     }
 
-    fn new(mounts: Vec<(String, Arc<dyn Mount>)>) -> Self {
+    fn new(mounts: Vec<(String, Arc<dyn Mount>)>, drain: DrainOptions) -> Self {
         Endpoint(Arc::new(Inner {
             pubsub: PubSub::new(),
             mounts,
             tasks: TaskTracker::new(),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
+            drain,
         }))
     }
 
@@ -240,31 +244,6 @@ impl Endpoint {
     /// How many connections are open on this node.
     pub fn connection_count(&self) -> usize {
         self.0.connections.lock().len()
-    }
-
-    /// Ends all connections with close code 1012, so that the clients reconnect elsewhere, and
-    /// waits until every channel has run its `#[terminate]` or used up its `shutdown` time.
-    /// New connects are refused with HTTP status 503 from now on.
-    ///
-    /// Cancel safe: the connections end all the same.
-    pub async fn drain(&self) {
-        self.0.draining.store(true, Ordering::SeqCst);
-        let open: Vec<_> = self
-            .0
-            .connections
-            .lock()
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect();
-        tracing::info!(connections = open.len(), "draining");
-        open.iter().for_each(|outbox| outbox.close(Close::DRAINING));
-        drop(open);
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::SeqCst)
     }
 
     pub(crate) fn pubsub(&self) -> &Arc<PubSub> {

@@ -45,7 +45,9 @@ pub use self::{
         Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoReply, Joined, Lend, LogLevel, PushedBy,
         Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
     },
-    endpoint::{Endpoint, EndpointBuilder, EndpointSubscription, RouteInfo, SocketOptions},
+    endpoint::{
+        DrainOptions, Endpoint, EndpointBuilder, EndpointSubscription, RouteInfo, SocketOptions,
+    },
     error::{ConfigError, Error, PayloadError, Refusal},
     event::{Event, Intercepted},
     payload::{Binary, FromPayload, Payload},

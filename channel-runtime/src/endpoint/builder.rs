@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use super::Endpoint;
+use super::{DrainOptions, Endpoint};
 use crate::{
     ChannelSocket, ConfigError, SlowConsumer,
     socket::{MountOf, OutboxLimits},
@@ -160,6 +160,7 @@ impl SocketOptions {
 #[must_use = "call `build`"]
 pub struct EndpointBuilder {
     mounts: Vec<(String, SocketOptions, MakeMount)>,
+    drain: DrainOptions,
 }
 
 /// Makes what is mounted, once its options are known to work.
@@ -193,6 +194,12 @@ impl EndpointBuilder {
         self
     }
 
+    /// How connections are ended at a shutdown. Mirrors the `:drainer` option.
+    pub fn drainer(mut self, options: DrainOptions) -> Self {
+        self.drain = options;
+        self
+    }
+
     /// Checks the configuration and makes the endpoint.
     ///
     /// # Errors
@@ -210,6 +217,7 @@ impl EndpointBuilder {
             options.check()?;
             mounts.push((path, mount(options)));
         }
-        Ok(Endpoint::new(mounts))
+        self.drain.check()?;
+        Ok(Endpoint::new(mounts, self.drain))
     }
 }
