@@ -15,6 +15,8 @@ mod expand;
 mod fallback;
 mod model;
 mod pattern;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -26,19 +28,129 @@ use crate::{
     model::Subject,
 };
 
-/// Makes the type of an impl block a channel.
+/// Makes the type of an impl block a channel: implements `Channel` and all that goes with it, from
+/// the methods that have a role.
+///
+/// ```
+/// use channel_runtime::prelude::*;
+///
+/// pub struct Room {
+///     name: String,
+/// }
+///
+/// #[channel("room:*")]
+/// impl Room {
+///     #[join("room:{name}")]
+///     fn join(name: String) -> Self {
+///         Room { name }
+///     }
+///
+///     #[handle_in("shout")]
+///     async fn shout(&mut self, text: String) -> Reply<String> {
+///         if text.is_empty() {
+///             return Err(Refusal::new("empty"));
+///         }
+///         Ok(format!("{}: {}", self.name, text.to_uppercase()))
+///     }
+/// }
+/// ```
+///
+/// The methods stay as they are: they can be called, tested and documented like any other.
+///
+/// # Arguments
+///
+/// - The topic patterns, one or more string literals. A `*` at the end of one takes all that
+///   begins with what stands before it.
+/// - `socket = UserSocket`: the socket the channel belongs to, lent to its handlers as
+///   `&UserSocket`. Without it the channel belongs to every socket.
+/// - `intercept = ["event"]`: the broadcasts that go to `#[handle_out]` instead of to the client.
+/// - `pushes = [Type]`: the events that the channel pushes and broadcasts.
+/// - `log_join = info` and `log_handle_in = debug`: the levels of the log lines; or `off`.
+/// - `hibernate_after = 15_000`: after how many idle milliseconds spare memory is given back; or
+///   `off`.
+/// - `shutdown = 5_000`: how many milliseconds the channel may take to end.
+/// - `crate = path`: where the runtime crate is, when it is not `::channel_runtime`.
+///
+/// # Roles
+///
+/// [`join`](macro@join), [`handle_in`](macro@handle_in), [`handle_out`](macro@handle_out),
+/// [`handle_info`](macro@handle_info), [`handle_cast`](macro@handle_cast),
+/// [`handle_call`](macro@handle_call) and [`terminate`](macro@terminate). They need no import.
+///
+/// # Parameters
+///
+/// A by-value parameter is the message, or what the topic's pattern captures under its name. A
+/// `&T` is lent by the runtime, by its type: `&Topic`, `&ChannelRef<Self>`, `&Endpoint`,
+/// `&ConnectInfo` and the socket everywhere, `&Socket<Self>` after the join, `&str` for the name of
+/// the event. Their order does not matter.
 #[proc_macro_attribute]
 pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     channel_block(arguments.into(), item.into()).into()
 }
 
-/// Makes the type of an impl block a socket.
+/// Makes the type of an impl block a socket: what a client connects to, with the channels it can
+/// join.
+///
+/// ```
+/// use channel_runtime::prelude::*;
+/// # pub struct Room;
+/// # #[channel("room:*", socket = UserSocket)]
+/// # impl Room { #[join] fn join() -> Self { Room } }
+///
+/// pub struct UserSocket {
+///     name: String,
+/// }
+///
+/// #[socket(channels = [Room])]
+/// impl UserSocket {
+///     #[connect]
+///     async fn connect(params: Params) -> Option<Self> {
+///         Some(UserSocket { name: params.get("name")? })
+///     }
+///
+///     #[id]
+///     fn id(&self) -> String {
+///         format!("users:{}", self.name)
+///     }
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// - `channels = [Room, Lobby]`: the channels, in the order in which their topics are tried. One
+///   that is never reached, because those before it take all its topics, does not compile.
+/// - `crate = path`: where the runtime crate is, when it is not `::channel_runtime`.
+///
+/// # Roles
+///
+/// [`connect`](macro@connect) and [`id`](macro@id).
 #[proc_macro_attribute]
 pub fn socket(arguments: TokenStream, item: TokenStream) -> TokenStream {
     socket_block(arguments.into(), item.into()).into()
 }
 
-/// Makes a type an event: a message to clients, with a name on the wire.
+/// Makes a type an event: a message to clients, with its name on the wire.
+///
+/// ```
+/// use channel_runtime::prelude::*;
+/// use serde::Serialize;
+///
+/// #[derive(Serialize, Event)]
+/// #[event("new_msg")]
+/// struct NewMsg {
+///     body: String,
+/// }
+///
+/// #[derive(Event)]
+/// #[event("chunk", binary)]
+/// struct Chunk(Bytes);
+///
+/// assert_eq!(NewMsg::NAME, "new_msg");
+/// ```
+///
+/// A JSON event is what `Serialize` makes of it. A `binary` one is a tuple struct of one field,
+/// `Bytes`, `Binary` or `Vec<u8>`; it can be taken by handlers as well. `crate = path` says where
+/// the runtime crate is, when it is not `::channel_runtime`.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     event::derive(input.into()).into()
@@ -47,33 +159,42 @@ pub fn event(input: TokenStream) -> TokenStream {
 type Tokens = proc_macro2::TokenStream;
 
 fn channel_block(arguments: Tokens, item: Tokens) -> Tokens {
-    let mut diagnostics = Diagnostics::default();
-    let args = ChannelArgs::parse(arguments, &mut diagnostics);
-    let Some(block) = Block::parse("channel", item.clone(), &mut diagnostics) else {
-        let (item, errors) = (fallback::without_roles(item), diagnostics.into_tokens());
-        return quote!(#item #errors);
-    };
-    let subject = Subject::of(&block, "channel", &mut diagnostics);
-    let generated = subject.map(|subject| {
-        check::channel(&subject, &args, &mut diagnostics);
-        expand::channel(&subject, &args)
-    });
-    let errors = diagnostics.into_tokens();
-    quote!(#block #generated #errors)
+    expanded("channel", item, |diagnostics| {
+        let args = ChannelArgs::parse(arguments, diagnostics);
+        move |subject: &Subject<'_>, diagnostics: &mut Diagnostics| {
+            check::channel(subject, &args, diagnostics);
+            expand::channel(subject, &args)
+        }
+    })
 }
 
 fn socket_block(arguments: Tokens, item: Tokens) -> Tokens {
+    expanded("socket", item, |diagnostics| {
+        let args = SocketArgs::parse(arguments, diagnostics);
+        move |subject: &Subject<'_>, diagnostics: &mut Diagnostics| {
+            check::socket(subject, &args, diagnostics);
+            expand::socket(subject, &args)
+        }
+    })
+}
+
+/// The item first, then what is generated for it, then all errors.
+fn expanded<F>(
+    attribute: &'static str,
+    item: Tokens,
+    read: impl FnOnce(&mut Diagnostics) -> F,
+) -> Tokens
+where
+    F: FnOnce(&Subject<'_>, &mut Diagnostics) -> Tokens,
+{
     let mut diagnostics = Diagnostics::default();
-    let args = SocketArgs::parse(arguments, &mut diagnostics);
-    let Some(block) = Block::parse("socket", item.clone(), &mut diagnostics) else {
+    let generate = read(&mut diagnostics);
+    let Some(block) = Block::parse(attribute, item.clone(), &mut diagnostics) else {
         let (item, errors) = (fallback::without_roles(item), diagnostics.into_tokens());
         return quote!(#item #errors);
     };
-    let subject = Subject::of(&block, "socket", &mut diagnostics);
-    let generated = subject.map(|subject| {
-        check::socket(&subject, &args, &mut diagnostics);
-        expand::socket(&subject, &args)
-    });
+    let subject = Subject::of(&block, attribute, &mut diagnostics);
+    let generated = subject.map(|subject| generate(&subject, &mut diagnostics));
     let errors = diagnostics.into_tokens();
     quote!(#block #generated #errors)
 }
@@ -87,55 +208,192 @@ fn outside_of_block(role: &str, block: &str, item: TokenStream) -> TokenStream {
     quote!(#item #errors).into()
 }
 
-/// Creates the channel, or refuses.
+/// Creates the channel for a client that joins, or refuses the client.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # pub struct Room { id: u32 }
+/// # #[channel("room:*")]
+/// # impl Room {
+/// #[join("room:{id}")]
+/// async fn join(id: u32, password: String) -> Result<Self, Refusal> {
+///     match password.as_str() {
+///         "open sesame" => Ok(Room { id }),
+///         _ => Err(Refusal::new("password")),
+///     }
+/// }
+/// # }
+/// ```
+///
+/// `#[join("pattern")]` takes the topics that fit the pattern, `#[join]` all that are left. The
+/// patterns are tried in the order in which they are written. `{name}` captures the text up to what
+/// follows it in the pattern, the last one all that is left, and gives it to the parameter of that
+/// name, whose type reads it with `FromStr`; text that does not fit refuses the client. A `*` at the
+/// end captures nothing.
+///
+/// There is no `self` and no `&Socket<Self>` yet, so nothing can be pushed before the client is in;
+/// a message to oneself can be sent through `&ChannelRef<Self>`.
+///
+/// Returns `Self`, `(Self, response)`, or a `Result` of one of them.
 #[proc_macro_attribute]
 pub fn join(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("join", "channel", method)
 }
 
 /// Takes a client's message.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # pub struct Room;
+/// # #[channel("room:*")]
+/// # impl Room {
+/// # #[join] fn join() -> Self { Room }
+/// #[handle_in("add")]
+/// fn add(&mut self, (left, right): (i64, i64)) -> Reply<i64> {
+///     left.checked_add(right).ok_or_else(|| Refusal::new("too large"))
+/// }
+/// # }
+/// ```
+///
+/// `#[handle_in("event")]` takes one event, `#[handle_in]` every other one. The by-value parameter
+/// is decoded from the payload; a payload that does not fit is refused before the method runs.
+///
+/// Returns `()` for silence, a `Reply` or another `Result`, a `Status`, a `Stop` or an `Answer`. A
+/// method that takes a `SocketRef` answers later, through it, and returns `()` or `Stop`.
 #[proc_macro_attribute]
 pub fn handle_in(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_in", "channel", method)
 }
 
-/// Takes an intercepted broadcast.
+/// Takes a broadcast that is intercepted: decides whether, and how, this client gets it.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize, Event)]
+/// # #[event("new_msg")]
+/// # pub struct NewMsg { from: u64 }
+/// # pub struct Room { muted: u64 }
+/// # #[channel("room:*", intercept = ["new_msg"], pushes = [NewMsg])]
+/// # impl Room {
+/// # #[join] fn join() -> Self { Room { muted: 7 } }
+/// #[handle_out("new_msg")]
+/// fn deliver(&mut self, msg: NewMsg, socket: &Socket<Self>) -> Result<(), Error> {
+///     if msg.from == self.muted {
+///         return Ok(());
+///     }
+///     socket.push(&msg)
+/// }
+/// # }
+/// ```
+///
+/// The event must be listed: `#[channel("room:*", intercept = ["new_msg"])]`. The by-value
+/// parameter is the event's type, `Payload` or `Binary`; it may be left out.
+///
+/// Returns `()`, `Stop`, an `Option` of one, or a `Result` whose error ends the channel.
 #[proc_macro_attribute]
 pub fn handle_out(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_out", "channel", method)
 }
 
-/// Takes a message of the server's own code.
+/// Takes a message of the server's own code, sent with `ChannelRef::send` or by a timer.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # use std::time::Duration;
+/// # pub struct Tick;
+/// # pub struct Clock { ticks: u32 }
+/// # #[channel("clock:*")]
+/// # impl Clock {
+/// #[join]
+/// fn join(me: &ChannelRef<Self>) -> Self {
+///     me.send_after(Duration::from_secs(1), Tick);
+///     Clock { ticks: 0 }
+/// }
+///
+/// #[handle_info]
+/// fn tick(&mut self, _: Tick) {
+///     self.ticks += 1;
+/// }
+/// # }
+/// ```
+///
+/// The by-value parameter is the message: its type says which method is run. The broadcasts of
+/// topics that `Socket::subscribe` was called with come as `Broadcast`.
+///
+/// Returns `()`, `Stop`, an `Option` of one, or a `Result` whose error ends the channel.
 #[proc_macro_attribute]
 pub fn handle_info(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_info", "channel", method)
 }
 
-/// Takes a message whose sender waits for the result.
+/// Takes a message whose sender waits for the result, sent with `ChannelRef::call`.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # pub struct Count;
+/// # pub struct Room { members: Vec<u64> }
+/// # #[channel("room:*")]
+/// # impl Room {
+/// # #[join] fn join() -> Self { Room { members: Vec::new() } }
+/// #[handle_call]
+/// fn count(&self, _: Count) -> usize {
+///     self.members.len()
+/// }
+/// # }
+/// ```
+///
+/// The by-value parameter is the message. What the method returns is what the sender gets, unless
+/// it takes a `Caller<T>` as well: then it answers through that, at any time, and returns what a
+/// `#[handle_info]` does.
 #[proc_macro_attribute]
 pub fn handle_call(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_call", "channel", method)
 }
 
-/// Takes a message of the server's own code, whose sender hears when it cannot be queued.
+/// Takes a message of the server's own code, sent with `ChannelRef::cast`, which says whether it
+/// could be queued. Otherwise as [`handle_info`](macro@handle_info).
 #[proc_macro_attribute]
 pub fn handle_cast(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_cast", "channel", method)
 }
 
-/// Runs last.
+/// Runs last, unless the channel crashed.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # pub struct Room { name: String }
+/// # #[channel("room:*")]
+/// # impl Room {
+/// # #[join] fn join() -> Self { Room { name: String::new() } }
+/// #[terminate]
+/// async fn bye(self, reason: Reason) {
+///     println!("{} ended: {reason:?}", self.name);
+/// }
+/// # }
+/// ```
+///
+/// May take `self`, and the `Reason` by value. Returns nothing.
 #[proc_macro_attribute]
 pub fn terminate(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("terminate", "channel", method)
 }
 
-/// Accepts a client, or refuses.
+/// Creates the socket for a client that connects, or refuses the client.
+///
+/// The by-value parameter is decoded from the parameters of the request; `&ConnectInfo`, `&Params`
+/// and `&Endpoint` are lent.
+///
+/// Returns `Self`, an `Option<Self>`, or a `Result` whose error becomes a `Refusal`.
 #[proc_macro_attribute]
 pub fn connect(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("connect", "socket", method)
 }
 
-/// Names the connection.
+/// Names the connection, so that it can be ended from elsewhere.
+///
+/// Takes `&self` and returns `String`, `&str`, or an `Option` of one: `None` for a connection
+/// without a name.
 #[proc_macro_attribute]
 pub fn id(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("id", "socket", method)

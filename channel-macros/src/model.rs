@@ -270,7 +270,11 @@ impl<'b> Handler<'b> {
             let message = say::role_empty(self.role.name(), example);
             return self.wrong_on(diagnostics, &first, message);
         };
-        if let Some(further) = inside.nth(1) {
+        let further = match inside.next() {
+            Some(TokenTree::Punct(comma)) if comma.as_char() == ',' => inside.next(),
+            further => further,
+        };
+        if let Some(further) = further {
             let message = say::role_one_argument(self.role.name(), what);
             self.wrong_on(diagnostics, further, message);
         }
