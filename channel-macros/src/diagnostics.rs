@@ -103,6 +103,7 @@ catalogue! {
     trait_impl(attribute) => "`#[{attribute}]` belongs on an inherent `impl` block, not on the `impl` of a trait";
     unsafe_impl() => "an inherent `impl` block cannot be unsafe";
     unnamed_type(attribute) => "`#[{attribute}]` needs a struct or enum of your own";
+    borrows(attribute) => "a `#[{attribute}]` type cannot borrow: it lives longer than the call that makes it";
     outside_of_block(role, block) => "`#[{role}]` belongs inside a `#[{block}]` impl block";
     wrong_block(role, block) => "`#[{role}]` belongs inside a `#[{block}]` impl block, not here";
     not_a_method(role) => "`#[{role}]` belongs on a method";

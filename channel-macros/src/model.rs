@@ -156,6 +156,10 @@ impl<'b> Subject<'b> {
             diagnostics.on(&block.self_ty, say::unnamed_type(attribute));
             return None;
         };
+        if let Some(lifetime) = block.generics.lifetimes().next() {
+            diagnostics.on(lifetime, say::borrows(attribute));
+            return None;
+        }
         let before = diagnostics.len();
         let handlers: Vec<_> = block
             .methods()

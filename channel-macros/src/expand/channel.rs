@@ -56,24 +56,19 @@ fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
     let (intercepts, options, quiet) = (intercepts(site, args), options(args), site.quiet());
     let (join, terminate) = (join(site), terminate(site));
     let (handle_in, handle_out) = (event::handle_in(site), event::handle_out(site));
-    let (generics, _, bounds) = site.generics().split_for_impl();
-    // On the type, so that what the trait asks of it, as `Send`, is reported there.
-    let (first, _) = ends(own);
-    let head = quote_spanned!(first=> impl #generics #krate::__private::Channel for #own #bounds);
-    quote_spanned! {Span::mixed_site()=>
-        #quiet
-        #head {
-            type Socket = #socket;
-            const NAME: &'static ::core::primitive::str = #name;
-            const TOPICS: &'static [&'static ::core::primitive::str] = &[#(#topics),*];
-            const INTERCEPTS: &'static [&'static ::core::primitive::str] = &[#intercepts];
-            const OPTIONS: #krate::__private::ChannelOptions = #options;
-            #join
-            #handle_in
-            #handle_out
-            #terminate
-        }
-    }
+    let items = quote_spanned! {Span::mixed_site()=>
+        type Socket = #socket;
+        const NAME: &'static ::core::primitive::str = #name;
+        const TOPICS: &'static [&'static ::core::primitive::str] = &[#(#topics),*];
+        const INTERCEPTS: &'static [&'static ::core::primitive::str] = &[#intercepts];
+        const OPTIONS: #krate::__private::ChannelOptions = #options;
+        #join
+        #handle_in
+        #handle_out
+        #terminate
+    };
+    let implementation = site.implement("Channel", quote!(), &own.to_token_stream(), items);
+    quote_spanned!(Span::mixed_site()=> #quiet #implementation)
 }
 
 /// The intercepted events, each under the conditions of its handler.
@@ -117,34 +112,41 @@ fn options(args: &ChannelArgs) -> TokenStream {
 /// that is the user's own, which lets the socket come from another crate.
 fn belongs(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
     let krate = site.krate;
-    let (own, quiet, span) = (site.ty(), site.quiet(), Span::mixed_site());
-    let (generics, _, bounds) = site.generics().split_for_impl();
+    let (own, quiet, span) = (
+        site.ty().to_token_stream(),
+        site.quiet(),
+        Span::mixed_site(),
+    );
     let Some(socket) = &args.socket else {
         let any = with_parameter(site.generics(), "__Socket");
-        let (generics, _, bounds) = any.split_for_impl();
-        return quote_spanned! {span=>
-            #quiet
-            impl #generics #krate::__private::ChannelOf<__Socket> for #own #bounds {
-                fn socket(_: &#krate::__private::Arc<__Socket>) -> #krate::__private::Arc<()> {
-                    #krate::__private::Arc::new(())
-                }
+        let body = quote_spanned! {span=>
+            fn socket(_: &#krate::__private::Arc<__Socket>) -> #krate::__private::Arc<()> {
+                #krate::__private::Arc::new(())
             }
         };
+        let of_all = site.implement_for_all(
+            &any,
+            "ChannelOf",
+            quote_spanned!(span=> <__Socket>),
+            &own,
+            body,
+        );
+        return quote_spanned!(span=> #quiet #of_all);
     };
+    let body = quote_spanned! {span=>
+        fn socket(__socket: &#krate::__private::Arc<#socket>) -> #krate::__private::Arc<#socket> {
+            #krate::__private::Arc::clone(__socket)
+        }
+    };
+    let of_one = site.implement("ChannelOf", quote!(<#socket>), &own, body);
     let any = with_parameter(site.generics(), "__Role");
-    let (generics_and_role, _, _) = any.split_for_impl();
+    let (generics, _, bounds) = any.split_for_impl();
     quote_spanned! {span=>
         #quiet
-        impl #generics #krate::__private::ChannelOf<#socket> for #own #bounds {
-            fn socket(
-                __socket: &#krate::__private::Arc<#socket>,
-            ) -> #krate::__private::Arc<#socket> {
-                #krate::__private::Arc::clone(__socket)
-            }
-        }
+        #of_one
 
         #quiet
-        impl #generics_and_role #krate::__private::Lend<#socket, #own, __Role>
+        impl #generics #krate::__private::Lend<#socket, #own, __Role>
             for #krate::__private::Context<'_, #own, __Role>
             #bounds
         {
@@ -167,14 +169,13 @@ fn with_parameter(generics: &Generics, name: &str) -> Generics {
 fn pushes(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
     let krate = site.krate;
     let (own, quiet) = (site.ty(), site.quiet());
-    let (generics, _, bounds) = site.generics().split_for_impl();
     let mut out = TokenStream::new();
     let events = distinct(&args.pushes);
     for (at, event) in events.iter().enumerate() {
         let (event, name) = (site.outside(event), shown(event));
         let (first, _) = ends(&event);
-        let head = quote_spanned!(first=> impl #generics #krate::__private::PushedBy<#own> for);
-        out.extend(quote!(#quiet #head #event #bounds {}));
+        let pushed = site.implement("PushedBy", quote!(<#own>), &event, quote!());
+        out.extend(quote!(#quiet #pushed));
         if at == 0 || is_generic(&event, site.generics()) {
             continue;
         }

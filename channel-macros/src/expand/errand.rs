@@ -7,7 +7,7 @@ use super::{
     Site,
     call::{Call, reported},
 };
-use crate::model::{Handler, Parameter, Role, ends};
+use crate::model::{Handler, Parameter, Role};
 
 pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
     let krate = site.krate;
@@ -16,9 +16,9 @@ pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStre
     let own = site.ty();
     let message = site.outside(handler.message()?);
     let path = match handler.role {
-        Role::HandleInfo => quote!(InfoFor),
-        Role::HandleCast => quote!(CastFor),
-        _ => quote!(CallFor),
+        Role::HandleInfo => "InfoFor",
+        Role::HandleCast => "CastFor",
+        _ => "CallFor",
     };
     let body = body(site, handler);
     let (reply, caller) = match handler.role {
@@ -33,27 +33,21 @@ pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStre
     };
     let role = call.role();
     let (cfgs, quiet) = (handler.cfgs(), site.quiet());
-    let (generics, _, bounds) = site.generics().split_for_impl();
-    // On the message, so that two handlers of one message are reported there.
-    let (first, last) = ends(&message);
-    let head = quote_spanned!(first=> impl #generics #krate::__private::#path<#own> for);
-    let _ = last;
-    Some(quote_spanned! {span=>
-        #quiet
-        #(#cfgs)*
-        #head #message #bounds {
-            #reply
+    let items = quote_spanned! {span=>
+        #reply
 
-            fn handle<'a>(
-                self,
-                __channel: &'a mut #own,
-                __cx: &'a #krate::__private::Context<'a, #own, #role>,
-                #caller
-            ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
-                #body
-            }
+        fn handle<'a>(
+            self,
+            __channel: &'a mut #own,
+            __cx: &'a #krate::__private::Context<'a, #own, #role>,
+            #caller
+        ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
+            #body
         }
-    })
+    };
+    // On the message, so that two handlers of one message are reported there.
+    let implementation = site.implement(path, quote!(<#own>), &message, items);
+    Some(quote_spanned!(span=> #quiet #(#cfgs)* #implementation))
 }
 
 /// What a caller gets: the `T` of the `Caller<T>`, or what the method returns.

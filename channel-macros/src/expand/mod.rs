@@ -13,7 +13,7 @@ mod join;
 mod socket;
 mod terminate;
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
 use syn::{Generics, Type};
 
@@ -55,6 +55,36 @@ impl Site<'_> {
         let tail = quote_spanned!(last=> >::);
         let path = respan(quote!(#krate::__private::#path), first);
         quote_spanned!(first=> < #qualified as #path #parameters #tail #method)
+    }
+
+    /// `impl<…> Trait<parameters> for ty { body }`. From its first token to its last brace it has
+    /// the span of the type: what is wrong with the implementation as a whole is reported there.
+    pub(crate) fn implement(
+        &self,
+        name: &str,
+        parameters: TokenStream,
+        ty: &TokenStream,
+        body: TokenStream,
+    ) -> TokenStream {
+        self.implement_for_all(self.generics(), name, parameters, ty, body)
+    }
+
+    /// As [`Site::implement`], with parameters of its own.
+    pub(crate) fn implement_for_all(
+        &self,
+        generics: &Generics,
+        name: &str,
+        parameters: TokenStream,
+        ty: &TokenStream,
+        body: TokenStream,
+    ) -> TokenStream {
+        let (first, last) = ends(ty);
+        let (krate, name) = (self.krate, Ident::new(name, first));
+        let (generics, _, bounds) = generics.split_for_impl();
+        let path = respan(quote!(#krate::__private::#name #parameters), first);
+        let mut body = Group::new(Delimiter::Brace, body);
+        body.set_span(last);
+        quote_spanned!(first=> impl #generics #path for #ty #bounds #body)
     }
 
     /// A type as it is written, to be used where `Self` may be another type and the lifetimes of

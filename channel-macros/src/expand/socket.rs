@@ -23,25 +23,23 @@ pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs) -> TokenStream {
     let (own, name, quiet) = (site.ty(), &subject.name, site.quiet());
     let (attributes, connect, id) = (site.attributes(), connect(site), id(site));
     let (checked, routes) = routes(site, args);
-    let (generics, _, bounds) = site.generics().split_for_impl();
-    let (first, _) = ends(own);
-    let head =
-        quote_spanned!(first=> impl #generics #krate::__private::ChannelSocket for #own #bounds);
+    let items = quote_spanned! {Span::mixed_site()=>
+        const NAME: &'static ::core::primitive::str = #name;
+        #connect
+        #id
+
+        fn routes() -> ::std::vec::Vec<#krate::__private::Route<Self>> {
+            #routes
+        }
+    };
+    let implementation = site.implement("ChannelSocket", quote!(), &own.to_token_stream(), items);
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
             #attributes
             #checked
 
             #quiet
-            #head {
-                const NAME: &'static ::core::primitive::str = #name;
-                #connect
-                #id
-
-                fn routes() -> ::std::vec::Vec<#krate::__private::Route<Self>> {
-                    #routes
-                }
-            }
+            #implementation
         };
     }
 }
