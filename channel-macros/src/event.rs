@@ -9,7 +9,7 @@ use crate::{
     check,
     diagnostics::{Diagnostics, say},
     expand::respan,
-    model::ends,
+    types::ends,
 };
 
 /// The impls, or the errors.

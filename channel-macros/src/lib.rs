@@ -17,6 +17,7 @@ mod model;
 mod pattern;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use proc_macro::TokenStream;
 use quote::quote;

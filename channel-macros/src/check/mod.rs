@@ -14,7 +14,8 @@ pub(crate) use self::event::name as event_name;
 use crate::{
     args::{ChannelArgs, SocketArgs},
     diagnostics::{Diagnostics, say},
-    model::{Handler, Subject, shown},
+    model::{Handler, Subject},
+    types::shown,
 };
 
 /// Checks a `#[channel]` block.

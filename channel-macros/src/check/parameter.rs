@@ -5,7 +5,8 @@ use syn::{Pat, Type};
 
 use crate::{
     diagnostics::{Diagnostics, say},
-    model::{Handler, Parameter, Role, Supply, captured, last_segment},
+    model::{Handler, Parameter, Role, Supply, captured},
+    types::last_segment,
 };
 
 pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
@@ -60,7 +61,7 @@ fn special(ty: &Type) -> Option<&'static str> {
 fn is_impl(ty: &Type) -> bool {
     match ty {
         Type::ImplTrait(_) => true,
-        Type::Reference(reference) => is_impl(crate::model::peel(&reference.elem)),
+        Type::Reference(reference) => is_impl(crate::types::peel(&reference.elem)),
         _ => false,
     }
 }

@@ -6,7 +6,8 @@ use syn::{PathArguments, Type};
 use super::repeated;
 use crate::{
     diagnostics::{Diagnostics, say},
-    model::{Handler, Receiver, Role, Subject, last_segment, mentions, shown},
+    model::{Handler, Receiver, Role, Subject},
+    types::{last_segment, mentions, shown},
 };
 
 /// The rules about one method.

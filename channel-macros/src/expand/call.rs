@@ -5,7 +5,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use super::{Site, respan};
-use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured, ends, mentions};
+use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured};
+use crate::types::{ends, mentions};
 
 /// The call of a handler, in pieces: first the lends and decodings, then the call itself.
 pub(super) struct Call<'s, 'b> {

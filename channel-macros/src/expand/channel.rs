@@ -7,7 +7,8 @@ use syn::{GenericParam, Generics, LitStr, parse_quote};
 use super::{Site, errand::errand, event, is_generic, join::join, terminate::terminate};
 use crate::{
     args::{ChannelArgs, Level, Time},
-    model::{Handler, Role, Subject, distinct, ends, shown},
+    model::{Handler, Role, Subject},
+    types::{distinct, ends, shown},
 };
 
 /// All that `#[channel]` generates beside the block.

@@ -8,7 +8,8 @@ use super::{
     call::{Call, reported},
     is_generic,
 };
-use crate::model::{Handler, Parameter, Role, ends};
+use crate::model::{Handler, Parameter, Role};
+use crate::types::ends;
 
 pub(super) fn handle_in(site: &Site<'_>) -> TokenStream {
     let krate = site.krate;
@@ -137,7 +138,7 @@ fn flow(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
 fn agreement(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
     let (ty, event) = (site.outside(handler.message()?), handler.literal.as_ref()?);
     let krate = site.krate;
-    let shown = crate::model::shown(handler.message()?);
+    let shown = crate::types::shown(handler.message()?);
     let (first, _) = ends(&ty);
     let taken = site.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "EVENT");
     let check = quote_spanned! {first=>

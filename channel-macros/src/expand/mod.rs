@@ -20,7 +20,8 @@ use syn::{Generics, Type};
 pub(crate) use self::{channel::channel, socket::socket};
 use crate::{
     block::Attribute,
-    model::{Handler, Role, Subject, ends, mentions},
+    model::{Handler, Role, Subject},
+    types::{ends, mentions},
 };
 
 /// What every generated thing needs to know.

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     args::SocketArgs,
-    model::{Handler, Parameter, Role, Subject, distinct, ends},
+    model::{Handler, Parameter, Role, Subject},
+    types::{distinct, ends},
 };
 
 /// All that `#[socket]` generates beside the block.

@@ -1,18 +1,19 @@
 //! What the later stages talk about: a channel or a socket, its handlers and their parameters.
 
+mod parameter;
+
 use std::cell::Cell;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote};
-use syn::{
-    FnArg, GenericArgument, Ident, LitStr, Pat, PathArguments, ReceiverKind, ReturnType, Type,
-    TypePath,
-};
+use quote::{ToTokens, quote};
+use syn::{Ident, LitStr, ReturnType, Type};
 
+pub(crate) use self::parameter::{Parameter, Receiver, Supply, captured};
 use crate::{
     block::{Attribute, Block, Method},
     diagnostics::{Diagnostics, say},
     pattern::Pattern,
+    types::{last_segment, mentions, peel},
 };
 
 /// What a method is for.
@@ -105,45 +106,6 @@ pub(crate) struct Handler<'b> {
     wrong: Cell<bool>,
 }
 
-/// How a method takes the channel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Receiver {
-    None,
-    Borrowed,
-    Owned,
-    /// `self: Box<Self>` and the like.
-    Odd,
-}
-
-/// A parameter, but for `self`.
-pub(crate) struct Parameter<'b> {
-    pub(crate) pattern: &'b Pat,
-    /// The type as it is written.
-    pub(crate) ty: &'b Type,
-    pub(crate) supply: Supply<'b>,
-    /// Whether a `#[cfg]` stands on it.
-    pub(crate) cfg: bool,
-}
-
-/// Where a parameter comes from.
-#[derive(Clone, Copy)]
-pub(crate) enum Supply<'b> {
-    /// `&T`: the runtime lends it.
-    Lent(&'b Type),
-    /// `&mut T`: nobody does.
-    Exclusive,
-    /// The message, the payload or the parameters.
-    Owned,
-    /// The part of the topic that the pattern captures under the parameter's name.
-    Capture,
-    /// A `SocketRef`.
-    SocketRef,
-    /// A `Caller<T>`, and the `T`.
-    Caller(Option<&'b Type>),
-    /// A `Reason`, of a `#[terminate]`.
-    Reason,
-}
-
 impl<'b> Subject<'b> {
     /// Finds the handlers of a block.
     pub(crate) fn of(
@@ -160,7 +122,8 @@ impl<'b> Subject<'b> {
             diagnostics.on(lifetime, say::borrows(attribute));
             return None;
         }
-        let before = diagnostics.len();
+        let roles = block.methods().filter(|method| !method.roles.is_empty());
+        let roles = roles.count();
         let handlers: Vec<_> = block
             .methods()
             .filter_map(|method| Handler::of(method, attribute, diagnostics))
@@ -168,8 +131,8 @@ impl<'b> Subject<'b> {
         Some(Subject {
             block,
             name,
+            torn: block.torn || handlers.len() < roles,
             handlers,
-            torn: block.torn || diagnostics.len() > before,
         })
     }
 
@@ -200,7 +163,7 @@ impl<'b> Handler<'b> {
             literal: None,
             pattern: None,
             method,
-            receiver: receiver(method),
+            receiver: parameter::receiver(method),
             parameters: Vec::new(),
             wrong: Cell::new(false),
         };
@@ -209,7 +172,7 @@ impl<'b> Handler<'b> {
             handler.wrong_on(diagnostics, further.name(), message);
         }
         handler.read_argument(diagnostics);
-        handler.parameters = parameters(role, handler.pattern.as_ref(), method);
+        handler.parameters = parameter::all(role, handler.pattern.as_ref(), method);
         Some(handler)
     }
 
@@ -370,156 +333,4 @@ impl<'b> Handler<'b> {
         let mut parameters = self.parameters.iter();
         parameters.any(|parameter| matches!(parameter.supply, Supply::SocketRef))
     }
-}
-
-impl Parameter<'_> {
-    /// The name it is bound to.
-    pub(crate) fn ident(&self) -> Option<&Ident> {
-        ident_of(self.pattern)
-    }
-}
-
-fn ident_of(pattern: &Pat) -> Option<&Ident> {
-    match pattern {
-        Pat::Ident(pattern) => Some(&pattern.ident),
-        _ => None,
-    }
-}
-
-fn receiver(method: &Method) -> Receiver {
-    let Some(receiver) = method.signature.receiver() else {
-        return Receiver::None;
-    };
-    match &receiver.kind {
-        ReceiverKind::Value => Receiver::Owned,
-        ReceiverKind::Reference(..) => Receiver::Borrowed,
-        ReceiverKind::Typed(_, ty) => match peel(ty) {
-            Type::Reference(reference) if is_self(&reference.elem) => Receiver::Borrowed,
-            ty if is_self(ty) => Receiver::Owned,
-            _ => Receiver::Odd,
-        },
-        _ => Receiver::Odd,
-    }
-}
-
-fn is_self(ty: &Type) -> bool {
-    matches!(peel(ty), Type::Path(path) if path.path.is_ident("Self"))
-}
-
-fn parameters<'b>(role: Role, pattern: Option<&Pattern>, method: &'b Method) -> Vec<Parameter<'b>> {
-    let typed = method
-        .signature
-        .inputs
-        .iter()
-        .filter_map(|input| match input {
-            FnArg::Typed(typed) => Some(typed),
-            FnArg::Receiver(_) => None,
-        });
-    let parameter = |typed: &'b syn::PatType| Parameter {
-        pattern: &typed.pat,
-        ty: peel(&typed.ty),
-        supply: supply(role, pattern, &typed.pat, peel(&typed.ty)),
-        cfg: typed.attrs.iter().any(|a| a.path().is_ident("cfg")),
-    };
-    typed.map(parameter).collect()
-}
-
-fn supply<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -> Supply<'b> {
-    if let Type::Reference(reference) = ty {
-        return match reference.mutability {
-            Some(_) => Supply::Exclusive,
-            None => Supply::Lent(peel(&reference.elem)),
-        };
-    }
-    if let (Some(pattern), Some(name)) = (pattern, ident_of(name))
-        && captured(pattern, name).is_some()
-    {
-        return Supply::Capture;
-    }
-    let Some(segment) = last_segment(ty) else {
-        return Supply::Owned;
-    };
-    if segment.ident == "SocketRef" && segment.arguments.is_empty() {
-        Supply::SocketRef
-    } else if segment.ident == "Caller" {
-        Supply::Caller(only_argument(&segment.arguments))
-    } else if segment.ident == "Reason" && role == Role::Terminate {
-        Supply::Reason
-    } else {
-        Supply::Owned
-    }
-}
-
-/// The capture that a parameter takes: the one of its name, with or without a leading `_`.
-pub(crate) fn captured<'p>(pattern: &'p Pattern, name: &Ident) -> Option<&'p Ident> {
-    pattern
-        .names()
-        .find(|capture| *capture == name || *name == format_ident!("_{}", capture))
-}
-
-fn only_argument(arguments: &PathArguments) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = arguments else {
-        return None;
-    };
-    match (arguments.args.first(), arguments.args.len()) {
-        (Some(GenericArgument::Type(ty)), 1) => Some(ty),
-        _ => None,
-    }
-}
-
-/// The type without the parentheses and invisible groups around it.
-pub(crate) fn peel(ty: &Type) -> &Type {
-    match ty {
-        Type::Paren(ty) => peel(&ty.elem),
-        Type::Group(ty) => peel(&ty.elem),
-        ty => ty,
-    }
-}
-
-/// The last segment of a type that is a path.
-pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
-    match peel(ty) {
-        Type::Path(TypePath { path, .. }) => path.segments.last(),
-        _ => None,
-    }
-}
-
-/// Whether any of the tokens is one of the names.
-pub(crate) fn mentions(tokens: TokenStream, names: &[String]) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Group(group) => mentions(group.stream(), names),
-        TokenTree::Ident(ident) => names.contains(&ident.to_string()),
-        _ => false,
-    })
-}
-
-/// The types without repetitions.
-pub(crate) fn distinct(types: &[Type]) -> Vec<&Type> {
-    let mut distinct: Vec<&Type> = Vec::new();
-    for ty in types {
-        if !distinct.iter().any(|known| shown(known) == shown(ty)) {
-            distinct.push(ty);
-        }
-    }
-    distinct
-}
-
-/// The tokens of a type as text, to compare and to show.
-pub(crate) fn shown(ty: &Type) -> String {
-    let text = ty.to_token_stream().to_string();
-    let text = text
-        .replace(" :: ", "::")
-        .replace(" < ", "<")
-        .replace(" >", ">");
-    text.replace(" ,", ",").replace("& ", "&")
-}
-
-/// The first and the last of some tokens' spans: what stands for all of them.
-pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
-    let mut spans = tokens
-        .to_token_stream()
-        .into_iter()
-        .map(|token| token.span());
-    let first = spans.next().unwrap_or_else(Span::call_site);
-    (first, spans.last().unwrap_or(first))
 }

@@ -1,0 +1,150 @@
+//! The parameters of a method, and where each comes from.
+
+use quote::format_ident;
+use syn::{FnArg, GenericArgument, Ident, Pat, PathArguments, ReceiverKind, Type};
+
+use super::Role;
+use crate::{
+    block::Method,
+    pattern::Pattern,
+    types::{last_segment, peel},
+};
+
+/// How a method takes the channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Receiver {
+    None,
+    Borrowed,
+    Owned,
+    /// `self: Box<Self>` and the like.
+    Odd,
+}
+
+/// A parameter, but for `self`.
+pub(crate) struct Parameter<'b> {
+    pub(crate) pattern: &'b Pat,
+    /// The type as it is written.
+    pub(crate) ty: &'b Type,
+    pub(crate) supply: Supply<'b>,
+    /// Whether a `#[cfg]` stands on it.
+    pub(crate) cfg: bool,
+}
+
+/// Where a parameter comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Supply<'b> {
+    /// `&T`: the runtime lends it.
+    Lent(&'b Type),
+    /// `&mut T`: nobody does.
+    Exclusive,
+    /// The message, the payload or the parameters.
+    Owned,
+    /// The part of the topic that the pattern captures under the parameter's name.
+    Capture,
+    /// A `SocketRef`.
+    SocketRef,
+    /// A `Caller<T>`, and the `T`.
+    Caller(Option<&'b Type>),
+    /// A `Reason`, of a `#[terminate]`.
+    Reason,
+}
+
+impl Parameter<'_> {
+    /// The name it is bound to.
+    pub(crate) fn ident(&self) -> Option<&Ident> {
+        ident_of(self.pattern)
+    }
+}
+
+fn ident_of(pattern: &Pat) -> Option<&Ident> {
+    match pattern {
+        Pat::Ident(pattern) => Some(&pattern.ident),
+        _ => None,
+    }
+}
+
+pub(super) fn receiver(method: &Method) -> Receiver {
+    let Some(receiver) = method.signature.receiver() else {
+        return Receiver::None;
+    };
+    match &receiver.kind {
+        ReceiverKind::Value => Receiver::Owned,
+        ReceiverKind::Reference(..) => Receiver::Borrowed,
+        ReceiverKind::Typed(_, ty) => match peel(ty) {
+            Type::Reference(reference) if is_self(&reference.elem) => Receiver::Borrowed,
+            ty if is_self(ty) => Receiver::Owned,
+            _ => Receiver::Odd,
+        },
+        _ => Receiver::Odd,
+    }
+}
+
+fn is_self(ty: &Type) -> bool {
+    matches!(peel(ty), Type::Path(path) if path.path.is_ident("Self"))
+}
+
+/// All parameters of a method, but for `self`.
+pub(super) fn all<'b>(
+    role: Role,
+    pattern: Option<&Pattern>,
+    method: &'b Method,
+) -> Vec<Parameter<'b>> {
+    let typed = method
+        .signature
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Typed(typed) => Some(typed),
+            FnArg::Receiver(_) => None,
+        });
+    let parameter = |typed: &'b syn::PatType| Parameter {
+        pattern: &typed.pat,
+        ty: peel(&typed.ty),
+        supply: supply(role, pattern, &typed.pat, peel(&typed.ty)),
+        cfg: typed.attrs.iter().any(|a| a.path().is_ident("cfg")),
+    };
+    typed.map(parameter).collect()
+}
+
+fn supply<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -> Supply<'b> {
+    if let Type::Reference(reference) = ty {
+        return match reference.mutability {
+            Some(_) => Supply::Exclusive,
+            None => Supply::Lent(peel(&reference.elem)),
+        };
+    }
+    if let (Some(pattern), Some(name)) = (pattern, ident_of(name))
+        && captured(pattern, name).is_some()
+    {
+        return Supply::Capture;
+    }
+    let Some(segment) = last_segment(ty) else {
+        return Supply::Owned;
+    };
+    if segment.ident == "SocketRef" && segment.arguments.is_empty() {
+        Supply::SocketRef
+    } else if segment.ident == "Caller" {
+        Supply::Caller(only_argument(&segment.arguments))
+    } else if segment.ident == "Reason" && role == Role::Terminate {
+        Supply::Reason
+    } else {
+        Supply::Owned
+    }
+}
+
+/// The capture that a parameter takes: the one of its name, with or without a leading `_`.
+pub(crate) fn captured<'p>(pattern: &'p Pattern, name: &Ident) -> Option<&'p Ident> {
+    pattern
+        .names()
+        .find(|capture| *capture == name || *name == format_ident!("_{}", capture))
+}
+
+fn only_argument(arguments: &PathArguments) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = arguments else {
+        return None;
+    };
+    match (arguments.args.first(), arguments.args.len()) {
+        (Some(GenericArgument::Type(ty)), 1) => Some(ty),
+        _ => None,
+    }
+}

@@ -1,0 +1,62 @@
+//! Types and tokens as the stages see them: by their text.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Type, TypePath};
+
+/// The type without the parentheses and invisible groups around it.
+pub(crate) fn peel(ty: &Type) -> &Type {
+    match ty {
+        Type::Paren(ty) => peel(&ty.elem),
+        Type::Group(ty) => peel(&ty.elem),
+        ty => ty,
+    }
+}
+
+/// The last segment of a type that is a path.
+pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
+    match peel(ty) {
+        Type::Path(TypePath { path, .. }) => path.segments.last(),
+        _ => None,
+    }
+}
+
+/// Whether any of the tokens is one of the names.
+pub(crate) fn mentions(tokens: TokenStream, names: &[String]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions(group.stream(), names),
+        TokenTree::Ident(ident) => names.contains(&ident.to_string()),
+        _ => false,
+    })
+}
+
+/// The types without repetitions.
+pub(crate) fn distinct(types: &[Type]) -> Vec<&Type> {
+    let mut distinct: Vec<&Type> = Vec::new();
+    for ty in types {
+        if !distinct.iter().any(|known| shown(known) == shown(ty)) {
+            distinct.push(ty);
+        }
+    }
+    distinct
+}
+
+/// The tokens of a type as text, to compare and to show.
+pub(crate) fn shown(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string();
+    let text = text
+        .replace(" :: ", "::")
+        .replace(" < ", "<")
+        .replace(" >", ">");
+    text.replace(" ,", ",").replace("& ", "&")
+}
+
+/// The first and the last of some tokens' spans: what stands for all of them.
+pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
+    let mut spans = tokens
+        .to_token_stream()
+        .into_iter()
+        .map(|token| token.span());
+    let first = spans.next().unwrap_or_else(Span::call_site);
+    (first, spans.last().unwrap_or(first))
+}
