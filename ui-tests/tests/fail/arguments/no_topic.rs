@@ -1,0 +1,15 @@
+//! A channel without topics.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+}
+
+fn main() {}

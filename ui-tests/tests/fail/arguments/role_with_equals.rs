@@ -1,0 +1,18 @@
+//! An event is given in parentheses.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in = "ping"]
+    fn ping(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! An event without a name.
+
+use channel_runtime::prelude::*;
+use serde::Serialize;
+
+#[derive(Serialize, Event)]
+pub struct NewMsg {
+    body: String,
+}
+
+fn main() {}

@@ -1,0 +1,22 @@
+//! What the runtime does not lend.
+
+use channel_runtime::prelude::*;
+
+pub struct Database;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("count")]
+    fn count(&mut self, database: &Database) {
+        let _ = database;
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! A body that does not compile is reported where it stands.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("ping")]
+    fn ping(&mut self, socket: &Socket<Self>) {
+        socket.pusch();
+    }
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+//! An event intercepted twice.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*", intercept = ["new_msg", "new_msg"])]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_out("new_msg")]
+    fn deliver(&mut self) {}
+}
+
+fn main() {}

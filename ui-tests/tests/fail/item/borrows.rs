@@ -1,0 +1,17 @@
+//! A channel outlives what it could borrow.
+
+use channel_runtime::prelude::*;
+
+pub struct Room<'a> {
+    pub name: &'a str,
+}
+
+#[channel("room:*")]
+impl<'a> Room<'a> {
+    #[join]
+    fn join() -> Self {
+        Room { name: "" }
+    }
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! A tuple is nobody's own type.
+
+use channel_runtime::prelude::*;
+
+#[channel("room:*")]
+impl (u8, u8) {
+    #[join]
+    fn join() -> Self {
+        (0, 0)
+    }
+}
+
+fn main() {}

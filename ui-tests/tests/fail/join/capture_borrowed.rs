@@ -1,0 +1,16 @@
+//! A capture is given, not lent.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join("room:{id}")]
+    fn join(id: &str) -> Self {
+        let _ = id;
+        Room
+    }
+}
+
+fn main() {}

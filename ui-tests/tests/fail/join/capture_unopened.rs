@@ -1,0 +1,15 @@
+//! A brace that closes nothing.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join("room:id}")]
+    fn join() -> Self {
+        Room
+    }
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! A capture without its parameter.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join("room:{id}")]
+    fn join() -> Self {
+        Room
+    }
+}
+
+fn main() {}

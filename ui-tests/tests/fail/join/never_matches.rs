@@ -1,0 +1,16 @@
+//! A join for topics that are another channel's.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join("chat:{id}")]
+    fn join(id: u32) -> Self {
+        let _ = id;
+        Room
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! Two joins that take everything.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[join]
+    fn others() -> Self {
+        Room
+    }
+}
+
+fn main() {}

@@ -1,0 +1,22 @@
+//! There is no event.
+
+use channel_runtime::prelude::*;
+
+pub struct Tick;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_info]
+    fn tick(&mut self, _: Tick, event: &str) {
+        let _ = event;
+    }
+}
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! A message that cannot move between threads.
+
+use channel_runtime::prelude::*;
+
+pub struct Tick(std::rc::Rc<()>);
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_info]
+    fn tick(&mut self, _: Tick) {}
+}
+
+fn main() {}

@@ -1,0 +1,22 @@
+//! A message that the channel does not take.
+
+use channel_runtime::prelude::*;
+
+pub struct Tick;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+}
+
+pub fn tick(room: &ChannelRef<Room>) {
+    room.send(Tick);
+}
+
+fn main() {}

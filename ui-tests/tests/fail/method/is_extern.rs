@@ -1,0 +1,18 @@
+//! A handler of another ABI.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("ping")]
+    extern "C" fn ping(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+//! Only the last handler may consume the channel.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("ping")]
+    fn ping(self) {}
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+//! A type that is no event.
+
+use channel_runtime::prelude::*;
+
+pub struct Oops;
+
+pub struct Room;
+
+#[channel("room:*", pushes = [Oops])]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+}
+
+fn main() {}

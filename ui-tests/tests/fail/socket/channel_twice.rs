@@ -1,0 +1,26 @@
+//! A channel listed twice.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+}
+
+pub struct User;
+
+#[socket(channels = [Room, Room])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+
+}
+
+fn main() {}

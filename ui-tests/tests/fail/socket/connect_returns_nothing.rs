@@ -1,0 +1,23 @@
+//! Connecting returns the socket.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+}
+
+pub struct User;
+
+#[socket(channels = [Room])]
+impl User {
+    #[connect]
+    fn connect() {}
+}
+
+fn main() {}

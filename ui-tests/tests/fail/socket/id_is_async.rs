@@ -1,0 +1,30 @@
+//! An id only reads the socket.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+}
+
+pub struct User;
+
+#[socket(channels = [Room])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+
+    #[id]
+    async fn id(&self) -> String {
+        String::new()
+    }
+}
+
+fn main() {}

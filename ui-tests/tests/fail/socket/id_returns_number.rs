@@ -1,0 +1,30 @@
+//! An id is text.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+}
+
+pub struct User;
+
+#[socket(channels = [Room])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+
+    #[id]
+    fn id(&self) -> u64 {
+        7
+    }
+}
+
+fn main() {}

@@ -1,0 +1,30 @@
+//! An id is made of the socket alone.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+}
+
+pub struct User;
+
+#[socket(channels = [Room])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+
+    #[id]
+    fn id(&self, info: &ConnectInfo) -> String {
+        info.uri.clone()
+    }
+}
+
+fn main() {}

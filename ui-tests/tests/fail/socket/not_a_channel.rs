@@ -1,0 +1,28 @@
+//! A type that is no channel.
+
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+}
+
+pub struct Vip;
+
+pub struct User;
+
+#[socket(channels = [Room, Vip])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+
+}
+
+fn main() {}
