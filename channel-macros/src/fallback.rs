@@ -32,8 +32,15 @@ pub(crate) fn without_roles(item: TokenStream) -> TokenStream {
 }
 
 fn is_role(group: &Group) -> bool {
-    let mut names = group.stream().into_iter();
-    let first = names.next();
-    group.delimiter() == Delimiter::Bracket
-        && matches!(first, Some(TokenTree::Ident(name)) if Role::named(&name.to_string()).is_some())
+    let mut path = Vec::new();
+    for token in group.stream() {
+        match token {
+            TokenTree::Ident(name) => path.push(name.to_string()),
+            TokenTree::Punct(colon) if colon.as_char() == ':' => {}
+            _ => break,
+        }
+    }
+    let ours = path.len() == 1 || path.first().is_some_and(|name| name == "channel_runtime");
+    let role = path.last().and_then(|name| Role::named(name));
+    group.delimiter() == Delimiter::Bracket && ours && role.is_some()
 }

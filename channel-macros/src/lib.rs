@@ -382,8 +382,8 @@ pub fn terminate(_: TokenStream, method: TokenStream) -> TokenStream {
 
 /// Creates the socket for a client that connects, or refuses the client.
 ///
-/// The by-value parameter is decoded from the parameters of the request; `&ConnectInfo`, `&Params`
-/// and `&Endpoint` are lent.
+/// The by-value parameter is decoded from the parameters of the request; `&ConnectInfo`, `&Params`,
+/// `&Extensions` and `&Endpoint` are lent.
 ///
 /// Returns `Self`, an `Option<Self>`, or a `Result` whose error becomes a `Refusal`.
 #[proc_macro_attribute]

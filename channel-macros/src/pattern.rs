@@ -1,6 +1,6 @@
 //! Topic patterns: `room:*` of a channel, `room:{id}` of a join.
 
-use syn::{Ident, LitStr};
+use syn::{Ident, LitStr, ext::IdentExt as _, parse::Parser as _};
 
 use crate::diagnostics::say;
 
@@ -125,7 +125,13 @@ fn capture(name: &str, source: &LitStr) -> Result<Ident, String> {
     if name.is_empty() {
         return Err(say::capture_empty());
     }
-    let mut ident = syn::parse_str::<Ident>(name).map_err(|_| say::capture_name(name))?;
+    // A keyword is a name too: of a parameter such as `r#type`.
+    let mut ident = Ident::parse_any
+        .parse_str(name)
+        .ok()
+        .filter(|ident| ident != "_")
+        .ok_or_else(|| say::capture_name(name))?
+        .unraw();
     ident.set_span(source.span());
     Ok(ident)
 }
@@ -165,6 +171,7 @@ mod tests {
         assert_eq!(refusal("a}"), say::capture_unopened());
         assert_eq!(refusal("{}"), say::capture_empty());
         assert_eq!(refusal("{a-b}"), say::capture_name("a-b"));
+        assert_eq!(refusal("{_}"), say::capture_name("_"));
         assert_eq!(refusal("{a}:{a}"), say::capture_duplicate("a"));
         assert_eq!(refusal("{a}{b}"), say::captures_adjacent());
         assert_eq!(refusal("room:{a}*"), say::captures_adjacent());

@@ -1,7 +1,8 @@
 //! The parameters of a method, and where each comes from.
 
-use quote::format_ident;
-use syn::{FnArg, GenericArgument, Ident, Pat, PathArguments, ReceiverKind, Type};
+use syn::{
+    FnArg, GenericArgument, Ident, Pat, PathArguments, ReceiverKind, Type, ext::IdentExt as _,
+};
 
 use super::Role;
 use crate::{
@@ -134,9 +135,10 @@ fn supply<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -
 
 /// The capture that a parameter takes: the one of its name, with or without a leading `_`.
 pub(crate) fn captured<'p>(pattern: &'p Pattern, name: &Ident) -> Option<&'p Ident> {
+    let name = name.unraw();
     pattern
         .names()
-        .find(|capture| *capture == name || *name == format_ident!("_{}", capture))
+        .find(|capture| **capture == name || name == format!("_{capture}"))
 }
 
 fn only_argument(arguments: &PathArguments) -> Option<&Type> {
