@@ -1,6 +1,7 @@
 //! The endpoint: sockets at their paths, and broadcasts from anywhere.
 
 mod builder;
+mod cluster;
 mod drain;
 mod subscription;
 
@@ -88,9 +89,13 @@ impl Endpoint {
         EndpointBuilder::default()
     }
 
-    fn new(mounts: Vec<(String, Arc<dyn Mount>)>, drain: DrainOptions) -> Self {
+    fn new(
+        pubsub: Arc<PubSub>,
+        mounts: Vec<(String, Arc<dyn Mount>)>,
+        drain: DrainOptions,
+    ) -> Self {
         Endpoint(Arc::new(Inner {
-            pubsub: PubSub::new(),
+            pubsub,
             mounts,
             tasks: TaskTracker::new(),
             connections: Mutex::default(),
@@ -103,11 +108,13 @@ impl Endpoint {
     /// Sends an event to all subscribers of a topic, on every node. Mirrors
     /// `c:Phoenix.Endpoint.broadcast/3`.
     ///
-    /// Cancel safe: what was sent was sent to all.
+    /// The subscribers of this node get it before anything waits. Cancel safe: what was sent was
+    /// sent to all.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// [`Error::Encode`], before anybody gets it, or [`Error::Publish`], when other nodes may not
+    /// have got it: see [`pubsub`](crate::pubsub).
     pub async fn broadcast<E: Event>(
         &self,
         topic: impl Into<Topic>,
@@ -121,7 +128,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// As [`Endpoint::broadcast`].
     pub async fn broadcast_from<E: Event>(
         &self,
         from: SubscriberId,
@@ -149,17 +156,15 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// None in this process alone; an adapter's, once there is one.
+    /// [`Error::Publish`]: none in this process alone.
     pub async fn broadcast_raw(
         &self,
         topic: impl Into<Topic>,
         event: impl AsRef<str>,
         payload: Payload,
     ) -> Result<(), Error> {
-        self.0
-            .pubsub
-            .deliver(None, &Broadcast::new(topic, event, payload));
-        Ok(())
+        let broadcast = Broadcast::new(topic, event, payload);
+        self.0.pubsub.broadcast(None, &broadcast).await
     }
 
     pub(crate) async fn publish<E: Event>(
@@ -168,7 +173,8 @@ impl Endpoint {
         topic: Topic,
         event: &E,
     ) -> Result<(), Error> {
-        self.publish_local(from, topic, event)
+        let broadcast = Broadcast::new(topic, E::NAME, event.to_payload()?);
+        self.0.pubsub.broadcast(from, &broadcast).await
     }
 
     pub(crate) fn publish_local<E: Event>(
@@ -184,7 +190,8 @@ impl Endpoint {
     }
 
     /// Hears the broadcasts of a topic outside of any channel, until the subscription is
-    /// dropped. Mirrors `c:Phoenix.Endpoint.subscribe/2`.
+    /// dropped. Those of other nodes may take a moment to arrive: see
+    /// [`EndpointSubscription::confirmed`]. Mirrors `c:Phoenix.Endpoint.subscribe/2`.
     pub fn subscribe(&self, topic: impl Into<Topic>) -> EndpointSubscription {
         EndpointSubscription::new(&self.0.pubsub, topic.into())
     }

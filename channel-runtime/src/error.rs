@@ -4,7 +4,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error as ThisError;
 
-use crate::{Binary, Payload};
+use crate::{
+    Binary, Payload,
+    pubsub::{PublishError, StartError},
+};
 
 /// Why something could not be sent, called or subscribed.
 #[derive(Debug, ThisError)]
@@ -24,6 +27,9 @@ pub enum Error {
     /// The client's serializer has no binary frames (version 1 of the protocol).
     #[error("this client speaks version 1 of the protocol, which has no binary frames")]
     BinaryUnsupported,
+    /// A broadcast may not have reached the other nodes; this node's subscribers got it.
+    #[error("the broadcast may not have reached the other nodes: {0}")]
+    Publish(#[source] PublishError),
     /// The channel has ended: it left, was closed, stopped or crashed.
     #[error("the channel has ended")]
     ChannelEnded,
@@ -187,6 +193,9 @@ pub enum ConfigError {
     /// Two sockets share a path.
     #[error("two sockets are mounted at {0:?}")]
     DuplicatePath(String),
+    /// The way to the other nodes cannot be taken.
+    #[error("the pubsub adapter cannot start: {0}")]
+    PubSub(#[from] StartError),
     /// A limit or a time of zero would refuse or end everything.
     #[error("`{0}` must be more than zero")]
     Zero(&'static str),

@@ -11,7 +11,7 @@ mod endpoint;
 mod error;
 mod event;
 mod payload;
-mod pubsub;
+pub mod pubsub;
 mod socket;
 pub mod telemetry;
 #[cfg(feature = "test")]

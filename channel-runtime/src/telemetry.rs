@@ -5,6 +5,13 @@
 //! `channel_panics_total{channel}`, `channel_slow_consumer_total` and
 //! `channel_messages_dropped_total{channel}`; histograms in seconds `channel_connect_seconds`,
 //! `channel_join_seconds{channel}` and `channel_handle_in_seconds{channel}`.
+//!
+//! Of other nodes: counters `channel_pubsub_published_total`, `channel_pubsub_lost_total{reason}`,
+//! `channel_pubsub_received_total`, `channel_pubsub_garbage_total` and
+//! `channel_pubsub_disconnects_total`; gauges `channel_pubsub_up` and `channel_pubsub_topics`;
+//! histograms in seconds `channel_pubsub_lag_seconds` and `channel_pubsub_down_seconds`.
+
+pub(crate) mod cluster;
 
 use std::{
     any::Any,

@@ -177,7 +177,10 @@ impl<C: Channel> Server<C> {
             Joined::Accepted(channel, response) => {
                 let mut answered = false;
                 let topic = self.socket.topic().clone();
-                let subscription = self.socket.endpoint().pubsub().subscribe_then(
+                let pubsub = self.socket.endpoint().pubsub();
+                let prepared = pubsub.prepare(&topic).await;
+                let subscription = pubsub.subscribe_then(
+                    prepared,
                     topic,
                     self.socket.channel_ref().id(),
                     self.fastlane(),

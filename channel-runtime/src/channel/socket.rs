@@ -120,11 +120,13 @@ impl<C: Channel> Socket<C> {
     /// Sends an event to all subscribers of the topic, this client included, on every node.
     /// Mirrors `Phoenix.Channel.broadcast/3`.
     ///
-    /// Cancel safe: what was sent was sent to all.
+    /// The subscribers of this node get it before anything waits. Cancel safe: what was sent was
+    /// sent to all.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// [`Error::Encode`], before anybody gets it, or [`Error::Publish`], when other nodes may not
+    /// have got it: see [`pubsub`](crate::pubsub).
     pub async fn broadcast<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish(None, self.topic().clone(), event)
@@ -136,7 +138,7 @@ impl<C: Channel> Socket<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// As [`Socket::broadcast`].
     pub async fn broadcast_from<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish(Some(self.me.id), self.topic().clone(), event)
@@ -169,12 +171,31 @@ impl<C: Channel> Socket<C> {
     /// that takes a [`Broadcast`]. A second time does nothing. Mirrors
     /// `Phoenix.Endpoint.subscribe/2`.
     ///
-    /// The channel's own topic needs no subscription, and gets none.
+    /// The channel's own topic needs no subscription, and gets none. Broadcasts of other nodes
+    /// may take a moment to arrive: see [`Socket::subscribe_confirmed`].
     pub fn subscribe(&self, topic: impl Into<Topic>)
     where
         Broadcast: InfoFor<C>,
     {
+        self.subscribe_to(topic.into());
+    }
+
+    /// As [`Socket::subscribe`], and waits until broadcasts of other nodes are sure to arrive, for
+    /// one second at most: nothing that they send after this is missed. At once where there are
+    /// no others or they are out of reach. Cancel safe: the subscription stays.
+    pub async fn subscribe_confirmed(&self, topic: impl Into<Topic>)
+    where
+        Broadcast: InfoFor<C>,
+    {
         let topic = topic.into();
+        self.subscribe_to(topic.clone());
+        self.endpoint.pubsub().confirmed(&topic).await;
+    }
+
+    fn subscribe_to(&self, topic: Topic)
+    where
+        Broadcast: InfoFor<C>,
+    {
         let mut subscriptions = self.subscriptions.lock();
         if topic == *self.topic() || subscriptions.iter().any(|held| *held.topic() == topic) {
             return;

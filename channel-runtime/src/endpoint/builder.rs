@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use super::{DrainOptions, Endpoint};
 use crate::{
     ChannelSocket, ConfigError, SlowConsumer,
+    pubsub::{Adapter, PubSub},
     socket::{MountOf, OutboxLimits},
     transport::{Mount, RawMount, RawSocket},
     wire::Serializers,
@@ -159,6 +160,7 @@ impl SocketOptions {
 #[derive(Default)]
 #[must_use = "call `build`"]
 pub struct EndpointBuilder {
+    pub(super) adapter: Option<Box<dyn Adapter>>,
     mounts: Vec<(String, SocketOptions, MakeMount)>,
     drain: DrainOptions,
 }
@@ -218,6 +220,10 @@ impl EndpointBuilder {
             mounts.push((path, mount(options)));
         }
         self.drain.check()?;
-        Ok(Endpoint::new(mounts, self.drain))
+        let pubsub = match self.adapter {
+            Some(adapter) => PubSub::with(adapter)?,
+            None => PubSub::embedded(),
+        };
+        Ok(Endpoint::new(pubsub, mounts, self.drain))
     }
 }

@@ -17,7 +17,7 @@ const CAPACITY: usize = 1024;
 #[derive(Debug)]
 pub struct EndpointSubscription {
     // Dropped first, so that nothing is sent to a receiver that is gone.
-    _subscription: Subscription,
+    subscription: Subscription,
     broadcasts: mpsc::Receiver<Broadcast>,
     missed: Arc<AtomicU64>,
 }
@@ -34,10 +34,17 @@ impl EndpointSubscription {
         });
         let subscription = pubsub.subscribe(topic, pubsub.new_id(), Arc::new(relay));
         EndpointSubscription {
-            _subscription: subscription,
+            subscription,
             broadcasts,
             missed,
         }
+    }
+
+    /// Waits until broadcasts of other nodes are sure to arrive: what they send after this, this
+    /// subscription hears. At once where there are no others or they are out of reach. Cancel
+    /// safe.
+    pub async fn confirmed(&self) {
+        self.subscription.confirmed().await;
     }
 
     /// The next broadcast; at most 1024 wait, further ones are counted as missed. Cancel safe.

@@ -1,15 +1,25 @@
-//! Who hears what: topics, their subscribers, and the broadcasts between them.
+#![doc = include_str!("../docs/pubsub.md")]
 
+mod adapter;
+mod distributed;
 mod fastlane;
+mod health;
+mod hub;
 mod registry;
 
 use std::{fmt, sync::Arc};
 
 use smol_str::SmolStr;
 
+pub use self::{
+    adapter::{Adapter, BoxFuture, Inlet, PublishError, StartError},
+    distributed::Garbage,
+    health::{Health, Status},
+};
 pub(crate) use self::{
     fastlane::{Encodings, Fastlane},
-    registry::{PubSub, Relay, Subscriber, Subscription},
+    hub::{PubSub, Subscription},
+    registry::{Relay, Subscriber},
 };
 use crate::{Payload, Topic};
 

@@ -1,6 +1,5 @@
 use std::{
     collections::HashMap,
-    fmt,
     hash::BuildHasher,
     sync::{
         Arc,
@@ -19,7 +18,7 @@ const SHARDS: usize = 64;
 
 /// What a topic delivers to.
 ///
-/// Called under the topic's lock: it must not block and must not call PubSub.
+/// Called under the topic's lock: it must not block and must not call the registry.
 pub(crate) trait Subscriber: Send + Sync {
     fn deliver(&self, broadcast: &Broadcast, encodings: &mut Encodings);
 }
@@ -42,20 +41,20 @@ impl<F: Fn(&Broadcast) + Send + Sync> Subscriber for Relay<F> {
 type Subscribers = IndexMap<SubscriberId, Arc<dyn Subscriber>>;
 type Shard = RwLock<HashMap<Topic, Subscribers>>;
 
-/// The topics of this process and their subscribers. Mirrors `Phoenix.PubSub`.
-pub(crate) struct PubSub {
+/// The topics of this process and their subscribers. Mirrors the registry of `Phoenix.PubSub`.
+pub(crate) struct Registry {
     shards: Box<[Shard]>,
     hasher: std::hash::RandomState,
     next_id: AtomicU64,
 }
 
-impl PubSub {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(PubSub {
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Registry {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: std::hash::RandomState::new(),
             next_id: AtomicU64::new(1),
-        })
+        }
     }
 
     fn shard(&self, topic: &Topic) -> &Shard {
@@ -68,37 +67,18 @@ impl PubSub {
         SubscriberId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Subscribes until the guard is dropped.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        topic: Topic,
-        id: SubscriberId,
-        subscriber: Arc<dyn Subscriber>,
-    ) -> Subscription {
-        self.subscribe_then(topic, id, subscriber, || ())
-    }
-
     /// Subscribes, and runs `first` before any broadcast can reach the subscriber: what `first`
     /// queues comes before what the topic delivers, and nothing sent after it is missed.
     pub(crate) fn subscribe_then(
-        self: &Arc<Self>,
+        &self,
         topic: Topic,
         id: SubscriberId,
         subscriber: Arc<dyn Subscriber>,
         first: impl FnOnce(),
-    ) -> Subscription {
+    ) {
         let mut shard = self.shard(&topic).write();
-        shard
-            .entry(topic.clone())
-            .or_default()
-            .insert(id, subscriber);
+        shard.entry(topic).or_default().insert(id, subscriber);
         first();
-        drop(shard);
-        Subscription {
-            pubsub: self.clone(),
-            topic,
-            id,
-        }
     }
 
     /// Delivers to the subscribers of this process, but not to `from`.
@@ -115,7 +95,8 @@ impl PubSub {
         }
     }
 
-    fn unsubscribe(&self, topic: &Topic, id: SubscriberId) {
+    /// Ends a subscription.
+    pub(crate) fn unsubscribe(&self, topic: &Topic, id: SubscriberId) {
         let mut shard = self.shard(topic).write();
         let Some(subscribers) = shard.get_mut(topic) else {
             return;
@@ -132,31 +113,6 @@ impl PubSub {
     /// How many subscribers a topic has.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
         self.shard(topic).read().get(topic).map_or(0, IndexMap::len)
-    }
-}
-
-/// A subscription; dropping it ends it.
-pub(crate) struct Subscription {
-    pubsub: Arc<PubSub>,
-    topic: Topic,
-    id: SubscriberId,
-}
-
-impl Subscription {
-    pub(crate) fn topic(&self) -> &Topic {
-        &self.topic
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.pubsub.unsubscribe(&self.topic, self.id);
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Subscription").field(&self.topic).finish()
     }
 }
 
@@ -180,11 +136,11 @@ mod tests {
 
     #[test]
     fn a_broadcast_reaches_its_topic_but_not_its_sender() {
-        let pubsub = PubSub::new();
+        let pubsub = Registry::new();
         let (one, two) = (pubsub.new_id(), pubsub.new_id());
         let ((heard_one, sub_one), (heard_two, sub_two)) = (recorder(), recorder());
-        let _one = pubsub.subscribe("a".into(), one, sub_one);
-        let _two = pubsub.subscribe("a".into(), two, sub_two);
+        pubsub.subscribe_then("a".into(), one, sub_one, || ());
+        pubsub.subscribe_then("a".into(), two, sub_two, || ());
         pubsub.deliver(None, &event("a", "all"));
         pubsub.deliver(Some(one), &event("a", "others"));
         pubsub.deliver(None, &event("b", "elsewhere"));
@@ -194,11 +150,12 @@ mod tests {
 
     #[test]
     fn a_topic_without_subscribers_is_forgotten() {
-        let pubsub = PubSub::new();
+        let pubsub = Registry::new();
         let (_, subscriber) = recorder();
-        let subscription = pubsub.subscribe("a".into(), pubsub.new_id(), subscriber);
+        let id = pubsub.new_id();
+        pubsub.subscribe_then("a".into(), id, subscriber, || ());
         assert_eq!(pubsub.count(&"a".into()), 1);
-        drop(subscription);
+        pubsub.unsubscribe(&"a".into(), id);
         assert_eq!(pubsub.count(&"a".into()), 0);
         assert!(pubsub.shards.iter().all(|shard| shard.read().is_empty()));
     }

@@ -46,7 +46,10 @@ impl<S: ChannelSocket> MountOf<S> {
             .await
             .map_err(ConnectError::Refused)?;
         let outbox = Outbox::new(self.options.outbox());
-        let disconnect = user.id().map(|id| disconnect_on(id, &endpoint, &outbox));
+        let disconnect = match user.id() {
+            Some(id) => Some(disconnect_on(id, &endpoint, &outbox).await),
+            None => None,
+        };
         let channels = Channels {
             user: Arc::new(user),
             routes: self.routes.clone(),
@@ -74,8 +77,8 @@ impl<S: ChannelSocket> MountOf<S> {
     }
 }
 
-/// Ends the connection when somebody broadcasts `disconnect` to the socket's id.
-fn disconnect_on(id: String, endpoint: &Endpoint, outbox: &Arc<Outbox>) -> Subscription {
+/// Ends the connection when somebody broadcasts `disconnect` to the socket's id, on whatever node.
+async fn disconnect_on(id: String, endpoint: &Endpoint, outbox: &Arc<Outbox>) -> Subscription {
     let outbox = Arc::downgrade(outbox);
     let relay = Relay::new(move |broadcast: &Broadcast| {
         if let Some(outbox) = outbox
@@ -85,9 +88,9 @@ fn disconnect_on(id: String, endpoint: &Endpoint, outbox: &Arc<Outbox>) -> Subsc
             outbox.close(Close::DISCONNECT);
         }
     });
-    endpoint
-        .pubsub()
-        .subscribe(Topic::from(id), endpoint.pubsub().new_id(), Arc::new(relay))
+    let (pubsub, topic) = (endpoint.pubsub(), Topic::from(id));
+    let prepared = pubsub.prepare(&topic).await;
+    pubsub.subscribe_then(prepared, topic, pubsub.new_id(), Arc::new(relay), || ())
 }
 
 impl<S: ChannelSocket> Mount for MountOf<S> {

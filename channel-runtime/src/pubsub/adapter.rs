@@ -1,0 +1,241 @@
+//! What carries broadcasts to the other nodes.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use thiserror::Error as ThisError;
+
+use super::{
+    Health,
+    distributed::{Garbage, Receive},
+};
+use crate::Topic;
+
+/// A future on the heap: what an [`Adapter`] returns where it waits.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Carries broadcasts between the nodes of an application. Mirrors `Phoenix.PubSub.Adapter`.
+///
+/// An adapter moves bytes and knows no channels: what it is given on one node it hands to the
+/// [`Inlet`] of every other node that has subscribed to the topic. It may hand it to the sender's
+/// inlet too, which drops it. Give it to [`EndpointBuilder::pubsub`].
+///
+/// The contract:
+///
+/// * At most once: a message may get lost, but is not delivered twice.
+/// * Messages of one topic from one node arrive in the order of the calls to
+///   [`broadcast`](Adapter::broadcast), unless they get lost.
+/// * Nothing blocks. While the other nodes cannot be reached, publishing fails at once and
+///   subscriptions are remembered for later.
+///
+/// An adapter that connects the endpoints of one process:
+///
+/// ```
+/// use std::sync::{Arc, Mutex, OnceLock};
+/// use channel_runtime::{
+///     Bytes, Endpoint, Topic,
+///     pubsub::{Adapter, BoxFuture, Health, Inlet, PublishError, StartError},
+/// };
+///
+/// #[derive(Clone, Default)]
+/// struct Hub(Arc<Mutex<Vec<(String, Inlet)>>>);
+///
+/// struct Spoke { hub: Hub, node: String }
+///
+/// impl Adapter for Spoke {
+///     fn node(&self) -> &str { &self.node }
+///
+///     fn start(&self, inlet: Inlet) -> Result<(), StartError> {
+///         self.hub.0.lock().unwrap().push((self.node.clone(), inlet));
+///         Ok(())
+///     }
+///
+///     fn broadcast(&self, _: &Topic, message: Bytes) -> BoxFuture<'static, Result<(), PublishError>> {
+///         for (_, inlet) in &*self.hub.0.lock().unwrap() {
+///             let _ = inlet.deliver(message.clone()); // counts what is no message
+///         }
+///         Box::pin(async { Ok(()) })
+///     }
+///
+///     fn direct_broadcast(&self, node: &str, message: Bytes) -> BoxFuture<'static, Result<(), PublishError>> {
+///         for (name, inlet) in &*self.hub.0.lock().unwrap() {
+///             if name == node { let _ = inlet.deliver(message.clone()); }
+///         }
+///         Box::pin(async { Ok(()) })
+///     }
+///
+///     fn subscribe(&self, _: &Topic) {}
+///     fn unsubscribe(&self, _: &Topic) {}
+///     fn health(&self) -> Health { Health::up(&self.node) }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::default();
+/// let node = |name: &str| Endpoint::builder()
+///     .pubsub(Spoke { hub: hub.clone(), node: name.into() })
+///     .build();
+/// let (a, b) = (node("a")?, node("b")?);
+/// let mut heard = b.subscribe("news");
+/// a.broadcast_raw("news", "flash", Default::default()).await?;
+/// assert_eq!(heard.recv().await.event(), "flash");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`EndpointBuilder::pubsub`]: crate::EndpointBuilder::pubsub
+pub trait Adapter: Send + Sync + 'static {
+    /// This node's name, which [`direct_broadcast`](Adapter::direct_broadcast) takes; unique
+    /// among the nodes. Mirrors `c:Phoenix.PubSub.Adapter.node_name/1`.
+    fn node(&self) -> &str;
+
+    /// Begins to receive: called once, when the endpoint is built.
+    ///
+    /// The adapter is dropped when the last clone of the endpoint is; its tasks must end then,
+    /// and must not hold the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`], which the endpoint's `build` returns.
+    fn start(&self, inlet: Inlet) -> Result<(), StartError>;
+
+    /// Sends a message to all nodes that are subscribed to the topic. Mirrors
+    /// `c:Phoenix.PubSub.Adapter.broadcast/4`.
+    ///
+    /// The message is under way when this returns; the future says what became of it, and
+    /// dropping it takes nothing back.
+    ///
+    /// # Errors
+    ///
+    /// A [`PublishError`] when the message may not have reached the other nodes.
+    fn broadcast(
+        &self,
+        topic: &Topic,
+        message: Bytes,
+    ) -> BoxFuture<'static, Result<(), PublishError>>;
+
+    /// Sends a message to one node. Nothing is wrong where no node has that name. Mirrors
+    /// `c:Phoenix.PubSub.Adapter.direct_broadcast/5`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Adapter::broadcast`].
+    fn direct_broadcast(
+        &self,
+        node: &str,
+        message: Bytes,
+    ) -> BoxFuture<'static, Result<(), PublishError>>;
+
+    /// The topic has its first subscriber on this node: its messages are wanted from now on.
+    ///
+    /// Called in turn with [`Adapter::unsubscribe`], under a lock: it must not block.
+    fn subscribe(&self, topic: &Topic);
+
+    /// The topic has lost its last subscriber on this node.
+    fn unsubscribe(&self, topic: &Topic);
+
+    /// What to wait for before messages of a subscribed topic are sure to arrive; `None` where
+    /// they do already, or where that cannot be known, as while the others are out of reach.
+    ///
+    /// A client's join is answered after it, so it must end soon whatever happens.
+    fn confirmed(&self, _topic: &Topic) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
+    /// Whether the other nodes can be reached, and how fast.
+    fn health(&self) -> Health;
+}
+
+/// Where an [`Adapter`] hands in what came from other nodes. Cheap to clone; it does not keep
+/// the endpoint alive.
+#[derive(Clone)]
+pub struct Inlet(Arc<dyn Receive>);
+
+impl Inlet {
+    pub(super) fn new(receive: Arc<dyn Receive>) -> Self {
+        Inlet(receive)
+    }
+
+    /// Delivers a message to the subscribers of this node. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Garbage`] when the bytes are no message of this framework. It is counted and logged
+    /// already, so there is nothing to do about it.
+    pub fn deliver(&self, message: Bytes) -> Result<(), Garbage> {
+        self.0.receive(message)
+    }
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inlet")
+    }
+}
+
+/// Why a broadcast may not have reached the other nodes. The subscribers of this node got it.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The engine is out of reach; the message was not sent.
+    #[error("the pubsub engine is out of reach")]
+    Unreachable,
+    /// The connection ended before the engine confirmed the message: it may have arrived, or not.
+    #[error("the connection to the pubsub engine ended before it confirmed the message")]
+    Unconfirmed,
+    /// Too many messages wait for the engine; the message was not sent.
+    #[error("the publish queue is full")]
+    QueueFull,
+    /// The message is larger than the engine or the configuration allows; it was not sent.
+    #[error("the message takes {len} bytes, but at most {limit} can be published")]
+    TooLarge {
+        /// What the message takes with its topic and event, in bytes.
+        len: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// The engine refused the message.
+    #[error("the pubsub engine refused the message: {0}")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl PublishError {
+    /// In a word, for metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            PublishError::Unreachable => "unreachable",
+            PublishError::Unconfirmed => "unconfirmed",
+            PublishError::QueueFull => "queue_full",
+            PublishError::TooLarge { .. } => "too_large",
+            PublishError::Refused(_) => "refused",
+        }
+    }
+}
+
+/// Why an [`Adapter`] cannot be made or started: wrong URL, wrong credentials, nobody there.
+#[derive(Debug, ThisError)]
+#[error("{message}")]
+pub struct StartError {
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StartError {
+    /// An error in words of your own.
+    pub fn new(message: impl Into<String>) -> Self {
+        StartError {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// Adds what caused it.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}

@@ -1,0 +1,204 @@
+//! A broadcast as the bytes that go between nodes.
+//!
+//! ```text
+//! bytes  0..2    "ch"
+//!        2       version, 1
+//!        3       payload: 0 JSON, 1 binary
+//!        4..20   who published it, a random number
+//!        20..24  length of the topic, big endian
+//!        24..28  length of the event, big endian
+//!        28..    topic, event, payload
+//! ```
+
+use bytes::{BufMut, Bytes, BytesMut};
+use bytestring::ByteString;
+use thiserror::Error as ThisError;
+
+use crate::{Broadcast, Payload};
+
+const MAGIC: [u8; 2] = *b"ch";
+const VERSION: u8 = 1;
+const JSON: u8 = 0;
+const BINARY: u8 = 1;
+const ORIGIN: std::ops::Range<usize> = 4..20;
+const HEADER: usize = 28;
+
+/// Who published a message: a number that no other node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin(pub(crate) [u8; 16]);
+
+impl Origin {
+    /// The standard library's hasher is seeded by the operating system's random numbers, and
+    /// differently each time.
+    pub(crate) fn random() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        let half = || {
+            RandomState::new()
+                .hash_one((std::process::id(), std::time::SystemTime::now()))
+                .to_be_bytes()
+        };
+        let mut origin = [0; 16];
+        origin[..8].copy_from_slice(&half());
+        origin[8..].copy_from_slice(&half());
+        Origin(origin)
+    }
+}
+
+/// Bytes that are no message of this framework: somebody else publishes into its namespace, or a
+/// node runs another version of it.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum Garbage {
+    /// It does not begin as a message does.
+    #[error("not a message of this framework")]
+    Foreign,
+    /// A version of the format that this node does not know.
+    #[error("a message of the unknown version {0}")]
+    Version(u8),
+    /// The lengths do not fit.
+    #[error("the message is cut off")]
+    CutOff,
+    /// Text that is not UTF-8, or a payload that is not JSON.
+    #[error("the {0} is malformed")]
+    Malformed(&'static str),
+}
+
+pub(crate) fn encode(origin: Origin, broadcast: &Broadcast) -> Bytes {
+    let (topic, event) = (broadcast.topic().as_str(), broadcast.event());
+    let payload = broadcast.payload();
+    let (kind, body) = match (payload.as_json(), payload.as_binary()) {
+        (Some(json), _) => (JSON, json.as_bytes()),
+        (None, binary) => (BINARY, binary.map(AsRef::as_ref).unwrap_or_default()),
+    };
+    let mut bytes = BytesMut::with_capacity(HEADER + topic.len() + event.len() + body.len());
+    bytes.put_slice(&MAGIC);
+    bytes.put_u8(VERSION);
+    bytes.put_u8(kind);
+    bytes.put_slice(&origin.0);
+    for text in [topic, event] {
+        // A name of 4 GiB is cut off by the limit on messages long before this.
+        bytes.put_u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+    }
+    bytes.put_slice(topic.as_bytes());
+    bytes.put_slice(event.as_bytes());
+    bytes.put_slice(body);
+    bytes.freeze()
+}
+
+/// Whether `origin` published it, as far as that can be told; nothing is decoded.
+pub(crate) fn is_from(origin: Origin, message: &[u8]) -> bool {
+    message.starts_with(&MAGIC) && message.get(ORIGIN) == Some(&origin.0[..])
+}
+
+/// The payload stays the bytes it came in. JSON is walked over once, so that a client's frame is
+/// never broken by what somebody else published.
+pub(crate) fn decode(message: Bytes) -> Result<Broadcast, Garbage> {
+    let header = message.get(..HEADER).ok_or(Garbage::Foreign)?;
+    if header[..2] != MAGIC {
+        return Err(Garbage::Foreign);
+    }
+    if header[2] != VERSION {
+        return Err(Garbage::Version(header[2]));
+    }
+    let len = |at: usize| {
+        let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        usize::try_from(u32::from_be_bytes(bytes)).map_err(|_| Garbage::CutOff)
+    };
+    let event_at = HEADER.checked_add(len(20)?).ok_or(Garbage::CutOff)?;
+    let body_at = event_at.checked_add(len(24)?).ok_or(Garbage::CutOff)?;
+    let text = |from: usize, to: usize, what| {
+        let bytes = message.get(from..to).ok_or(Garbage::CutOff)?;
+        std::str::from_utf8(bytes).map_err(|_| Garbage::Malformed(what))
+    };
+    let topic = text(HEADER, event_at, "topic")?;
+    let event = text(event_at, body_at, "event")?;
+    let body = message.slice(body_at..);
+    let payload = match header[3] {
+        JSON => ByteString::try_from(body)
+            .ok()
+            .and_then(|text| Payload::from_json_text(text).ok())
+            .ok_or(Garbage::Malformed("payload"))?,
+        BINARY => Payload::binary(body),
+        _ => return Err(Garbage::Malformed("kind")),
+    };
+    Ok(Broadcast::new(topic, event, payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn same(a: &Broadcast, b: &Broadcast) -> bool {
+        (a.topic(), a.event(), a.payload()) == (b.topic(), b.event(), b.payload())
+    }
+
+    fn payloads() -> impl Strategy<Value = Payload> {
+        prop_oneof![
+            any::<Vec<u8>>().prop_map(Payload::binary),
+            any::<Vec<String>>().prop_map(|value| Payload::json(&value).unwrap()),
+            Just(Payload::empty()),
+        ]
+    }
+
+    #[test]
+    fn two_origins_differ_and_each_knows_its_own() {
+        let (one, two) = (Origin::random(), Origin::random());
+        assert_ne!(one, two);
+        let bytes = encode(one, &Broadcast::new("t", "e", Payload::empty()));
+        assert!(is_from(one, &bytes) && !is_from(two, &bytes));
+        assert!(!is_from(one, b"ch"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let good = encode(
+            Origin([7; 16]),
+            &Broadcast::new("room:1", "e", Payload::empty()),
+        );
+        let with = |at: usize, byte: u8| {
+            let mut bytes = good.to_vec();
+            bytes[at] = byte;
+            decode(bytes.into()).unwrap_err()
+        };
+        assert_eq!(decode(Bytes::new()).unwrap_err(), Garbage::Foreign);
+        assert_eq!(with(0, b'x'), Garbage::Foreign);
+        assert_eq!(with(2, 2), Garbage::Version(2));
+        assert_eq!(with(3, 9), Garbage::Malformed("kind"));
+        assert_eq!(with(20, 0xff), Garbage::CutOff);
+        assert_eq!(with(28, 0xff), Garbage::Malformed("topic"));
+        assert_eq!(with(35, b'!'), Garbage::Malformed("payload"));
+        assert_eq!(
+            decode(good.slice(..30)).unwrap_err(),
+            Garbage::CutOff,
+            "cut in the topic"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn properties_what_is_encoded_is_decoded(
+            topic in ".*", event in ".*", payload in payloads(), origin: [u8; 16],
+        ) {
+            let broadcast = Broadcast::new(topic, event, payload);
+            let bytes = encode(Origin(origin), &broadcast);
+            prop_assert!(is_from(Origin(origin), &bytes));
+            prop_assert!(same(&decode(bytes).unwrap(), &broadcast));
+        }
+
+        #[test]
+        fn properties_no_bytes_make_the_decoder_panic(
+            noise: Vec<u8>, at: usize, byte: u8, cut: usize, payload in payloads(),
+        ) {
+            let _ = decode(noise.clone().into());
+            let framed = [&b"ch\x01\x00"[..], &noise].concat();
+            let _ = decode(framed.into());
+            let mut bytes = encode(Origin([1; 16]), &Broadcast::new("a", "b", payload)).to_vec();
+            let len = bytes.len();
+            bytes[at % len] = byte;
+            bytes.truncate(cut % (len + 1));
+            let _ = decode(bytes.into());
+        }
+    }
+}

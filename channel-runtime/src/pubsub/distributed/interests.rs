@@ -1,0 +1,41 @@
+use std::collections::{HashMap, hash_map::Entry};
+
+use parking_lot::Mutex;
+
+use crate::{Topic, pubsub::Adapter};
+
+/// How many subscribers each topic has on this node, so that the adapter hears of the first and
+/// the last only.
+#[derive(Default)]
+pub(super) struct Interests(Mutex<HashMap<Topic, usize>>);
+
+impl Interests {
+    /// One more. The adapter is told under the lock, so that it hears of one topic in turn.
+    pub(super) fn acquire(&self, topic: &Topic, adapter: &dyn Adapter) {
+        let mut topics = self.0.lock();
+        match topics.entry(topic.clone()) {
+            Entry::Occupied(mut count) => *count.get_mut() += 1,
+            Entry::Vacant(first) => {
+                first.insert(1);
+                adapter.subscribe(topic);
+            }
+        }
+    }
+
+    /// One less.
+    pub(super) fn release(&self, topic: &Topic, adapter: &dyn Adapter) {
+        let mut topics = self.0.lock();
+        let Some(count) = topics.get_mut(topic) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            topics.remove(topic);
+            adapter.unsubscribe(topic);
+        }
+    }
+
+    pub(super) fn topics(&self) -> usize {
+        self.0.lock().len()
+    }
+}

@@ -1,0 +1,191 @@
+use std::{fmt, sync::Arc};
+
+use super::{
+    Adapter, Broadcast, Health, StartError, Subscriber, SubscriberId, distributed::Distributed,
+    registry::Registry,
+};
+use crate::{Error, Topic};
+
+/// The topics of all nodes: those of this process, and the way to the others where there is one.
+/// Mirrors `Phoenix.PubSub`.
+pub(crate) struct PubSub {
+    local: Arc<Registry>,
+    others: Option<Distributed>,
+}
+
+impl PubSub {
+    /// This process alone.
+    pub(crate) fn embedded() -> Arc<Self> {
+        Arc::new(PubSub {
+            local: Arc::new(Registry::new()),
+            others: None,
+        })
+    }
+
+    /// This process and those that the adapter reaches.
+    pub(crate) fn with(adapter: Box<dyn Adapter>) -> Result<Arc<Self>, StartError> {
+        let local = Arc::new(Registry::new());
+        let others = Some(Distributed::start(adapter, &local)?);
+        Ok(Arc::new(PubSub { local, others }))
+    }
+
+    /// A name for a new subscriber.
+    pub(crate) fn new_id(&self) -> SubscriberId {
+        self.local.new_id()
+    }
+
+    /// Gets ready to subscribe: when this is over, what other nodes broadcast from now on
+    /// arrives here. Waits for nothing where there are no others or they are out of reach.
+    pub(crate) async fn prepare(self: &Arc<Self>, topic: &Topic) -> Prepared {
+        let Some(others) = &self.others else {
+            return Prepared(None);
+        };
+        others.acquire(topic);
+        let prepared = Prepared(Some((self.clone(), topic.clone())));
+        others.confirmed(topic).await;
+        prepared
+    }
+
+    /// Waits as [`PubSub::prepare`] does, for a topic that is subscribed already.
+    pub(crate) async fn confirmed(&self, topic: &Topic) {
+        if let Some(others) = &self.others {
+            others.confirmed(topic).await;
+        }
+    }
+
+    /// Subscribes until the guard is dropped. Broadcasts of other nodes may take a moment to
+    /// arrive: see [`PubSub::prepare`].
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        topic: Topic,
+        id: SubscriberId,
+        subscriber: Arc<dyn Subscriber>,
+    ) -> Subscription {
+        let prepared = self.others.as_ref().map(|others| {
+            others.acquire(&topic);
+            (self.clone(), topic.clone())
+        });
+        self.subscribe_then(Prepared(prepared), topic, id, subscriber, || ())
+    }
+
+    /// Subscribes, and runs `first` before any broadcast can reach the subscriber: what `first`
+    /// queues comes before what the topic delivers, and nothing sent after it is missed.
+    pub(crate) fn subscribe_then(
+        self: &Arc<Self>,
+        mut prepared: Prepared,
+        topic: Topic,
+        id: SubscriberId,
+        subscriber: Arc<dyn Subscriber>,
+        first: impl FnOnce(),
+    ) -> Subscription {
+        debug_assert!(
+            prepared.0.as_ref().is_none_or(|(_, ready)| *ready == topic),
+            "prepared for another topic"
+        );
+        self.local
+            .subscribe_then(topic.clone(), id, subscriber, first);
+        // From here on the subscription gives back what preparing took.
+        prepared.0 = None;
+        Subscription {
+            pubsub: self.clone(),
+            topic,
+            id,
+        }
+    }
+
+    /// Delivers to the subscribers of this process, but not to `from`.
+    pub(crate) fn deliver(&self, from: Option<SubscriberId>, broadcast: &Broadcast) {
+        self.local.deliver(from, broadcast);
+    }
+
+    /// Delivers to the subscribers of all nodes, but not to `from`; those of this process first,
+    /// and whatever becomes of the others.
+    pub(crate) async fn broadcast(
+        &self,
+        from: Option<SubscriberId>,
+        broadcast: &Broadcast,
+    ) -> Result<(), Error> {
+        self.local.deliver(from, broadcast);
+        if let Some(others) = &self.others {
+            others.broadcast(broadcast).await.map_err(Error::Publish)?;
+        }
+        Ok(())
+    }
+
+    /// Delivers to the subscribers of one node.
+    pub(crate) async fn direct_broadcast(
+        &self,
+        node: &str,
+        broadcast: &Broadcast,
+    ) -> Result<(), Error> {
+        if node == self.node() {
+            self.local.deliver(None, broadcast);
+        } else if let Some(others) = &self.others {
+            let sent = others.direct_broadcast(node, broadcast);
+            sent.await.map_err(Error::Publish)?;
+        }
+        Ok(())
+    }
+
+    /// This node's name; empty where there are no others.
+    pub(crate) fn node(&self) -> &str {
+        self.others.as_ref().map_or("", Distributed::node)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let others = self.others.as_ref();
+        others.map_or_else(Health::embedded, Distributed::health)
+    }
+
+    /// How many subscribers a topic has in this process.
+    pub(crate) fn count(&self, topic: &Topic) -> usize {
+        self.local.count(topic)
+    }
+}
+
+/// The other nodes' broadcasts of a topic, asked for ahead of a subscription; dropped without
+/// one, it takes that back.
+pub(crate) struct Prepared(Option<(Arc<PubSub>, Topic)>);
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some((pubsub, topic)) = &self.0
+            && let Some(others) = &pubsub.others
+        {
+            others.release(topic);
+        }
+    }
+}
+
+/// A subscription; dropping it ends it.
+pub(crate) struct Subscription {
+    pubsub: Arc<PubSub>,
+    topic: Topic,
+    id: SubscriberId,
+}
+
+impl Subscription {
+    pub(crate) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Waits until broadcasts of other nodes are sure to arrive.
+    pub(crate) async fn confirmed(&self) {
+        self.pubsub.confirmed(&self.topic).await;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.pubsub.local.unsubscribe(&self.topic, self.id);
+        if let Some(others) = &self.pubsub.others {
+            others.release(&self.topic);
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Subscription").field(&self.topic).finish()
+    }
+}
