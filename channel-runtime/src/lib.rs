@@ -10,8 +10,12 @@ mod const_check;
 mod endpoint;
 mod error;
 mod event;
+#[cfg(feature = "force-ssl")]
+pub mod force_ssl;
 mod payload;
 pub mod pubsub;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod socket;
 pub mod telemetry;
 #[cfg(feature = "test")]

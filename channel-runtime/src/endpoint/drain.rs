@@ -175,6 +175,11 @@ impl Endpoint {
         self.0.draining.is_cancelled()
     }
 
+    #[cfg(feature = "serve")]
+    pub(crate) fn drain_deadline(&self) -> Duration {
+        Duration::from_millis(self.0.drain.deadline_ms)
+    }
+
     fn newest_last(&self) -> Vec<Weak<Outbox>> {
         let open = self.0.connections.lock();
         let mut open: Vec<_> = open

@@ -50,17 +50,25 @@ enum End {
 
 /// Runs a connection that has just been upgraded, to its end.
 pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &SocketOptions) {
-    // Without the layers that HTTP needed, where the server is axum's own.
-    match downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => {
-            let stream = parts.io.into_inner();
+    match plain(upgraded) {
+        Ok((stream, read)) => {
             // A small frame must not wait until the client has acknowledged the one before.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY cannot be set");
             }
-            run_over(stream, parts.read_buf, connection, options).await;
+            run_over(stream, read, connection, options).await;
         }
         Err(upgraded) => run_over(TokioIo::new(upgraded), Bytes::new(), connection, options).await,
+    }
+}
+
+/// The stream without the layers that HTTP needed, where the server is `Endpoint::serve` or
+/// axum's own; and what has come from the client already.
+fn plain(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => downcast::<TokioIo<TcpStream>>(upgraded)
+            .map(|parts| (parts.io.into_inner(), parts.read_buf)),
     }
 }
 

@@ -1,0 +1,319 @@
+//! The server: how it ends, and what it does with clients that never finish.
+
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Extension, Router, extract::ConnectInfo as Peer, routing::get};
+use channel_runtime::{DrainOptions, SocketOptions, prelude::*};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+    time::{Instant, interval, timeout},
+};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+/// How long anything may take that is expected to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many channels have run their `#[terminate]`.
+#[derive(Clone, Default)]
+struct Terminated(Arc<AtomicUsize>);
+
+struct User(Terminated);
+
+#[socket(channels = [Room])]
+impl User {
+    #[connect]
+    fn connect(extensions: &Extensions) -> Option<Self> {
+        extensions.get().cloned().map(User)
+    }
+}
+
+struct Room(Terminated);
+
+#[channel("room:*", socket = User)]
+impl Room {
+    #[join]
+    fn join(user: &User) -> Self {
+        Room(user.0.clone())
+    }
+
+    #[terminate]
+    fn terminate(self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Server {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    terminated: Terminated,
+    /// Lets the handler of `/slow` go on; it says when it has begun.
+    slow: [Arc<Notify>; 2],
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::with(SocketOptions::default(), DrainOptions::default(), PATIENCE).await
+    }
+
+    async fn with(options: SocketOptions, drain: DrainOptions, head: Duration) -> Self {
+        let builder = Endpoint::builder().socket_with::<User>("/socket", options);
+        let endpoint = builder.drainer(drain).build().unwrap();
+        let terminated = Terminated::default();
+        let slow = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+        let [begun, go_on] = slow.clone();
+        let who = |Peer(peer): Peer<SocketAddr>| async move { peer.ip().to_string() };
+        let app = Router::new()
+            .route("/", get(who))
+            .route(
+                "/slow",
+                get(|| async move {
+                    begun.notify_one();
+                    go_on.notified().await;
+                    "at last"
+                }),
+            )
+            .merge(endpoint.router())
+            .layer(Extension(terminated.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let until = async {
+            let _sent_or_dropped = stopped.await;
+        };
+        let server = endpoint.serve_until(listener, app, until);
+        let server = server.head_timeout(head);
+        let address = server.local_addr().unwrap();
+        Server {
+            endpoint,
+            address,
+            terminated,
+            slow,
+            stop: Some(stop),
+            running: tokio::spawn(server.into_future()),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stop.take();
+    }
+
+    async fn ended(self) {
+        soon(self.running).await.unwrap().unwrap();
+        assert!(TcpStream::connect(self.address).await.is_err());
+        assert_eq!(self.endpoint.connection_count(), 0);
+    }
+
+    async fn tcp(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// A client that has joined a room.
+    async fn client(&self) -> Client {
+        let url = format!("ws://{}/socket/websocket?vsn=2.0.0", self.address);
+        let mut client = connect_async(url).await.unwrap().0;
+        let join = json!(["1", "1", "room:1", "phx_join", {}]);
+        client.send(Message::text(join.to_string())).await.unwrap();
+        soon(client.next()).await.unwrap().unwrap();
+        client
+    }
+}
+
+type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn soon<F: IntoFuture>(future: F) -> F::Output {
+    timeout(PATIENCE, future).await.expect("it does not happen")
+}
+
+async fn code(client: &mut Client) -> u16 {
+    match soon(client.next()).await {
+        Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
+        other => panic!("expected a close, got {other:?}"),
+    }
+}
+
+async fn ask(stream: &mut TcpStream, path: &str) {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+}
+
+/// All that comes until the server closes.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    soon(stream.read_to_string(&mut text)).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn it_ends_with_its_sockets_told_and_its_channels_terminated() {
+    let mut server = Server::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(server.client().await);
+    }
+    server.stop();
+    for client in &mut clients {
+        assert_eq!(code(client).await, 1012);
+        client.close(None).await.ok();
+    }
+    let terminated = server.terminated.clone();
+    server.ended().await;
+    assert_eq!(terminated.0.load(Ordering::Relaxed), 20);
+}
+
+#[tokio::test]
+async fn a_drain_from_elsewhere_ends_it_too() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let endpoint = server.endpoint.clone();
+    let drain = tokio::spawn(async move { endpoint.drain().await });
+    assert_eq!(code(&mut client).await, 1012);
+    client.close(None).await.ok();
+    soon(drain).await.unwrap();
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn handlers_know_who_asks() {
+    let mut server = Server::start().await;
+    let mut stream = server.tcp().await;
+    ask(&mut stream, "/").await;
+    stream.shutdown().await.unwrap();
+    let answer = rest(stream).await;
+    assert!(answer.ends_with("127.0.0.1"), "{answer}");
+    server.stop();
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_request_that_has_begun_is_answered() {
+    let mut server = Server::start().await;
+    let mut stream = server.tcp().await;
+    ask(&mut stream, "/slow").await;
+    let [begun, go_on] = server.slow.clone();
+    soon(begun.notified()).await;
+    server.stop();
+    server.endpoint.draining().await;
+    go_on.notify_one();
+    let answer = rest(stream).await;
+    assert!(answer.ends_with("at last"), "{answer}");
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn who_connected_before_the_end_is_answered() {
+    let mut server = Server::start().await;
+    let mut known = server.tcp().await;
+    let mut stream = server.tcp().await;
+    // Connections are accepted in order: once a third one is answered, so are these two.
+    let mut third = server.tcp().await;
+    ask(&mut third, "/").await;
+    soon(third.read_u8()).await.unwrap();
+    ask(&mut known, "/").await;
+    soon(known.read_u8()).await.unwrap();
+    server.stop();
+    server.endpoint.draining().await;
+    ask(&mut stream, "/").await;
+    let answer = rest(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_does_not_hold_up_the_end() {
+    let drain = DrainOptions::default().deadline(Duration::from_millis(300));
+    let mut server = Server::with(SocketOptions::default(), drain, PATIENCE).await;
+    let mut stream = server.tcp().await;
+    ask(&mut stream, "/slow").await;
+    let [begun, _] = server.slow.clone();
+    soon(begun.notified()).await;
+    server.stop();
+    server.ended().await;
+    assert_eq!(rest(stream).await, "");
+}
+
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
+    let limit = Duration::from_millis(300);
+    let mut server = Server::with(SocketOptions::default(), DrainOptions::default(), limit).await;
+    let (started, stream) = (Instant::now(), server.tcp().await);
+    let (mut reader, mut writer) = stream.into_split();
+    let trickle = tokio::spawn(async move {
+        let mut pace = interval(Duration::from_millis(10));
+        for byte in b"GET / HTTP/1.1\r\nx: "
+            .iter()
+            .chain(std::iter::repeat(&b'x'))
+        {
+            pace.tick().await;
+            if writer.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut answer = Vec::new();
+    // The client's next byte may be answered by a reset.
+    let _end_or_reset = soon(reader.read_to_end(&mut answer)).await;
+    assert!(started.elapsed() >= limit, "{:?}", started.elapsed());
+    assert_eq!(answer, b"", "there is no request to answer");
+    soon(trickle).await.unwrap();
+
+    let mut other = server.tcp().await;
+    ask(&mut other, "/").await;
+    assert!(rest(other).await.starts_with("HTTP/1.1 200"));
+    server.stop();
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed() {
+    let limit = Duration::from_millis(200);
+    let mut server = Server::with(SocketOptions::default(), DrainOptions::default(), limit).await;
+    let silent = server.tcp().await;
+    assert_eq!(rest(silent).await, "");
+    server.stop();
+    server.ended().await;
+}
+
+/// Its client is gone without a word, as when a cable is pulled.
+#[tokio::test]
+async fn a_half_open_socket_is_closed_and_its_channels_terminate() {
+    let options = SocketOptions::default().timeout(Duration::from_millis(300));
+    let mut server = Server::with(options, DrainOptions::default(), PATIENCE).await;
+    let started = Instant::now();
+    let mut client = server.client().await;
+    // Nothing is sent and nothing is answered: the stream below is read, not the client.
+    let MaybeTlsStream::Plain(stream) = client.get_mut() else {
+        panic!("it is plain")
+    };
+    let mut frame = [0; 4];
+    soon(stream.read_exact(&mut frame)).await.unwrap();
+    assert_eq!(frame[0], 0x88, "a close frame");
+    assert_eq!(u16::from_be_bytes([frame[2], frame[3]]), 1002);
+    assert!(started.elapsed() >= Duration::from_millis(300));
+    let settled = async {
+        while server.endpoint.connection_count() > 0
+            || server.terminated.0.load(Ordering::Relaxed) == 0
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(settled).await;
+    // It never answers the close either; the server's end does not depend on it.
+    server.stop();
+    server.ended().await;
+}
