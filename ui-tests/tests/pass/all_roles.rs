@@ -21,7 +21,10 @@ impl UserSocket {
     #[connect]
     async fn connect(credentials: Credentials, info: &ConnectInfo) -> Result<Self, Refusal> {
         let _ = info.transport;
-        let user = credentials.token.parse().map_err(|_| Refusal::new("unauthorized"))?;
+        let user = credentials
+            .token
+            .parse()
+            .map_err(|_| Refusal::new("unauthorized"))?;
         Ok(Self { user })
     }
 
@@ -80,7 +83,10 @@ impl RoomChannel {
     #[join("room:lobby")]
     async fn lobby(user: &UserSocket, me: &ChannelRef<Self>) -> Result<Self, Refusal> {
         me.send(Entered);
-        Ok(Self { user: user.user, ignored: HashSet::new() })
+        Ok(Self {
+            user: user.user,
+            ignored: HashSet::new(),
+        })
     }
 
     #[join("room:{id}")]
@@ -88,7 +94,10 @@ impl RoomChannel {
         if id > 100 && enter.password.is_none() {
             return Err(Refusal::new("password"));
         }
-        let room = Self { user: user.user, ignored: HashSet::new() };
+        let room = Self {
+            user: user.user,
+            ignored: HashSet::new(),
+        };
         Ok((room, Welcome { members: 1 }))
     }
 
@@ -103,14 +112,20 @@ impl RoomChannel {
             return Err(Refusal::new("empty"));
         }
         socket
-            .broadcast(&NewMsg { from: self.user, body: post.body, editable: false })
+            .broadcast(&NewMsg {
+                from: self.user,
+                body: post.body,
+                editable: false,
+            })
             .await?;
         Ok(())
     }
 
     #[handle_in("file_chunk")]
     async fn chunk(&mut self, chunk: Binary) -> Reply<Progress> {
-        Ok(Progress { bytes: chunk.as_ref().len() })
+        Ok(Progress {
+            bytes: chunk.as_ref().len(),
+        })
     }
 
     #[handle_out("new_msg")]
@@ -118,7 +133,10 @@ impl RoomChannel {
         if self.ignored.contains(&msg.from) {
             return Ok(());
         }
-        socket.push(&NewMsg { editable: msg.from == self.user, ..msg })
+        socket.push(&NewMsg {
+            editable: msg.from == self.user,
+            ..msg
+        })
     }
 
     #[handle_cast]

@@ -56,7 +56,11 @@ impl Door {
 
     #[handle_in("answer")]
     async fn answer(&mut self, open: bool) -> Answer {
-        if open { Answer::ok(State { open }) } else { Answer::none() }
+        if open {
+            Answer::ok(State { open })
+        } else {
+            Answer::none()
+        }
     }
 
     #[handle_in("opaque")]

@@ -34,12 +34,16 @@ where
     #[join("room:{id}")]
     fn join(id: u8, me: &ChannelRef<Self>) -> Result<Self, Refusal> {
         let _ = (id, me);
-        Ok(Room { backend: B::default() })
+        Ok(Room {
+            backend: B::default(),
+        })
     }
 
     #[handle_in("name")]
     async fn name(&mut self, socket: &Socket<Self>) -> Reply<usize> {
-        socket.push(&Named { name: self.backend.name().to_owned() })?;
+        socket.push(&Named {
+            name: self.backend.name().to_owned(),
+        })?;
         Ok(Self::SIZE)
     }
 

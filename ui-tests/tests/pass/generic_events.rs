@@ -43,7 +43,9 @@ impl Room {
 
     #[handle_out("value")]
     fn value(&mut self, value: Value<u8>, socket: &Socket<Self>) -> Result<(), Error> {
-        socket.push(&Value { value: value.value + 1 })
+        socket.push(&Value {
+            value: value.value + 1,
+        })
     }
 
     #[handle_out("choice")]

@@ -12,7 +12,9 @@ pub struct User<S> {
 impl<S: Store> User<S> {
     #[connect]
     fn connect() -> Self {
-        User { store: S::default() }
+        User {
+            store: S::default(),
+        }
     }
 
     #[id]
@@ -31,7 +33,9 @@ impl<S: Store> Room<S> {
     #[join]
     fn join(user: &User<S>) -> Self {
         let _ = &user.store;
-        Room { store: std::marker::PhantomData }
+        Room {
+            store: std::marker::PhantomData,
+        }
     }
 }
 

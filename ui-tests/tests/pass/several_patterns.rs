@@ -10,28 +10,49 @@ pub struct Room {
 impl Room {
     #[join("lobby")]
     fn lobby() -> Self {
-        Room { name: "lobby".to_owned() }
+        Room {
+            name: "lobby".to_owned(),
+        }
     }
 
     #[join("room:{id}:user:{user}")]
     fn private(id: u32, user: String) -> Result<Self, Refusal> {
-        Ok(Room { name: format!("{id} {user}") })
+        Ok(Room {
+            name: format!("{id} {user}"),
+        })
+    }
+
+    #[join("room:{type}:by-type")]
+    fn keyword(r#type: String) -> Self {
+        Room { name: r#type }
     }
 
     #[join("room:{_id}")]
     fn ignored(_id: u32) -> Self {
-        Room { name: String::new() }
+        Room {
+            name: String::new(),
+        }
     }
 
     #[join("user:{id}:*")]
     fn of_user(mut id: u32, topic: &Topic) -> (Self, usize) {
         id += 1;
-        (Room { name: id.to_string() }, topic.len())
+        (
+            Room {
+                name: id.to_string(),
+            },
+            topic.len(),
+        )
     }
 
     #[join]
     async fn others(topic: &Topic, payload: Payload) -> Result<(Self, Payload), Refusal> {
-        Ok((Room { name: topic.to_string() }, payload))
+        Ok((
+            Room {
+                name: topic.to_string(),
+            },
+            payload,
+        ))
     }
 
     #[handle_in("name")]

@@ -12,7 +12,9 @@ mod user {
         #[connect]
         async fn connect(info: &ConnectInfo, endpoint: &Endpoint, params: &Params) -> Option<Self> {
             let _ = (info, endpoint);
-            Some(User { name: params.get("name")? })
+            Some(User {
+                name: params.get("name")?,
+            })
         }
 
         #[id]
@@ -45,7 +47,9 @@ mod room {
 
         #[handle_in("greet")]
         fn greet(&mut self, user: &crate::user::User, socket: &Socket<Self>) -> Reply {
-            socket.push(&super::events::Greeting { name: user.name.clone() })?;
+            socket.push(&super::events::Greeting {
+                name: user.name.clone(),
+            })?;
             Ok(())
         }
     }

@@ -10,7 +10,6 @@ impl Room {
     fn join() -> Self {
         Room
     }
-
 }
 
 fn main() {}

@@ -12,7 +12,6 @@ impl Room {
     fn join() -> Self {
         Room
     }
-
 }
 
 fn main() {}

@@ -15,7 +15,6 @@ impl Room {
     fn join() -> Self {
         Room
     }
-
 }
 
 fn main() {}

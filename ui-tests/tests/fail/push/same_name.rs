@@ -19,7 +19,6 @@ impl Room {
     fn join() -> Self {
         Room
     }
-
 }
 
 fn main() {}

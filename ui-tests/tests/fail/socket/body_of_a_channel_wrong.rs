@@ -33,7 +33,6 @@ impl User {
     fn connect() -> Self {
         User
     }
-
 }
 
 fn main() {}

@@ -32,7 +32,6 @@ impl User {
     fn connect() -> Self {
         User
     }
-
 }
 
 fn main() {}

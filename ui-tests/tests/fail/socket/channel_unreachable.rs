@@ -30,7 +30,6 @@ impl User {
     fn connect() -> Self {
         User
     }
-
 }
 
 fn main() {}

@@ -20,7 +20,6 @@ impl User {
     fn connect() -> Self {
         User
     }
-
 }
 
 fn main() {}

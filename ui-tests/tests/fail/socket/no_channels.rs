@@ -10,7 +10,6 @@ impl User {
     fn connect() -> Self {
         User
     }
-
 }
 
 fn main() {}

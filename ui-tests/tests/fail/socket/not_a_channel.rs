@@ -22,7 +22,6 @@ impl User {
     fn connect() -> Self {
         User
     }
-
 }
 
 fn main() {}
