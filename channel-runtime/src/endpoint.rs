@@ -1,8 +1,11 @@
 //! The endpoint: sockets at their paths, and broadcasts from anywhere.
 
+mod admission;
 mod builder;
 mod cluster;
 mod drain;
+mod options;
+mod path;
 mod subscription;
 
 use std::{
@@ -17,16 +20,16 @@ use std::{
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::admission::Admission;
 pub use self::{
-    builder::{EndpointBuilder, SocketOptions},
-    drain::DrainOptions,
+    builder::EndpointBuilder, drain::DrainOptions, options::SocketOptions,
     subscription::EndpointSubscription,
 };
 use crate::{
     Broadcast, Close, Error, Event, Payload, Topic,
     pubsub::{PubSub, SubscriberId},
     socket::Outbox,
-    transport::{ConnectError, ConnectRequest, Connection, Mount},
+    transport::{ConnectError, Mount},
 };
 
 /// Where sockets are mounted and broadcasts come from: one for an application, cheap to clone.
@@ -66,6 +69,7 @@ struct Inner {
     connections: Mutex<HashMap<u64, Weak<Outbox>>>,
     next_connection: AtomicU64,
     draining: CancellationToken,
+    admission: Admission,
     drain: DrainOptions,
 }
 
@@ -92,6 +96,7 @@ impl Endpoint {
     fn new(
         pubsub: Arc<PubSub>,
         mounts: Vec<(String, Arc<dyn Mount>)>,
+        admission: Admission,
         drain: DrainOptions,
     ) -> Self {
         Endpoint(Arc::new(Inner {
@@ -101,6 +106,7 @@ impl Endpoint {
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
             draining: CancellationToken::new(),
+            admission,
             drain,
         }))
     }
@@ -206,25 +212,6 @@ impl Endpoint {
         self.broadcast_raw(id, "disconnect", Payload::empty()).await
     }
 
-    /// Opens a connection to the socket mounted at `path`: what a transport of your own calls.
-    /// See [`transport`](crate::transport). Mirrors `c:Phoenix.Socket.Transport.connect/1`.
-    ///
-    /// # Errors
-    ///
-    /// A [`ConnectError`]: refused, draining, or nothing is mounted there.
-    pub async fn connect(
-        &self,
-        path: &str,
-        request: ConnectRequest,
-    ) -> Result<Connection, ConnectError> {
-        if self.is_draining() {
-            return Err(ConnectError::Draining);
-        }
-        let mount = self.0.mounts.iter().find(|(mounted, _)| mounted == path);
-        let (_, mount) = mount.ok_or_else(|| ConnectError::NoSocket(path.to_owned()))?;
-        mount.connect(self.clone(), request).await
-    }
-
     /// The topics that can be joined, socket by socket: what `mix phx.routes` lists.
     pub fn routes(&self) -> Vec<RouteInfo> {
         let mounts = self.0.mounts.iter();
@@ -266,17 +253,21 @@ impl Endpoint {
         &self.0.mounts
     }
 
-    pub(crate) fn register(&self, outbox: &Arc<Outbox>) -> Registered {
+    /// Takes one of the endpoint's places for a connection.
+    pub(crate) fn register(&self, outbox: &Arc<Outbox>) -> Result<Registered, ConnectError> {
         let id = self.0.next_connection.fetch_add(1, Ordering::Relaxed);
-        self.0.connections.lock().insert(id, Arc::downgrade(outbox));
+        let mut connections = self.0.connections.lock();
+        self.has_room(connections.len())?;
+        connections.insert(id, Arc::downgrade(outbox));
+        drop(connections);
         // Draining may have begun between the check at the door and here.
         if self.is_draining() {
             outbox.close(Close::DRAINING);
         }
-        Registered {
+        Ok(Registered {
             endpoint: self.clone(),
             id,
-        }
+        })
     }
 }
 

@@ -187,8 +187,8 @@ impl From<Error> for Refusal {
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A socket's path must start with `/` and must not end with one.
-    #[error("the socket path {0:?} must start with \"/\" and must not end with \"/\"")]
+    /// A socket's path is `/` and a segment, once or more; a segment is text or a variable.
+    #[error("the socket path {0:?} must look like \"/socket\" or \"/socket/{{tenant}}\"")]
     Path(String),
     /// Two sockets share a path.
     #[error("two sockets are mounted at {0:?}")]
@@ -196,6 +196,24 @@ pub enum ConfigError {
     /// The way to the other nodes cannot be taken.
     #[error("the pubsub adapter cannot start: {0}")]
     PubSub(#[from] StartError),
+    /// An entry of a list of allowed origins that would never match.
+    #[error(
+        "the origin {0:?} must look like \"https://example.com\", \"//example.com:8080\" or \
+         \"//*.example.com\", in lower case and without a path"
+    )]
+    Origin(String),
+    /// The URL of an endpoint that is none.
+    #[error(
+        "the endpoint's URL {0:?} must look like \"https://example.com\" or \"//localhost:4000\", \
+         in lower case and without a path"
+    )]
+    Url(String),
+    /// A subprotocol that no client could offer.
+    #[error("the subprotocol {0:?} must be a word of letters, digits and `!#$%&'*+-.^_`|~`")]
+    Subprotocol(String),
+    /// A time that is longer than a year.
+    #[error("`{0}` must be less than a year")]
+    TooLong(&'static str),
     /// A limit or a time of zero would refuse or end everything.
     #[error("`{0}` must be more than zero")]
     Zero(&'static str),

@@ -57,8 +57,9 @@ pub use self::{
     payload::{Binary, FromPayload, Payload},
     pubsub::{Broadcast, SubscriberId},
     socket::{
-        ChannelSocket, Close, ConnectContext, ConnectInfo, FromParams, IntoConnect, IntoSocketId,
-        Params, ParamsError, Route, SlowConsumer,
+        ChannelSocket, Close, ConnectContext, ConnectInfo, ConnectInfoKey, FromParams, IntoConnect,
+        IntoSocketId, Params, ParamsError, Route, SlowConsumer,
     },
     topic::{Topic, pattern_covers, pattern_matches},
+    transport::{CheckOrigin, Origin},
 };

@@ -17,15 +17,18 @@ use std::{
     any::Any,
     fmt,
     marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
 
+use axum::http::{HeaderValue, request::Parts};
 use serde_json::Value;
 use tracing::{Level, Span};
 
 use crate::{
     Payload, Topic,
     channel::{Answer, Channel, LogLevel, panic_message},
+    transport::{CheckOrigin, ConnectError},
 };
 
 /// Names whose values never reach a log: any parameter that contains one of these.
@@ -158,6 +161,53 @@ impl<'a, C: Channel> HandleIn<'a, C> {
             );
         }
     }
+}
+
+/// A client was not let in before its socket was asked.
+pub(crate) fn turned_away(transport: &'static str, why: &ConnectError) {
+    metrics::counter!("channel_connects_total", "outcome" => "refused").increment(1);
+    tracing::info!(transport, %why, "connect refused");
+}
+
+/// A request to one of the transports, without its query.
+pub(crate) fn transport_request(level: LogLevel, transport: &'static str, request: &Parts) {
+    if let LogLevel::At(level) = level {
+        let (method, path) = (&request.method, request.uri.path());
+        at_level!(level, event, transport, %method, path, "request");
+    }
+}
+
+/// A page of an origin that is not allowed has tried to connect.
+pub(crate) fn origin_refused(origin: &HeaderValue, check: &CheckOrigin) {
+    tracing::warn!(
+        ?origin,
+        allowed = ?check,
+        "a page may not connect: its origin is not allowed; if it is yours, name it in \
+         `EndpointBuilder::url` or in the socket's `check_origin`"
+    );
+}
+
+/// All places of the endpoint are taken.
+pub(crate) fn endpoint_full(max_connections: usize) {
+    tracing::warn!(
+        max_connections,
+        "a client is refused: the endpoint has as many connections as `max_connections` allows"
+    );
+}
+
+/// What a function of the user's gives, such as an origin check; `None` when it panics.
+pub(crate) fn caught<T>(what: &'static str, run: impl FnOnce() -> T) -> Option<T> {
+    let caught = catch_unwind(AssertUnwindSafe(run));
+    caught
+        .inspect_err(|panic| {
+            let panic = panic_message(&**panic);
+            tracing::error!(
+                what,
+                panic,
+                "a function of the endpoint's configuration panicked"
+            );
+        })
+        .ok()
 }
 
 /// A socket's own code panicked: its connect, which refuses the client, or a handler of a raw

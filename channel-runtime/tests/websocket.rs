@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};
-use channel_runtime::{SlowConsumer, SocketOptions, prelude::*};
+use channel_runtime::{ConnectInfoKey, SlowConsumer, SocketOptions, prelude::*};
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -158,7 +158,8 @@ async fn status(addr: SocketAddr, request: &str) -> String {
 
 #[tokio::test]
 async fn the_connect_info_says_who_connects() {
-    let (_endpoint, addr) = serve(SocketOptions::default()).await;
+    let asked = [ConnectInfoKey::PeerAddr, ConnectInfoKey::UserAgent];
+    let (_endpoint, addr) = serve(SocketOptions::default().connect_info(asked)).await;
     let mut request = format!("ws://{addr}/socket/websocket?vsn=2.0.0")
         .into_client_request()
         .unwrap();

@@ -223,7 +223,7 @@ mod tests {
         };
         let one = |_| {
             let outbox = Outbox::new(limits);
-            let registered = endpoint.register(&outbox);
+            let registered = endpoint.register(&outbox).unwrap();
             Open {
                 outbox,
                 _registered: registered,

@@ -19,7 +19,7 @@ pub(crate) use self::{
     session::{ChannelId, Undelivered},
 };
 pub use self::{
-    connect_info::ConnectInfo,
+    connect_info::{ConnectInfo, ConnectInfoKey},
     outbox::{Close, SlowConsumer},
     params::{FromParams, Params, ParamsError},
 };

@@ -54,7 +54,7 @@ impl<S: ChannelSocket> MountOf<S> {
             user: Arc::new(user),
             routes: self.routes.clone(),
         };
-        let registered = endpoint.register(&outbox);
+        let registered = endpoint.register(&outbox)?;
         let outlet = Outlet::new(outbox.clone(), serializer);
         let peer = ChannelPeer::new(
             Box::new(channels),

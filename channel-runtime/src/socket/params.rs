@@ -1,12 +1,16 @@
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
+
+use crate::telemetry;
 
 /// The parameters of a connect: the query of its request.
 ///
 /// A `#[connect]` usually takes its own `Deserialize` type by value instead, which is read from
 /// these. Text becomes numbers and booleans where the type asks for them; a repeated key fills a
 /// `Vec`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Params {
     query: String,
 }
@@ -24,6 +28,35 @@ impl Params {
         }
     }
 
+    /// The parameters with the values of the path's variables, which go before those of the
+    /// query.
+    pub(crate) fn with_path<'a>(
+        mut self,
+        values: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return self;
+        }
+        let mut pairs: Vec<(&str, &str)> = values.collect();
+        let of_path = pairs.len();
+        let query = self.pairs();
+        for (key, value) in &query {
+            // `key[…]` would be a second value of the same parameter.
+            let name = key.split('[').next().unwrap_or(key);
+            if !pairs[..of_path].iter().any(|(known, _)| *known == name) {
+                pairs.push((key, value));
+            }
+        }
+        // Pairs of text are always a query.
+        self.query = serde_html_form::to_string(&pairs).unwrap_or_default();
+        self
+    }
+
+    fn pairs(&self) -> Vec<(String, String)> {
+        serde_html_form::from_str(&self.query).unwrap_or_default()
+    }
+
     /// The query string.
     pub fn query(&self) -> &str {
         &self.query
@@ -31,8 +64,7 @@ impl Params {
 
     /// The first value of a parameter.
     pub fn get(&self, name: &str) -> Option<String> {
-        let pairs: Vec<(String, String)> = serde_html_form::from_str(&self.query).ok()?;
-        pairs
+        self.pairs()
             .into_iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
@@ -40,9 +72,7 @@ impl Params {
 
     /// Whether a client sent a list, `name[]=…`, or a map, `name[key]=…`, where text belongs.
     pub(crate) fn has_nested(&self, name: &str) -> bool {
-        let pairs: Vec<(String, String)> =
-            serde_html_form::from_str(&self.query).unwrap_or_default();
-        pairs.iter().any(|(key, _)| {
+        self.pairs().iter().any(|(key, _)| {
             key.strip_prefix(name)
                 .is_some_and(|rest| rest.starts_with('['))
         })
@@ -55,6 +85,20 @@ impl Params {
     /// A [`ParamsError`] that names the parameter that is missing or does not fit.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ParamsError> {
         serde_html_form::from_str(&self.query).map_err(|error| ParamsError(error.to_string()))
+    }
+}
+
+/// Secrets do not show.
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs = self.pairs();
+        let shown = pairs
+            .iter()
+            .map(|(key, value)| match telemetry::is_secret(key) {
+                true => (key, "[FILTERED]"),
+                false => (key, value.as_str()),
+            });
+        f.debug_map().entries(shown).finish()
     }
 }
 
@@ -115,6 +159,27 @@ mod tests {
         assert_eq!(params.decode::<Credentials>(), Ok(expected));
         assert_eq!(params.get("vsn").as_deref(), Some("2.0.0"));
         assert_eq!(params.get("nope"), None);
+    }
+
+    #[test]
+    fn the_path_wins_over_the_query() {
+        let params = Params::from_query("tenant=evil&tenant%5B%5D=x&tenant=y&a=1&a=2&b%5B%5D=3");
+        let params = params.with_path([("tenant", "a&b=c/ü")]);
+        assert_eq!(params.get("tenant").as_deref(), Some("a&b=c/ü"));
+        assert_eq!(params.pairs().len(), 4);
+        assert_eq!(
+            (params.get("a").as_deref(), params.get("b")),
+            (Some("1"), None)
+        );
+        let untouched = Params::from_query("odd=%&&x").with_path([]);
+        assert_eq!(untouched.query(), "odd=%&&x");
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let params = Params::from_query("access_token=hush&user=ada&Password=hush");
+        let shown = format!("{params:?}");
+        assert!(shown.contains("ada") && !shown.contains("hush"), "{shown}");
     }
 
     #[test]

@@ -86,14 +86,15 @@ impl TestClientBuilder<'_> {
     ///
     /// When the endpoint has no socket at the path.
     pub async fn connect(self) -> Result<TestClient, Refusal> {
-        let mount = self
-            .endpoint
-            .mounts()
-            .iter()
-            .find(|(mounted, _)| self.path.is_none_or(|path| path == mounted))
-            .map(|(_, mount)| mount.clone())
-            .unwrap_or_else(|| panic!("no socket is mounted at {:?}", self.path.unwrap_or("/")));
-        let params = Params::from_query(format!("{}&vsn=2.0.0", self.query));
+        let (mount, values) = match self.path {
+            Some(path) => self.endpoint.mount_at(path),
+            None => {
+                let first = self.endpoint.mounts().first();
+                first.map(|(_, mount)| (mount, Vec::new()))
+            }
+        }
+        .unwrap_or_else(|| panic!("no socket is mounted at {:?}", self.path.unwrap_or("/")));
+        let params = Params::from_query(format!("{}&vsn=2.0.0", self.query)).with_path(values);
         let (info, extensions) = (self.info, self.extensions);
         let request = ConnectRequest {
             params,
@@ -185,10 +186,7 @@ impl TestClient {
 
     /// Connects with more than parameters.
     pub fn builder(endpoint: &Endpoint) -> TestClientBuilder<'_> {
-        let info = ConnectInfo {
-            transport: "test",
-            ..ConnectInfo::default()
-        };
+        let info = ConnectInfo::over("test");
         TestClientBuilder {
             endpoint,
             path: None,

@@ -3,7 +3,9 @@
 //! The WebSocket transport is built in. Another one calls what it calls:
 //! [`Endpoint::connect`](crate::Endpoint::connect) with a [`ConnectRequest`] gives a
 //! [`Connection`] or says why not; frames go in with [`Connection::receive`] and come out of
-//! [`Connection::next`]; dropping the connection ends it.
+//! [`Connection::next`]; dropping the connection ends it. One that has an HTTP request asks first
+//! whether its origin may connect, [`check_origin`], and learns more of the client with
+//! [`connect_info`], [`auth_token`] and [`choose_subprotocol`].
 //!
 //! ```
 //! use channel_runtime::{Endpoint, Params, transport::{ConnectRequest, Event}, wire::Frame};
@@ -31,21 +33,33 @@
 //! }
 //! ```
 
+mod admission;
 mod connection;
+mod info;
 mod mount;
+mod origin;
+mod origin_pattern;
 mod raw;
 #[cfg(feature = "websocket")]
 mod router;
+mod subprotocol;
 #[cfg(feature = "websocket")]
 mod websocket;
 
-pub use self::{
-    connection::{Connection, Control, Event},
-    mount::{ConnectError, ConnectRequest},
-    raw::{RawHandle, RawSocket, Then},
-};
+#[cfg(feature = "websocket")]
+pub(crate) use self::admission::{connect_request, guard};
 pub(crate) use self::{
+    admission::refuse,
     connection::{Peer, Received},
     mount::{Mount, guarded},
+    origin_pattern::{Host, OriginPattern},
     raw::RawMount,
+};
+pub use self::{
+    connection::{Connection, Control, Event},
+    info::connect_info,
+    mount::{ConnectError, ConnectRequest},
+    origin::{CheckOrigin, Origin, check_origin},
+    raw::{RawHandle, RawSocket, Then},
+    subprotocol::{auth_token, choose_subprotocol},
 };

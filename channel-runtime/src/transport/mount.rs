@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, time::Instant};
 
-use axum::http::Extensions;
+use axum::http::{Extensions, StatusCode};
 use futures_util::{FutureExt, future::BoxFuture};
 use thiserror::Error as ThisError;
 
@@ -24,13 +24,9 @@ pub struct ConnectRequest {
 impl ConnectRequest {
     /// A request with these parameters, over the transport of this name.
     pub fn new(transport: &'static str, params: Params) -> Self {
-        let info = ConnectInfo {
-            transport,
-            ..ConnectInfo::default()
-        };
         ConnectRequest {
             params,
-            info,
+            info: ConnectInfo::over(transport),
             extensions: Extensions::new(),
         }
     }
@@ -52,9 +48,41 @@ pub enum ConnectError {
     /// The server is going down.
     #[error("the server is draining")]
     Draining,
+    /// The page that connects is of an origin that is not allowed.
+    #[error("the origin is not allowed")]
+    Origin,
+    /// The client speaks none of the socket's subprotocols.
+    #[error("none of the subprotocols is spoken here")]
+    Subprotocol,
+    /// The auth token cannot be decoded.
+    #[error("the auth token cannot be decoded")]
+    AuthToken,
+    /// A variable of the path is no UTF-8.
+    #[error("the path is not UTF-8")]
+    Path,
+    /// The endpoint has as many connections as it may.
+    #[error("too many connections")]
+    Full,
     /// Nothing is mounted at the path.
     #[error("no socket is mounted at {0:?}")]
     NoSocket(String),
+}
+
+impl ConnectError {
+    /// The HTTP status that says it: 403 where the client or its version is not wanted, 400 where
+    /// its request cannot be read, 503 where it may come again, 500 and 404.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            ConnectError::Refused(_)
+            | ConnectError::Version
+            | ConnectError::Origin
+            | ConnectError::Subprotocol => StatusCode::FORBIDDEN,
+            ConnectError::AuthToken | ConnectError::Path => StatusCode::BAD_REQUEST,
+            ConnectError::Draining | ConnectError::Full => StatusCode::SERVICE_UNAVAILABLE,
+            ConnectError::Crashed => StatusCode::INTERNAL_SERVER_ERROR,
+            ConnectError::NoSocket(_) => StatusCode::NOT_FOUND,
+        }
+    }
 }
 
 /// Runs a socket's own connect code: a panic in it refuses the client, and the outcome is told.

@@ -210,7 +210,7 @@ impl<S: RawSocket> RawMount<S> {
             inbox,
             over: over.clone(),
         };
-        let registered = endpoint.register(&outbox);
+        let registered = endpoint.register(&outbox)?;
         endpoint.tasks().spawn(task.run());
         let peer = RawPeer {
             frames: PollSender::new(frames),

@@ -19,6 +19,7 @@ impl Endpoint {
     {
         self.mounts()
             .iter()
+            .filter(|(_, mount)| mount.options().websocket)
             .fold(Router::new(), |router, (path, mount)| {
                 let serve = |endpoint: Endpoint, mount: Arc<dyn Mount>| {
                     any(move |request: Request| websocket::serve(endpoint, mount, request))

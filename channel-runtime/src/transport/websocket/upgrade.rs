@@ -1,10 +1,10 @@
 //! From an HTTP request to an open connection.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo as PeerInfo, Request},
+    extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -13,9 +13,14 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::drive;
 use crate::{
-    ConnectInfo, Endpoint, Params,
-    transport::{ConnectError, ConnectRequest, Connection, Mount},
+    Endpoint, telemetry,
+    transport::{
+        ConnectError, Connection, Mount, choose_subprotocol, connect_request, guard, refuse,
+    },
 };
+
+/// The transport's name, in logs and in what a socket learns of its client.
+const NAME: &str = "websocket";
 
 /// Connects first, so that a refusal is told before anything else, and upgrades then.
 pub(in crate::transport) async fn serve(
@@ -23,53 +28,52 @@ pub(in crate::transport) async fn serve(
     mount: Arc<dyn Mount>,
     request: Request,
 ) -> Response {
-    if endpoint.is_draining() {
-        return refuse(&ConnectError::Draining);
-    }
     let (mut parts, _) = request.into_parts();
-    let on_upgrade = parts.extensions.remove::<OnUpgrade>();
-    let request = ConnectRequest {
-        params: Params::from_query(parts.uri.query().unwrap_or_default()),
-        info: connect_info(&parts),
-        extensions: std::mem::take(&mut parts.extensions),
-    };
-    let connection = match mount.connect(endpoint.clone(), request).await {
-        Ok(connection) => connection,
-        Err(error) => return refuse(&error),
-    };
-    match upgrade(&parts, on_upgrade) {
+    match admit(&endpoint, &*mount, &mut parts).await {
+        Ok(admitted) => answer(endpoint, mount, &mut parts, admitted),
+        Err(error) => refuse(mount.options(), &error),
+    }
+}
+
+/// A client that has been let in.
+struct Admitted {
+    connection: Connection,
+    subprotocol: Option<HeaderValue>,
+    on_upgrade: Option<OnUpgrade>,
+}
+
+async fn admit(
+    endpoint: &Endpoint,
+    mount: &dyn Mount,
+    request: &mut Parts,
+) -> Result<Admitted, ConnectError> {
+    let options = mount.options();
+    guard(endpoint, options, &options.check_origin, NAME, request)?;
+    let subprotocol = choose_subprotocol(&options.subprotocols, &request.headers)
+        .inspect_err(|error| telemetry::turned_away(NAME, error))?
+        .and_then(|chosen| HeaderValue::from_str(chosen).ok());
+    let on_upgrade = request.extensions.remove::<OnUpgrade>();
+    let connect = connect_request(endpoint, options, NAME, request).await?;
+    let connection = mount.connect(endpoint.clone(), connect).await?;
+    Ok(Admitted {
+        connection,
+        subprotocol,
+        on_upgrade,
+    })
+}
+
+fn answer(
+    endpoint: Endpoint,
+    mount: Arc<dyn Mount>,
+    request: &mut Parts,
+    admitted: Admitted,
+) -> Response {
+    match upgrade(request, admitted.on_upgrade) {
         Ok((key, on_upgrade)) => {
-            open(&endpoint, mount, connection, on_upgrade);
-            switching(&key)
+            open(&endpoint, mount, admitted.connection, on_upgrade);
+            switching(&key, admitted.subprotocol)
         }
         Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
-    }
-}
-
-fn refuse(error: &ConnectError) -> Response {
-    let status = match error {
-        ConnectError::Draining => StatusCode::SERVICE_UNAVAILABLE,
-        ConnectError::Crashed => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::FORBIDDEN,
-    };
-    status.into_response()
-}
-
-fn connect_info(parts: &Parts) -> ConnectInfo {
-    let text = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    ConnectInfo {
-        transport: "websocket",
-        peer_addr: parts
-            .extensions
-            .get::<PeerInfo<SocketAddr>>()
-            .map(|peer| peer.0),
-        uri: parts.uri.to_string(),
-        user_agent: text(header::USER_AGENT).map(str::to_owned),
     }
 }
 
@@ -122,7 +126,7 @@ fn open(endpoint: &Endpoint, mount: Arc<dyn Mount>, connection: Connection, on_u
     });
 }
 
-fn switching(key: &HeaderValue) -> Response {
+fn switching(key: &HeaderValue, subprotocol: Option<HeaderValue>) -> Response {
     let accept = derive_accept_key(key.as_bytes());
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -131,6 +135,9 @@ fn switching(key: &HeaderValue) -> Response {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     if let Ok(accept) = HeaderValue::from_str(&accept) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(subprotocol) = subprotocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
     }
     response
 }

@@ -1,0 +1,86 @@
+//! What every transport does with a request before the socket sees it, and after it said no.
+
+#![cfg_attr(not(feature = "websocket"), allow(dead_code))]
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams, rejection::RawPathParamsRejection},
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
+
+use super::{CheckOrigin, ConnectError, ConnectRequest, auth_token, check_origin, connect_info};
+use crate::{Endpoint, Params, SocketOptions, telemetry};
+
+/// Whether a request may be looked at any further: its log line, draining, its origin. For every
+/// request of a transport; `origin` is the transport's own check, or the socket's.
+///
+/// # Errors
+///
+/// [`ConnectError::Draining`], [`ConnectError::Origin`].
+pub(crate) fn guard(
+    endpoint: &Endpoint,
+    options: &SocketOptions,
+    origin: &CheckOrigin,
+    transport: &'static str,
+    request: &Parts,
+) -> Result<(), ConnectError> {
+    telemetry::transport_request(options.transport_log, transport, request);
+    let guarded = match endpoint.is_draining() {
+        true => Err(ConnectError::Draining),
+        false => check_origin(origin, endpoint, request),
+    };
+    guarded.inspect_err(|error| telemetry::turned_away(transport, error))
+}
+
+/// What a socket's connect gets to see of a request that opens a connection. Takes the
+/// extensions out of the request.
+///
+/// # Errors
+///
+/// [`ConnectError::Full`], [`ConnectError::Path`], [`ConnectError::AuthToken`].
+pub(crate) async fn connect_request(
+    endpoint: &Endpoint,
+    options: &SocketOptions,
+    transport: &'static str,
+    request: &mut Parts,
+) -> Result<ConnectRequest, ConnectError> {
+    let collected = collect(endpoint, options, transport, request).await;
+    collected.inspect_err(|error| telemetry::turned_away(transport, error))
+}
+
+async fn collect(
+    endpoint: &Endpoint,
+    options: &SocketOptions,
+    transport: &'static str,
+    request: &mut Parts,
+) -> Result<ConnectRequest, ConnectError> {
+    // It is counted when it is registered; until then nothing is spent on it.
+    endpoint.check_room()?;
+    let query = Params::from_query(request.uri.query().unwrap_or_default());
+    let params = match RawPathParams::from_request_parts(request, &()).await {
+        Ok(path) => query.with_path(&path),
+        Err(RawPathParamsRejection::MissingPathParams(_)) => query,
+        Err(_) => return Err(ConnectError::Path),
+    };
+    let mut info = connect_info(transport, &options.connect_info, request);
+    if options.auth_token
+        && let Some(token) = auth_token(&request.headers)?
+    {
+        info = info.with_auth_token(token);
+    }
+    Ok(ConnectRequest {
+        params,
+        info,
+        extensions: std::mem::take(&mut request.extensions),
+    })
+}
+
+/// The answer to a client that is not let in: the socket's error handler's, or an empty one with
+/// the error's status.
+pub(crate) fn refuse(options: &SocketOptions, error: &ConnectError) -> Response {
+    let handled = options.error_handler.as_ref().and_then(|handler| {
+        // After a panic the plain answer is as good as any.
+        telemetry::caught("error_handler", || (handler.0)(error))
+    });
+    handled.unwrap_or_else(|| error.status().into_response())
+}
