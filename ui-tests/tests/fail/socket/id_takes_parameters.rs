@@ -23,7 +23,7 @@ impl User {
 
     #[id]
     fn id(&self, info: &ConnectInfo) -> String {
-        info.uri.clone()
+        info.transport.to_string()
     }
 }
 
