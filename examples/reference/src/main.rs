@@ -3,14 +3,15 @@
 
 mod events;
 mod http;
+mod options;
 mod room;
 mod socket;
 mod stop;
 
-use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
+use std::{net::Ipv4Addr, process::ExitCode};
 
 use anyhow::{Context, bail};
-use channel_runtime::{ConfigError, Endpoint, SocketOptions};
+use channel_runtime::{ConfigError, Endpoint};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -54,16 +55,13 @@ async fn serve() -> anyhow::Result<()> {
 }
 
 /// One socket type, at a path for each set of options.
-///
-/// Sockets with an origin check, subprotocols, an auth token, compression or an error handler
-/// take their places here, next to these.
 fn endpoint() -> Result<Endpoint, ConfigError> {
-    let idle = SocketOptions::default().timeout(Duration::from_secs(1));
-    let small = SocketOptions::default().max_frame_size(1024);
-    Endpoint::builder()
-        .socket::<UserSocket>("/socket")
-        .socket_with::<UserSocket>("/idle", idle)
-        .socket_with::<UserSocket>("/small", small)
+    let builder = Endpoint::builder().url("//localhost");
+    let mounts = options::mounts().into_iter();
+    mounts
+        .fold(builder, |builder, (path, options)| {
+            builder.socket_with::<UserSocket>(path, options)
+        })
         .build()
 }
 

@@ -22,11 +22,13 @@ pub(crate) struct Credentials {
 impl UserSocket {
     /// Lets everybody in who does not ask to be refused: `deny=reason` is, with a reason, and
     /// any other `deny` without one.
+    ///
+    /// Where the socket takes auth tokens, the token is the user.
     #[connect]
-    fn connect(credentials: Credentials) -> Result<Self, Refusal> {
+    fn connect(credentials: Credentials, info: &ConnectInfo) -> Result<Self, Refusal> {
         match credentials.deny.as_deref() {
             None => Ok(UserSocket {
-                user: credentials.user,
+                user: info.auth_token().map(str::to_owned).or(credentials.user),
             }),
             Some("reason") => Err(Refusal::new("rate_limit")),
             Some(_) => Err(Refusal::empty()),

@@ -23,6 +23,9 @@ use crate::{
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// Where the original server listened.
+const RECORDED_AT: &str = "127.0.0.1:4000";
+
 /// One client's connection.
 pub(crate) struct Client {
     stream: TcpStream,
@@ -63,6 +66,8 @@ impl Client {
             opening.path
         );
         if let Some(origin) = &opening.origin {
+            // The page of a scenario that came from the server itself came from this address.
+            let origin = origin.replace(RECORDED_AT, address);
             head += &format!("origin: {origin}\r\n");
         }
         for header in &opening.request_headers {

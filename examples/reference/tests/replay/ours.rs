@@ -10,6 +10,8 @@ use crate::{
 enum Change {
     /// Its connection is closed with another code.
     Code(u16),
+    /// Its clients are refused with this status, and nothing else.
+    Refused(u16),
     /// Its HTTP requests get this status and body.
     Http(u16, &'static str),
     /// Its HTTP requests get the recorded status with another text.
@@ -18,7 +20,7 @@ enum Change {
     From(usize, Vec<Step>),
 }
 
-use Change::{Code, From, Http, OtherWords};
+use Change::{Code, From, Http, OtherWords, Refused};
 
 const CODES: &str = "a frame that cannot be read closes with a code that says what is wrong, and \
                      a reason, instead of 1011 without one";
@@ -55,6 +57,11 @@ fn malformed() -> Vec<(&'static str, &'static str, Change)> {
         ("text: empty array", CODES, Code(1003)),
         ("text: json string", CODES, Code(1003)),
         ("text: json nested garbage after", CODES, Code(1003)),
+        (
+            "connect: auth_token bad base64",
+            "what a client sends wrongly is its fault, 400, not the server's, 500",
+            Refused(400),
+        ),
         ("connect: plain GET and others", words, OtherWords),
         ("connect: ws version 12", words, OtherWords),
     ]
@@ -237,18 +244,24 @@ pub(crate) fn apply(scenarios: &mut [Scenario]) -> Outcome<usize> {
             return Err(format!("{name:?} is not recorded exactly once"));
         };
         change
-            .apply(&mut scenario.steps)
+            .apply(scenario)
             .map_err(|why| format!("{name}: {why}"))?;
     }
     Ok(count)
 }
 
 impl Change {
-    fn apply(self, steps: &mut Vec<Step>) -> Outcome<()> {
+    fn apply(self, scenario: &mut Scenario) -> Outcome<()> {
+        let steps = &mut scenario.steps;
         let mut changed = 0;
         for step in &mut *steps {
             match (&self, step) {
                 (Code(code), Step::Receive(_, Expected::Close(recorded))) => *recorded = *code,
+                (Refused(status), Step::Connect(client, recorded)) => {
+                    *recorded = *status;
+                    let opening = scenario.openings.get_mut(client);
+                    opening.ok_or("nobody connects")?.http_body.clear();
+                }
                 (OtherWords, Step::Http(http)) => http.body = None,
                 (Http(status, body), Step::Http(http)) => {
                     (http.status, http.body) = (*status, Some((*body).to_owned()));

@@ -1,0 +1,43 @@
+//! The variants of the socket: one path for each set of options.
+
+use std::time::Duration;
+
+use axum::{http::StatusCode, response::IntoResponse};
+use channel_runtime::{CheckOrigin, SocketOptions, transport::ConnectError};
+
+/// Each path with its options. Where it is not about origins, every page may connect.
+pub(crate) fn mounts() -> [(&'static str, SocketOptions); 10] {
+    let open = || SocketOptions::default().check_origin(CheckOrigin::off());
+    let only = |check| SocketOptions::default().check_origin(check);
+    [
+        ("/socket", open()),
+        ("/idle", open().timeout(Duration::from_secs(1))),
+        ("/small", open().max_frame_size(1024)),
+        ("/origin", only(CheckOrigin::list(ORIGINS))),
+        ("/origin_true", only(CheckOrigin::host())),
+        ("/origin_conn", only(CheckOrigin::connection())),
+        ("/sub", open().subprotocols(["chat", "phx2"])),
+        ("/auth", open().auth_token(true)),
+        ("/errh", open().error_handler(tell_why)),
+        // Compression is an offer, and this server does not take it.
+        ("/deflate", open()),
+    ]
+}
+
+const ORIGINS: [&str; 3] = [
+    "https://example.com",
+    "//*.example.org",
+    "//port.example.net:8080",
+];
+
+/// Answers a refusal with its reason, written as the original writes it.
+fn tell_why(error: &ConnectError) -> impl IntoResponse + use<> {
+    let reason = match error {
+        ConnectError::Refused(refusal) => refusal.reason(),
+        _ => None,
+    };
+    match reason {
+        Some(reason) => (StatusCode::TOO_MANY_REQUESTS, format!(":{reason}")),
+        None => (error.status(), String::new()),
+    }
+}
