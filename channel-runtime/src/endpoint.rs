@@ -3,6 +3,7 @@
 mod admission;
 mod builder;
 mod cluster;
+mod config;
 mod drain;
 mod options;
 mod path;
@@ -22,7 +23,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::admission::Admission;
 pub use self::{
-    builder::EndpointBuilder, drain::DrainOptions, options::SocketOptions,
+    builder::EndpointBuilder,
+    config::{EndpointConfig, SerializerName, SocketConfig},
+    drain::DrainOptions,
+    options::SocketOptions,
     subscription::EndpointSubscription,
 };
 use crate::{

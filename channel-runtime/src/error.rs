@@ -7,6 +7,7 @@ use thiserror::Error as ThisError;
 use crate::{
     Binary, Payload,
     pubsub::{PublishError, StartError},
+    wire::VersionRequirementError,
 };
 
 /// Why something could not be sent, called or subscribed.
@@ -198,19 +199,22 @@ pub enum ConfigError {
     PubSub(#[from] StartError),
     /// An entry of a list of allowed origins that would never match.
     #[error(
-        "the origin {0:?} must look like \"https://example.com\", \"//example.com:8080\" or \
+        "`check_origin`: the origin {0:?} must look like \"https://example.com\", \"//example.com:8080\" or \
          \"//*.example.com\", in lower case and without a path"
     )]
     Origin(String),
     /// The URL of an endpoint that is none.
     #[error(
-        "the endpoint's URL {0:?} must look like \"https://example.com\" or \"//localhost:4000\", \
+        "`url`: the endpoint's URL {0:?} must look like \"https://example.com\" or \"//localhost:4000\", \
          in lower case and without a path"
     )]
     Url(String),
     /// A subprotocol that no client could offer.
-    #[error("the subprotocol {0:?} must be a word of letters, digits and `!#$%&'*+-.^_`|~`")]
+    #[error("`subprotocols`: {0:?} must be a word of letters, digits and `!#$%&'*+-.^_`|~`")]
     Subprotocol(String),
+    /// A version requirement of a configuration file that cannot be read.
+    #[error("`serializers`: {0}")]
+    Versions(#[source] VersionRequirementError),
     /// A time that is longer than a year.
     #[error("`{0}` must be less than a year")]
     TooLong(&'static str),

@@ -50,7 +50,8 @@ pub use self::{
         Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
     },
     endpoint::{
-        DrainOptions, Endpoint, EndpointBuilder, EndpointSubscription, RouteInfo, SocketOptions,
+        DrainOptions, Endpoint, EndpointBuilder, EndpointConfig, EndpointSubscription, RouteInfo,
+        SerializerName, SocketConfig, SocketOptions,
     },
     error::{ConfigError, Error, PayloadError, Refusal},
     event::{Event, Intercepted},

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use super::{DrainOptions, Endpoint, SocketOptions, admission::Admission, path};
+use super::{
+    DrainOptions, Endpoint, EndpointConfig, SocketConfig, SocketOptions, admission::Admission, path,
+};
 use crate::{
     ChannelSocket, ConfigError,
     pubsub::{Adapter, PubSub},
@@ -13,7 +15,7 @@ use crate::{
 #[must_use = "call `build`"]
 pub struct EndpointBuilder {
     pub(super) adapter: Option<Box<dyn Adapter>>,
-    mounts: Vec<(String, SocketOptions, MakeMount)>,
+    mounts: Vec<(String, Result<SocketOptions, ConfigError>, MakeMount)>,
     drain: DrainOptions,
     url: Option<String>,
     max_connections: Option<usize>,
@@ -31,7 +33,16 @@ impl EndpointBuilder {
 
     /// Mounts a socket at a path, with these options.
     pub fn socket_with<S: ChannelSocket>(mut self, path: &str, options: SocketOptions) -> Self {
-        self.mounts.push((path.to_owned(), options, |options| {
+        self.mounts.push((path.to_owned(), Ok(options), |options| {
+            Arc::new(MountOf::<S>::new(options))
+        }));
+        self
+    }
+
+    /// Mounts a socket where and as a configuration file says.
+    pub fn socket_from<S: ChannelSocket>(mut self, mut config: SocketConfig) -> Self {
+        let path = std::mem::take(&mut config.path);
+        self.mounts.push((path, config.try_into(), |options| {
             Arc::new(MountOf::<S>::new(options))
         }));
         self
@@ -44,9 +55,27 @@ impl EndpointBuilder {
 
     /// Mounts a socket without channels at a path, with these options.
     pub fn raw_socket_with<S: RawSocket>(mut self, path: &str, options: SocketOptions) -> Self {
-        self.mounts.push((path.to_owned(), options, |options| {
+        self.mounts.push((path.to_owned(), Ok(options), |options| {
             Arc::new(RawMount::<S>::new(options))
         }));
+        self
+    }
+
+    /// Mounts a socket without channels where and as a configuration file says.
+    pub fn raw_socket_from<S: RawSocket>(mut self, mut config: SocketConfig) -> Self {
+        let path = std::mem::take(&mut config.path);
+        self.mounts.push((path, config.try_into(), |options| {
+            Arc::new(RawMount::<S>::new(options))
+        }));
+        self
+    }
+
+    /// What a configuration file says of the endpoint: takes the place of what was given
+    /// before, key by key.
+    pub fn config(mut self, config: EndpointConfig) -> Self {
+        self.url = config.url.or(self.url);
+        self.max_connections = config.max_connections.or(self.max_connections);
+        self.drain = config.drainer.unwrap_or(self.drain);
         self
     }
 
@@ -80,7 +109,8 @@ impl EndpointBuilder {
     /// A [`ConfigError`] that names the option which cannot work.
     pub fn build(self) -> Result<Endpoint, ConfigError> {
         let mut mounts: Vec<(String, Arc<dyn Mount>)> = Vec::new();
-        for (path, mut options, mount) in self.mounts {
+        for (path, options, mount) in self.mounts {
+            let mut options = options?;
             path::check(&path)?;
             if mounts.iter().any(|(known, _)| path::is_same(known, &path)) {
                 return Err(ConfigError::DuplicatePath(path));

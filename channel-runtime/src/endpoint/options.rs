@@ -275,7 +275,7 @@ impl SocketOptions {
 const PHOENIX: &str = "phoenix";
 
 /// A year: what is longer is a mistake, and a clock may overflow.
-const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What answers a client that is not let in.
 #[derive(Clone)]

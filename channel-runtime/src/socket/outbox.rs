@@ -7,11 +7,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde::Deserialize;
 
 use crate::{Topic, socket::session::ChannelId, wire::Frame};
 
 /// What happens when a client reads more slowly than it is sent to, and its outbox is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SlowConsumer {
     /// The connection is closed with code 1013; the client reconnects and joins again. What it
