@@ -8,15 +8,11 @@ mod directory;
 mod http;
 mod socket;
 
-use std::{env, net::Ipv4Addr, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Extension;
-use channel_runtime::Endpoint;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use channel_runtime::{Endpoint, serve::listen};
 use tracing_subscriber::EnvFilter;
 
 use crate::{directory::Directory, socket::UserSocket};
@@ -37,7 +33,6 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let port = port()?;
     let endpoint = Endpoint::builder()
         .socket::<UserSocket>("/socket")
         .build()?;
@@ -45,28 +40,7 @@ async fn run() -> Result<()> {
     // What the layer carries reaches `#[connect]` as `&Extensions`: a database pool would, too.
     let sockets = endpoint.router().layer(Extension(directory.clone()));
     let app = http::routes(endpoint.clone(), directory).merge(sockets);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .with_context(|| format!("cannot listen on port {port}; set PORT to another"))?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    println!(
-        "notifications listening on http://{}",
-        listener.local_addr()?
-    );
-    tokio::select! {
-        served = async { axum::serve(listener, app).await } => served?,
-        _ = terminate.recv() => endpoint.drain().await,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            endpoint.drain().await;
-        }
-    }
-    Ok(())
-}
-
-/// The port of the `PORT` variable, 4000 when it is not set; 0 asks for a free one.
-fn port() -> Result<u16> {
-    let text = env::var("PORT").unwrap_or_else(|_| "4000".to_owned());
-    text.parse()
-        .with_context(|| format!("PORT must be a number from 0 to 65535, not {text:?}"))
+    let server = endpoint.serve(listen(([127, 0, 0, 1], 4000)).await?, app);
+    println!("notifications listening on http://{}", server.local_addr()?);
+    Ok(server.await?)
 }

@@ -6,13 +6,10 @@ mod http;
 mod options;
 mod room;
 mod socket;
-mod stop;
 
-use std::{net::Ipv4Addr, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use channel_runtime::{ConfigError, Endpoint};
-use tokio::net::TcpListener;
+use channel_runtime::{ConfigError, Endpoint, serve::listen};
 use tracing_subscriber::EnvFilter;
 
 use crate::socket::UserSocket;
@@ -36,22 +33,11 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> anyhow::Result<()> {
-    let port = port()?;
-    let asked_to_stop = stop::asked()?;
     let endpoint = endpoint()?;
     let app = endpoint.router().merge(http::routes(endpoint.clone()));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .with_context(|| format!("cannot listen on port {port}"))?;
-    println!("reference listening on http://{}", listener.local_addr()?);
-    // When it is asked to stop, the server is dropped, and with it the listener: nobody new comes
-    // in while those who are here are sent away.
-    tokio::select! {
-        served = axum::serve(listener, app).into_future() => return Ok(served?),
-        () = asked_to_stop => {}
-    }
-    endpoint.drain().await;
-    Ok(())
+    let server = endpoint.serve(listen(([127, 0, 0, 1], PORT)).await?, app);
+    println!("reference listening on http://{}", server.local_addr()?);
+    Ok(server.await?)
 }
 
 /// One socket type, at a path for each set of options.
@@ -63,14 +49,4 @@ fn endpoint() -> Result<Endpoint, ConfigError> {
             builder.socket_with::<UserSocket>(path, options)
         })
         .build()
-}
-
-fn port() -> anyhow::Result<u16> {
-    let Some(port) = std::env::var_os("PORT") else {
-        return Ok(PORT);
-    };
-    match port.to_str().and_then(|port| port.parse().ok()) {
-        Some(port) => Ok(port),
-        None => bail!("PORT must be a number from 0 to 65535, not {port:?}"),
-    }
 }

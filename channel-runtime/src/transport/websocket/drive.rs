@@ -7,7 +7,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
@@ -88,6 +88,10 @@ async fn run_over<I: Io>(io: I, read: Bytes, mut connection: Connection, options
         End::Close(close) => finish(&mut socket, close).await,
         // Sends the answer to the client's close, which waits in the buffer.
         End::Gone => drop(timeout(CLOSING, socket.flush()).await),
+    }
+    // Over TLS, an end that is not announced looks like an attack.
+    if let Ok(Err(error)) = timeout(CLOSING, socket.get_mut().shutdown()).await {
+        tracing::debug!(%error, "a client was gone before the end");
     }
 }
 
