@@ -75,6 +75,11 @@ struct Inner {
     draining: CancellationToken,
     admission: Admission,
     drain: DrainOptions,
+    #[cfg(feature = "token")]
+    secrets: crate::token::Secrets,
+    #[cfg(feature = "longpoll")]
+    /// By the path of their mount.
+    long_poll: HashMap<String, crate::transport::Sessions>,
 }
 
 /// One route of an endpoint: see [`Endpoint::routes`].
@@ -102,9 +107,15 @@ impl Endpoint {
         mounts: Vec<(String, Arc<dyn Mount>)>,
         admission: Admission,
         drain: DrainOptions,
+        #[cfg(feature = "token")] secrets: crate::token::Secrets,
     ) -> Self {
         Endpoint(Arc::new(Inner {
             pubsub,
+            #[cfg(feature = "longpoll")]
+            long_poll: mounts
+                .iter()
+                .map(|(path, _)| (path.clone(), Default::default()))
+                .collect(),
             mounts,
             tasks: TaskTracker::new(),
             connections: Mutex::default(),
@@ -112,7 +123,17 @@ impl Endpoint {
             draining: CancellationToken::new(),
             admission,
             drain,
+            #[cfg(feature = "token")]
+            secrets,
         }))
+    }
+
+    /// Tokens of one kind, made with the endpoint's
+    /// [secret key](EndpointBuilder::secret_key). Mirrors `Phoenix.Token` with an endpoint as
+    /// its first argument.
+    #[cfg(feature = "token")]
+    pub fn token(&self, salt: &str) -> crate::Token {
+        crate::Token::of(&self.0.secrets, salt)
     }
 
     /// Sends an event to all subscribers of a topic, on every node. Mirrors
@@ -239,6 +260,22 @@ impl Endpoint {
         self.0.pubsub.count(&Topic::from(topic))
     }
 
+    /// How many sessions of long-poll clients there are on this node. Each is a connection too,
+    /// until it has ended; then it may wait for its last messages to be fetched.
+    #[cfg(feature = "longpoll")]
+    pub fn long_poll_session_count(&self) -> usize {
+        self.0
+            .long_poll
+            .values()
+            .map(|sessions| sessions.count())
+            .sum()
+    }
+
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn long_poll(&self, path: &str) -> crate::transport::Sessions {
+        self.0.long_poll.get(path).cloned().unwrap_or_default()
+    }
+
     /// How many connections are open on this node.
     pub fn connection_count(&self) -> usize {
         self.0.connections.lock().len()
@@ -252,7 +289,7 @@ impl Endpoint {
         &self.0.tasks
     }
 
-    #[cfg(any(feature = "websocket", feature = "test"))]
+    #[cfg(any(feature = "websocket", feature = "longpoll", feature = "test"))]
     pub(crate) fn mounts(&self) -> &[(String, Arc<dyn Mount>)] {
         &self.0.mounts
     }

@@ -37,6 +37,9 @@ pub enum Error {
     /// The channel's inbox is full; nothing was queued.
     #[error("the channel's inbox is full")]
     InboxFull,
+    /// The operating system gives no random bytes, so nothing can be encrypted.
+    #[error("the operating system gives no random bytes")]
+    NoRandomness,
 }
 
 /// A payload that does not fit the type a handler takes.
@@ -221,4 +224,10 @@ pub enum ConfigError {
     /// A limit or a time of zero would refuse or end everything.
     #[error("`{0}` must be more than zero")]
     Zero(&'static str),
+    /// A secret key that can be guessed protects nothing.
+    #[error("a secret key must be at least 32 bytes long")]
+    Secret,
+    /// Without a secret key an endpoint makes one, and could not.
+    #[error("the operating system gives no random bytes; give the endpoint a secret key")]
+    NoRandomness,
 }

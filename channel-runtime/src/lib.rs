@@ -20,6 +20,8 @@ mod socket;
 pub mod telemetry;
 #[cfg(feature = "test")]
 pub mod test;
+#[cfg(feature = "token")]
+mod token;
 mod topic;
 pub mod transport;
 pub mod wire;
@@ -43,6 +45,10 @@ pub use axum::http::Extensions;
 pub use bytes::Bytes;
 pub use channel_macros::{Event, channel, socket};
 
+#[cfg(feature = "token")]
+pub use self::token::{MIN_SECRET_BYTES, Token, TokenError};
+#[cfg(feature = "longpoll")]
+pub use self::transport::LongPollOptions;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelRef, Context,

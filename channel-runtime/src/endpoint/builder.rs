@@ -19,6 +19,8 @@ pub struct EndpointBuilder {
     drain: DrainOptions,
     url: Option<String>,
     max_connections: Option<usize>,
+    #[cfg(feature = "token")]
+    secrets: crate::token::Secrets,
 }
 
 /// Makes what is mounted, once its options are known to work.
@@ -102,6 +104,19 @@ impl EndpointBuilder {
         self
     }
 
+    /// The secret that the endpoint's tokens are made with: at least 32 random bytes, the same on
+    /// every node, and kept out of the repository. Without one, the endpoint makes one that lives
+    /// as long as its process: then tokens, and the sessions of long-poll clients, do not survive
+    /// a restart. Mirrors `:secret_key_base`.
+    ///
+    /// To change it, give the new one first and then, in a second call, the old one: tokens are
+    /// made with the first and accepted from all.
+    #[cfg(feature = "token")]
+    pub fn secret_key(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secrets.add(secret.as_ref());
+        self
+    }
+
     /// Checks the configuration and makes the endpoint.
     ///
     /// # Errors
@@ -130,7 +145,14 @@ impl EndpointBuilder {
             url: self.url.map(endpoint_url).transpose()?,
             max_connections: self.max_connections,
         };
-        Ok(Endpoint::new(pubsub, mounts, admission, self.drain))
+        Ok(Endpoint::new(
+            pubsub,
+            mounts,
+            admission,
+            self.drain,
+            #[cfg(feature = "token")]
+            self.secrets.or_random()?,
+        ))
     }
 }
 

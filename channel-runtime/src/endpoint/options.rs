@@ -4,6 +4,8 @@ use axum::response::{IntoResponse, Response};
 
 #[cfg(doc)]
 use crate::Endpoint;
+#[cfg(feature = "longpoll")]
+use crate::LongPollOptions;
 use crate::{
     CheckOrigin, ConfigError, ConnectInfoKey, LogLevel, SlowConsumer, socket::OutboxLimits,
     transport::ConnectError, wire::Serializers,
@@ -33,6 +35,8 @@ pub struct SocketOptions {
     pub(crate) slow_consumer: SlowConsumer,
     pub(crate) serializers: Serializers,
     pub(crate) websocket: bool,
+    #[cfg(feature = "longpoll")]
+    pub(crate) long_poll: Option<LongPollOptions>,
     pub(crate) transport_log: LogLevel,
     pub(crate) check_origin: CheckOrigin,
     pub(crate) subprotocols: Vec<String>,
@@ -55,6 +59,8 @@ impl Default for SocketOptions {
             slow_consumer: SlowConsumer::default(),
             serializers: Serializers::default(),
             websocket: true,
+            #[cfg(feature = "longpoll")]
+            long_poll: None,
             transport_log: LogLevel::Off,
             check_origin: CheckOrigin::default(),
             subprotocols: Vec::new(),
@@ -149,6 +155,15 @@ impl SocketOptions {
     #[must_use]
     pub fn websocket(mut self, on: bool) -> Self {
         self.websocket = on;
+        self
+    }
+
+    /// Also serves clients that poll, at `<path>/longpoll`; not unless given. Mirrors the
+    /// `:longpoll` option.
+    #[cfg(feature = "longpoll")]
+    #[must_use]
+    pub fn long_poll(mut self, options: LongPollOptions) -> Self {
+        self.long_poll = Some(options);
         self
     }
 
@@ -266,6 +281,10 @@ impl SocketOptions {
         }
         if self.auth_token && !self.subprotocols.iter().any(|name| name == PHOENIX) {
             self.subprotocols.push(PHOENIX.to_owned());
+        }
+        #[cfg(feature = "longpoll")]
+        if let Some(options) = &self.long_poll {
+            options.check()?;
         }
         self.check_origin.check()
     }

@@ -89,15 +89,26 @@ impl Connection {
     ///
     /// How the connection must end, since the frame cannot be read.
     pub async fn receive(&mut self, frame: Frame) -> Result<(), Close> {
-        let mut frame = frame;
-        loop {
-            match self.peer.receive(frame) {
-                Received::Taken => return Ok(()),
-                Received::Refused(close) => return Err(close),
-                Received::Full(back) => frame = back,
+        let mut frame = Some(frame);
+        poll_fn(|cx| self.poll_receive(&mut frame, cx)).await
+    }
+
+    /// As [`Connection::receive`], for transports that poll; takes the frame out once there is
+    /// room for it.
+    pub(crate) fn poll_receive(
+        &mut self,
+        frame: &mut Option<Frame>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Close>> {
+        while let Some(next) = frame.take() {
+            match self.peer.receive(next) {
+                Received::Taken => break,
+                Received::Refused(close) => return Poll::Ready(Err(close)),
+                Received::Full(back) => *frame = Some(back),
             }
-            poll_fn(|cx| self.peer.poll_room(cx)).await;
+            std::task::ready!(self.peer.poll_room(cx));
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Tells the socket of a ping or a pong. Mirrors `c:handle_control/2`.
@@ -131,6 +142,12 @@ impl Connection {
     pub fn closing(&self) -> impl Future<Output = Close> + Send + use<> {
         let outbox = self.outbox.clone();
         async move { poll_fn(|cx| outbox.poll_closing(cx)).await }
+    }
+
+    /// As [`Connection::closing`], for transports that poll.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Close> {
+        self.outbox.poll_closing(cx)
     }
 
     /// How many frames wait for the transport.

@@ -1,6 +1,6 @@
 //! Transports: how frames reach a connection and leave it. A transport knows no channel.
 //!
-//! The WebSocket transport is built in. Another one calls what it calls:
+//! WebSocket and long-poll are built in. Another one calls what they call:
 //! [`Endpoint::connect`](crate::Endpoint::connect) with a [`ConnectRequest`] gives a
 //! [`Connection`] or says why not; frames go in with [`Connection::receive`] and come out of
 //! [`Connection::next`]; dropping the connection ends it. One that has an HTTP request asks first
@@ -36,18 +36,26 @@
 mod admission;
 mod connection;
 mod info;
+#[cfg(feature = "longpoll")]
+mod long_poll;
 mod mount;
 mod origin;
 mod origin_pattern;
 mod raw;
-#[cfg(feature = "websocket")]
+#[cfg(any(feature = "websocket", feature = "longpoll"))]
 mod router;
 mod subprotocol;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+#[cfg(any(feature = "websocket", feature = "longpoll"))]
+pub(crate) use self::admission::connect_request;
 #[cfg(feature = "websocket")]
-pub(crate) use self::admission::{connect_request, guard};
+pub(crate) use self::admission::guard;
+#[cfg(feature = "longpoll")]
+pub use self::long_poll::LongPollOptions;
+#[cfg(feature = "longpoll")]
+pub(crate) use self::long_poll::Sessions;
 pub(crate) use self::{
     admission::refuse,
     connection::{Peer, Received},

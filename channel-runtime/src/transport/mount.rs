@@ -113,7 +113,10 @@ pub(crate) trait Mount: Send + Sync {
     ) -> BoxFuture<'_, Result<Connection, ConnectError>>;
 
     /// For the transports that are built in.
-    #[cfg_attr(not(feature = "websocket"), allow(dead_code))]
+    #[cfg_attr(
+        not(any(feature = "websocket", feature = "longpoll")),
+        allow(dead_code)
+    )]
     fn options(&self) -> &SocketOptions;
 
     /// `(topic pattern, channel)` pairs.

@@ -1,33 +1,48 @@
 //! The routes of all sockets, for axum.
 
-use std::sync::Arc;
-
 use axum::{Router, extract::Request, routing::any};
 
-use super::{Mount, websocket};
+#[cfg(feature = "longpoll")]
+use super::long_poll::LongPoll;
+#[cfg(feature = "websocket")]
+use super::websocket;
 use crate::Endpoint;
 
 impl Endpoint {
     /// The routes of all sockets, to serve alone or to merge into an application's router.
     ///
-    /// A socket mounted at `/socket` has its WebSocket at `/socket/websocket`. To let channels
-    /// see the client's address, serve the router with
-    /// `into_make_service_with_connect_info::<std::net::SocketAddr>()`.
+    /// A socket mounted at `/socket` has its WebSocket at `/socket/websocket`, and is polled at
+    /// `/socket/longpoll` where its options say so. To let channels see the client's address,
+    /// serve the router with `into_make_service_with_connect_info::<std::net::SocketAddr>()`.
     pub fn router<T>(&self) -> Router<T>
     where
         T: Clone + Send + Sync + 'static,
     {
-        self.mounts()
-            .iter()
-            .filter(|(_, mount)| mount.options().websocket)
-            .fold(Router::new(), |router, (path, mount)| {
-                let serve = |endpoint: Endpoint, mount: Arc<dyn Mount>| {
-                    any(move |request: Request| websocket::serve(endpoint, mount, request))
-                };
-                let route = || serve(self.clone(), mount.clone());
-                router
-                    .route(&format!("{path}/websocket"), route())
-                    .route(&format!("{path}/websocket/"), route())
-            })
+        let mut router = Router::new();
+        for (path, mount) in self.mounts() {
+            #[cfg(feature = "websocket")]
+            if mount.options().websocket {
+                let (endpoint, mount) = (self.clone(), mount.clone());
+                let serve = any(move |request: Request| websocket::serve(endpoint, mount, request));
+                router = both(router, &format!("{path}/websocket"), serve);
+            }
+            #[cfg(feature = "longpoll")]
+            if let Some(options) = &mount.options().long_poll {
+                let polled = LongPoll::new(self.clone(), path, mount.clone(), options.clone());
+                let serve = any(move |request: Request| polled.serve(request));
+                router = both(router, &format!("{path}/longpoll"), serve);
+            }
+        }
+        router
     }
+}
+
+/// A route with and without a slash at its end.
+fn both<T>(router: Router<T>, path: &str, serve: axum::routing::MethodRouter<T>) -> Router<T>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    router
+        .route(path, serve.clone())
+        .route(&format!("{path}/"), serve)
 }

@@ -1,0 +1,282 @@
+//! Tokens a client carries and cannot forge: what `Phoenix.Token` is.
+
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use data_encoding::BASE64URL_NOPAD as BASE64;
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error as ThisError;
+
+pub(crate) use self::keys::Secrets;
+#[cfg(feature = "longpoll")]
+pub(crate) use self::keys::random;
+use self::keys::{Keys, MAC_BYTES};
+use crate::{ConfigError, Error, Refusal};
+
+/// The shortest secret that is taken, in bytes.
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// How old a token may be unless told otherwise: a day.
+const MAX_AGE: Duration = Duration::from_secs(86_400);
+
+/// What a token's first byte says of it.
+const SIGNED: u8 = 1;
+const ENCRYPTED: u8 = 2;
+
+/// The milliseconds since 1970 at which it was made.
+const TIME_BYTES: usize = 8;
+
+/// Makes and checks one kind of token: text that says something, and that nobody without the
+/// server's secret can make or alter.
+///
+/// A kind is named by its salt: a token made for one salt is worth nothing at another.
+/// [`Token::sign`] leaves the value readable to whoever holds the token; [`Token::encrypt`] does
+/// not. The text has only letters, digits, `-` and `_`. Mirrors `Phoenix.Token`.
+///
+/// A login page signs the user's id into the page; the page hands it back when its socket
+/// connects:
+///
+/// ```
+/// use std::time::Duration;
+/// use channel_runtime::{Token, prelude::*};
+/// use serde::Deserialize;
+///
+/// /// `salt` names the kind; the secret is the endpoint's.
+/// fn login(endpoint: &Endpoint) -> Token {
+///     endpoint.token("user login").max_age(Duration::from_secs(14 * 86_400))
+/// }
+///
+/// pub struct UserSocket { user_id: u64 }
+///
+/// #[derive(Deserialize)]
+/// struct Credentials { login: Option<String> }
+///
+/// #[socket(channels = [Room])]
+/// impl UserSocket {
+///     #[connect]
+///     fn connect(credentials: Credentials, endpoint: &Endpoint) -> Result<Self, Refusal> {
+///         let user_id = login(endpoint).verify(credentials.login.as_deref())?;
+///         Ok(UserSocket { user_id })
+///     }
+/// }
+/// # pub struct Room;
+/// # #[channel("room:*", socket = UserSocket)]
+/// # impl Room {
+/// #     #[join]
+/// #     fn join(user: &UserSocket) -> (Self, u64) { (Room, user.user_id) }
+/// # }
+///
+/// # let secret_of_this_application = [7; 32];
+/// let endpoint = Endpoint::builder()
+///     .secret_key(secret_of_this_application)
+///     .socket::<UserSocket>("/socket")
+///     .build()?;
+/// let for_the_page: String = login(&endpoint).sign(&42_u64)?;
+/// assert_eq!(login(&endpoint).verify(&*for_the_page), Ok(42_u64));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Token {
+    salt: Arc<str>,
+    /// The first makes tokens, each of them opens them.
+    keys: Arc<[Keys]>,
+    max_age: Option<Duration>,
+}
+
+/// Why a token is not accepted. It says so to the server's own code; a client is told
+/// `unauthorized` whatever the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// There is none.
+    #[error("the token is missing")]
+    Missing,
+    /// It was not made here, not with these secrets or this salt, or not whole; or it holds
+    /// another type.
+    #[error("the token is invalid")]
+    Invalid,
+    /// It is older than its [`Token::max_age`].
+    #[error("the token has expired")]
+    Expired,
+}
+
+impl From<TokenError> for Refusal {
+    fn from(_: TokenError) -> Self {
+        Refusal::new("unauthorized")
+    }
+}
+
+impl Token {
+    /// The tokens of a salt, with secrets of their own: an
+    /// [`Endpoint::token`](crate::Endpoint::token) takes the endpoint's.
+    ///
+    /// To change a secret, put the new one in front and keep the old one until the tokens made
+    /// with it are too old: the first makes tokens, all are tried to check one.
+    ///
+    /// ```
+    /// use channel_runtime::Token;
+    ///
+    /// # let (this_years, last_years) = ([1; 32], [2; 32]);
+    /// let reset = Token::new([this_years, last_years], "password reset")?;
+    /// let token = reset.encrypt("ada@example.com")?;
+    /// assert_eq!(reset.decrypt(&*token), Ok("ada@example.com".to_owned()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Secret`] where there is no secret, or one under 32 bytes.
+    pub fn new<S: AsRef<[u8]>>(
+        secrets: impl IntoIterator<Item = S>,
+        salt: &str,
+    ) -> Result<Self, ConfigError> {
+        let mut list = Secrets::default();
+        for secret in secrets {
+            list.add(secret.as_ref());
+        }
+        Ok(Token::of(&list.check()?, salt))
+    }
+
+    /// `secrets` has been checked.
+    pub(crate) fn of(secrets: &Secrets, salt: &str) -> Self {
+        Token {
+            salt: salt.into(),
+            keys: secrets.derive(salt),
+            max_age: Some(MAX_AGE),
+        }
+    }
+
+    /// How old a token may be; a day unless given. Whoever checks it decides, not whoever made
+    /// it. Mirrors `:max_age`, which is in seconds there.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// A token of any age is accepted. Mirrors `max_age: :infinity`.
+    #[must_use]
+    pub fn any_age(mut self) -> Self {
+        self.max_age = None;
+        self
+    }
+
+    /// A token that says `value`, readable to whoever holds it. Mirrors `Phoenix.Token.sign/4`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] where the value cannot be JSON.
+    pub fn sign<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, Error> {
+        self.sign_at(value, now())
+    }
+
+    fn sign_at<T: Serialize + ?Sized>(&self, value: &T, time: u64) -> Result<String, Error> {
+        let mut bytes = vec![SIGNED];
+        write(&mut bytes, value, time)?;
+        let mac = self.keys[0].mac(&bytes);
+        bytes.extend(mac);
+        Ok(BASE64.encode(&bytes))
+    }
+
+    /// What a token of [`Token::sign`] says: takes the token, or an `Option` of it. Compares in
+    /// constant time. Mirrors `Phoenix.Token.verify/4`.
+    ///
+    /// # Errors
+    ///
+    /// A [`TokenError`].
+    pub fn verify<'t, T: DeserializeOwned>(
+        &self,
+        token: impl Into<Option<&'t str>>,
+    ) -> Result<T, TokenError> {
+        let bytes = decode(token.into())?;
+        let (signed, mac) = bytes
+            .split_last_chunk::<MAC_BYTES>()
+            .ok_or(TokenError::Invalid)?;
+        if !self.keys.iter().any(|keys| keys.made(signed, mac)) {
+            return Err(TokenError::Invalid);
+        }
+        let said = signed.strip_prefix(&[SIGNED]);
+        self.read(said.ok_or(TokenError::Invalid)?)
+    }
+
+    /// A token that says `value` to nobody but this server. Mirrors `Phoenix.Token.encrypt/4`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] where the value cannot be JSON; [`Error::NoRandomness`].
+    pub fn encrypt<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, Error> {
+        self.encrypt_at(value, now())
+    }
+
+    fn encrypt_at<T: Serialize + ?Sized>(&self, value: &T, time: u64) -> Result<String, Error> {
+        let mut said = Vec::new();
+        write(&mut said, value, time)?;
+        let sealed = self.keys[0].seal(&said, &[ENCRYPTED])?;
+        Ok(BASE64.encode(&[&[ENCRYPTED][..], &sealed].concat()))
+    }
+
+    /// What a token of [`Token::encrypt`] says: takes the token, or an `Option` of it. Mirrors
+    /// `Phoenix.Token.decrypt/4`.
+    ///
+    /// # Errors
+    ///
+    /// A [`TokenError`].
+    pub fn decrypt<'t, T: DeserializeOwned>(
+        &self,
+        token: impl Into<Option<&'t str>>,
+    ) -> Result<T, TokenError> {
+        let bytes = decode(token.into())?;
+        let sealed = bytes.strip_prefix(&[ENCRYPTED]);
+        let sealed = sealed.ok_or(TokenError::Invalid)?;
+        let mut keys = self.keys.iter();
+        let said = keys.find_map(|keys| keys.open(sealed, &[ENCRYPTED]));
+        self.read(&said.ok_or(TokenError::Invalid)?)
+    }
+
+    /// The value of a token that is genuine.
+    fn read<T: DeserializeOwned>(&self, said: &[u8]) -> Result<T, TokenError> {
+        let (time, json) = said
+            .split_first_chunk::<TIME_BYTES>()
+            .ok_or(TokenError::Invalid)?;
+        let age = Duration::from_millis(now().saturating_sub(u64::from_be_bytes(*time)));
+        if self.max_age.is_some_and(|max| age > max) {
+            return Err(TokenError::Expired);
+        }
+        serde_json::from_slice(json).map_err(|_| TokenError::Invalid)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("salt", &self.salt)
+            .field("max_age", &self.max_age)
+            .finish_non_exhaustive()
+    }
+}
+
+fn write<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T, time: u64) -> Result<(), Error> {
+    bytes.extend(time.to_be_bytes());
+    serde_json::to_writer(bytes, value).map_err(Error::Encode)
+}
+
+fn decode(token: Option<&str>) -> Result<Vec<u8>, TokenError> {
+    let token = token.ok_or(TokenError::Missing)?;
+    // Strict: only one text stands for the same bytes.
+    BASE64
+        .decode(token.as_bytes())
+        .map_err(|_| TokenError::Invalid)
+}
+
+/// In milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}

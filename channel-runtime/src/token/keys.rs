@@ -1,0 +1,115 @@
+//! Secrets, and the keys that are derived from them.
+
+use std::sync::Arc;
+
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305,
+    aead::{Aead, Payload},
+};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::{ENCRYPTED, MIN_SECRET_BYTES, SIGNED};
+use crate::{ConfigError, Error};
+
+const KEY_BYTES: usize = 32;
+pub(super) const MAC_BYTES: usize = 32;
+const NONCE_BYTES: usize = 24;
+
+/// The secrets of an endpoint, newest first. Has no `Debug`, so that none reaches a log.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<Vec<u8>>);
+
+impl Secrets {
+    /// Adds one that is only used to check tokens, unless it is the first.
+    pub(crate) fn add(&mut self, secret: &[u8]) {
+        self.0.push(secret.to_vec());
+    }
+
+    /// These, or one for this process alone where there are none.
+    pub(crate) fn or_random(mut self) -> Result<Self, ConfigError> {
+        if self.0.is_empty() {
+            let secret = random::<KEY_BYTES>().map_err(|_| ConfigError::NoRandomness)?;
+            self.add(&secret);
+        }
+        self.check()
+    }
+
+    /// These, where each of them is long enough.
+    pub(super) fn check(self) -> Result<Self, ConfigError> {
+        let long_enough = |secret: &Vec<u8>| secret.len() >= MIN_SECRET_BYTES;
+        if self.0.is_empty() || !self.0.iter().all(long_enough) {
+            return Err(ConfigError::Secret);
+        }
+        Ok(self)
+    }
+
+    pub(super) fn derive(&self, salt: &str) -> Arc<[Keys]> {
+        let keys = self.0.iter().map(|secret| Keys::derive(secret, salt));
+        keys.collect()
+    }
+}
+
+/// Random bytes of the operating system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    Ok(bytes)
+}
+
+/// The keys of one secret for one salt, one for each use.
+pub(super) struct Keys {
+    mac: Hmac<Sha256>,
+    cipher: XChaCha20Poly1305,
+}
+
+impl Keys {
+    fn derive(secret: &[u8], salt: &str) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(None, secret);
+        let key = |kind| {
+            let mut key = [0; KEY_BYTES];
+            hkdf.expand_multi_info(&[b"channel token ", &[kind], salt.as_bytes()], &mut key)
+                .expect("32 bytes are within what HKDF can give");
+            key
+        };
+        Keys {
+            mac: Hmac::new_from_slice(&key(SIGNED)).expect("HMAC takes keys of any length"),
+            cipher: XChaCha20Poly1305::new(&key(ENCRYPTED).into()),
+        }
+    }
+
+    pub(super) fn mac(&self, bytes: &[u8]) -> [u8; MAC_BYTES] {
+        self.mac
+            .clone()
+            .chain_update(bytes)
+            .finalize()
+            .into_bytes()
+            .into()
+    }
+
+    /// Whether the MAC is of these bytes; in constant time.
+    pub(super) fn made(&self, bytes: &[u8], mac: &[u8; MAC_BYTES]) -> bool {
+        let expected = self.mac.clone().chain_update(bytes);
+        expected.verify(mac.into()).is_ok()
+    }
+
+    /// A nonce, and behind it `bytes` for nobody else to read.
+    pub(super) fn seal(&self, bytes: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+        let nonce = random::<NONCE_BYTES>()?;
+        let payload = Payload { msg: bytes, aad };
+        let sealed = self
+            .cipher
+            .encrypt(&nonce.into(), payload)
+            .expect("a value in memory is under the cipher's limit of 256 GB");
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// What [`Keys::seal`] has sealed.
+    pub(super) fn open(&self, sealed: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, msg) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        self.cipher
+            .decrypt(&(*nonce).into(), Payload { msg, aad })
+            .ok()
+    }
+}

@@ -1,0 +1,109 @@
+//! What a request is answered with: JSON, with the status that counts in it.
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use data_encoding::BASE64;
+use serde::{Serialize, Serializer};
+
+use crate::{transport::ConnectError, wire::Frame};
+
+/// The statuses that clients know.
+pub(super) mod status {
+    pub(in super::super) const OK: u16 = 200;
+    /// A poll was in vain.
+    pub(in super::super) const NO_CONTENT: u16 = 204;
+    pub(in super::super) const BAD_REQUEST: u16 = 400;
+    pub(in super::super) const FORBIDDEN: u16 = 403;
+    pub(in super::super) const TIMEOUT: u16 = 408;
+    /// There is no such session; to a poll, here is a new one.
+    pub(in super::super) const GONE: u16 = 410;
+    pub(in super::super) const TOO_LARGE: u16 = 413;
+    /// Clients try again.
+    pub(in super::super) const ERROR: u16 = 500;
+}
+
+/// The answer to a poll.
+#[derive(Serialize)]
+struct Polled<'a> {
+    status: u16,
+    token: &'a str,
+    messages: &'a [Message],
+}
+
+/// The answer to anything else.
+#[derive(Serialize)]
+struct Status {
+    status: u16,
+}
+
+#[derive(Debug)]
+#[repr(transparent)]
+struct Message(Frame);
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Frame::Text(text) => serializer.serialize_str(text),
+            Frame::Binary(bytes) => serializer.serialize_str(&BASE64.encode(bytes)),
+        }
+    }
+}
+
+pub(super) fn polled(status: u16, token: &str, frames: Vec<Frame>) -> Response {
+    let messages: Vec<_> = frames.into_iter().map(Message).collect();
+    let answer = Polled {
+        status,
+        token,
+        messages: &messages,
+    };
+    json(StatusCode::OK, &answer)
+}
+
+pub(super) fn status(status: u16) -> Response {
+    let http = match status {
+        status::TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::OK,
+    };
+    json(http, &Status { status })
+}
+
+/// The answer to a client that is not let in. Proxies and people read the HTTP status, the
+/// official client only the one in the body, where it knows no more than 403 and 500.
+pub(super) fn refused(error: &ConnectError) -> Response {
+    let (http, status) = match error.status() {
+        StatusCode::FORBIDDEN => (StatusCode::OK, status::FORBIDDEN),
+        StatusCode::BAD_REQUEST => (StatusCode::BAD_REQUEST, status::BAD_REQUEST),
+        other => (other, status::ERROR),
+    };
+    json(http, &Status { status })
+}
+
+/// What a browser asks before a page of another origin may send the real request.
+pub(super) fn preflight(request: &HeaderMap) -> Response {
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    for asked in request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.append(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_MAX_AGE, "3600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn json(status: StatusCode, answer: &impl Serialize) -> Response {
+    // Numbers and strings cannot fail to be JSON.
+    let body = serde_json::to_vec(answer).unwrap_or_default();
+    let headers = [
+        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (status, headers, body).into_response()
+}

@@ -1,0 +1,137 @@
+//! The way of a request to its session's task.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, mpsc, oneshot},
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::answer::status;
+use crate::{Close, wire::Frame};
+
+/// How many polls may wait to be looked at; the task takes them as they come.
+const POLLS: usize = 4;
+
+/// What becomes of a poll. Without any of these the session has ended.
+pub(super) enum Polled {
+    /// There is something for the client.
+    Messages(Vec<Frame>),
+    /// A later poll has taken its place.
+    Displaced,
+}
+
+/// A poll that waits.
+pub(super) type Poll = oneshot::Sender<Polled>;
+
+/// Frames that one request brought.
+pub(super) struct Batch {
+    pub(super) frames: std::vec::IntoIter<Frame>,
+    /// The frame that the session had no room for yet.
+    pub(super) next: Option<Frame>,
+    /// Gets an error where one of them cannot be read.
+    pub(super) answer: oneshot::Sender<Result<(), Close>>,
+}
+
+/// What requests hold of a session.
+#[derive(Clone)]
+pub(super) struct Handle {
+    polls: mpsc::Sender<Poll>,
+    /// One request at a time may publish, so that one client cannot make many large bodies wait.
+    batches: Arc<Mutex<mpsc::Sender<Batch>>>,
+}
+
+/// The session's side of a [`Handle`].
+pub(super) struct Requests {
+    pub(super) polls: mpsc::Receiver<Poll>,
+    pub(super) batches: mpsc::Receiver<Batch>,
+}
+
+impl Handle {
+    pub(super) fn new() -> (Self, Requests) {
+        let (polls, polled) = mpsc::channel(POLLS);
+        let (batches, published) = mpsc::channel(1);
+        let handle = Handle {
+            polls,
+            batches: Arc::new(Mutex::new(batches)),
+        };
+        let requests = Requests {
+            polls: polled,
+            batches: published,
+        };
+        (handle, requests)
+    }
+
+    /// Waits for messages; none when there are none in time.
+    ///
+    /// # Errors
+    ///
+    /// The session has ended.
+    pub(super) async fn poll(
+        &self,
+        window: Duration,
+        draining: impl Future<Output = ()>,
+    ) -> Result<Vec<Frame>, Ended> {
+        let until = Instant::now() + window;
+        let (answer, mut polled) = oneshot::channel();
+        self.polls.send(answer).await.map_err(|_| Ended)?;
+        let polled = match timeout_at(until, &mut polled).await {
+            Ok(polled) => polled.map_err(|_| Ended)?,
+            Err(_) => {
+                polled.close();
+                // What was on its way when the time was over counts.
+                match polled.try_recv() {
+                    Ok(polled) => polled,
+                    Err(_) => return Ok(Vec::new()),
+                }
+            }
+        };
+        match polled {
+            Polled::Messages(frames) => Ok(frames),
+            Polled::Displaced => {
+                // Answered at once, it would come back and displace the other in turn.
+                tokio::select! {
+                    () = sleep_until(until) => {}
+                    () = draining => {}
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Waits until no other request publishes.
+    pub(super) async fn turn(&self) -> Turn {
+        Turn(self.batches.clone().lock_owned().await)
+    }
+
+    /// Ready once the session has ended.
+    pub(super) async fn ended(&self) {
+        self.polls.closed().await;
+    }
+}
+
+/// The session has ended.
+#[derive(Debug)]
+pub(super) struct Ended;
+
+/// The right to publish.
+pub(super) struct Turn(OwnedMutexGuard<mpsc::Sender<Batch>>);
+
+impl Turn {
+    /// Hands frames to the session, and waits until it has taken them.
+    ///
+    /// # Errors
+    ///
+    /// The status of the request: the session has ended, or one of the frames ends it.
+    pub(super) async fn publish(self, frames: Vec<Frame>) -> Result<(), u16> {
+        let (answer, published) = oneshot::channel();
+        let batch = Batch {
+            frames: frames.into_iter(),
+            next: None,
+            answer,
+        };
+        self.0.send(batch).await.map_err(|_| status::GONE)?;
+        let published = published.await.map_err(|_| status::GONE)?;
+        published.map_err(|_| status::BAD_REQUEST)
+    }
+}

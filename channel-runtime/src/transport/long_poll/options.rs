@@ -1,0 +1,201 @@
+//! The options of the long-poll transport.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{CheckOrigin, ConfigError};
+
+/// Opens a socket to clients that poll, with these limits and times: see
+/// [`SocketOptions::long_poll`](crate::SocketOptions::long_poll).
+///
+/// In code, or from a configuration file with serde, where the unit is in the name:
+///
+/// ```
+/// use std::time::Duration;
+/// use channel_runtime::LongPollOptions;
+///
+/// let options = LongPollOptions::default()
+///     .window(Duration::from_secs(20))
+///     .max_body_bytes(100_000);
+/// let file = r#"{"window_ms": 20000, "max_body_bytes": 100000}"#;
+/// let read: LongPollOptions = serde_json::from_str(file)?;
+/// assert_eq!(format!("{read:?}"), format!("{options:?}"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # What a client gets
+///
+/// Each frame is a string in the answer's `messages`: text as it is, a binary frame in base64
+/// (the standard alphabet, with padding), as such a client sends it. The official JavaScript
+/// client decodes text only, so it cannot read a binary push; no other message is lost by it.
+///
+/// A session ends when nobody has polled for one and a half times the window, or when the server
+/// closes the connection; what waits for the client then can still be fetched by one poll,
+/// unless the server goes down. The next poll opens a new session, which the client learns from
+/// the status 410.
+///
+/// A session lives in this process: behind a load balancer, all requests of one client must
+/// reach the same node.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LongPollOptions {
+    window_ms: u64,
+    token_max_age_s: u64,
+    max_sessions: usize,
+    pub(super) max_batch_frames: usize,
+    pub(super) max_body_bytes: usize,
+    body_timeout_ms: u64,
+    #[serde(skip)]
+    check_origin: Option<CheckOrigin>,
+}
+
+impl Default for LongPollOptions {
+    fn default() -> Self {
+        LongPollOptions {
+            window_ms: 10_000,
+            token_max_age_s: 1_209_600,
+            max_sessions: 16_384,
+            max_batch_frames: 100,
+            max_body_bytes: 10_000_000,
+            body_timeout_ms: 30_000,
+            check_origin: None,
+        }
+    }
+}
+
+impl LongPollOptions {
+    /// How long a poll waits for messages; 10 seconds unless given. A client that gives up
+    /// sooner never hears that its poll was in vain, so keep it below its timeout, which is 20
+    /// seconds in the official one. Mirrors `:window_ms`.
+    #[must_use]
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// How long a session can be found by its token; two weeks unless given. Mirrors the
+    /// `:max_age` of the `:crypto` option, which is in seconds there too.
+    #[must_use]
+    pub fn token_max_age(mut self, age: Duration) -> Self {
+        self.token_max_age_s = age.as_secs();
+        self
+    }
+
+    /// How many sessions of this socket may be open at the same time; 16,384 unless given. The
+    /// next client is turned away with HTTP status 503.
+    #[must_use]
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// How many frames a client may send in one request; 100 unless given, which is what the
+    /// official client sends at most. A request with more is refused as a whole.
+    #[must_use]
+    pub fn max_batch_frames(mut self, frames: usize) -> Self {
+        self.max_batch_frames = frames;
+        self
+    }
+
+    /// The largest body of a request, in bytes; 10,000,000 unless given. A larger one is refused
+    /// with HTTP status 413, before it is read where it says its length.
+    #[must_use]
+    pub fn max_body_bytes(mut self, bytes: usize) -> Self {
+        self.max_body_bytes = bytes;
+        self
+    }
+
+    /// How long the body of a request may take to arrive; 30 seconds unless given.
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Which pages may poll, where it is not what the socket's
+    /// [`check_origin`](crate::SocketOptions::check_origin) says. Mirrors the `:check_origin` of
+    /// `:longpoll`.
+    #[must_use]
+    pub fn check_origin(mut self, check: CheckOrigin) -> Self {
+        self.check_origin = Some(check);
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let limits = [
+            ("window", self.window_ms == 0),
+            ("token_max_age", self.token_max_age_s == 0),
+            ("max_sessions", self.max_sessions == 0),
+            ("max_batch_frames", self.max_batch_frames == 0),
+            ("max_body_bytes", self.max_body_bytes == 0),
+            ("body_timeout", self.body_timeout_ms == 0),
+        ];
+        match limits.into_iter().find(|(_, zero)| *zero) {
+            Some((name, _)) => Err(ConfigError::Zero(name)),
+            None => self
+                .check_origin
+                .as_ref()
+                .map_or(Ok(()), CheckOrigin::check),
+        }
+    }
+
+    pub(super) fn poll_time(&self) -> Duration {
+        bounded(Duration::from_millis(self.window_ms))
+    }
+
+    /// How long a session lives without a poll.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.poll_time() * 3 / 2
+    }
+
+    pub(super) fn body_time(&self) -> Duration {
+        bounded(Duration::from_millis(self.body_timeout_ms))
+    }
+
+    pub(super) fn token_age(&self) -> Duration {
+        Duration::from_secs(self.token_max_age_s)
+    }
+
+    /// The socket's own check, where there is no other for those who poll.
+    pub(super) fn origin<'a>(&'a self, socket: &'a CheckOrigin) -> &'a CheckOrigin {
+        self.check_origin.as_ref().unwrap_or(socket)
+    }
+
+    pub(super) fn most_sessions(&self) -> usize {
+        self.max_sessions
+    }
+}
+
+/// What can be added to a time without leaving the clock's range.
+fn bounded(time: Duration) -> Duration {
+    time.min(Duration::from_secs(365 * 86_400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_references() {
+        let read: LongPollOptions = serde_json::from_str("{}").unwrap();
+        assert_eq!(
+            format!("{read:?}"),
+            format!("{:?}", LongPollOptions::default())
+        );
+        assert_eq!(read.poll_time(), Duration::from_secs(10));
+        assert_eq!(read.lifetime(), Duration::from_secs(15));
+        assert_eq!(read.token_age(), Duration::from_secs(14 * 86_400));
+        assert!(serde_json::from_str::<LongPollOptions>(r#"{"window": 1}"#).is_err());
+    }
+
+    #[test]
+    fn zeros_are_refused_by_name_and_eternities_are_bounded() {
+        let zero = LongPollOptions::default().window(Duration::from_nanos(1));
+        let error = zero.check().unwrap_err();
+        assert_eq!(error.to_string(), "`window` must be more than zero");
+        let eternal = LongPollOptions::default().window(Duration::MAX);
+        assert!(eternal.check().is_ok());
+        let _in_range = std::time::Instant::now() + eternal.lifetime();
+    }
+}

@@ -1,0 +1,223 @@
+//! The task of one session: it owns the connection, and outlives every request.
+
+use std::{
+    future::poll_fn,
+    mem,
+    task::{Context, Poll as Ready, Waker, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{
+    handle::{Batch, Poll, Polled, Requests},
+    sessions::Entry,
+};
+use crate::{
+    Close,
+    transport::{Connection, Event},
+    wire::Frame,
+};
+
+/// How many bytes one answer holds, before the rest waits for the next poll.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// One session.
+pub(super) struct Session {
+    connection: Connection,
+    requests: Requests,
+    /// The poll that waits for messages.
+    poll: Option<Poll>,
+    /// The frames that are handed to the connection.
+    batch: Option<Batch>,
+    /// Messages whose poll was gone before it got them.
+    kept: Vec<Frame>,
+    /// How long it lives without a poll.
+    lifetime: Duration,
+    /// When the last poll was answered, or went away.
+    polled: Instant,
+}
+
+/// What the connection and those who wait at it have come to.
+enum Progress {
+    /// The batch is taken.
+    Taken,
+    /// Whoever polled is gone.
+    Unpolled,
+    /// Messages for the poll.
+    Messages(Vec<Frame>),
+    /// The connection ends, after these messages.
+    Closed(Vec<Frame>),
+    /// The client sent what cannot be read.
+    Unreadable,
+}
+
+impl Session {
+    pub(super) fn new(connection: Connection, requests: Requests, lifetime: Duration) -> Self {
+        Session {
+            connection,
+            requests,
+            poll: None,
+            batch: None,
+            kept: Vec::new(),
+            lifetime,
+            polled: Instant::now(),
+        }
+    }
+
+    /// Serves the client's requests until the session ends.
+    pub(super) async fn run(mut self, entry: Entry) {
+        let left = self.serve().await;
+        // The channels end now, whoever still fetches their last messages.
+        drop(self.connection);
+        if !left.is_empty() {
+            let until = Instant::now() + self.lifetime;
+            // Not a task that a shutdown waits for.
+            tokio::spawn(linger(left, self.requests, until, entry));
+        }
+    }
+
+    /// The messages that nobody has fetched yet, and somebody still may.
+    async fn serve(&mut self) -> Vec<Frame> {
+        loop {
+            let Session {
+                connection,
+                requests,
+                poll,
+                batch,
+                ..
+            } = self;
+            let (is_polled, is_busy) = (poll.is_some(), batch.is_some());
+            let progress = poll_fn(|cx| poll_progress(connection, batch, poll, cx));
+            tokio::select! {
+                Some(poll) = requests.polls.recv() => self.take_over(poll),
+                Some(batch) = requests.batches.recv(), if !is_busy => self.batch = Some(batch),
+                () = sleep_until(self.polled + self.lifetime), if !is_polled => return Vec::new(),
+                progress = progress => match progress {
+                    Progress::Taken => {}
+                    Progress::Unpolled => self.polled = Instant::now(),
+                    Progress::Messages(frames) => self.answer(frames),
+                    Progress::Unreadable => return Vec::new(),
+                    Progress::Closed(frames) => {
+                        self.answer(frames);
+                        return mem::take(&mut self.kept);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Of two polls at once, the later one gets the messages.
+    fn take_over(&mut self, poll: Poll) {
+        if let Some(earlier) = self.poll.replace(poll) {
+            let _gone = earlier.send(Polled::Displaced);
+        }
+        let kept = mem::take(&mut self.kept);
+        self.answer(kept);
+    }
+
+    /// Gives messages to the poll that waits, or keeps them for the next one.
+    fn answer(&mut self, frames: Vec<Frame>) {
+        if frames.is_empty() {
+            return;
+        }
+        self.kept.extend(frames);
+        if let Some(poll) = self.poll.take() {
+            self.polled = Instant::now();
+            let frames = mem::take(&mut self.kept);
+            if let Err(Polled::Messages(frames)) = poll.send(Polled::Messages(frames)) {
+                self.kept = frames;
+            }
+        }
+    }
+}
+
+/// Moves frames in both directions. Out of the connection they come only for a poll: until then
+/// they wait in its outbox, which is bounded.
+fn poll_progress(
+    connection: &mut Connection,
+    batch: &mut Option<Batch>,
+    poll: &mut Option<Poll>,
+    cx: &mut Context<'_>,
+) -> Ready<Progress> {
+    if let Some(taken) = batch
+        .as_mut()
+        .map(|batch| poll_batch(connection, batch, cx))
+        && let Ready::Ready(taken) = taken
+    {
+        let unreadable = taken.is_err();
+        if let Some(batch) = batch.take() {
+            let _gone = batch.answer.send(taken);
+        }
+        return Ready::Ready(match unreadable {
+            true => Progress::Unreadable,
+            false => Progress::Taken,
+        });
+    }
+    match poll {
+        None => {
+            let _close = ready!(connection.poll_closing(cx));
+            poll_messages(
+                connection,
+                &mut Context::from_waker(Waker::noop()),
+                usize::MAX,
+            )
+        }
+        Some(waiting) => {
+            if waiting.poll_closed(cx).is_ready() {
+                *poll = None;
+                return Ready::Ready(Progress::Unpolled);
+            }
+            poll_messages(connection, cx, ANSWER_BYTES)
+        }
+    }
+}
+
+fn poll_batch(
+    connection: &mut Connection,
+    batch: &mut Batch,
+    cx: &mut Context<'_>,
+) -> Ready<Result<(), Close>> {
+    loop {
+        if batch.next.is_none() {
+            batch.next = batch.frames.next();
+        }
+        if batch.next.is_none() {
+            return Ready::Ready(Ok(()));
+        }
+        ready!(connection.poll_receive(&mut batch.next, cx))?;
+    }
+}
+
+/// What waits in the connection: at least one message, or its end.
+fn poll_messages(
+    connection: &mut Connection,
+    cx: &mut Context<'_>,
+    most: usize,
+) -> Ready<Progress> {
+    let (mut frames, mut bytes) = (Vec::new(), 0);
+    while bytes < most {
+        match connection.poll_next(cx) {
+            Ready::Ready(Event::Frame(frame)) => {
+                bytes += frame.len();
+                frames.push(frame);
+            }
+            Ready::Ready(Event::Close(_)) => return Ready::Ready(Progress::Closed(frames)),
+            Ready::Pending if frames.is_empty() => return Ready::Pending,
+            Ready::Pending => break,
+        }
+    }
+    Ready::Ready(Progress::Messages(frames))
+}
+
+/// Keeps the last messages of a session that has ended, for one more poll.
+async fn linger(mut left: Vec<Frame>, mut requests: Requests, until: Instant, entry: Entry) {
+    requests.batches.close();
+    while let Ok(Some(poll)) = timeout_at(until, requests.polls.recv()).await {
+        match poll.send(Polled::Messages(left)) {
+            Err(Polled::Messages(back)) => left = back,
+            _ => break,
+        }
+    }
+    drop(entry);
+}

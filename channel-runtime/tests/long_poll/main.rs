@@ -1,0 +1,15 @@
+//! The long-poll transport: in memory, where time can be stopped, and over real connections.
+
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
+mod admission;
+mod bodies;
+mod client;
+mod ends;
+mod network;
+mod raw;
+mod room;
+mod sessions;
+mod times;
+mod tokens;
