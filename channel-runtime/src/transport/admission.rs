@@ -58,6 +58,10 @@ async fn collect(
     endpoint.check_room()?;
     let query = Params::from_query(request.uri.query().unwrap_or_default());
     let params = match RawPathParams::from_request_parts(request, &()).await {
+        // axum lets a variable match nothing, `/socket//websocket`.
+        Ok(path) if path.iter().any(|(_, value)| value.is_empty()) => {
+            return Err(ConnectError::Path);
+        }
         Ok(path) => query.with_path(&path),
         Err(RawPathParamsRejection::MissingPathParams(_)) => query,
         Err(_) => return Err(ConnectError::Path),

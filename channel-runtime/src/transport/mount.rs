@@ -57,8 +57,8 @@ pub enum ConnectError {
     /// The auth token cannot be decoded.
     #[error("the auth token cannot be decoded")]
     AuthToken,
-    /// A variable of the path is no UTF-8.
-    #[error("the path is not UTF-8")]
+    /// A variable of the path is empty, or no UTF-8.
+    #[error("a variable of the path is empty or no UTF-8")]
     Path,
     /// The endpoint has as many connections as it may.
     #[error("too many connections")]
