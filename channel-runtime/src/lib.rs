@@ -14,6 +14,8 @@ mod event;
 pub mod force_ssl;
 mod payload;
 pub mod pubsub;
+#[cfg(feature = "reload")]
+pub mod reload;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod socket;

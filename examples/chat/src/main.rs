@@ -32,6 +32,10 @@ async fn run() -> Result<()> {
         .socket::<UserSocket>("/socket")
         .build()?;
     let app = page::router().merge(endpoint.router());
+    #[cfg(feature = "reload")]
+    let app = channel_runtime::reload::Reload::new(&endpoint)
+        .watch(page::FOLDER)?
+        .attach(app);
     let server = endpoint.serve(listen(([127, 0, 0, 1], 4000)).await?, app);
     println!("chat listening on http://{}", server.local_addr()?);
     Ok(server.await?)

@@ -1,4 +1,5 @@
-//! The page: part of the binary, and in need of no other host.
+//! The page: part of the binary, and in need of no other host. For development, with the feature
+//! `reload`, its files are read when they are asked for.
 
 use axum::{
     Router,
@@ -9,20 +10,36 @@ use axum::{
 /// What the browser may load: this server's own files, and nothing inline.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:";
 
-const FILES: [(&str, &str, &str); 5] = [
-    ("/", "text/html", include_str!("../static/index.html")),
-    ("/app.js", JS, include_str!("../static/app.js")),
-    ("/view.js", JS, include_str!("../static/view.js")),
-    (
-        "/style.css",
-        "text/css",
-        include_str!("../static/style.css"),
-    ),
-    (
-        "/phoenix.min.js",
-        JS,
-        include_str!("../static/vendor/phoenix.min.js"),
-    ),
+/// Where the files are.
+#[cfg(feature = "reload")]
+pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
+
+/// What gives a file's text.
+#[cfg(not(feature = "reload"))]
+macro_rules! file {
+    ($name:literal) => {
+        || std::borrow::Cow::Borrowed(include_str!(concat!("../static/", $name)))
+    };
+}
+#[cfg(feature = "reload")]
+macro_rules! file {
+    ($name:literal) => {
+        || {
+            let text = std::fs::read_to_string(format!("{FOLDER}/{}", $name));
+            text.unwrap_or_else(|error| format!("{}: {error}", $name))
+                .into()
+        }
+    };
+}
+
+type Text = fn() -> std::borrow::Cow<'static, str>;
+
+const FILES: [(&str, &str, Text); 5] = [
+    ("/", "text/html", file!("index.html")),
+    ("/app.js", JS, file!("app.js")),
+    ("/view.js", JS, file!("view.js")),
+    ("/style.css", "text/css", file!("style.css")),
+    ("/phoenix.min.js", JS, file!("vendor/phoenix.min.js")),
 ];
 const JS: &str = "text/javascript";
 
@@ -35,7 +52,7 @@ pub(crate) fn router() -> Router {
                 (CONTENT_SECURITY_POLICY, POLICY.to_owned()),
                 (CACHE_CONTROL, "no-cache".to_owned()),
             ];
-            router.route(path, get(move || async move { (headers, body) }))
+            router.route(path, get(move || async move { (headers, body()) }))
         })
 }
 
@@ -47,7 +64,7 @@ mod tests {
     fn the_page_needs_no_other_host() {
         for (path, _, body) in FILES.iter().filter(|(path, ..)| *path != "/phoenix.min.js") {
             for mark in ["http://", "https://", "src=\"//", "@import"] {
-                let used = body
+                let used = body()
                     .replace("http://www.w3.org/2000/svg", "")
                     .contains(mark);
                 assert!(!used, "{path} contains {mark}");
@@ -58,6 +75,7 @@ mod tests {
     #[test]
     fn every_file_the_page_names_is_served() {
         let (_, _, html) = FILES[0];
+        let html = html();
         let named = html.split(['"', '\'']).filter(|text| {
             text.starts_with('/') && (text.ends_with(".js") || text.ends_with(".css"))
         });
