@@ -8,7 +8,7 @@
 //!
 //! Of other nodes: counters `channel_pubsub_published_total`, `channel_pubsub_lost_total{reason}`,
 //! `channel_pubsub_received_total`, `channel_pubsub_garbage_total` and
-//! `channel_pubsub_disconnects_total`; gauges `channel_pubsub_up` and `channel_pubsub_topics`;
+//! `channel_pubsub_disconnects_total`; the gauge `channel_pubsub_up`;
 //! histograms in seconds `channel_pubsub_lag_seconds` and `channel_pubsub_down_seconds`.
 
 pub(crate) mod cluster;

@@ -1,4 +1,4 @@
-//! What the JavaScript tests need and a Rust toolchain does not bring: installed where that can
+//! What the tests need and a Rust toolchain does not bring: installed where that can
 //! be done, named where it cannot.
 
 use std::{env, path::PathBuf, process::Stdio};
@@ -80,6 +80,29 @@ pub(crate) fn chromium() -> Result<PathBuf> {
         "fonts-liberation",
     ])?;
     installed().context("Debian's chromium is installed, but not on the PATH")
+}
+
+/// The servers that `cluster-tests` starts: on the `PATH`, where Debian puts what only root runs,
+/// or Debian's packages of the same names, which root can have installed.
+pub(crate) fn engines() -> Result<()> {
+    let is_missing = |name: &&str| {
+        let debians = PathBuf::from("/usr/sbin").join(name);
+        find(name).is_none() && !debians.is_file()
+    };
+    let missing: Vec<_> = ["redis-server", "nats-server"]
+        .into_iter()
+        .filter(is_missing)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if find("apt-get").is_none() || !is_root() {
+        let names = missing.join(" ");
+        bail!("the tests of several nodes need {names}; on Debian: `apt-get install {names}`");
+    }
+    apt_get(&["update"])?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    apt_get(&[&install[..], &missing].concat())
 }
 
 fn installed() -> Option<PathBuf> {

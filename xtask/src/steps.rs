@@ -99,6 +99,7 @@ fn docs(_: &Workspace) -> Result<Counts> {
 }
 
 fn test(_: &Workspace) -> Result<Counts> {
+    setup::engines()?;
     run(cargo(&["test", "--workspace"]))
 }
 

@@ -1,7 +1,11 @@
 #![doc = include_str!("../docs/pubsub.md")]
 
 mod adapter;
+#[cfg(any(feature = "redis", feature = "nats"))]
+mod adapters;
 mod distributed;
+#[cfg(any(feature = "redis", feature = "nats"))]
+mod engine;
 mod fastlane;
 mod health;
 mod hub;
@@ -11,6 +15,12 @@ use std::{fmt, sync::Arc};
 
 use smol_str::SmolStr;
 
+#[cfg(feature = "nats")]
+pub use self::adapters::nats::Nats;
+#[cfg(feature = "redis")]
+pub use self::adapters::redis::Redis;
+#[cfg(any(feature = "redis", feature = "nats"))]
+pub use self::engine::{ClusterOptions, WhenFull};
 pub use self::{
     adapter::{Adapter, BoxFuture, Inlet, PublishError, StartError},
     distributed::Garbage,

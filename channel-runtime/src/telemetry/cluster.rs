@@ -27,3 +27,38 @@ pub(crate) fn garbage(error: &Garbage, count: u64) {
         tracing::warn!(%error, count, "somebody publishes garbage under this application's names");
     }
 }
+
+/// A node reaches the engine, after so long without.
+#[cfg(any(feature = "redis", feature = "nats"))]
+pub(crate) fn up(engine: &'static str, node: &str, down: std::time::Duration) {
+    metrics::gauge!("channel_pubsub_up").set(1.0);
+    metrics::histogram!("channel_pubsub_down_seconds").record(down.as_secs_f64());
+    tracing::info!(engine, node, ?down, "pubsub is connected");
+}
+
+/// A node does not reach the engine any more.
+#[cfg(any(feature = "redis", feature = "nats"))]
+pub(crate) fn down(engine: &'static str, node: &str, why: &dyn std::fmt::Display) {
+    metrics::gauge!("channel_pubsub_up").set(0.0);
+    metrics::counter!("channel_pubsub_disconnects_total").increment(1);
+    tracing::error!(engine, node, %why, "pubsub is disconnected; this node serves its own clients");
+}
+
+/// Connecting again has failed.
+#[cfg(any(feature = "redis", feature = "nats"))]
+pub(crate) fn still_down(engine: &'static str, error: &str) {
+    metrics::gauge!("channel_pubsub_up").set(0.0);
+    tracing::warn!(engine, error, "pubsub cannot connect yet");
+}
+
+/// How long a message takes through the engine and back.
+#[cfg(any(feature = "redis", feature = "nats"))]
+pub(crate) fn lag(lag: std::time::Duration) {
+    metrics::histogram!("channel_pubsub_lag_seconds").record(lag.as_secs_f64());
+}
+
+/// Something is not as it should be, and the connection goes on.
+#[cfg(any(feature = "redis", feature = "nats"))]
+pub(crate) fn trouble(what: &dyn std::fmt::Display) {
+    tracing::warn!(%what, "pubsub");
+}

@@ -1,0 +1,74 @@
+//! The engines.
+
+#[cfg(feature = "nats")]
+pub(super) mod nats;
+#[cfg(feature = "redis")]
+pub(super) mod redis;
+
+/// Both client crates use rustls, which needs to be told whose cryptography to use where a
+/// program's dependencies bring more than one.
+fn crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster.
+        let _first = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// Passes an adapter's calls on to its engine.
+macro_rules! adapter {
+    ($name:ident) => {
+        impl crate::pubsub::Adapter for $name {
+            fn node(&self) -> &str {
+                self.0.node()
+            }
+
+            fn start(&self, inlet: crate::pubsub::Inlet) -> Result<(), crate::pubsub::StartError> {
+                self.0.start(inlet)
+            }
+
+            fn broadcast(
+                &self,
+                topic: &crate::Topic,
+                message: bytes::Bytes,
+            ) -> crate::pubsub::BoxFuture<'static, Result<(), crate::pubsub::PublishError>> {
+                self.0.broadcast(topic, message)
+            }
+
+            fn direct_broadcast(
+                &self,
+                node: &str,
+                message: bytes::Bytes,
+            ) -> crate::pubsub::BoxFuture<'static, Result<(), crate::pubsub::PublishError>> {
+                self.0.direct_broadcast(node, message)
+            }
+
+            fn subscribe(&self, topic: &crate::Topic) {
+                self.0.subscribe(topic);
+            }
+
+            fn unsubscribe(&self, topic: &crate::Topic) {
+                self.0.unsubscribe(topic);
+            }
+
+            fn confirmed(
+                &self,
+                topic: &crate::Topic,
+            ) -> Option<crate::pubsub::BoxFuture<'static, ()>> {
+                self.0.confirmed(topic)
+            }
+
+            fn health(&self) -> crate::pubsub::Health {
+                self.0.health()
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("node", &self.0.node())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+use adapter;

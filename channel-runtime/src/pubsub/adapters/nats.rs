@@ -1,0 +1,314 @@
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{adapter, crypto};
+use crate::pubsub::{
+    ClusterOptions, StartError,
+    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Outgoing},
+};
+
+/// PubSub over NATS.
+///
+/// Each node holds one connection. Uses subjects that begin with the
+/// [namespace](ClusterOptions::namespace) and a dot; a user with restricted permissions needs
+/// `<namespace>.>` for both publishing and subscribing. A broadcast may be as large as the server
+/// allows: its `max_payload` is 1 MiB unless configured.
+///
+/// ```no_run
+/// use channel_runtime::{Endpoint, pubsub::Nats};
+///
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// let nats = Nats::connect("nats://127.0.0.1:4222").await?;
+/// let endpoint = Endpoint::builder().pubsub(nats).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Nats(Engine);
+
+adapter!(Nats);
+
+impl Nats {
+    /// Connects to `nats://[user:password@|token@]host[:port]`, or to `tls://…`; several servers
+    /// of one cluster are separated by commas.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] that says what is wrong with the URL or the credentials, or that nobody
+    /// answers within 5 seconds.
+    pub async fn connect(url: &str) -> Result<Self, StartError> {
+        Nats::connect_with(url, ClusterOptions::new()).await
+    }
+
+    /// Connects with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Nats::connect`], or an option that cannot work.
+    pub async fn connect_with(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
+        let driver = NatsDriver::new(url, &options)?;
+        Ok(Nats(Engine::connect(KIND, driver, options).await?))
+    }
+
+    /// Connects later, and goes on trying: the endpoint serves its own clients until NATS is
+    /// there. Wrong credentials show in the log and in
+    /// [`Endpoint::health`](crate::Endpoint::health) only.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] when the URL is none, or an option cannot work.
+    pub fn lazy(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
+        let driver = NatsDriver::new(url, &options)?;
+        Ok(Nats(Engine::lazy(KIND, driver, options)?))
+    }
+}
+
+const KIND: Kind = Kind {
+    name: "NATS",
+    naming: subject,
+};
+
+/// The longest key that is kept as it is. A server takes 4096 bytes for a subject and what goes
+/// with it, and ends the connection that sends more.
+const LONGEST_KEY: usize = 256;
+
+/// A key may be any text, a subject may not: what it cannot hold is written as `=` and the byte
+/// in hexadecimal. A long key becomes a number; should two share one, a node receives both, and
+/// delivers by what the message itself says.
+fn subject(namespace: &str, kind: &str, key: &str) -> Arc<str> {
+    let mut subject = format!("{namespace}.{kind}.");
+    if key.len() > LONGEST_KEY {
+        // Writing to a String cannot fail.
+        let _infallible = write!(subject, "=={:032x}", fnv(key.as_bytes()));
+    } else if key.is_empty() {
+        subject.push('=');
+    }
+    let plain = if key.len() > LONGEST_KEY { "" } else { key };
+    for byte in plain.bytes() {
+        if byte.is_ascii_alphanumeric() || b":-_/@+".contains(&byte) {
+            subject.push(char::from(byte));
+        } else {
+            let _infallible = write!(subject, "={byte:02x}");
+        }
+    }
+    subject.into()
+}
+
+/// FNV-1a: the same on every node, whatever compiler made it.
+fn fnv(bytes: &[u8]) -> u128 {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes.iter().fold(BASIS, |hash, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(PRIME)
+    })
+}
+
+struct NatsDriver {
+    servers: Vec<ServerAddr>,
+    options: ClusterOptions,
+}
+
+impl NatsDriver {
+    fn new(url: &str, options: &ClusterOptions) -> Result<Self, StartError> {
+        crypto();
+        let servers = url.split(',').map(|url| {
+            // The URL may hold a password, so it is not repeated.
+            url.trim().parse().map_err(|error| {
+                StartError::new(format!("not a NATS URL: {error}")).with_source(error)
+            })
+        });
+        Ok(NatsDriver {
+            servers: servers.collect::<Result<_, StartError>>()?,
+            options: options.clone(),
+        })
+    }
+
+    /// The engine has deadlines of its own, and makes a new connection when one ends: the client
+    /// is not to do that as well.
+    fn connect_options(&self, inbox: Inbox) -> ConnectOptions {
+        let mut options = ConnectOptions::new()
+            .name("channel")
+            .connection_timeout(self.options.timeout)
+            .max_reconnects(self.servers.len())
+            .subscription_capacity(8192)
+            .event_callback(move |event| {
+                match event {
+                    Event::Disconnected => inbox.closed("the connection has ended"),
+                    Event::Closed => inbox.closed("the connection is closed"),
+                    Event::SlowConsumer(_) => {
+                        inbox.trouble("messages are lost: this node is too slow to take them");
+                    }
+                    Event::ServerError(error) => inbox.trouble(error),
+                    _ => {}
+                }
+                std::future::ready(())
+            });
+        if let Some(file) = &self.options.root_certificates {
+            options = options.add_root_certificates(file.clone());
+        }
+        let user = self.servers.first().and_then(|server| {
+            let user = decoded(server.username()?);
+            Some((user, server.password().map(decoded)))
+        });
+        match user {
+            Some((user, Some(password))) => options.user_and_password(user, password),
+            Some((token, None)) => options.token(token),
+            None => options,
+        }
+    }
+}
+
+/// Text as it was before it became part of a URL.
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+impl Driver for NatsDriver {
+    type Link = NatsLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<NatsLink, DriverError> {
+        let options = self.connect_options(inbox.clone());
+        let client = options.connect(self.servers.clone()).await?;
+        let fence: Arc<str> = client.new_inbox().into();
+        let mut fences = client.subscribe(fence.to_string()).await?;
+        let passed = watch::Sender::new(0);
+        let passing = passed.clone();
+        let fences = tokio::spawn(async move {
+            while let Some(message) = fences.next().await {
+                let number = message.payload.first_chunk().copied();
+                passing.send_replace(number.map(u64::from_be_bytes).unwrap_or_default());
+            }
+        });
+        Ok(NatsLink {
+            client,
+            inbox,
+            fence,
+            next_fence: AtomicU64::new(1),
+            passed,
+            _fences: AbortOnDropHandle::new(fences),
+            readers: Mutex::default(),
+        })
+    }
+}
+
+struct NatsLink {
+    client: Client,
+    inbox: Inbox,
+    /// A subject of this connection alone. The server carries out what a connection sends in
+    /// order, so when a message on this subject is back, all that was sent before it is done.
+    fence: Arc<str>,
+    next_fence: AtomicU64,
+    passed: watch::Sender<u64>,
+    _fences: AbortOnDropHandle<()>,
+    readers: Mutex<HashMap<Arc<str>, AbortOnDropHandle<()>>>,
+}
+
+impl NatsLink {
+    /// Ready when the server has done all that was sent before.
+    async fn fence(&self) -> Result<(), DriverError> {
+        let number = self.next_fence.fetch_add(1, Ordering::Relaxed);
+        let mut passed = self.passed.subscribe();
+        let body = number.to_be_bytes().to_vec().into();
+        self.client.publish(self.fence.to_string(), body).await?;
+        passed.wait_for(|passed| *passed >= number).await?;
+        Ok(())
+    }
+
+    /// Messages of one subject arrive in order; each subject has a reader of its own.
+    fn read(&self, channel: &Arc<str>, mut messages: Subscriber) -> AbortOnDropHandle<()> {
+        let (inbox, channel) = (self.inbox.clone(), channel.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            while let Some(message) = messages.next().await {
+                inbox.message(&channel, message.payload);
+            }
+        }))
+    }
+}
+
+impl Link for NatsLink {
+    async fn publish(
+        &self,
+        batch: &[Outgoing],
+    ) -> Result<Vec<Result<(), DriverError>>, DriverError> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for Outgoing { channel, body } in batch {
+            let sent = self.client.publish(channel.to_string(), body.clone()).await;
+            outcomes.push(sent.map_err(DriverError::from));
+        }
+        self.fence().await?;
+        Ok(outcomes)
+    }
+
+    async fn subscribe(&self, channels: &[Arc<str>]) -> Result<(), DriverError> {
+        for channel in channels {
+            let known = self.readers.lock().contains_key(channel);
+            if !known {
+                let messages = self.client.subscribe(channel.to_string()).await?;
+                let reader = self.read(channel, messages);
+                self.readers.lock().insert(channel.clone(), reader);
+            }
+        }
+        self.fence().await
+    }
+
+    async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), DriverError> {
+        let mut readers = self.readers.lock();
+        channels.iter().for_each(|channel| {
+            // Dropping a reader drops its subscription, which tells the server.
+            readers.remove(channel);
+        });
+        Ok(())
+    }
+
+    fn max_message(&self) -> Option<usize> {
+        Some(self.client.max_payload())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_topic_becomes_a_subject_that_can_be_read() {
+        assert_eq!(
+            &*subject("app", "topic", "room:lobby"),
+            "app.topic.room:lobby"
+        );
+        assert_eq!(
+            &*subject("app", "topic", "a.b *>"),
+            "app.topic.a=2eb=20=2a=3e"
+        );
+        assert_eq!(&*subject("app", "topic", ""), "app.topic.=");
+    }
+
+    proptest! {
+        #[test]
+        fn properties_every_topic_is_a_subject_of_its_own(one in ".{0,300}", two in ".{0,300}") {
+            let subjects = [&one, &two].map(|topic| subject("app", "topic", topic));
+            for subject in &subjects {
+                prop_assert!(subject.len() < 1024);
+                let key = subject.strip_prefix("app.topic.").unwrap();
+                prop_assert!(!key.is_empty());
+                prop_assert!(!key.contains(['.', '*', '>']));
+                prop_assert!(key.chars().all(|c| c.is_ascii_graphic()));
+            }
+            prop_assert_eq!(one == two, subjects[0] == subjects[1]);
+        }
+    }
+}

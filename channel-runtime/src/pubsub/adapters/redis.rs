@@ -1,0 +1,198 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redis::{
+    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
+    TlsCertificates, Value, aio::MultiplexedConnection,
+};
+
+use super::{adapter, crypto};
+use crate::pubsub::{
+    ClusterOptions, StartError,
+    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Outgoing},
+};
+
+/// PubSub over Redis or Valkey.
+///
+/// Needs Redis 6 or any Valkey, one server or one with replicas and a fixed address. Each node
+/// holds two connections. Uses `PUBLISH`, `SUBSCRIBE` and `UNSUBSCRIBE`, on channels that begin
+/// with the [namespace](ClusterOptions::namespace) and a colon.
+///
+/// ```no_run
+/// use channel_runtime::{Endpoint, pubsub::Redis};
+///
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// let redis = Redis::connect("redis://127.0.0.1:6379").await?;
+/// let endpoint = Endpoint::builder().pubsub(redis).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Redis(Engine);
+
+adapter!(Redis);
+
+impl Redis {
+    /// Connects to `redis://[[user]:password@]host[:port]`, or to `rediss://…` with TLS.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] that says what is wrong with the URL or the credentials, or that nobody
+    /// answers within 5 seconds.
+    pub async fn connect(url: &str) -> Result<Self, StartError> {
+        Redis::connect_with(url, ClusterOptions::new()).await
+    }
+
+    /// Connects with these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::connect`], or an option that cannot work.
+    pub async fn connect_with(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
+        let driver = RedisDriver::new(url, &options)?;
+        Ok(Redis(Engine::connect(KIND, driver, options).await?))
+    }
+
+    /// Connects later, and goes on trying: the endpoint serves its own clients until Redis is
+    /// there. Wrong credentials show in the log and in
+    /// [`Endpoint::health`](crate::Endpoint::health) only.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] when the URL is none, or an option cannot work.
+    pub fn lazy(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
+        let driver = RedisDriver::new(url, &options)?;
+        Ok(Redis(Engine::lazy(KIND, driver, options)?))
+    }
+}
+
+const KIND: Kind = Kind {
+    name: "Redis",
+    naming: |namespace, kind, key| format!("{namespace}:{kind}:{key}").into(),
+};
+
+struct RedisDriver {
+    client: Client,
+}
+
+impl RedisDriver {
+    fn new(url: &str, options: &ClusterOptions) -> Result<Self, StartError> {
+        crypto();
+        // The URL may hold a password, so it is not repeated.
+        let wrong = |error| StartError::new(format!("not a Redis URL: {error}")).with_source(error);
+        let info = url.into_connection_info().map_err(|error| {
+            StartError::new(format!("not a Redis URL: {error}")).with_source(error)
+        })?;
+        let settings = info.redis_settings().clone();
+        let settings = settings.set_protocol(ProtocolVersion::RESP3);
+        let info = info.set_redis_settings(settings);
+        let client = match &options.root_certificates {
+            None => Client::open(info),
+            Some(file) => {
+                let root_cert = std::fs::read(file).map_err(|error| {
+                    StartError::new(format!("cannot read {}: {error}", file.display()))
+                        .with_source(error)
+                })?;
+                Client::build_with_tls(
+                    info,
+                    TlsCertificates {
+                        client_tls: None,
+                        root_cert: Some(root_cert),
+                    },
+                )
+            }
+        };
+        Ok(RedisDriver {
+            client: client.map_err(wrong)?,
+        })
+    }
+
+    /// The engine has deadlines of its own.
+    async fn open(
+        &self,
+        push: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<MultiplexedConnection, DriverError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_push_sender(move |info| {
+                push(info);
+                Ok::<_, redis::aio::SendError>(())
+            });
+        let connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        Ok(connection.await?)
+    }
+}
+
+impl Driver for RedisDriver {
+    type Link = RedisLink;
+
+    async fn connect(&self, inbox: Inbox) -> Result<RedisLink, DriverError> {
+        let ends = inbox.clone();
+        let publisher = self.open(move |info| {
+            if info.kind == PushKind::Disconnection {
+                ends.closed("the connection that publishes has ended");
+            }
+        });
+        let publisher = publisher.await?;
+        // Messages are delivered by the task that reads them: nothing is queued between, and a
+        // node that is slow is slow to read.
+        let subscriber = self.open(move |info| receive(&inbox, info)).await?;
+        Ok(RedisLink {
+            publisher,
+            subscriber,
+        })
+    }
+}
+
+fn receive(inbox: &Inbox, info: PushInfo) {
+    match info.kind {
+        PushKind::Message => {
+            let mut data = info.data.into_iter();
+            if let (Some(Value::BulkString(channel)), Some(Value::BulkString(body))) =
+                (data.next(), data.next())
+                && let Ok(channel) = std::str::from_utf8(&channel)
+            {
+                inbox.message(channel, Bytes::from(body));
+            }
+        }
+        PushKind::Disconnection => inbox.closed("the connection that subscribes has ended"),
+        _ => {}
+    }
+}
+
+struct RedisLink {
+    publisher: MultiplexedConnection,
+    subscriber: MultiplexedConnection,
+}
+
+impl Link for RedisLink {
+    async fn publish(
+        &self,
+        batch: &[Outgoing],
+    ) -> Result<Vec<Result<(), DriverError>>, DriverError> {
+        let mut pipeline = redis::pipe();
+        for Outgoing { channel, body } in batch {
+            pipeline.cmd("PUBLISH").arg(&**channel).arg(&body[..]);
+        }
+        let outcomes: Vec<redis::RedisResult<i64>> = pipeline
+            .ignore_errors()
+            .query_async(&mut self.publisher.clone())
+            .await?;
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| outcome.map(drop).map_err(DriverError::from))
+            .collect())
+    }
+
+    async fn subscribe(&self, channels: &[Arc<str>]) -> Result<(), DriverError> {
+        let channels: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
+        Ok(self.subscriber.clone().subscribe(channels).await?)
+    }
+
+    async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<(), DriverError> {
+        let channels: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
+        Ok(self.subscriber.clone().unsubscribe(channels).await?)
+    }
+}

@@ -1,0 +1,79 @@
+use std::{fmt, future::Future, sync::Arc};
+
+use bytes::Bytes;
+
+/// What an engine's client crate has to do, and all it has to do: connections end and are made
+/// again by the [`Engine`](super::Engine), not here.
+pub(crate) trait Driver: Send + Sync + 'static {
+    type Link: Link;
+
+    /// Connects once. What arrives goes to the inbox, as does the news that the link has ended.
+    fn connect(&self, inbox: Inbox)
+    -> impl Future<Output = Result<Self::Link, DriverError>> + Send;
+}
+
+/// One connection to the engine; dropping it closes it.
+pub(crate) trait Link: Send + Sync + 'static {
+    /// Publishes in this order. Ready when the engine has taken all of them; one outcome each.
+    fn publish(
+        &self,
+        batch: &[Outgoing],
+    ) -> impl Future<Output = Result<Vec<Result<(), DriverError>>, DriverError>> + Send;
+
+    /// Ready when the engine has confirmed: what is published from then on arrives.
+    fn subscribe(
+        &self,
+        channels: &[Arc<str>],
+    ) -> impl Future<Output = Result<(), DriverError>> + Send;
+
+    fn unsubscribe(
+        &self,
+        channels: &[Arc<str>],
+    ) -> impl Future<Output = Result<(), DriverError>> + Send;
+
+    /// The largest message that the engine takes, where it says so.
+    fn max_message(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// A message for a channel of the engine.
+pub(crate) struct Outgoing {
+    pub(crate) channel: Arc<str>,
+    pub(crate) body: Bytes,
+}
+
+pub(crate) type DriverError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How a channel of the engine is named: namespace, kind and key.
+pub(crate) type Naming = fn(&str, &str, &str) -> Arc<str>;
+
+/// Where a link hands in what arrives.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    pub(super) core: Arc<super::Core>,
+    pub(super) closed: tokio::sync::watch::Sender<Option<String>>,
+}
+
+impl Inbox {
+    /// A message came on a channel.
+    pub(crate) fn message(&self, channel: &str, body: Bytes) {
+        self.core.received(channel, body);
+    }
+
+    /// The link has ended; the first reason counts.
+    pub(crate) fn closed(&self, why: impl fmt::Display) {
+        self.closed.send_if_modified(|closed| {
+            let first = closed.is_none();
+            if first {
+                *closed = Some(why.to_string());
+            }
+            first
+        });
+    }
+
+    /// Something is wrong, but the link goes on.
+    pub(crate) fn trouble(&self, what: impl fmt::Display) {
+        crate::telemetry::cluster::trouble(&what);
+    }
+}

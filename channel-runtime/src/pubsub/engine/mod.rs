@@ -1,0 +1,277 @@
+//! An adapter above a messaging engine's channels, whatever the engine.
+
+mod driver;
+mod options;
+mod queue;
+mod run;
+mod wanted;
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::{Instant, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+pub(super) use self::driver::{Driver, DriverError, Inbox, Link, Naming, Outgoing};
+pub use self::options::{ClusterOptions, WhenFull};
+use self::{
+    queue::{Item, Queue, fail},
+    run::Connected,
+    wanted::Wanted,
+};
+use super::{BoxFuture, Health, Inlet, PublishError, StartError, Status};
+use crate::{Topic, telemetry::cluster};
+
+/// What is between an endpoint and an engine: names, subscriptions, the publish queue, and the
+/// connection, which is made again when it ends.
+pub(super) struct Engine {
+    core: Arc<Core>,
+    /// Starts the task that keeps the connection; gone once it runs.
+    begin: Mutex<Option<Begin>>,
+    task: Mutex<Option<AbortOnDropHandle<()>>>,
+}
+
+type Begin = Box<dyn FnOnce() -> AbortOnDropHandle<()> + Send>;
+
+/// What the adapter's callers and the task of the connection share.
+pub(crate) struct Core {
+    engine: &'static str,
+    options: ClusterOptions,
+    node: String,
+    naming: Naming,
+    /// What this node alone is sent.
+    direct: Arc<str>,
+    /// What this node sends to itself.
+    beat: Arc<str>,
+    inlet: OnceLock<Inlet>,
+    queue: Queue,
+    wanted: Mutex<Wanted>,
+    /// There is something to subscribe or to unsubscribe.
+    changed: Notify,
+    beats: watch::Sender<u64>,
+    max_message: AtomicUsize,
+    state: Mutex<State>,
+}
+
+/// How the connection is.
+struct State {
+    up: bool,
+    since: Instant,
+    error: String,
+    lag: Option<Duration>,
+    disconnects: u64,
+}
+
+/// Which engine, and how its channels are named.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) naming: Naming,
+}
+
+impl Engine {
+    /// Connects, so that what is wrong with URL and credentials is known at once.
+    pub(super) async fn connect<D: Driver>(
+        kind: Kind,
+        driver: D,
+        options: ClusterOptions,
+    ) -> Result<Self, StartError> {
+        let (core, queue) = Core::new(kind, options)?;
+        let connected = run::connect(&core, &driver).await.map_err(|error| {
+            StartError::new(format!("cannot connect to {}: {error}", core.engine))
+                .with_source(error)
+        })?;
+        Ok(Engine::with(core, queue, driver, Some(connected)))
+    }
+
+    /// Connects later.
+    pub(super) fn lazy<D: Driver>(
+        kind: Kind,
+        driver: D,
+        options: ClusterOptions,
+    ) -> Result<Self, StartError> {
+        let (core, queue) = Core::new(kind, options)?;
+        Ok(Engine::with(core, queue, driver, None))
+    }
+
+    fn with<D: Driver>(
+        core: Arc<Core>,
+        queue: mpsc::Receiver<Item>,
+        driver: D,
+        connected: Option<Connected<D::Link>>,
+    ) -> Self {
+        let shared = core.clone();
+        let begin: Begin = Box::new(move || {
+            AbortOnDropHandle::new(tokio::spawn(run::run(shared, driver, queue, connected)))
+        });
+        Engine {
+            core,
+            begin: Mutex::new(Some(begin)),
+            task: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn node(&self) -> &str {
+        &self.core.node
+    }
+
+    pub(super) fn start(&self, inlet: Inlet) -> Result<(), StartError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(StartError::new(
+                "an endpoint with other nodes is built within a Tokio runtime",
+            ));
+        }
+        let begin = self.begin.lock().take();
+        let begin = begin.ok_or_else(|| StartError::new("an adapter serves one endpoint"))?;
+        // Nothing is received before the task runs, so the inlet is there first.
+        let _first = self.core.inlet.set(inlet);
+        *self.task.lock() = Some(begin());
+        Ok(())
+    }
+
+    pub(super) fn broadcast(
+        &self,
+        topic: &Topic,
+        message: Bytes,
+    ) -> BoxFuture<'static, Result<(), PublishError>> {
+        self.core.publish(self.core.channel(topic), message)
+    }
+
+    pub(super) fn direct_broadcast(
+        &self,
+        node: &str,
+        message: Bytes,
+    ) -> BoxFuture<'static, Result<(), PublishError>> {
+        let channel = (self.core.naming)(&self.core.options.namespace, "node", node);
+        self.core.publish(channel, message)
+    }
+
+    pub(super) fn subscribe(&self, topic: &Topic) {
+        let channel = self.core.channel(topic);
+        if self.core.wanted.lock().want(channel) {
+            self.core.changed.notify_one();
+        }
+    }
+
+    pub(super) fn unsubscribe(&self, topic: &Topic) {
+        let channel = self.core.channel(topic);
+        if self.core.wanted.lock().unwant(&channel, Instant::now()) {
+            self.core.changed.notify_one();
+        }
+    }
+
+    pub(super) fn confirmed(&self, topic: &Topic) -> Option<BoxFuture<'static, ()>> {
+        let waiter = self.core.wanted.lock().waiter(&self.core.channel(topic))?;
+        let most = self.core.options.confirm_within;
+        Some(Box::pin(async move {
+            if timeout(most, waiter).await.is_err() {
+                cluster::trouble(
+                    &"a subscription is not confirmed in time; a client joins without",
+                );
+            }
+        }))
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.core.health()
+    }
+}
+
+impl Core {
+    fn new(
+        kind: Kind,
+        options: ClusterOptions,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<Item>), StartError> {
+        options.check()?;
+        let node = options.node_name();
+        let name = |kind_of, key: &str| (kind.naming)(&options.namespace, kind_of, key);
+        let (direct, beat) = (name("node", &node), name("beat", &unique()));
+        let mut wanted = Wanted::new(options.linger);
+        wanted.want(direct.clone());
+        wanted.want(beat.clone());
+        let (queue, receiver) = Queue::new(&options);
+        let core = Arc::new(Core {
+            engine: kind.name,
+            node,
+            naming: kind.naming,
+            direct,
+            beat,
+            inlet: OnceLock::new(),
+            queue,
+            wanted: Mutex::new(wanted),
+            changed: Notify::new(),
+            beats: watch::Sender::new(0),
+            max_message: AtomicUsize::new(options.max_message),
+            state: Mutex::new(State {
+                up: false,
+                since: Instant::now(),
+                error: "not connected yet".to_owned(),
+                lag: None,
+                disconnects: 0,
+            }),
+            options,
+        });
+        Ok((core, receiver))
+    }
+
+    fn channel(&self, topic: &Topic) -> Arc<str> {
+        (self.naming)(&self.options.namespace, "topic", topic)
+    }
+
+    fn publish(
+        &self,
+        channel: Arc<str>,
+        body: Bytes,
+    ) -> BoxFuture<'static, Result<(), PublishError>> {
+        let (len, limit) = (body.len(), self.max_message.load(Ordering::Relaxed));
+        if len > limit {
+            return fail(PublishError::TooLarge { len, limit });
+        }
+        self.queue.push(channel, body)
+    }
+
+    /// A message came from the engine.
+    fn received(&self, channel: &str, body: Bytes) {
+        if channel == &*self.beat {
+            let seq = body.first_chunk().copied().map(u64::from_be_bytes);
+            self.beats.send_replace(seq.unwrap_or_default());
+        } else if let Some(inlet) = self.inlet.get() {
+            // Counted and logged where it is found.
+            let _garbage = inlet.deliver(body);
+        }
+    }
+
+    fn health(&self) -> Health {
+        let state = self.state.lock();
+        let status = if state.up {
+            Status::Up
+        } else {
+            Status::Down {
+                since: state.since.elapsed(),
+                error: state.error.clone(),
+            }
+        };
+        Health {
+            status,
+            lag: state.lag,
+            queued: self.queue.len(),
+            disconnects: state.disconnects,
+            ..Health::up(&self.node)
+        }
+    }
+}
+
+/// A number that no other process has.
+fn unique() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}

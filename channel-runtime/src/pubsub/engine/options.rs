@@ -1,0 +1,193 @@
+use std::{path::PathBuf, time::Duration};
+
+use crate::pubsub::StartError;
+
+/// What happens to a broadcast when too many wait for the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It fails at once, with [`PublishError::QueueFull`](crate::pubsub::PublishError::QueueFull).
+    Refuse,
+    /// Its caller waits for room, this long at most, and then it fails.
+    Wait(Duration),
+}
+
+/// The options of an adapter: names, limits and times.
+///
+/// ```
+/// use std::time::Duration;
+/// use channel_runtime::pubsub::{ClusterOptions, WhenFull};
+///
+/// let options = ClusterOptions::new()
+///     .namespace("shop")
+///     .node("web-1")
+///     .when_full(WhenFull::Wait(Duration::from_millis(100)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    pub(crate) namespace: String,
+    pub(crate) node: Option<String>,
+    pub(crate) queue_messages: usize,
+    pub(crate) queue_bytes: usize,
+    pub(crate) when_full: WhenFull,
+    pub(crate) max_message: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) confirm_within: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) backoff: (Duration, Duration),
+    pub(crate) root_certificates: Option<PathBuf>,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        ClusterOptions {
+            namespace: "channel".to_owned(),
+            node: None,
+            queue_messages: 1024,
+            queue_bytes: 64 << 20,
+            when_full: WhenFull::Refuse,
+            max_message: 8 << 20,
+            timeout: Duration::from_secs(5),
+            confirm_within: Duration::from_secs(1),
+            linger: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(5),
+            backoff: (Duration::from_millis(50), Duration::from_secs(5)),
+            root_certificates: None,
+        }
+    }
+}
+
+impl ClusterOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        ClusterOptions::default()
+    }
+
+    /// What this application's names in the engine begin with, so that two applications can share
+    /// one; `channel` unless given. Letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// This node's name, unique among the nodes; the host's name and the process id unless given.
+    #[must_use]
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = Some(name.into());
+        self
+    }
+
+    /// How many broadcasts may wait for the engine; 1024 unless given.
+    #[must_use]
+    pub fn queue_messages(mut self, messages: usize) -> Self {
+        self.queue_messages = messages;
+        self
+    }
+
+    /// How many bytes may wait for the engine; 64 MiB unless given.
+    #[must_use]
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// What happens when that many wait; [`WhenFull::Refuse`] unless given.
+    #[must_use]
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.when_full = policy;
+        self
+    }
+
+    /// The largest broadcast that goes to other nodes, in bytes with its topic and event; 8 MiB
+    /// unless given, or what the engine takes if that is less (NATS: 1 MiB unless configured).
+    ///
+    /// Redis cuts off a subscriber that is 32 MiB behind (`client-output-buffer-limit`).
+    #[must_use]
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// How long the engine may take to answer before the connection is given up and made again;
+    /// 5 seconds unless given.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long a client's join waits for the engine to confirm the node's first subscription of
+    /// its topic; one second unless given. Then the client joins all the same, and may miss what
+    /// other nodes broadcast until the engine has caught up.
+    #[must_use]
+    pub fn confirm_within(mut self, most: Duration) -> Self {
+        self.confirm_within = most;
+        self
+    }
+
+    /// How long a topic stays subscribed after its last subscriber on this node has left; one
+    /// second unless given.
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// How often the node sends a message to itself through the engine, to measure the lag and to
+    /// find a connection that is dead; every 5 seconds unless given.
+    #[must_use]
+    pub fn heartbeat(mut self, period: Duration) -> Self {
+        self.heartbeat = period;
+        self
+    }
+
+    /// How long to wait before connecting again: `first` after the first failure, twice as long
+    /// after each further one, `most` at most; 50 milliseconds and 5 seconds unless given. Each
+    /// wait is varied by a quarter, so that nodes do not come back in step.
+    #[must_use]
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.backoff = (first, most);
+        self
+    }
+
+    /// A file with the PEM certificates to trust for TLS, in place of the system's.
+    #[must_use]
+    pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
+        self.root_certificates = Some(file.into());
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), StartError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.namespace.is_empty() || !self.namespace.chars().all(plain) {
+            return Err(StartError::new(format!(
+                "the namespace {:?} may hold letters, digits, `-` and `_` only",
+                self.namespace
+            )));
+        }
+        if self.node.as_deref() == Some("") {
+            return Err(StartError::new("a node's name cannot be empty"));
+        }
+        let zero = [
+            ("queue_messages", self.queue_messages == 0),
+            ("queue_bytes", self.queue_bytes == 0),
+            ("max_message", self.max_message == 0),
+            ("timeout", self.timeout.is_zero()),
+            ("heartbeat", self.heartbeat.is_zero()),
+            ("backoff", self.backoff.0.is_zero()),
+        ];
+        match zero.into_iter().find(|(_, zero)| *zero) {
+            Some((name, _)) => Err(StartError::new(format!("`{name}` must be more than zero"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn node_name(&self) -> String {
+        self.node.clone().unwrap_or_else(|| {
+            let host = gethostname::gethostname();
+            format!("{}-{}", host.to_string_lossy(), std::process::id())
+        })
+    }
+}

@@ -1,0 +1,238 @@
+//! The task that keeps the connection to the engine.
+
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{
+    Core,
+    driver::{Driver, DriverError, Inbox, Link, Outgoing},
+    queue::Item,
+};
+use crate::{pubsub::PublishError, telemetry::cluster};
+
+/// How many messages go to the engine at once, at most.
+const BATCH: usize = 256;
+
+/// A link, and the news of its end.
+pub(super) struct Connected<L> {
+    link: L,
+    closed: watch::Receiver<Option<String>>,
+}
+
+/// Connects once, and sees that this node may subscribe and publish what it needs.
+pub(super) async fn connect<D: Driver>(
+    core: &Arc<Core>,
+    driver: &D,
+) -> Result<Connected<D::Link>, DriverError> {
+    let (sender, closed) = watch::channel(None);
+    let inbox = Inbox {
+        core: core.clone(),
+        closed: sender,
+    };
+    let most = core.options.timeout;
+    let connect = async {
+        let link = driver.connect(inbox).await?;
+        link.subscribe(&[core.direct.clone(), core.beat.clone()])
+            .await?;
+        Ok(Connected { link, closed })
+    };
+    timeout(most, connect)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {most:?}").into()))
+}
+
+/// Connects, serves the connection until it ends, and begins again.
+pub(super) async fn run<D: Driver>(
+    core: Arc<Core>,
+    driver: D,
+    mut queue: mpsc::Receiver<Item>,
+    mut connected: Option<Connected<D::Link>>,
+) {
+    let mut wait = core.options.backoff.0;
+    loop {
+        let attempt = match connected.take() {
+            Some(connected) => Ok(connected),
+            None => connect(&core, &driver).await,
+        };
+        match attempt {
+            Ok(Connected { link, closed }) => {
+                core.connected(&link);
+                let began = Instant::now();
+                let Err(why) = serve(&core, &link, &mut queue, closed).await;
+                core.disconnected(why, &mut queue);
+                if began.elapsed() > core.options.backoff.1 {
+                    wait = core.options.backoff.0;
+                }
+            }
+            Err(error) => core.still_down(error.to_string()),
+        }
+        sleep(varied(wait)).await;
+        wait = (wait * 2).min(core.options.backoff.1);
+    }
+}
+
+/// Between three and five quarters of it.
+fn varied(wait: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    // At most 1023, so it fits.
+    let random = (RandomState::new().hash_one(0) % 1024) as u32;
+    wait * 3 / 4 + wait * random / 2048
+}
+
+/// Ends with the reason why the link cannot go on.
+async fn serve<L: Link>(
+    core: &Core,
+    link: &L,
+    queue: &mut mpsc::Receiver<Item>,
+    mut closed: watch::Receiver<Option<String>>,
+) -> Result<Infallible, DriverError> {
+    let closed = async {
+        let why = closed.wait_for(Option::is_some).await;
+        let why = why.ok().and_then(|why| why.clone());
+        Err(DriverError::from(
+            why.unwrap_or_else(|| "the connection has ended".to_owned()),
+        ))
+    };
+    tokio::select! {
+        end = publish(core, link, queue) => end,
+        end = subscribe(core, link) => end,
+        end = beat(core, link) => end,
+        end = closed => end,
+    }
+}
+
+/// The engine's answer, or an error where none comes.
+async fn answer<T>(
+    core: &Core,
+    what: &str,
+    call: impl Future<Output = Result<T, DriverError>>,
+) -> Result<T, DriverError> {
+    let most = core.options.timeout;
+    timeout(most, call)
+        .await
+        .unwrap_or_else(|_| Err(format!("{what}: no answer within {most:?}").into()))
+}
+
+/// Sends what is queued, as much at once as has come together meanwhile.
+async fn publish<L: Link>(
+    core: &Core,
+    link: &L,
+    queue: &mut mpsc::Receiver<Item>,
+) -> Result<Infallible, DriverError> {
+    let (mut items, mut messages, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        if queue.recv_many(&mut items, BATCH).await == 0 {
+            return Err("the endpoint is gone".into());
+        }
+        for item in items.drain(..) {
+            messages.push(item.message);
+            waiting.push((item.outcome, item.room));
+        }
+        let outcomes = answer(core, "publish", link.publish(&messages)).await?;
+        messages.clear();
+        for ((waiter, _room), outcome) in waiting.drain(..).zip(outcomes) {
+            // Who sent it may be gone.
+            let _gone = waiter.send(outcome.map_err(PublishError::Refused));
+        }
+    }
+}
+
+/// Subscribes what is wanted and unsubscribes what is not wanted any more, in batches.
+async fn subscribe<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
+    loop {
+        let (over, fresh, next) = {
+            let mut wanted = core.wanted.lock();
+            let over = wanted.take_idle(Instant::now());
+            (over, wanted.take_fresh(), wanted.next_idle())
+        };
+        if !over.is_empty() {
+            answer(core, "unsubscribe", link.unsubscribe(&over)).await?;
+        }
+        if !fresh.is_empty() {
+            answer(core, "subscribe", link.subscribe(&fresh)).await?;
+            core.wanted.lock().confirmed(&fresh);
+        }
+        if !over.is_empty() || !fresh.is_empty() {
+            continue;
+        }
+        let idle = async {
+            match next {
+                Some(next) => sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = core.changed.notified() => {}
+            () = idle => {}
+        }
+    }
+}
+
+/// Sends this node a message through the engine now and then, and sees it come back.
+async fn beat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
+    let waiter = core.wanted.lock().waiter(&core.beat);
+    if let Some(waiter) = waiter {
+        let _confirmed = waiter.await;
+    }
+    let mut beats = core.beats.subscribe();
+    let mut seq = *beats.borrow();
+    loop {
+        seq += 1;
+        let began = Instant::now();
+        let beat = Outgoing {
+            channel: core.beat.clone(),
+            body: seq.to_be_bytes().to_vec().into(),
+        };
+        answer(core, "heartbeat", async {
+            for outcome in link.publish(&[beat]).await? {
+                outcome?;
+            }
+            beats.wait_for(|seen| *seen >= seq).await?;
+            Ok(())
+        })
+        .await?;
+        let lag = began.elapsed();
+        core.state.lock().lag = Some(lag);
+        cluster::lag(lag);
+        sleep(core.options.heartbeat).await;
+    }
+}
+
+impl Core {
+    fn connected<L: Link>(&self, link: &L) {
+        let most = self.options.max_message;
+        let most = link.max_message().map_or(most, |link| link.min(most));
+        self.max_message
+            .store(most, std::sync::atomic::Ordering::Relaxed);
+        self.wanted.lock().connected();
+        let down = {
+            let mut state = self.state.lock();
+            state.up = true;
+            std::mem::replace(&mut state.since, Instant::now()).elapsed()
+        };
+        self.queue.open();
+        cluster::up(self.engine, &self.node, down);
+    }
+
+    fn disconnected(&self, why: DriverError, queue: &mut mpsc::Receiver<Item>) {
+        {
+            let mut state = self.state.lock();
+            state.up = false;
+            state.since = Instant::now();
+            state.error = why.to_string();
+            state.disconnects += 1;
+        }
+        self.queue.close(queue);
+        self.wanted.lock().disconnected();
+        cluster::down(self.engine, &self.node, &why);
+    }
+
+    fn still_down(&self, error: String) {
+        cluster::still_down(self.engine, &error);
+        self.state.lock().error = error;
+    }
+}

@@ -1,0 +1,237 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+/// How many channels one command names.
+const BATCH: usize = 512;
+
+/// Which channels of the engine this node wants, and which it has.
+///
+/// Channels are counted, since two topics may share one. One that nobody wants any more is kept
+/// for a while, so that leaving and joining again costs nothing.
+pub(super) struct Wanted {
+    channels: HashMap<Arc<str>, Channel>,
+    /// To be subscribed.
+    fresh: Vec<Arc<str>>,
+    /// Not wanted any more, and until when they are kept; some are wanted again by then.
+    idle: VecDeque<(Instant, Arc<str>)>,
+    linger: Duration,
+    up: bool,
+}
+
+#[derive(Default)]
+struct Channel {
+    count: usize,
+    confirmed: bool,
+    idle_since: Option<Instant>,
+    waiters: Vec<oneshot::Sender<()>>,
+}
+
+impl Wanted {
+    pub(super) fn new(linger: Duration) -> Self {
+        Wanted {
+            channels: HashMap::new(),
+            fresh: Vec::new(),
+            idle: VecDeque::new(),
+            linger,
+            up: false,
+        }
+    }
+
+    /// One more; whether there is something to do.
+    pub(super) fn want(&mut self, channel: Arc<str>) -> bool {
+        let known = self.channels.contains_key(&channel);
+        let entry = self.channels.entry(channel.clone()).or_default();
+        entry.count += 1;
+        entry.idle_since = None;
+        if !known {
+            self.fresh.push(channel);
+        }
+        !known
+    }
+
+    /// One less; whether there is something to do, later.
+    pub(super) fn unwant(&mut self, channel: &Arc<str>, now: Instant) -> bool {
+        let Some(entry) = self.channels.get_mut(channel) else {
+            return false;
+        };
+        entry.count = entry.count.saturating_sub(1);
+        if entry.count > 0 {
+            return false;
+        }
+        entry.idle_since = Some(now);
+        self.idle.push_back((now + self.linger, channel.clone()));
+        self.idle.len() == 1
+    }
+
+    /// Ready when the engine has confirmed the channel, or is out of reach; `None` when it has,
+    /// or is, already.
+    pub(super) fn waiter(&mut self, channel: &str) -> Option<oneshot::Receiver<()>> {
+        let entry = self.channels.get_mut(channel).filter(|_| self.up)?;
+        if entry.confirmed {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        entry.waiters.retain(|waiter| !waiter.is_closed());
+        entry.waiters.push(sender);
+        Some(receiver)
+    }
+
+    /// The next channels to subscribe.
+    pub(super) fn take_fresh(&mut self) -> Vec<Arc<str>> {
+        let rest = self.fresh.len().saturating_sub(BATCH);
+        self.fresh.split_off(rest)
+    }
+
+    /// The engine has confirmed these.
+    pub(super) fn confirmed(&mut self, channels: &[Arc<str>]) {
+        for channel in channels {
+            if let Some(entry) = self.channels.get_mut(channel) {
+                entry.confirmed = true;
+                for waiter in entry.waiters.drain(..) {
+                    // Who waited may be gone.
+                    let _gone = waiter.send(());
+                }
+            }
+        }
+    }
+
+    /// The channels that nobody has wanted for long enough; they are forgotten.
+    pub(super) fn take_idle(&mut self, now: Instant) -> Vec<Arc<str>> {
+        let mut over = Vec::new();
+        while over.len() < BATCH
+            && let Some((until, _)) = self.idle.front()
+            && *until <= now
+            && let Some((until, channel)) = self.idle.pop_front()
+        {
+            let entry = self.channels.get(&channel);
+            // One that was wanted in between is idle since another time, or not at all.
+            let since = entry.and_then(|entry| entry.idle_since);
+            if since.is_some_and(|since| since + self.linger == until) {
+                self.channels.remove(&channel);
+                over.push(channel);
+            }
+        }
+        over
+    }
+
+    /// When [`Wanted::take_idle`] has something next.
+    pub(super) fn next_idle(&self) -> Option<Instant> {
+        self.idle.front().map(|(until, _)| *until)
+    }
+
+    /// A connection is there: everything wanted is to be subscribed.
+    pub(super) fn connected(&mut self) {
+        self.up = true;
+        self.idle.clear();
+        self.channels.retain(|_, channel| channel.count > 0);
+        self.fresh = self.channels.keys().cloned().collect();
+    }
+
+    /// The connection has ended: nothing is subscribed, and nobody waits.
+    pub(super) fn disconnected(&mut self) {
+        self.up = false;
+        for entry in self.channels.values_mut() {
+            entry.confirmed = false;
+            entry.waiters.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINGER: Duration = Duration::from_secs(1);
+
+    fn connected() -> Wanted {
+        let mut wanted = Wanted::new(LINGER);
+        wanted.connected();
+        wanted
+    }
+
+    fn names(channels: &[Arc<str>]) -> Vec<&str> {
+        let mut names: Vec<_> = channels.iter().map(|channel| &**channel).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_channel_is_subscribed_once_and_unsubscribed_after_the_last() {
+        let (mut wanted, now) = (connected(), Instant::now());
+        let a: Arc<str> = "a".into();
+        assert!(wanted.want(a.clone()));
+        assert!(!wanted.want(a.clone()));
+        assert_eq!(names(&wanted.take_fresh()), ["a"]);
+        assert!(wanted.take_fresh().is_empty());
+        assert!(!wanted.unwant(&a, now));
+        assert!(wanted.unwant(&a, now));
+        assert!(wanted.take_idle(now).is_empty());
+        assert_eq!(wanted.next_idle(), Some(now + LINGER));
+        assert_eq!(names(&wanted.take_idle(now + LINGER)), ["a"]);
+        assert!(wanted.want(a));
+    }
+
+    #[test]
+    fn leaving_and_joining_again_costs_nothing() {
+        let (mut wanted, now) = (connected(), Instant::now());
+        let a: Arc<str> = "a".into();
+        wanted.want(a.clone());
+        let asked = wanted.take_fresh();
+        wanted.confirmed(&asked);
+        wanted.unwant(&a, now);
+        assert!(!wanted.want(a.clone()));
+        assert!(wanted.waiter("a").is_none());
+        wanted.unwant(&a, now + LINGER / 2);
+        assert!(wanted.take_idle(now + LINGER).is_empty());
+        assert_eq!(names(&wanted.take_idle(now + LINGER * 2)), ["a"]);
+        assert!(wanted.take_fresh().is_empty());
+    }
+
+    #[test]
+    fn who_waits_hears_of_the_confirmation_and_of_the_end() {
+        let mut wanted = connected();
+        wanted.want("a".into());
+        wanted.want("b".into());
+        let mut a = wanted.waiter("a").unwrap();
+        let mut b = wanted.waiter("b").unwrap();
+        wanted.confirmed(&["a".into()]);
+        assert_eq!(a.try_recv(), Ok(()));
+        assert_eq!(b.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        wanted.disconnected();
+        assert_eq!(b.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert!(wanted.waiter("b").is_none(), "out of reach: no waiting");
+    }
+
+    #[test]
+    fn a_new_connection_subscribes_what_is_wanted_and_no_more() {
+        let (mut wanted, now) = (connected(), Instant::now());
+        let b: Arc<str> = "b".into();
+        wanted.want("a".into());
+        wanted.want(b.clone());
+        wanted.unwant(&b, now);
+        wanted.disconnected();
+        wanted.connected();
+        assert_eq!(names(&wanted.take_fresh()), ["a"]);
+        assert!(wanted.waiter("a").is_some());
+        assert!(wanted.take_idle(now + LINGER).is_empty());
+    }
+
+    #[test]
+    fn many_channels_are_subscribed_in_batches() {
+        let mut wanted = connected();
+        for n in 0..1200 {
+            wanted.want(format!("t{n}").into());
+        }
+        let sizes: Vec<_> = std::iter::from_fn(|| {
+            let batch = wanted.take_fresh().len();
+            (batch > 0).then_some(batch)
+        })
+        .collect();
+        assert_eq!(sizes, [512, 512, 176]);
+    }
+}

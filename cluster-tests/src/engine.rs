@@ -1,0 +1,203 @@
+//! The engines: Debian's own servers, on free ports, in temporary directories.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use crate::signal;
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `redis-server`
+    Redis,
+    /// `nats-server`
+    Nats,
+}
+
+/// A running server; it ends when it is dropped.
+pub struct Engine {
+    /// Which server.
+    pub kind: Kind,
+    /// Where it listens.
+    pub port: u16,
+    child: Child,
+    directory: TempDir,
+}
+
+impl Engine {
+    /// Starts a server; `extra` goes to its configuration file.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed, or does not start.
+    pub fn start(kind: Kind, extra: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // The port may be taken between here and the server's start; then another is tried.
+        for _ in 0..5 {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            std::fs::write(
+                directory.path().join("server.conf"),
+                config(kind, port, &directory, extra),
+            )
+            .unwrap();
+            if let Ok(child) = launch(kind, &directory) {
+                return Engine {
+                    kind,
+                    port,
+                    child,
+                    directory,
+                };
+            }
+        }
+        panic!("{kind:?} does not start with {extra:?}");
+    }
+
+    /// Its URL, without credentials.
+    pub fn url(&self) -> String {
+        self.url_at(self.port)
+    }
+
+    /// Its URL by way of another port.
+    pub fn url_at(&self, port: u16) -> String {
+        match self.kind {
+            Kind::Redis => format!("redis://127.0.0.1:{port}"),
+            Kind::Nats => format!("nats://127.0.0.1:{port}"),
+        }
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, on the same port.
+    pub fn restart(&mut self) {
+        self.child = launch(self.kind, &self.directory).expect("the server starts again");
+    }
+
+    /// Stops it without ending it.
+    pub fn pause(&self) {
+        signal("STOP", self.child.id());
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal("CONT", self.child.id());
+    }
+
+    /// Publishes bytes as somebody else would, who knows the protocol and nothing of us.
+    pub fn publish(&self, channel: &str, body: &[u8]) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        match self.kind {
+            Kind::Redis => {
+                let mut command = format!(
+                    "*3\r\n$7\r\nPUBLISH\r\n${}\r\n{channel}\r\n${}\r\n",
+                    channel.len(),
+                    body.len()
+                )
+                .into_bytes();
+                command.extend_from_slice(body);
+                command.extend_from_slice(b"\r\n");
+                stream.write_all(&command).unwrap();
+                let mut reply = [0];
+                stream.read_exact(&mut reply).unwrap();
+                assert_eq!(&reply, b":");
+            }
+            Kind::Nats => {
+                let mut lines = BufReader::new(stream.try_clone().unwrap());
+                let mut line = String::new();
+                lines.read_line(&mut line).unwrap();
+                let mut command = format!(
+                    "CONNECT {{\"verbose\":false}}\r\nPUB {channel} {}\r\n",
+                    body.len()
+                )
+                .into_bytes();
+                command.extend_from_slice(body);
+                command.extend_from_slice(b"\r\nPING\r\n");
+                stream.write_all(&command).unwrap();
+                line.clear();
+                lines.read_line(&mut line).unwrap();
+                assert_eq!(line, "PONG\r\n");
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // It may have been killed by the test.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn config(kind: Kind, port: u16, directory: &TempDir, extra: &str) -> String {
+    match kind {
+        Kind::Redis => format!(
+            "bind 127.0.0.1\nport {port}\nsave \"\"\nappendonly no\ndaemonize no\ndir {}\n{extra}\n",
+            directory.path().display()
+        ),
+        Kind::Nats => format!("host: 127.0.0.1\nport: {port}\n{extra}\n"),
+    }
+}
+
+/// Starts a server and waits for the line that says it is ready.
+fn launch(kind: Kind, directory: &TempDir) -> Result<Child, String> {
+    let config = directory.path().join("server.conf");
+    let mut command = match kind {
+        Kind::Redis => {
+            let mut command = Command::new(program("redis-server"));
+            command.arg(config).stdout(Stdio::piped());
+            command
+        }
+        Kind::Nats => {
+            let mut command = Command::new(program("nats-server"));
+            command.arg("--config").arg(config).stderr(Stdio::piped());
+            command
+        }
+    };
+    let mut child = command.spawn().unwrap();
+    let output: Box<dyn Read + Send> = match kind {
+        Kind::Redis => Box::new(child.stdout.take().unwrap()),
+        Kind::Nats => Box::new(child.stderr.take().unwrap()),
+    };
+    let mut said = String::new();
+    let mut lines = BufReader::new(output).lines();
+    for line in &mut lines {
+        let line = line.unwrap_or_default();
+        if line.contains("Ready to accept connections") || line.contains("Server is ready") {
+            // What it says later must not fill the pipe.
+            std::thread::spawn(move || lines.for_each(drop));
+            return Ok(child);
+        }
+        said += &line;
+        said.push('\n');
+    }
+    child.wait().unwrap();
+    Err(said)
+}
+
+/// Where a server is: on the path, or where Debian puts what only root runs.
+///
+/// # Panics
+///
+/// When it is nowhere, with the words to install it.
+pub fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.push("/usr/sbin".into());
+    let mut found = folders.iter().map(|folder| folder.join(name));
+    found.find(|file| file.is_file()).unwrap_or_else(|| {
+        let package = name;
+        panic!("{name} is not installed; on Debian: apt-get install {package}")
+    })
+}

@@ -1,0 +1,52 @@
+//! Nodes, engines, clients and broken wires, for the tests of several nodes.
+
+// What is wrong here fails a test.
+#![allow(clippy::unwrap_used)]
+
+pub mod client;
+pub mod engine;
+pub mod node;
+pub mod proxy;
+pub mod room;
+pub mod table;
+
+use std::{future::Future, time::Duration};
+
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for something that must come.
+///
+/// # Panics
+///
+/// When it does not.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Looks again and again until something is so; for states that send no event.
+///
+/// # Panics
+///
+/// When it does not become so.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    within(what, async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// Sends a signal to a process that this test has started.
+///
+/// # Panics
+///
+/// When there is no such process.
+pub fn signal(name: &str, pid: u32) {
+    let mut kill = std::process::Command::new("kill");
+    let status = kill.arg(format!("-{name}")).arg(pid.to_string()).status();
+    assert!(status.unwrap().success(), "kill -{name} {pid}");
+}

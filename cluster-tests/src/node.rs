@@ -1,0 +1,143 @@
+//! A node: an endpoint with a listening port, in this process or in one of its own.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+};
+
+use channel_runtime::{
+    Endpoint, SocketOptions,
+    pubsub::{ClusterOptions, Nats, Redis, StartError, Status},
+};
+use tokio::task::JoinHandle;
+
+use crate::{eventually, room::User};
+
+/// A node in this process; it ends when it is dropped.
+pub struct Node {
+    /// Its endpoint.
+    pub endpoint: Endpoint,
+    /// Where clients connect.
+    pub address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+impl Node {
+    /// A node without others.
+    pub async fn alone() -> Self {
+        let builder = Endpoint::builder().socket_with::<User>("/socket", sockets());
+        Node::serve(builder.build().unwrap()).await
+    }
+
+    /// A node of a cluster.
+    ///
+    /// # Errors
+    ///
+    /// The adapter's.
+    pub async fn connect(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
+        Ok(Node::serve(endpoint(url, options).await?).await)
+    }
+
+    /// Serves an endpoint on a free port.
+    pub async fn serve(endpoint: Endpoint) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = endpoint.router();
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Node {
+            endpoint,
+            address,
+            server,
+        }
+    }
+
+    /// Waits until it reaches the engine and has subscribed all it wants.
+    pub async fn up(&self) {
+        up(&self.endpoint).await;
+    }
+
+    /// Waits until it knows that the engine is out of reach.
+    pub async fn down(&self) {
+        eventually("down", || !self.endpoint.health().is_up()).await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Waits until an endpoint reaches the engine and has subscribed all it wants: the heartbeat is
+/// sent when the subscriptions of its own names are confirmed, and `confirmed` waits for others.
+pub async fn up(endpoint: &Endpoint) {
+    eventually("up", || endpoint.health().status == Status::Up).await;
+    let probe = endpoint.subscribe("probe");
+    probe.confirmed().await;
+}
+
+fn sockets() -> SocketOptions {
+    SocketOptions::default()
+        .outbox_frames(200_000)
+        .outbox_bytes(256 << 20)
+        .inbox_messages(10_000)
+}
+
+/// An endpoint of a cluster, without a port.
+///
+/// # Errors
+///
+/// The adapter's.
+pub async fn endpoint(url: &str, options: ClusterOptions) -> Result<Endpoint, StartError> {
+    let builder = Endpoint::builder().socket_with::<User>("/socket", sockets());
+    let builder = if url.starts_with("redis") {
+        builder.pubsub(Redis::connect_with(url, options).await?)
+    } else {
+        builder.pubsub(Nats::connect_with(url, options).await?)
+    };
+    Ok(builder.build().unwrap())
+}
+
+/// A node in a process of its own.
+pub struct NodeProcess {
+    child: Child,
+    /// Where clients connect.
+    pub address: SocketAddr,
+}
+
+impl NodeProcess {
+    /// Starts one; `program` is the binary `cluster-node`.
+    pub fn start(program: &str, url: &str, name: &str) -> Self {
+        let mut command = Command::new(program);
+        command.args([url, name]).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        let address = line.trim().parse();
+        NodeProcess {
+            address: address.unwrap_or_else(|_| panic!("node {name} said {line:?}")),
+            child,
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        // It may have been killed by the test.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
