@@ -3,22 +3,32 @@
 use std::time::Duration;
 
 use axum::{http::StatusCode, response::IntoResponse};
-use channel_runtime::{CheckOrigin, SocketOptions, transport::ConnectError};
+use channel_runtime::{CheckOrigin, LongPollOptions, SocketOptions, transport::ConnectError};
 
-/// Each path with its options. Where it is not about origins, every page may connect.
+/// Each path with its options. Where it is not about origins, every page may connect; all but
+/// those about WebSockets alone can be polled too.
 pub(crate) fn mounts() -> [(&'static str, SocketOptions); 10] {
+    let polled = LongPollOptions::default;
+    let idle = polled().window(Duration::from_millis(600));
+    let example = polled().check_origin(CheckOrigin::list(&ORIGINS[..1]));
     let open = || SocketOptions::default().check_origin(CheckOrigin::off());
     let only = |check| SocketOptions::default().check_origin(check);
     [
-        ("/socket", open()),
-        ("/idle", open().timeout(Duration::from_secs(1))),
+        ("/socket", open().long_poll(polled())),
+        (
+            "/idle",
+            open().timeout(Duration::from_secs(1)).long_poll(idle),
+        ),
         ("/small", open().max_frame_size(1024)),
-        ("/origin", only(CheckOrigin::list(ORIGINS))),
+        (
+            "/origin",
+            only(CheckOrigin::list(ORIGINS)).long_poll(example),
+        ),
         ("/origin_true", only(CheckOrigin::host())),
         ("/origin_conn", only(CheckOrigin::connection())),
         ("/sub", open().subprotocols(["chat", "phx2"])),
-        ("/auth", open().auth_token(true)),
-        ("/errh", open().error_handler(tell_why)),
+        ("/auth", open().auth_token(true).long_poll(polled())),
+        ("/errh", open().error_handler(tell_why).long_poll(polled())),
         // Compression is an offer, and this server does not take it.
         ("/deflate", open()),
     ]

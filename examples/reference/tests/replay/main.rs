@@ -5,6 +5,7 @@ mod client;
 mod frame;
 mod further;
 mod json;
+mod longpoll;
 mod ours;
 mod player;
 mod recording;

@@ -1,0 +1,126 @@
+//! Plays the requests of a client that polls.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use super::recording::{Exchange, Scenario, Step, TOKEN};
+use crate::{
+    Outcome,
+    server::{self, Answer, PATIENCE, Server},
+};
+
+/// Plays all steps; where one went another way, and how.
+pub(super) async fn play(scenario: &Scenario, server: &Server) -> Outcome<()> {
+    let mut player = Player {
+        address: server.address.clone(),
+        token: String::new(),
+        started: Vec::new(),
+    };
+    for (at, step) in scenario.steps.iter().enumerate() {
+        let played = player.step(step).await;
+        played.map_err(|got| {
+            let expected: String = format!("{step:?}").chars().take(600).collect();
+            let name = &scenario.name;
+            format!(
+                "{name:?}, step {}\n  expected {expected}\n  got      {got}",
+                at + 1
+            )
+        })?;
+    }
+    Ok(())
+}
+
+struct Player {
+    address: String,
+    /// The token of the session that it opened first.
+    token: String,
+    started: Vec<JoinHandle<Outcome<String>>>,
+}
+
+impl Player {
+    async fn step(&mut self, step: &Step) -> Outcome<()> {
+        match step {
+            Step::Do(exchange) => self.do_it(exchange).await,
+            Step::Start(exchange) => {
+                let (address, exchange) = (self.address.clone(), exchange.clone());
+                let token = self.token.clone();
+                let begun = async move { exchanged(&address, &exchange, token).await };
+                self.started.push(tokio::spawn(begun));
+                Ok(())
+            }
+            Step::Finish => {
+                let started = self.started.pop().ok_or("nothing was started")?;
+                started.await.map_err(|error| error.to_string())?.map(drop)
+            }
+            Step::Until(exchange) => {
+                let again = async { while self.do_it(exchange).await.is_err() {} };
+                let answered = timeout(PATIENCE, again).await;
+                answered.map_err(|_| "something else, again and again".to_owned())
+            }
+            Step::Pause(time) => {
+                sleep(*time).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn do_it(&mut self, exchange: &Exchange) -> Outcome<()> {
+        self.token = exchanged(&self.address, exchange, self.token.clone()).await?;
+        Ok(())
+    }
+}
+
+/// Makes a request with a token, and checks the answer; the token to go on with.
+async fn exchanged(address: &str, exchange: &Exchange, token: String) -> Outcome<String> {
+    let mut http = exchange.request.clone();
+    http.path = http.path.replace(TOKEN, &token);
+    let started = Instant::now();
+    let answer = server::request(address, &http).await?;
+    let took = started.elapsed();
+    if took < exchange.least {
+        return Err(format!("an answer after {took:?} already"));
+    }
+    check(exchange, &answer, token)
+}
+
+fn check(exchange: &Exchange, answer: &Answer, token: String) -> Outcome<String> {
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    let got = || format!("HTTP {} {:?} {body}", answer.status, answer.headers);
+    let mut json = serde_json::from_str(&body).unwrap_or_else(|_| Value::String(body.clone()));
+    let mut expected = exchange.body.clone();
+    let given = [&mut expected, &mut json].map(|json| json.as_object_mut()?.remove("token"));
+    let messages = [&mut expected, &mut json].map(take_messages);
+    let same_headers = exchange.headers.iter().all(|(name, value)| {
+        let got = answer.header(name);
+        got == Some(value)
+    });
+    let fits = answer.status == exchange.request.status
+        && expected == json
+        && messages[0] == messages[1]
+        && same_headers;
+    let next = match (&given[0], &given[1]) {
+        // Only a session that has just been opened has another token; the recorded client goes on
+        // with its first one.
+        (Some(_), Some(Value::String(new))) if (json["status"] == 410) != (*new == token) => {
+            Some(if token.is_empty() { new.clone() } else { token })
+        }
+        (None, None) => Some(token),
+        _ => None,
+    };
+    next.filter(|_| fits).ok_or_else(got)
+}
+
+/// The messages, as the values they are where they are JSON.
+fn take_messages(answer: &mut Value) -> Option<Vec<Value>> {
+    let messages = answer.as_object_mut()?.remove("messages")?;
+    let messages = messages.as_array()?.iter().map(|message| {
+        let text = message.as_str().unwrap_or_default();
+        serde_json::from_str(text).unwrap_or_else(|_| message.clone())
+    });
+    Some(messages.collect())
+}
