@@ -9,6 +9,8 @@ tasks:
   test                run every check, in order, up to the first that fails
   test --only <step>  run one of them
   list                name the steps
+  dev -p <example>    run an example, rebuilt and restarted on every change; its socket stays open
+  drain [sockets]     send 5000 sockets away, and show when each went
   help                say this";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(crate) enum Task {
     Help,
     List,
     Test { only: Option<String> },
+    Dev { package: String },
+    Drain { arguments: Vec<String> },
 }
 
 /// Reads the arguments behind the program's name; `steps` are the names `--only` takes.
@@ -25,6 +29,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>, steps: &[&str]) -> 
     match words.as_slice() {
         [] | ["help" | "--help" | "-h"] => Ok(Task::Help),
         ["list"] => Ok(Task::List),
+        ["dev", "-p" | "--package", package] => Ok(Task::Dev {
+            package: (*package).to_owned(),
+        }),
+        ["drain", arguments @ ..] => Ok(Task::Drain {
+            arguments: arguments.iter().copied().map(str::to_owned).collect(),
+        }),
         ["test"] => Ok(Task::Test { only: None }),
         ["test", "--only", step] if steps.contains(step) => Ok(Task::Test {
             only: Some((*step).to_owned()),
@@ -51,6 +61,10 @@ mod tests {
         let only = Some("node".to_owned());
         assert_eq!(read("test --only node").unwrap(), Task::Test { only });
         assert_eq!(read("list").unwrap(), Task::List);
+        let package = "chat".to_owned();
+        assert_eq!(read("dev -p chat").unwrap(), Task::Dev { package });
+        let arguments = vec!["100".to_owned()];
+        assert_eq!(read("drain 100").unwrap(), Task::Drain { arguments });
         assert_eq!(read("").unwrap(), Task::Help);
     }
 
@@ -64,7 +78,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_answered_with_the_usage() {
-        for line in ["tset", "test node", "list --only fmt"] {
+        for line in ["tset", "test node", "list --only fmt", "dev chat"] {
             let error = read(line).unwrap_err().to_string();
             assert!(error.contains("usage:") && error.contains(line), "{error}");
         }

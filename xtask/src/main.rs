@@ -3,6 +3,7 @@
 
 mod args;
 mod command;
+mod dev;
 mod report;
 mod setup;
 mod steps;
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Task::Test { only }) => test(only.as_deref()),
+        Ok(Task::Dev { package }) => {
+            Workspace::load().and_then(|workspace| dev::dev(&workspace, &package))
+        }
+        Ok(Task::Drain { arguments }) => drain(&arguments),
         Err(error) => Err(error),
     };
     match done {
@@ -45,6 +50,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The program beside the runtime that does it.
+fn drain(arguments: &[String]) -> Result<()> {
+    let mut cargo = command::command("cargo", &["run", "--quiet"]);
+    cargo.args(["-p", "channel-runtime", "--example", "drain", "--"]);
+    cargo.args(arguments);
+    command::run(cargo).map(drop)
 }
 
 /// Runs the steps in order, up to the first that fails, and sums up.

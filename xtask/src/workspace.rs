@@ -1,6 +1,10 @@
 //! What cargo knows of the workspace.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -45,21 +49,45 @@ impl Workspace {
             .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
     }
 
-    /// The features of a package, without `default`, in the order of their names.
-    pub(crate) fn features(&self, package: &str) -> Result<Vec<String>> {
+    fn package(&self, name: &str) -> Result<&Value> {
         let packages = self.metadata["packages"]
             .as_array()
             .context("metadata has no packages")?;
-        let features = packages
+        packages
             .iter()
-            .find(|known| known["name"] == package)
-            .and_then(|known| known["features"].as_object())
-            .with_context(|| format!("metadata has no package {package}"))?;
+            .find(|known| known["name"] == name)
+            .with_context(|| format!("metadata has no package {name}"))
+    }
+
+    /// The features of a package, without `default`, in the order of their names.
+    pub(crate) fn features(&self, package: &str) -> Result<Vec<String>> {
+        let features = self.package(package)?["features"]
+            .as_object()
+            .with_context(|| format!("{package} has no features"))?;
         Ok(features
             .keys()
             .filter(|name| *name != "default")
             .cloned()
             .collect())
+    }
+
+    /// The folders of a package and of those that it depends on by path.
+    pub(crate) fn folders(&self, package: &str) -> Result<BTreeSet<PathBuf>> {
+        let mut folders = BTreeSet::new();
+        let mut names = vec![package];
+        while let Some(name) = names.pop() {
+            let package = self.package(name)?;
+            let manifest = package["manifest_path"].as_str().map(Path::new);
+            let folder = manifest.and_then(Path::parent);
+            let folder = folder.with_context(|| format!("{name} is nowhere"))?;
+            if !folders.insert(folder.to_owned()) {
+                continue;
+            }
+            let dependencies = package["dependencies"].as_array().into_iter().flatten();
+            let local = dependencies.filter(|dependency| dependency["path"].is_string());
+            names.extend(local.filter_map(|dependency| dependency["name"].as_str()));
+        }
+        Ok(folders)
     }
 }
 
@@ -74,7 +102,12 @@ mod tests {
         let metadata = json!({
             "workspace_root": "/w",
             "target_directory": "/t",
-            "packages": [{"name": "other", "features": {}}, {"name": "lib", "features": features}],
+            "packages": [
+                {"name": "other", "features": {}, "manifest_path": "/w/other/Cargo.toml"},
+                {"name": "lib", "features": features, "manifest_path": "/w/lib/Cargo.toml",
+                 "dependencies": [{"name": "other", "path": "/w/other"}, {"name": "serde"},
+                                  {"name": "lib", "path": "/w/lib"}]},
+            ],
         });
         Workspace::read(metadata).unwrap()
     }
@@ -84,6 +117,15 @@ mod tests {
         assert_eq!(workspace().features("lib").unwrap(), ["a", "b"]);
         assert!(workspace().features("other").unwrap().is_empty());
         assert!(workspace().features("none").is_err());
+    }
+
+    #[test]
+    fn a_packages_folders_are_its_own_and_those_it_depends_on() {
+        let folders = |name| workspace().folders(name).unwrap();
+        let both = ["/w/lib", "/w/other"].map(PathBuf::from);
+        assert_eq!(folders("lib"), BTreeSet::from(both));
+        assert_eq!(folders("other").len(), 1);
+        assert!(workspace().folders("none").is_err());
     }
 
     #[test]
