@@ -48,8 +48,8 @@ export function disconnectAll() {
 }
 
 /** Resolves when a callback that is handed out is called. */
-export function happens(hook, what) {
-  return within(new Promise(resolve => hook(resolve)), what);
+export function happens(hook, what, ms) {
+  return within(new Promise(resolve => hook(resolve)), what, ms);
 }
 
 /** The answer to a push, whatever its status. */

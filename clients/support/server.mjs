@@ -14,9 +14,9 @@ export class Server {
   #child;
 
   /** Starts an example on a free port, or on `port`, and waits until it listens. */
-  static async start(name, { port = 0 } = {}) {
+  static async start(name, { port = 0, env: more = {} } = {}) {
     const server = new Server();
-    const env = { ...process.env, PORT: String(port), RUST_BACKTRACE: "0" };
+    const env = { ...process.env, PORT: String(port), RUST_BACKTRACE: "0", ...more };
     server.#child = spawn(program(name), { env, stdio: ["ignore", "pipe", "inherit"] });
     server.url = await within(server.#line(name), `${name} listens`, 20_000);
     server.port = Number(new URL(server.url).port);
@@ -30,7 +30,7 @@ export class Server {
       this.#child.once("exit", code => reject(new Error(`${name} ended with ${code} before it listened`)));
       this.#child.stdout.setEncoding("utf8").on("data", chunk => {
         text += chunk;
-        const line = text.match(/ listening on (http:\S+)\n/);
+        const line = text.match(/ listening on (https?:\S+).*\n/);
         if (line) resolve(line[1]);
       });
     });

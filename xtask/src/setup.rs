@@ -82,27 +82,41 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     installed().context("Debian's chromium is installed, but not on the PATH")
 }
 
-/// The servers that `cluster-tests` starts: on the `PATH`, where Debian puts what only root runs,
-/// or Debian's packages of the same names, which root can have installed.
+/// The servers that `cluster-tests` starts.
 pub(crate) fn engines() -> Result<()> {
-    let is_missing = |name: &&str| {
-        let debians = PathBuf::from("/usr/sbin").join(name);
-        find(name).is_none() && !debians.is_file()
-    };
-    let missing: Vec<_> = ["redis-server", "nats-server"]
-        .into_iter()
-        .filter(is_missing)
+    servers(&["redis-server", "nats-server"])
+}
+
+/// Where nginx is.
+pub(crate) fn nginx() -> Result<PathBuf> {
+    servers(&["nginx"])?;
+    server("nginx").context("Debian's nginx is installed, but not where it should be")
+}
+
+/// Sees to it that servers are there: those that are missing are Debian's packages of the same
+/// names, which root can have installed.
+fn servers(names: &[&'static str]) -> Result<()> {
+    let missing: Vec<_> = names
+        .iter()
+        .copied()
+        .filter(|name| server(name).is_none())
         .collect();
     if missing.is_empty() {
         return Ok(());
     }
     if find("apt-get").is_none() || !is_root() {
         let names = missing.join(" ");
-        bail!("the tests of several nodes need {names}; on Debian: `apt-get install {names}`");
+        bail!("these tests need {names}; on Debian: `apt-get install {names}`");
     }
     apt_get(&["update"])?;
     let install = ["install", "--yes", "--no-install-recommends"];
     apt_get(&[&install[..], &missing].concat())
+}
+
+/// On the `PATH`, or where Debian puts what only root runs.
+fn server(name: &str) -> Option<PathBuf> {
+    let debians = PathBuf::from("/usr/sbin").join(name);
+    find(name).or_else(|| debians.is_file().then_some(debians))
 }
 
 fn installed() -> Option<PathBuf> {

@@ -49,6 +49,16 @@ pub(crate) const STEPS: &[Step] = &[
         run: node,
     },
     Step {
+        name: "reload",
+        what: "the chat while it is developed: restarts and changed files",
+        run: reload,
+    },
+    Step {
+        name: "nginx",
+        what: "the tls example behind a proxy",
+        run: nginx,
+    },
+    Step {
         name: "browser",
         what: "the chat in two pages of Chromium",
         run: browser,
@@ -108,6 +118,26 @@ fn node(workspace: &Workspace) -> Result<Counts> {
     run(cargo(&["build", "-p", "reference"]))?;
     let mut tests = clients(workspace, "test:node");
     tests.env("REFERENCE_BIN", workspace.program("reference"));
+    run(tests)
+}
+
+fn reload(_: &Workspace) -> Result<Counts> {
+    run(cargo(&[
+        "test",
+        "--package=chat",
+        "--features=reload",
+        "--test=reload",
+    ]))
+}
+
+fn nginx(workspace: &Workspace) -> Result<Counts> {
+    setup::node_modules(workspace)?;
+    let nginx = setup::nginx()?;
+    run(cargo(&["build", "-p", "tls"]))?;
+    let mut tests = clients(workspace, "test:nginx");
+    tests
+        .env("TLS_BIN", workspace.program("tls"))
+        .env("NGINX_BIN", nginx);
     run(tests)
 }
 
