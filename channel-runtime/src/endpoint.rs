@@ -13,7 +13,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -32,7 +32,7 @@ pub use self::{
 use crate::{
     Broadcast, Close, Error, Event, Payload, Topic,
     pubsub::{PubSub, SubscriberId},
-    socket::Outbox,
+    socket::{Lane, Lanes, Outbox},
     transport::{ConnectError, Mount},
 };
 
@@ -80,6 +80,8 @@ struct Inner {
     #[cfg(feature = "longpoll")]
     /// By the path of their mount.
     long_poll: HashMap<String, crate::transport::Sessions>,
+    /// The tasks that flush the connections' outboxes, from the first that needs them.
+    lanes: OnceLock<Lanes>,
 }
 
 /// One route of an endpoint: see [`Endpoint::routes`].
@@ -119,6 +121,7 @@ impl Endpoint {
             mounts,
             tasks: TaskTracker::new(),
             connections: Mutex::default(),
+            lanes: OnceLock::new(),
             next_connection: AtomicU64::new(1),
             draining: CancellationToken::new(),
             admission,
@@ -325,6 +328,17 @@ impl fmt::Debug for Endpoint {
 pub(crate) struct Registered {
     endpoint: Endpoint,
     id: u64,
+}
+
+impl Registered {
+    /// The lane that flushes the connection's outbox.
+    pub(crate) fn lane(&self) -> Arc<Lane> {
+        self.endpoint
+            .0
+            .lanes
+            .get_or_init(Lanes::start)
+            .lane(self.id)
+    }
 }
 
 impl Drop for Registered {

@@ -2,6 +2,7 @@
 
 mod budget;
 mod connect_info;
+mod flush;
 mod mount;
 mod outbox;
 mod outlet;
@@ -13,8 +14,11 @@ use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
 pub(crate) use self::{
     budget::{Budget, Share},
+    flush::{Corked, Lane, Lanes, corked},
     mount::MountOf,
-    outbox::{Outbox, OutboxLimits, Outgoing, Urgency},
+    outbox::{
+        Direct, DirectEvent, Out, Outbox, OutboxLimits, Outgoing, SharedFrame, TryWrite, Urgency,
+    },
     outlet::Outlet,
     session::{ChannelId, Undelivered},
 };
