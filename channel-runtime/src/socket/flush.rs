@@ -68,11 +68,15 @@ pub(super) fn flush_soon(outbox: &Arc<Outbox>) {
 }
 
 fn flush_all(mut dirty: Vec<Arc<Outbox>>) {
-    if dirty.len() <= IN_PLACE {
-        dirty.iter().for_each(|outbox| outbox.flush());
-    } else {
-        dirty.drain(..).for_each(Outbox::flush_by_lane);
+    if dirty.len() > IN_PLACE {
+        while let Some(lane) = dirty.last().and_then(|outbox| outbox.lane().cloned()) {
+            let others = |outbox: &mut Arc<Outbox>| {
+                outbox.lane().is_some_and(|known| Arc::ptr_eq(known, &lane))
+            };
+            lane.fill(dirty.extract_if(.., others));
+        }
     }
+    dirty.drain(..).for_each(|outbox| outbox.flush());
     // The next burst of this thread finds room.
     if dirty.capacity() <= 4096 {
         CORK.with_borrow_mut(|cork| {
@@ -91,12 +95,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn add(&self, outbox: Arc<Outbox>) {
+    fn fill(&self, outboxes: impl Iterator<Item = Arc<Outbox>>) {
         let mut dirty = self.dirty.lock();
-        dirty.push(outbox);
-        let first = dirty.len() == 1;
+        let idle = dirty.is_empty();
+        dirty.extend(outboxes);
         drop(dirty);
-        if first {
+        if idle {
             self.filled.notify_one();
         }
     }
@@ -116,7 +120,8 @@ impl Lane {
     }
 }
 
-/// The lanes of an endpoint: as many as its runtime has threads. They end with the endpoint.
+/// The lanes of an endpoint: one for every two threads of its runtime, since writing must not
+/// take all of them. They end with the endpoint.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     lanes: Vec<Arc<Lane>>,
@@ -127,7 +132,7 @@ impl Lanes {
     /// Starts the lanes on the runtime that this runs on.
     pub(crate) fn start() -> Self {
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
-        let lanes: Vec<Arc<Lane>> = (0..threads).map(|_| Arc::default()).collect();
+        let lanes: Vec<Arc<Lane>> = (0..threads.div_ceil(2)).map(|_| Arc::default()).collect();
         let tasks = lanes
             .iter()
             .map(|lane| tokio::spawn(lane.clone().run()).abort_handle());

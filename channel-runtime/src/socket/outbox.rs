@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 
 pub(crate) use self::direct::{Direct, DirectEvent, TryWrite};
-use super::flush::flush_soon;
+use super::flush::{Lane, flush_soon};
 use crate::{Topic, socket::session::ChannelId, wire::Frame};
 
 /// What happens when a client reads more slowly than it is sent to, and its outbox is full.
@@ -117,6 +117,8 @@ pub(crate) enum Out<'a> {
 pub(crate) struct Outbox {
     state: Mutex<State>,
     limits: OutboxLimits,
+    /// Who flushes it in a large burst, where frames are written by whoever sends them.
+    lane: OnceLock<Arc<Lane>>,
 }
 
 #[derive(Debug, Default)]
@@ -166,6 +168,7 @@ impl Outbox {
         Arc::new(Outbox {
             state: Mutex::default(),
             limits,
+            lane: OnceLock::new(),
         })
     }
 
@@ -290,6 +293,10 @@ impl Outbox {
         }
         state.register(cx);
         Poll::Pending
+    }
+
+    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
+        self.lane.get()
     }
 
     /// Whether a frame is next.

@@ -154,8 +154,8 @@ impl Connection {
     /// what is left to do.
     #[cfg(feature = "websocket")]
     pub(crate) fn write_directly(&self, io: Arc<dyn TryWrite>, encode: fn(&Frame) -> Bytes) {
-        let lane = self.registered.lane();
-        self.outbox.write_directly(Direct::new(io, encode, lane));
+        self.outbox
+            .write_directly(Direct::new(io, encode), self.registered.lane());
     }
 
     /// What is left to do where frames are written directly; cancel safe.

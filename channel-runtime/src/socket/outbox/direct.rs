@@ -30,7 +30,6 @@ pub(crate) struct Direct {
     io: Arc<dyn TryWrite>,
     /// What a frame becomes on the wire.
     encode: fn(&Frame) -> Bytes,
-    lane: Arc<Lane>,
     /// How much of the first frame has been written.
     written: usize,
     /// Whether a flush is on its way.
@@ -54,11 +53,10 @@ pub(crate) enum DirectEvent {
 }
 
 impl Direct {
-    pub(crate) fn new(io: Arc<dyn TryWrite>, encode: fn(&Frame) -> Bytes, lane: Arc<Lane>) -> Self {
+    pub(crate) fn new(io: Arc<dyn TryWrite>, encode: fn(&Frame) -> Bytes) -> Self {
         Direct {
             io,
             encode,
-            lane,
             written: 0,
             dirty: false,
             blocked: false,
@@ -78,7 +76,8 @@ impl Direct {
 
 impl Outbox {
     /// From now on, whoever sends writes. What is queued already becomes bytes.
-    pub(crate) fn write_directly(&self, direct: Direct) {
+    pub(crate) fn write_directly(&self, direct: Direct, lane: Arc<Lane>) {
+        let _once = self.lane.set(lane);
         let mut state = self.state.lock();
         if state.abandoned {
             return;
@@ -106,19 +105,6 @@ impl Outbox {
     /// Whether a frame has been written in part.
     pub(crate) fn is_half_written(&self) -> bool {
         self.state.lock().is_half_written()
-    }
-
-    /// Has the connection's lane flush it.
-    pub(crate) fn flush_by_lane(self: Arc<Self>) {
-        let lane = self
-            .state
-            .lock()
-            .direct
-            .as_ref()
-            .map(|direct| direct.lane.clone());
-        if let Some(lane) = lane {
-            lane.add(self);
-        }
     }
 
     /// The client can be written to again.
