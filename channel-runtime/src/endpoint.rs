@@ -13,7 +13,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -32,7 +32,7 @@ pub use self::{
 use crate::{
     Broadcast, Close, Error, Event, Payload, Topic,
     pubsub::{PubSub, SubscriberId},
-    socket::{Lane, Lanes, Outbox},
+    socket::Outbox,
     transport::{ConnectError, Mount},
 };
 
@@ -81,7 +81,8 @@ struct Inner {
     /// By the path of their mount.
     long_poll: HashMap<String, crate::transport::Sessions>,
     /// The tasks that flush the connections' outboxes, from the first that needs them.
-    lanes: OnceLock<Lanes>,
+    #[cfg(feature = "websocket")]
+    lanes: std::sync::OnceLock<crate::socket::Lanes>,
 }
 
 /// One route of an endpoint: see [`Endpoint::routes`].
@@ -121,7 +122,8 @@ impl Endpoint {
             mounts,
             tasks: TaskTracker::new(),
             connections: Mutex::default(),
-            lanes: OnceLock::new(),
+            #[cfg(feature = "websocket")]
+            lanes: std::sync::OnceLock::new(),
             next_connection: AtomicU64::new(1),
             draining: CancellationToken::new(),
             admission,
@@ -330,13 +332,14 @@ pub(crate) struct Registered {
     id: u64,
 }
 
+#[cfg(feature = "websocket")]
 impl Registered {
     /// The lane that flushes the connection's outbox.
-    pub(crate) fn lane(&self) -> Arc<Lane> {
+    pub(crate) fn lane(&self) -> Arc<crate::socket::Lane> {
         self.endpoint
             .0
             .lanes
-            .get_or_init(Lanes::start)
+            .get_or_init(crate::socket::Lanes::start)
             .lane(self.id)
     }
 }

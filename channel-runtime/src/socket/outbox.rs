@@ -12,7 +12,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-pub(crate) use self::direct::{Direct, DirectEvent, TryWrite};
+pub(crate) use self::direct::Direct;
+#[cfg(feature = "websocket")]
+pub(crate) use self::direct::{DirectEvent, TryWrite};
 use super::flush::{Lane, flush_soon};
 use crate::{Topic, socket::session::ChannelId, wire::Frame};
 

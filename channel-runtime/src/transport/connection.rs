@@ -1,5 +1,8 @@
 //! An open connection, as every transport drives it, whatever socket is behind.
 
+#[cfg(feature = "websocket")]
+mod direct;
+
 use std::{
     fmt,
     future::poll_fn,
@@ -12,7 +15,7 @@ use bytes::Bytes;
 use crate::{
     Close, Topic,
     endpoint::Registered,
-    socket::{ChannelId, Direct, DirectEvent, Out, Outbox, Outgoing, TryWrite, Urgency},
+    socket::{ChannelId, Outbox, Outgoing},
     wire::Frame,
 };
 
@@ -68,6 +71,10 @@ pub(crate) trait Peer: Send {
 pub struct Connection {
     peer: Box<dyn Peer>,
     outbox: Arc<Outbox>,
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(dead_code, reason = "dropped with it")
+    )]
     registered: Registered,
 }
 
@@ -148,66 +155,6 @@ impl Connection {
     #[cfg(feature = "longpoll")]
     pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Close> {
         self.outbox.poll_closing(cx)
-    }
-
-    /// Has frames written by whoever sends them, from now on; [`Connection::poll_direct`] says
-    /// what is left to do.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn write_directly(&self, io: Arc<dyn TryWrite>, encode: fn(&Frame) -> Bytes) {
-        self.outbox
-            .write_directly(Direct::new(io, encode), self.registered.lane());
-    }
-
-    /// What is left to do where frames are written directly; cancel safe.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn poll_direct(&mut self, cx: &mut Context<'_>) -> Poll<DirectEvent> {
-        loop {
-            match std::task::ready!(self.outbox.poll_direct(cx)) {
-                DirectEvent::Ended(topic, id) => {
-                    self.peer.ended(&topic, id);
-                    self.outbox.flush();
-                }
-                DirectEvent::Close(close) => {
-                    if close == Close::DRAINING {
-                        self.peer.drain();
-                    }
-                    return Poll::Ready(DirectEvent::Close(close));
-                }
-                event => return Poll::Ready(event),
-            }
-        }
-    }
-
-    /// Writes what waits, as far as the client takes it now; whether the last frame is whole.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn flush(&self) -> bool {
-        self.outbox.flush();
-        !self.outbox.is_half_written()
-    }
-
-    /// The next frame, when one waits right behind the last; a close is left where it is.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn try_next(&mut self) -> Option<Frame> {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        if !self.outbox.has_next_frame() {
-            return None;
-        }
-        match self.poll_next(&mut cx) {
-            Poll::Ready(Event::Frame(frame)) => Some(frame),
-            _ => None,
-        }
-    }
-
-    /// The client can be written to again.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn unblock(&self) {
-        self.outbox.unblock();
-    }
-
-    /// Queues bytes of the transport itself, such as a pong.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn send_wire(&self, bytes: Bytes) {
-        self.outbox.send(Out::Wire(bytes), Urgency::MustSend);
     }
 
     /// How many frames wait for the transport.
