@@ -80,6 +80,9 @@ struct Inner {
     #[cfg(feature = "longpoll")]
     /// By the path of their mount.
     long_poll: HashMap<String, crate::transport::Sessions>,
+    /// The tasks that flush the connections' outboxes, from the first that needs them.
+    #[cfg(feature = "websocket")]
+    lanes: std::sync::OnceLock<crate::socket::Lanes>,
 }
 
 /// One route of an endpoint: see [`Endpoint::routes`].
@@ -119,6 +122,8 @@ impl Endpoint {
             mounts,
             tasks: TaskTracker::new(),
             connections: Mutex::default(),
+            #[cfg(feature = "websocket")]
+            lanes: std::sync::OnceLock::new(),
             next_connection: AtomicU64::new(1),
             draining: CancellationToken::new(),
             admission,
@@ -325,6 +330,18 @@ impl fmt::Debug for Endpoint {
 pub(crate) struct Registered {
     endpoint: Endpoint,
     id: u64,
+}
+
+#[cfg(feature = "websocket")]
+impl Registered {
+    /// The lane that flushes the connection's outbox.
+    pub(crate) fn lane(&self) -> Arc<crate::socket::Lane> {
+        self.endpoint
+            .0
+            .lanes
+            .get_or_init(crate::socket::Lanes::start)
+            .lane(self.id)
+    }
 }
 
 impl Drop for Registered {

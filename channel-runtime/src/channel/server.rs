@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Broadcast, ConnectInfo, Endpoint, Payload, Refusal, Topic,
     pubsub::Fastlane,
-    socket::{ChannelId, Outlet, Share, Urgency},
+    socket::{ChannelId, Corked, Outlet, Share, Urgency},
     telemetry,
     wire::{Message, Push, Term, reserved},
 };
@@ -73,7 +73,7 @@ pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelH
         share: start.share,
     };
     let task = tracker
-        .spawn(server.run(start.predecessor, join))
+        .spawn(Corked::new(server.run(start.predecessor, join)))
         .abort_handle();
     Arc::new(Running { inbox, task })
 }

@@ -289,9 +289,10 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(closed(&open), [false, true, true, true]);
         let frame = Frame::Text("x".into());
-        open[0]
-            .outbox
-            .send(frame.clone(), crate::socket::Urgency::MustSend);
+        open[0].outbox.send(
+            crate::socket::Out::Own(frame.clone()),
+            crate::socket::Urgency::MustSend,
+        );
         let next = open[0]
             .outbox
             .poll_next(&mut Context::from_waker(Waker::noop()));

@@ -2,29 +2,32 @@ use std::sync::Arc;
 
 use super::{Broadcast, Subscriber};
 use crate::{
-    socket::{Outlet, Urgency},
-    wire::{Frame, SharedSerializer},
+    socket::{Outlet, SharedFrame},
+    wire::SharedSerializer,
 };
 
 /// The frames a broadcast has become so far: one a serializer, however many subscribers share
 /// it. `None` where the serializer cannot send it.
 #[derive(Default)]
-pub(crate) struct Encodings(Vec<(SharedSerializer, Option<Frame>)>);
+pub(crate) struct Encodings(Vec<(SharedSerializer, Option<Arc<SharedFrame>>)>);
 
 impl Encodings {
-    fn frame(&mut self, broadcast: &Broadcast, serializer: &SharedSerializer) -> Option<Frame> {
-        if let Some((_, frame)) = self.0.iter().find(|(known, _)| known.is(serializer)) {
-            return frame.clone();
-        }
-        let frame = serializer
-            .broadcast(broadcast)
-            .inspect_err(|error| {
+    fn frame(
+        &mut self,
+        broadcast: &Broadcast,
+        serializer: &SharedSerializer,
+    ) -> Option<&Arc<SharedFrame>> {
+        let known = self.0.iter().position(|(known, _)| known.is(serializer));
+        let at = known.unwrap_or_else(|| {
+            let frame = serializer.broadcast(broadcast).inspect_err(|error| {
                 let (topic, event) = (broadcast.topic(), broadcast.event());
                 tracing::warn!(%topic, event, %error, "subscribers of one serializer are left out");
-            })
-            .ok();
-        self.0.push((serializer.clone(), frame.clone()));
-        frame
+            });
+            self.0
+                .push((serializer.clone(), frame.ok().map(SharedFrame::new)));
+            self.0.len() - 1
+        });
+        self.0[at].1.as_ref()
     }
 }
 
@@ -56,7 +59,7 @@ impl<F: Fn(&Broadcast) + Send + Sync> Subscriber for Fastlane<F> {
             return (self.intercept)(broadcast);
         }
         if let Some(frame) = encodings.frame(broadcast, self.outlet.serializer()) {
-            self.outlet.send(frame, Urgency::MayDrop);
+            self.outlet.send_shared(frame);
         }
     }
 }

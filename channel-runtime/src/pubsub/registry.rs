@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use parking_lot::RwLock;
 
 use super::{Broadcast, Encodings, SubscriberId};
-use crate::Topic;
+use crate::{Topic, socket::corked};
 
 /// Locks of the topic map, so that joins on one topic do not wait for broadcasts on another.
 const SHARDS: usize = 64;
@@ -88,11 +88,13 @@ impl Registry {
             return;
         };
         let mut encodings = Encodings::default();
-        for (id, subscriber) in subscribers {
-            if Some(*id) != from {
-                subscriber.deliver(broadcast, &mut encodings);
+        corked(|| {
+            for (id, subscriber) in subscribers {
+                if Some(*id) != from {
+                    subscriber.deliver(broadcast, &mut encodings);
+                }
             }
-        }
+        });
     }
 
     /// Ends a subscription.

@@ -2,7 +2,10 @@
 
 mod budget;
 mod connect_info;
+#[cfg_attr(not(feature = "websocket"), allow(dead_code))]
+mod flush;
 mod mount;
+#[cfg_attr(not(feature = "websocket"), allow(dead_code))]
 mod outbox;
 mod outlet;
 mod params;
@@ -13,8 +16,9 @@ use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
 pub(crate) use self::{
     budget::{Budget, Share},
+    flush::{Corked, corked},
     mount::MountOf,
-    outbox::{Outbox, OutboxLimits, Outgoing, Urgency},
+    outbox::{Out, Outbox, OutboxLimits, Outgoing, SharedFrame, Urgency},
     outlet::Outlet,
     session::{ChannelId, Undelivered},
 };
@@ -22,6 +26,11 @@ pub use self::{
     connect_info::{ConnectInfo, ConnectInfoKey},
     outbox::{Close, SlowConsumer},
     params::{FromParams, Params, ParamsError},
+};
+#[cfg(feature = "websocket")]
+pub(crate) use self::{
+    flush::{Lane, Lanes},
+    outbox::{Direct, DirectEvent, TryWrite},
 };
 use axum::http::Extensions;
 

@@ -1,14 +1,21 @@
 //! The bounded queue of frames that wait for a connection to take them.
 
+mod direct;
+
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
+pub(crate) use self::direct::Direct;
+#[cfg(feature = "websocket")]
+pub(crate) use self::direct::{DirectEvent, TryWrite};
+use super::flush::{Lane, flush_soon};
 use crate::{Topic, socket::session::ChannelId, wire::Frame};
 
 /// What happens when a client reads more slowly than it is sent to, and its outbox is full.
@@ -82,11 +89,38 @@ pub(crate) enum Outgoing {
     Close(Close),
 }
 
+/// A frame for many connections, with the bytes it becomes on the wire once one of them needs
+/// those.
+#[derive(Debug)]
+pub(crate) struct SharedFrame {
+    frame: Frame,
+    wire: OnceLock<Bytes>,
+}
+
+impl SharedFrame {
+    pub(crate) fn new(frame: Frame) -> Arc<Self> {
+        Arc::new(SharedFrame {
+            frame,
+            wire: OnceLock::new(),
+        })
+    }
+}
+
+/// A frame as it is handed to an outbox.
+pub(crate) enum Out<'a> {
+    Own(Frame),
+    Shared(&'a Arc<SharedFrame>),
+    /// Bytes of the transport itself.
+    Wire(Bytes),
+}
+
 /// The frames of one connection that wait to be written, and the ends of its channels.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
     limits: OutboxLimits,
+    /// Who flushes it in a large burst, where frames are written by whoever sends them.
+    lane: OnceLock<Arc<Lane>>,
 }
 
 #[derive(Debug, Default)]
@@ -98,12 +132,37 @@ struct State {
     /// Nobody takes frames any more.
     abandoned: bool,
     reader: Option<Waker>,
+    /// Set where frames are written by whoever sends them.
+    direct: Option<Direct>,
 }
 
 #[derive(Debug)]
 enum Queued {
     Frame(Frame, Urgency),
+    Shared(Arc<SharedFrame>),
+    Wire(Bytes, Urgency),
     Ended(Topic, ChannelId),
+}
+
+impl Queued {
+    /// How many bytes it holds of the outbox's limit; `None` where it is no frame.
+    fn len(&self) -> Option<usize> {
+        match self {
+            Queued::Frame(frame, _) => Some(frame.len()),
+            Queued::Shared(shared) => Some(shared.frame.len()),
+            Queued::Wire(bytes, _) => Some(bytes.len()),
+            Queued::Ended(..) => None,
+        }
+    }
+
+    fn may_drop(&self) -> bool {
+        matches!(
+            self,
+            Queued::Shared(_)
+                | Queued::Frame(_, Urgency::MayDrop)
+                | Queued::Wire(_, Urgency::MayDrop)
+        )
+    }
 }
 
 impl Outbox {
@@ -111,22 +170,40 @@ impl Outbox {
         Arc::new(Outbox {
             state: Mutex::default(),
             limits,
+            lane: OnceLock::new(),
         })
     }
 
     /// Queues a frame, or does what the policy says when there is no room.
-    pub(crate) fn send(&self, frame: Frame, urgency: Urgency) {
+    pub(crate) fn send(self: &Arc<Self>, out: Out<'_>, urgency: Urgency) {
         let mut state = self.state.lock();
         if state.abandoned || state.close.is_some() {
             return;
         }
-        if urgency != Urgency::Final && !self.make_room(&mut state, frame.len(), urgency) {
+        let queued = match (out, &state.direct) {
+            (Out::Wire(bytes), _) => Queued::Wire(bytes, urgency),
+            (Out::Own(frame), None) => Queued::Frame(frame, urgency),
+            (Out::Own(frame), Some(direct)) => Queued::Wire(direct.encode(&frame), urgency),
+            (Out::Shared(shared), None) => Queued::Shared(shared.clone()),
+            (Out::Shared(shared), Some(direct)) => {
+                let wire = shared.wire.get_or_init(|| direct.encode(&shared.frame));
+                Queued::Wire(wire.clone(), urgency)
+            }
+        };
+        let len = queued.len().unwrap_or_default();
+        if urgency != Urgency::Final && !self.make_room(&mut state, len, urgency) {
             return;
         }
         state.frames += 1;
-        state.bytes += frame.len();
-        state.queue.push_back(Queued::Frame(frame, urgency));
-        state.wake();
+        state.bytes += len;
+        state.queue.push_back(queued);
+        let Some(direct) = &mut state.direct else {
+            return state.wake();
+        };
+        if direct.begin_dirty() {
+            drop(state);
+            flush_soon(self);
+        }
     }
 
     /// Whether the frame may be queued; closes the connection where the policy says so.
@@ -136,6 +213,11 @@ impl Outbox {
             state.frames == 0
                 || (state.frames < self.limits.frames && state.bytes + len <= self.limits.bytes)
         };
+        if fits(state) {
+            return true;
+        }
+        // A burst of the server's is not the client's slowness: write what can be written.
+        state.flush();
         if fits(state) {
             return true;
         }
@@ -189,30 +271,18 @@ impl Outbox {
     /// The next thing for the connection's task; cancel safe.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         let mut state = self.state.lock();
-        match state.queue.pop_front() {
-            Some(Queued::Frame(frame, _)) => {
-                state.frames -= 1;
-                state.bytes -= frame.len();
-                if state.queue.is_empty() && state.queue.capacity() > 64 {
-                    state.queue.shrink_to(0);
-                }
-                return Poll::Ready(Outgoing::Frame(frame));
-            }
-            Some(Queued::Ended(topic, channel)) => {
-                return Poll::Ready(Outgoing::Ended(topic, channel));
-            }
-            None => {}
+        if let Some(queued) = state.pop() {
+            return Poll::Ready(match queued {
+                Queued::Frame(frame, _) => Outgoing::Frame(frame),
+                Queued::Shared(shared) => Outgoing::Frame(shared.frame.clone()),
+                Queued::Wire(bytes, _) => Outgoing::Frame(Frame::Binary(bytes)),
+                Queued::Ended(topic, channel) => Outgoing::Ended(topic, channel),
+            });
         }
         if let Some(close) = &state.close {
             return Poll::Ready(Outgoing::Close(close.clone()));
         }
-        if !state
-            .reader
-            .as_ref()
-            .is_some_and(|reader| reader.will_wake(cx.waker()))
-        {
-            state.reader = Some(cx.waker().clone());
-        }
+        state.register(cx);
         Poll::Pending
     }
 
@@ -223,14 +293,21 @@ impl Outbox {
         if let Some(close) = &state.close {
             return Poll::Ready(close.clone());
         }
-        if !state
-            .reader
-            .as_ref()
-            .is_some_and(|reader| reader.will_wake(cx.waker()))
-        {
-            state.reader = Some(cx.waker().clone());
-        }
+        state.register(cx);
         Poll::Pending
+    }
+
+    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
+        self.lane.get()
+    }
+
+    /// Whether a frame is next.
+    pub(crate) fn has_next_frame(&self) -> bool {
+        self.state
+            .lock()
+            .queue
+            .front()
+            .is_some_and(|queued| queued.len().is_some())
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -243,34 +320,67 @@ impl Outbox {
         state.abandoned = true;
         state.queue = VecDeque::new();
         state.reader = None;
+        state.direct = None;
     }
 }
 
 impl State {
+    fn pop(&mut self) -> Option<Queued> {
+        let queued = self.queue.pop_front()?;
+        if let Some(len) = queued.len() {
+            self.frames -= 1;
+            self.bytes -= len;
+        }
+        if self.queue.is_empty() && self.queue.capacity() > 64 {
+            self.queue.shrink_to(0);
+        }
+        Some(queued)
+    }
+
     fn end(&mut self, close: Close) {
         if self.close.is_some() {
             return;
         }
         if close == Close::SLOW_CONSUMER {
-            self.queue
-                .retain(|queued| matches!(queued, Queued::Ended(..)));
-            (self.frames, self.bytes) = (0, 0);
+            let half_written = usize::from(self.is_half_written());
+            let mut at = 0;
+            self.queue.retain(|queued| {
+                at += 1;
+                at <= half_written || matches!(queued, Queued::Ended(..))
+            });
+            self.frames = half_written;
+            self.bytes = self.queue.iter().filter_map(Queued::len).sum();
         }
         self.close = Some(close);
         self.wake();
     }
 
     fn drop_oldest(&mut self) -> bool {
-        let oldest = self
+        let mut kept = self
             .queue
             .iter()
-            .position(|queued| matches!(queued, Queued::Frame(_, Urgency::MayDrop)));
-        let Some(Queued::Frame(frame, _)) = oldest.and_then(|at| self.queue.remove(at)) else {
+            .enumerate()
+            .skip(usize::from(self.is_half_written()));
+        let oldest = kept.find(|(_, queued)| queued.may_drop()).map(|(at, _)| at);
+        let Some(len) = oldest
+            .and_then(|at| self.queue.remove(at))
+            .and_then(|queued| queued.len())
+        else {
             return false;
         };
         self.frames -= 1;
-        self.bytes -= frame.len();
+        self.bytes -= len;
         true
+    }
+
+    fn register(&mut self, cx: &Context<'_>) {
+        if !self
+            .reader
+            .as_ref()
+            .is_some_and(|reader| reader.will_wake(cx.waker()))
+        {
+            self.reader = Some(cx.waker().clone());
+        }
     }
 
     fn wake(&self) {
@@ -294,8 +404,8 @@ mod tests {
         })
     }
 
-    fn frame(text: &str) -> Frame {
-        Frame::Text(text.to_owned().into())
+    fn own(text: &str) -> Out<'static> {
+        Out::Own(Frame::Text(text.to_owned().into()))
     }
 
     fn next(outbox: &Outbox) -> Option<Outgoing> {
@@ -325,11 +435,11 @@ mod tests {
     #[test]
     fn frames_and_ends_come_out_in_order_and_a_close_last() {
         let outbox = outbox(SlowConsumer::Disconnect);
-        outbox.send(frame("a"), Urgency::MustSend);
+        outbox.send(own("a"), Urgency::MustSend);
         outbox.ended("t".into(), ChannelId(1));
-        outbox.send(frame("b"), Urgency::Final);
+        outbox.send(own("b"), Urgency::Final);
         outbox.close(Close::DISCONNECT);
-        outbox.send(frame("late"), Urgency::Final);
+        outbox.send(own("late"), Urgency::Final);
         assert_eq!(all(&outbox), ["a", "ended t", "b", "close 1001"]);
     }
 
@@ -337,7 +447,7 @@ mod tests {
     fn a_full_outbox_disconnects_the_client_by_default() {
         let outbox = outbox(SlowConsumer::Disconnect);
         for n in 0..4 {
-            outbox.send(frame(&n.to_string()), Urgency::MayDrop);
+            outbox.send(own(&n.to_string()), Urgency::MayDrop);
         }
         outbox.ended("t".into(), ChannelId(1));
         assert_eq!(
@@ -354,9 +464,9 @@ mod tests {
             (SlowConsumer::DropOldest, ["r", "2", "3"]),
         ] {
             let outbox = outbox(policy);
-            outbox.send(frame("r"), Urgency::MustSend);
+            outbox.send(own("r"), Urgency::MustSend);
             for n in 0..4 {
-                outbox.send(frame(&n.to_string()), Urgency::MayDrop);
+                outbox.send(own(&n.to_string()), Urgency::MayDrop);
             }
             assert_eq!(all(&outbox), kept);
         }
@@ -371,9 +481,9 @@ mod tests {
         ] {
             let outbox = outbox(policy);
             for _ in 0..3 {
-                outbox.send(frame("b"), Urgency::MayDrop);
+                outbox.send(own("b"), Urgency::MayDrop);
             }
-            outbox.send(frame("r"), Urgency::MustSend);
+            outbox.send(own("r"), Urgency::MustSend);
             assert_eq!(all(&outbox), ["close 1013"]);
         }
     }
@@ -381,30 +491,30 @@ mod tests {
     #[test]
     fn bytes_are_bounded_too_but_one_large_frame_fits_an_empty_outbox() {
         let outbox = outbox(SlowConsumer::DropNewest);
-        outbox.send(frame("twelve bytes"), Urgency::MayDrop);
-        outbox.send(frame("x"), Urgency::MayDrop);
+        outbox.send(own("twelve bytes"), Urgency::MayDrop);
+        outbox.send(own("x"), Urgency::MayDrop);
         assert_eq!(all(&outbox), ["twelve bytes"]);
-        outbox.send(frame("123456"), Urgency::MayDrop);
-        outbox.send(frame("12345"), Urgency::MayDrop);
-        outbox.send(frame("1234"), Urgency::MayDrop);
+        outbox.send(own("123456"), Urgency::MayDrop);
+        outbox.send(own("12345"), Urgency::MayDrop);
+        outbox.send(own("1234"), Urgency::MayDrop);
         assert_eq!(all(&outbox), ["123456", "1234"]);
     }
 
     #[test]
     fn drop_oldest_keeps_what_the_client_counts_on_and_leaves_out_what_cannot_fit() {
         let outbox = outbox(SlowConsumer::DropOldest);
-        outbox.send(frame("12345678"), Urgency::MustSend);
-        outbox.send(frame("a"), Urgency::MayDrop);
-        outbox.send(frame("bcd"), Urgency::MayDrop);
+        outbox.send(own("12345678"), Urgency::MustSend);
+        outbox.send(own("a"), Urgency::MayDrop);
+        outbox.send(own("bcd"), Urgency::MayDrop);
         assert_eq!(all(&outbox), ["12345678"]);
     }
 
     #[test]
     fn an_abandoned_outbox_holds_nothing() {
         let outbox = outbox(SlowConsumer::Disconnect);
-        outbox.send(frame("a"), Urgency::MustSend);
+        outbox.send(own("a"), Urgency::MustSend);
         outbox.abandon();
-        outbox.send(frame("b"), Urgency::Final);
+        outbox.send(own("b"), Urgency::Final);
         outbox.ended("t".into(), ChannelId(1));
         assert!(next(&outbox).is_none());
     }

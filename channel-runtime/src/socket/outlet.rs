@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::outbox::{Outbox, Urgency};
+use super::outbox::{Out, Outbox, SharedFrame, Urgency};
 use crate::{
     Error, Payload, Refusal, Topic,
     channel::Answer,
@@ -30,7 +30,12 @@ impl Outlet {
     }
 
     pub(crate) fn send(&self, frame: Frame, urgency: Urgency) {
-        self.outbox.send(frame, urgency);
+        self.outbox.send(Out::Own(frame), urgency);
+    }
+
+    /// Sends a frame that many get; a client that reads too slowly may miss it.
+    pub(crate) fn send_shared(&self, frame: &Arc<SharedFrame>) {
+        self.outbox.send(Out::Shared(frame), Urgency::MayDrop);
     }
 
     pub(crate) fn overflow(&self, channel: &'static str) {

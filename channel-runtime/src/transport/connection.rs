@@ -1,5 +1,8 @@
 //! An open connection, as every transport drives it, whatever socket is behind.
 
+#[cfg(feature = "websocket")]
+mod direct;
+
 use std::{
     fmt,
     future::poll_fn,
@@ -68,7 +71,11 @@ pub(crate) trait Peer: Send {
 pub struct Connection {
     peer: Box<dyn Peer>,
     outbox: Arc<Outbox>,
-    _registered: Registered,
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(dead_code, reason = "dropped with it")
+    )]
+    registered: Registered,
 }
 
 impl Connection {
@@ -76,7 +83,7 @@ impl Connection {
         Connection {
             peer,
             outbox,
-            _registered: registered,
+            registered,
         }
     }
 

@@ -16,7 +16,7 @@ use super::{ConnectError, ConnectRequest, Connection, Control, Mount, Peer, Rece
 use crate::{
     Close, Endpoint, Error, Reason, Refusal,
     endpoint::SocketOptions,
-    socket::{Outbox, Urgency},
+    socket::{Corked, Out, Outbox, Urgency},
     telemetry,
     wire::Frame,
 };
@@ -134,7 +134,7 @@ impl<S: RawSocket> RawHandle<S> {
     /// Sends a frame to the client. One that reads too slowly is dealt with by the
     /// [`SlowConsumer`](crate::SlowConsumer) policy.
     pub fn push(&self, frame: Frame) {
-        self.outbox.send(frame, Urgency::MayDrop);
+        self.outbox.send(Out::Own(frame), Urgency::MayDrop);
     }
 
     /// Sends the socket a message, for [`RawSocket::handle_info`].
@@ -211,7 +211,7 @@ impl<S: RawSocket> RawMount<S> {
             over: over.clone(),
         };
         let registered = endpoint.register(&outbox)?;
-        endpoint.tasks().spawn(task.run());
+        endpoint.tasks().spawn(Corked::new(task.run()));
         let peer = RawPeer {
             frames: PollSender::new(frames),
             over,
@@ -343,7 +343,7 @@ impl<S: RawSocket> Task<S> {
         let reason = loop {
             match then {
                 Then::Continue => {}
-                Then::Push(frame) => self.handle.outbox.send(frame, Urgency::MustSend),
+                Then::Push(frame) => self.handle.outbox.send(Out::Own(frame), Urgency::MustSend),
                 Then::Stop(close) => {
                     self.handle.outbox.close(close);
                     break Reason::Normal;

@@ -1,5 +1,6 @@
 //! The WebSocket transport.
 
+mod codec;
 mod drive;
 mod upgrade;
 

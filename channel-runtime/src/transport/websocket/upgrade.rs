@@ -13,7 +13,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::drive;
 use crate::{
-    Endpoint, telemetry,
+    Endpoint,
+    socket::Corked,
+    telemetry,
     transport::{
         ConnectError, Connection, Mount, choose_subprotocol, connect_request, guard, refuse,
     },
@@ -118,12 +120,12 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 }
 
 fn open(endpoint: &Endpoint, mount: Arc<dyn Mount>, connection: Connection, on_upgrade: OnUpgrade) {
-    endpoint.tasks().spawn(async move {
+    endpoint.tasks().spawn(Corked::new(async move {
         match on_upgrade.await {
             Ok(upgraded) => drive::run(upgraded, connection, mount.options()).await,
             Err(error) => tracing::debug!(%error, "a client was gone before its upgrade"),
         }
-    });
+    }));
 }
 
 fn switching(key: &HeaderValue, subprotocol: Option<HeaderValue>) -> Response {

@@ -1,0 +1,75 @@
+//! What only the WebSocket transport needs of a connection: frames written by whoever sends them.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+
+use super::{Connection, Event};
+use crate::{
+    Close,
+    socket::{Direct, DirectEvent, Out, TryWrite, Urgency},
+    wire::Frame,
+};
+
+impl Connection {
+    /// Has frames written by whoever sends them, from now on; [`Connection::poll_direct`] says
+    /// what is left to do.
+    pub(in crate::transport) fn write_directly(
+        &self,
+        io: Arc<dyn TryWrite>,
+        encode: fn(&Frame) -> Bytes,
+    ) {
+        self.outbox
+            .write_directly(Direct::new(io, encode), self.registered.lane());
+    }
+
+    /// What is left to do where frames are written directly; cancel safe.
+    pub(in crate::transport) fn poll_direct(&mut self, cx: &mut Context<'_>) -> Poll<DirectEvent> {
+        loop {
+            match std::task::ready!(self.outbox.poll_direct(cx)) {
+                DirectEvent::Ended(topic, id) => {
+                    self.peer.ended(&topic, id);
+                    self.outbox.flush();
+                }
+                DirectEvent::Close(close) => {
+                    if close == Close::DRAINING {
+                        self.peer.drain();
+                    }
+                    return Poll::Ready(DirectEvent::Close(close));
+                }
+                event => return Poll::Ready(event),
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the client takes it now; whether the last frame is whole.
+    pub(in crate::transport) fn flush(&self) -> bool {
+        self.outbox.flush();
+        !self.outbox.is_half_written()
+    }
+
+    /// The next frame, when one waits right behind the last; a close is left where it is.
+    pub(in crate::transport) fn try_next(&mut self) -> Option<Frame> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if !self.outbox.has_next_frame() {
+            return None;
+        }
+        match self.poll_next(&mut cx) {
+            Poll::Ready(Event::Frame(frame)) => Some(frame),
+            _ => None,
+        }
+    }
+
+    /// The client can be written to again.
+    pub(in crate::transport) fn unblock(&self) {
+        self.outbox.unblock();
+    }
+
+    /// Queues bytes of the transport itself, such as a pong.
+    pub(in crate::transport) fn send_wire(&self, bytes: Bytes) {
+        self.outbox.send(Out::Wire(bytes), Urgency::MustSend);
+    }
+}

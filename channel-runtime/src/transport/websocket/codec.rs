@@ -1,0 +1,327 @@
+//! WebSocket frames of a server (RFC 6455): what a client sends becomes messages, and what it
+//! is sent gets its header. No I/O, and no buffer while nothing is half received.
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+
+use crate::Close;
+
+/// A whole message, or a control frame, of the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Text(ByteString),
+    Binary(Bytes),
+    Ping(Bytes),
+    Pong(Bytes),
+    /// With the client's code, when it gave one.
+    Close(Option<u16>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opcode {
+    Continuation,
+    Text,
+    Binary,
+    Close,
+    Ping,
+    Pong,
+}
+
+/// The largest header a server writes.
+pub(super) const MAX_HEADER: usize = 10;
+
+/// The most a control frame can carry.
+pub(super) const MAX_CONTROL: usize = 125;
+
+impl Opcode {
+    fn read(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0 => Opcode::Continuation,
+            1 => Opcode::Text,
+            2 => Opcode::Binary,
+            8 => Opcode::Close,
+            9 => Opcode::Ping,
+            10 => Opcode::Pong,
+            _ => return None,
+        })
+    }
+
+    fn bits(self) -> u8 {
+        match self {
+            Opcode::Continuation => 0,
+            Opcode::Text => 1,
+            Opcode::Binary => 2,
+            Opcode::Close => 8,
+            Opcode::Ping => 9,
+            Opcode::Pong => 10,
+        }
+    }
+
+    fn is_control(self) -> bool {
+        self.bits() >= 8
+    }
+}
+
+/// Writes the header of a server's whole frame; how many bytes of it are used.
+pub(super) fn header(opcode: Opcode, len: usize, out: &mut [u8; MAX_HEADER]) -> usize {
+    out[0] = 0x80 | opcode.bits();
+    match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(short @ 0..=125), _) => {
+            out[1] = short;
+            2
+        }
+        (_, Ok(medium)) => {
+            out[1] = 126;
+            out[2..4].copy_from_slice(&medium.to_be_bytes());
+            4
+        }
+        _ => {
+            out[1] = 127;
+            out[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+            10
+        }
+    }
+}
+
+/// A whole frame of the server: header and payload.
+pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
+    let mut head = [0; MAX_HEADER];
+    let head_len = header(opcode, payload.len(), &mut head);
+    let mut out = BytesMut::with_capacity(head_len + payload.len());
+    out.extend_from_slice(&head[..head_len]);
+    out.extend_from_slice(payload);
+    out.freeze()
+}
+
+/// What a client may send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) frame: usize,
+    pub(super) message: usize,
+}
+
+/// Reads the frames of one client.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    limits: Limits,
+    /// A frame that has come in part.
+    partial: BytesMut,
+    /// The fragments so far of a message, and whether it is text.
+    fragments: Option<(bool, BytesMut)>,
+}
+
+/// A client's frame, once its header is there.
+struct Head {
+    fin: bool,
+    opcode: Opcode,
+    mask: [u8; 4],
+    start: usize,
+    end: usize,
+}
+
+const fn protocol(reason: &'static str) -> Close {
+    Close::new(1002, reason)
+}
+
+const TOO_LARGE: Close = Close::new(1009, "message too large");
+const NOT_UTF8: Close = Close::new(1007, "text that is not UTF-8");
+
+impl Decoder {
+    pub(super) fn new(limits: Limits) -> Self {
+        Decoder {
+            limits,
+            partial: BytesMut::new(),
+            fragments: None,
+        }
+    }
+
+    /// Takes what has been read, and gives each message to `each`. The bytes are unmasked in
+    /// place; a frame that is not there whole is kept.
+    ///
+    /// # Errors
+    ///
+    /// How the connection must end. The messages before the one that is wrong have been given.
+    pub(super) fn read(
+        &mut self,
+        mut bytes: &mut [u8],
+        mut each: impl FnMut(Message),
+    ) -> Result<(), Close> {
+        while !self.partial.is_empty() && !bytes.is_empty() {
+            // Only as much as completes the frame, so that what follows is read in place.
+            let wanted = self.missing()?.clamp(1, bytes.len());
+            let (now, rest) = bytes.split_at_mut(wanted);
+            bytes = rest;
+            self.partial.extend_from_slice(now);
+            let mut partial = std::mem::take(&mut self.partial);
+            match self.head(&partial)? {
+                Some(head) if partial.len() >= head.end => {
+                    if let Some(message) = self.take(&head, &mut partial[head.start..])? {
+                        each(message);
+                    }
+                }
+                _ => self.partial = partial,
+            }
+        }
+        while !bytes.is_empty() {
+            match self.head(bytes)? {
+                Some(head) if bytes.len() >= head.end => {
+                    let (frame, rest) = bytes.split_at_mut(head.end);
+                    if let Some(message) = self.take(&head, &mut frame[head.start..])? {
+                        each(message);
+                    }
+                    bytes = rest;
+                }
+                _ => {
+                    self.partial.extend_from_slice(bytes);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes the partial frame lacks, or its header while that is incomplete.
+    fn missing(&self) -> Result<usize, Close> {
+        let have = self.partial.len();
+        Ok(match self.head(&self.partial)? {
+            Some(head) => head.end.saturating_sub(have),
+            None => {
+                let length: usize = match self.partial.get(1).map(|second| second & 0x7f) {
+                    None => 0,
+                    Some(126) => 2,
+                    Some(127) => 8,
+                    Some(_) => 0,
+                };
+                (6 + length).saturating_sub(have)
+            }
+        })
+    }
+
+    /// Reads and checks a header; `None` while it is incomplete.
+    fn head(&self, bytes: &[u8]) -> Result<Option<Head>, Close> {
+        let Some((&[first, second], _)) = bytes.split_first_chunk::<2>() else {
+            return Ok(None);
+        };
+        if first & 0x70 != 0 {
+            return Err(protocol("reserved bits are set"));
+        }
+        let opcode = Opcode::read(first & 0x0f).ok_or(protocol("unknown opcode"))?;
+        if second & 0x80 == 0 {
+            return Err(protocol("a client's frame must be masked"));
+        }
+        let fin = first & 0x80 != 0;
+        let short = usize::from(second & 0x7f);
+        if opcode.is_control() && (short > MAX_CONTROL || !fin) {
+            return Err(protocol("a control frame is short and whole"));
+        }
+        let (len, at) = match short {
+            126 => match bytes.get(2..4).and_then(<[u8]>::first_chunk) {
+                Some(len) => (u64::from(u16::from_be_bytes(*len)), 4),
+                None => return Ok(None),
+            },
+            127 => match bytes.get(2..10).and_then(<[u8]>::first_chunk) {
+                Some(len) => (u64::from_be_bytes(*len), 10),
+                None => return Ok(None),
+            },
+            short => (short as u64, 2),
+        };
+        let len = usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= self.limits.frame);
+        let len = len.ok_or(TOO_LARGE)?;
+        let Some(mask) = bytes.get(at..at + 4).and_then(<[u8]>::first_chunk) else {
+            return Ok(None);
+        };
+        let start = at + 4;
+        Ok(Some(Head {
+            fin,
+            opcode,
+            mask: *mask,
+            start,
+            end: start + len,
+        }))
+    }
+
+    /// Takes a whole frame.
+    fn take(&mut self, head: &Head, payload: &mut [u8]) -> Result<Option<Message>, Close> {
+        unmask(payload, head.mask);
+        let text = match head.opcode {
+            Opcode::Close => return close(payload).map(|code| Some(Message::Close(code))),
+            Opcode::Ping => return Ok(Some(Message::Ping(Bytes::copy_from_slice(payload)))),
+            Opcode::Pong => return Ok(Some(Message::Pong(Bytes::copy_from_slice(payload)))),
+            Opcode::Continuation => return self.fragment(head.fin, payload),
+            Opcode::Text => true,
+            Opcode::Binary => false,
+        };
+        if self.fragments.is_some() {
+            return Err(protocol("a message begins before the last has ended"));
+        }
+        if payload.len() > self.limits.message {
+            return Err(TOO_LARGE);
+        }
+        if !head.fin {
+            self.fragments = Some((text, BytesMut::from(&*payload)));
+            return Ok(None);
+        }
+        message(text, Bytes::copy_from_slice(payload)).map(Some)
+    }
+
+    fn fragment(&mut self, fin: bool, payload: &[u8]) -> Result<Option<Message>, Close> {
+        let limit = self.limits.message;
+        let (_, bytes) = self
+            .fragments
+            .as_mut()
+            .ok_or(protocol("a continuation of nothing"))?;
+        if bytes.len() + payload.len() > limit {
+            return Err(TOO_LARGE);
+        }
+        bytes.extend_from_slice(payload);
+        match self.fragments.take_if(|_| fin) {
+            Some((text, bytes)) => message(text, bytes.freeze()).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+fn message(text: bool, bytes: Bytes) -> Result<Message, Close> {
+    if !text {
+        return Ok(Message::Binary(bytes));
+    }
+    ByteString::try_from(bytes)
+        .map(Message::Text)
+        .map_err(|_| NOT_UTF8)
+}
+
+/// Reads the payload of a close.
+fn close(payload: &[u8]) -> Result<Option<u16>, Close> {
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else {
+        return if payload.is_empty() {
+            Ok(None)
+        } else {
+            Err(protocol("a close code is cut off"))
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(protocol("no such close code"));
+    }
+    std::str::from_utf8(reason).map_err(|_| NOT_UTF8)?;
+    Ok(Some(code))
+}
+
+fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    let [a, b, c, d] = mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (eights, rest) = payload.as_chunks_mut::<8>();
+    for eight in eights {
+        *eight = (u64::from_ne_bytes(*eight) ^ wide).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+}

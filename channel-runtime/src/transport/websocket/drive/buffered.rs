@@ -1,0 +1,110 @@
+//! Over any other stream, such as TLS: this task reads and writes.
+
+use std::{future::poll_fn, pin::pin};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
+    time::timeout,
+};
+
+use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame};
+use crate::{transport::Event, wire::Frame};
+
+/// The most bytes gathered for one write, but for a larger frame.
+const WRITE: usize = 16 * 1024;
+
+/// The size of a connection's read buffer, in bytes.
+const READ: usize = 4096;
+
+pub(super) async fn run<I: AsyncRead + AsyncWrite>(io: I, mut session: Session) {
+    let io = pin!(io);
+    let (mut reader, mut writer) = tokio::io::split(io);
+    let end = serve(&mut reader, &mut writer, &mut session).await;
+    // The channels end now, not after the closing handshake.
+    drop(session);
+    let goodbye = async {
+        if let Some(frame) = last_frame(&end) {
+            writer.write_all(&frame).await?;
+            writer.flush().await?;
+        }
+        let mut scrap = [0; 1024];
+        if matches!(end, End::Close(_)) {
+            while let Ok(read @ 1..) = reader.read(&mut scrap).await
+                && !has_close(&mut scrap[..read])
+            {}
+        }
+        // Over TLS, an end that is not announced looks like an attack.
+        writer.shutdown().await
+    };
+    if let Ok(Err(error)) = timeout(CLOSING, goodbye).await {
+        tracing::debug!(%error, "a client was gone before the end");
+    }
+}
+
+async fn serve<I: AsyncRead + AsyncWrite>(
+    reader: &mut ReadHalf<I>,
+    writer: &mut WriteHalf<I>,
+    session: &mut Session,
+) -> End {
+    let mut buffer = vec![0; READ];
+    loop {
+        let end = session.hand_over().await;
+        let pongs = std::mem::take(&mut session.pongs);
+        if !pongs.is_empty()
+            && let Some(end) = write(writer, session, pongs).await
+        {
+            return end;
+        }
+        if let Some(end) = end {
+            return end;
+        }
+        tokio::select! {
+            event = session.connection.next() => match event {
+                Event::Close(close) => return End::Close(close),
+                Event::Frame(frame) => {
+                    let batch = gather(session, &frame);
+                    if let Some(end) = write(writer, session, batch).await {
+                        return end;
+                    }
+                }
+            },
+            read = reader.read(&mut buffer) => match read {
+                Ok(read @ 1..) => session.decode(&mut buffer[..read]),
+                Ok(0) | Err(_) => return End::Gone,
+            },
+            () = poll_fn(|cx| session.idle.poll(cx)) => return End::Close(TIMEOUT),
+        }
+    }
+}
+
+/// A frame and what waits behind it.
+fn gather(session: &mut Session, first: &Frame) -> BytesMut {
+    let mut batch = BytesMut::from(encode(first));
+    while batch.len() < WRITE
+        && let Some(frame) = session.connection.try_next()
+    {
+        batch.extend_from_slice(&encode(&frame));
+    }
+    batch
+}
+
+/// Gives up as soon as the connection is to end: a client that does not read must not keep it.
+async fn write<I: AsyncRead + AsyncWrite>(
+    writer: &mut WriteHalf<I>,
+    session: &mut Session,
+    bytes: BytesMut,
+) -> Option<End> {
+    let closing = session.connection.closing();
+    let written = async {
+        writer.write_all(&bytes).await?;
+        writer.flush().await
+    };
+    tokio::select! {
+        biased;
+        written = written => written.err().map(|_| End::Gone),
+        // What is half written cannot be followed by a close.
+        _ = closing => Some(End::Gone),
+        () = poll_fn(|cx| session.idle.poll(cx)) => Some(End::Gone),
+    }
+}
