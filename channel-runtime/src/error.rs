@@ -37,6 +37,12 @@ pub enum Error {
     /// The channel's inbox is full; nothing was queued.
     #[error("the channel's inbox is full")]
     InboxFull,
+    /// A session is too large for a cookie; browsers keep 4096 bytes.
+    #[error("the session's cookie is {len} bytes long, but browsers keep at most 4096")]
+    CookieTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
     /// The operating system gives no random bytes, so nothing can be encrypted.
     #[error("the operating system gives no random bytes")]
     NoRandomness,
@@ -215,6 +221,9 @@ pub enum ConfigError {
     /// A subprotocol that no client could offer.
     #[error("`subprotocols`: {0:?} must be a word of letters, digits and `!#$%&'*+-.^_`|~`")]
     Subprotocol(String),
+    /// A session cookie whose name no cookie can have.
+    #[error("`cookie`: {0:?} must be a word of letters, digits and `!#$%&'*+-.^_`|~`")]
+    Cookie(String),
     /// A version requirement of a configuration file that cannot be read.
     #[error("`serializers`: {0}")]
     Versions(#[source] VersionRequirementError),

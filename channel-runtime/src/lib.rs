@@ -18,6 +18,8 @@ pub mod pubsub;
 pub mod reload;
 #[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(feature = "token")]
+mod session;
 mod socket;
 pub mod telemetry;
 #[cfg(feature = "test")]
@@ -47,6 +49,8 @@ pub use axum::http::Extensions;
 pub use bytes::Bytes;
 pub use channel_macros::{Event, channel, socket};
 
+#[cfg(feature = "token")]
+pub use self::session::{CookieSession, Session};
 #[cfg(feature = "token")]
 pub use self::token::{MIN_SECRET_BYTES, Token, TokenError};
 #[cfg(feature = "longpoll")]

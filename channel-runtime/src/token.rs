@@ -15,7 +15,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error as ThisError;
 
 pub(crate) use self::keys::Secrets;
-#[cfg(feature = "longpoll")]
 pub(crate) use self::keys::random;
 use self::keys::{Keys, MAC_BYTES};
 use crate::{ConfigError, Error, Refusal};

@@ -8,6 +8,11 @@ use serde::{
 };
 use tracing::Level;
 
+#[cfg(feature = "token")]
+use crate::CookieSession;
+#[cfg(feature = "longpoll")]
+use crate::LongPollOptions;
+
 use super::{DrainOptions, SocketOptions, options::MAX_TIMEOUT};
 use crate::{
     CheckOrigin, ConfigError, ConnectInfoKey, LogLevel, SlowConsumer,
@@ -70,12 +75,17 @@ pub struct SocketConfig {
     pub transport_log: Option<LogLevel>,
     /// `false` for [`CheckOrigin::off`], `true` for [`CheckOrigin::host`], `"conn"` for
     /// [`CheckOrigin::connection`], or a list for [`CheckOrigin::list`].
-    #[serde(deserialize_with = "check_origin")]
     pub check_origin: Option<CheckOrigin>,
     /// The preferred one first.
     pub subprotocols: Option<Vec<String>>,
     /// `true` or `false`.
     pub auth_token: Option<bool>,
+    /// `{"cookie": "_my_app", "max_age_s": 1209600}`
+    #[cfg(feature = "token")]
+    pub session: Option<CookieSession>,
+    /// See [`LongPollOptions`]: `{"window_ms": 10000}`.
+    #[cfg(feature = "longpoll")]
+    pub long_poll: Option<LongPollOptions>,
     /// Names of [`ConnectInfoKey`]s in lower case: `["peer_addr", "x_headers"]`.
     pub connect_info: Option<Vec<ConnectInfoKey>>,
 }
@@ -100,6 +110,10 @@ impl Default for SocketConfig {
             subprotocols: None,
             auth_token: None,
             connect_info: None,
+            #[cfg(feature = "token")]
+            session: None,
+            #[cfg(feature = "longpoll")]
+            long_poll: None,
         }
     }
 }
@@ -190,6 +204,14 @@ impl TryFrom<SocketConfig> for SocketOptions {
         set(&mut options.subprotocols, config.subprotocols);
         set(&mut options.auth_token, config.auth_token);
         set(&mut options.connect_info, config.connect_info);
+        #[cfg(feature = "token")]
+        {
+            options.session = config.session;
+        }
+        #[cfg(feature = "longpoll")]
+        {
+            options.long_poll = config.long_poll;
+        }
         options.prepare()?;
         Ok(options)
     }
@@ -250,8 +272,11 @@ fn log_level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogLevel>, D::
     Ok(Some(LogLevel::At(level)))
 }
 
-fn check_origin<'de, D: Deserializer<'de>>(from: D) -> Result<Option<CheckOrigin>, D::Error> {
-    from.deserialize_any(Origins).map(Some)
+/// `true`, `false`, `"conn"` or a list.
+impl<'de> Deserialize<'de> for CheckOrigin {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Origins)
+    }
 }
 
 /// Reads the `check_origin` key.

@@ -2,13 +2,17 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 
+#[cfg(feature = "token")]
+use crate::CookieSession;
 #[cfg(doc)]
 use crate::Endpoint;
 #[cfg(feature = "longpoll")]
 use crate::LongPollOptions;
 use crate::{
-    CheckOrigin, ConfigError, ConnectInfoKey, LogLevel, SlowConsumer, socket::OutboxLimits,
-    transport::ConnectError, wire::Serializers,
+    CheckOrigin, ConfigError, ConnectInfoKey, LogLevel, SlowConsumer,
+    socket::OutboxLimits,
+    transport::{ConnectError, is_http_token},
+    wire::Serializers,
 };
 
 /// The options of a socket: its limits and times.
@@ -42,6 +46,8 @@ pub struct SocketOptions {
     pub(crate) subprotocols: Vec<String>,
     pub(crate) auth_token: bool,
     pub(crate) connect_info: Vec<ConnectInfoKey>,
+    #[cfg(feature = "token")]
+    pub(crate) session: Option<CookieSession>,
     pub(crate) error_handler: Option<ErrorHandler>,
 }
 
@@ -66,6 +72,8 @@ impl Default for SocketOptions {
             subprotocols: Vec::new(),
             auth_token: false,
             connect_info: vec![ConnectInfoKey::PeerAddr],
+            #[cfg(feature = "token")]
+            session: None,
             error_handler: None,
         }
     }
@@ -217,6 +225,21 @@ impl SocketOptions {
         self
     }
 
+    /// The cookie whose session the socket sees, in
+    /// [`ConnectInfo::session`](crate::ConnectInfo::session); none unless given. Mirrors
+    /// `connect_info: [session: …]`.
+    ///
+    /// A client that does not send the session's CSRF token as the parameter `_csrf_token` is let
+    /// in without a session. Sessions of other libraries, such as tower-sessions, reach
+    /// `#[connect]` in the request's [`Extensions`](crate::Extensions); guard them with
+    /// [`check_origin`](Self::check_origin).
+    #[cfg(feature = "token")]
+    #[must_use]
+    pub fn session(mut self, cookie: CookieSession) -> Self {
+        self.session = Some(cookie);
+        self
+    }
+
     /// Answers a client that is not let in, over WebSocket; unless given, the answer is empty and
     /// has the error's [status](ConnectError::status). Mirrors `:error_handler`.
     ///
@@ -271,12 +294,7 @@ impl SocketOptions {
         if self.timeout > MAX_TIMEOUT {
             return Err(ConfigError::TooLong("timeout"));
         }
-        let is_token = |name: &str| {
-            let is_token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            !name.is_empty() && name.bytes().all(is_token)
-        };
-        if let Some(subprotocol) = self.subprotocols.iter().find(|name| !is_token(name)) {
+        if let Some(subprotocol) = self.subprotocols.iter().find(|name| !is_http_token(name)) {
             return Err(ConfigError::Subprotocol(subprotocol.clone()));
         }
         if self.auth_token && !self.subprotocols.iter().any(|name| name == PHOENIX) {

@@ -3,6 +3,9 @@ use std::{fmt, net::SocketAddr};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
+#[cfg(feature = "token")]
+use crate::Session;
+
 /// How a client connected: what the transport knows of it, and was asked to keep.
 ///
 /// Every connection keeps its own, so a socket names what it reads, with
@@ -29,6 +32,8 @@ pub struct ConnectInfo {
 struct More {
     headers: HeaderMap,
     auth_token: Option<String>,
+    #[cfg(feature = "token")]
+    session: Option<Session>,
 }
 
 /// What a socket wants to know of its clients' requests: an entry of the `:connect_info` option.
@@ -75,6 +80,22 @@ impl ConnectInfo {
     /// [`auth_token`](crate::SocketOptions::auth_token) option is on. Mirrors `auth_token`.
     pub fn auth_token(&self) -> Option<&str> {
         self.more.as_ref()?.auth_token.as_deref()
+    }
+
+    /// The session in the cookie that the socket's [`session`](crate::SocketOptions::session)
+    /// option names, where the client proved with a CSRF token that it is its own. Mirrors
+    /// `session`.
+    #[cfg(feature = "token")]
+    pub fn session(&self) -> Option<&Session> {
+        self.more.as_ref()?.session.as_ref()
+    }
+
+    /// As if the client had this session: for tests and transports of your own.
+    #[cfg(feature = "token")]
+    #[must_use]
+    pub fn with_session(mut self, session: Session) -> Self {
+        self.more().session = Some(session);
+        self
     }
 
     /// As if the client had sent this header: for tests and transports of your own.

@@ -72,6 +72,12 @@ async fn collect(
     {
         info = info.with_auth_token(token);
     }
+    #[cfg(feature = "token")]
+    if let Some(cookie) = &options.session
+        && let Some(session) = cookie.of_page(endpoint, &request.headers, &params)
+    {
+        info = info.with_session(session);
+    }
     Ok(ConnectRequest {
         params,
         info,

@@ -62,6 +62,7 @@ pub(crate) use self::{
     mount::{Mount, guarded},
     origin_pattern::{Host, OriginPattern},
     raw::RawMount,
+    subprotocol::is_http_token,
 };
 pub use self::{
     connection::{Connection, Control, Event},

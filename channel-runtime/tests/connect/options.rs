@@ -1,7 +1,10 @@
 //! What the options of a socket let in, and what it learns of a client.
 
 use axum::Router;
-use channel_runtime::{CheckOrigin, ConnectInfoKey, SocketOptions, prelude::*, test::TestClient};
+use channel_runtime::{
+    CheckOrigin, ConnectInfoKey, CookieSession, LongPollOptions, Session, SocketOptions,
+    prelude::*, test::TestClient,
+};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::server::{Server, User, read_answer};
@@ -190,4 +193,35 @@ async fn variables_of_the_path_are_parameters_and_win_over_the_query() {
     TestClient::connect_at(&endpoint, "/socket/acme", ())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_page_with_the_csrf_token_brings_its_session_to_the_socket() {
+    let cookie = CookieSession::new("_app").unwrap();
+    let options = SocketOptions::default()
+        .session(cookie.clone())
+        .long_poll(LongPollOptions::default());
+    let mut server = Server::with(options).await;
+    let mut session = Session::new().unwrap();
+    session.insert("user_id", &42).unwrap();
+    let written = cookie.write(&server.endpoint, &session).unwrap();
+    let csrf = cookie.csrf_token(&server.endpoint, &session).unwrap();
+    let sent = format!("cookie: {}", written.to_str().unwrap());
+    let sent = sent.split(';').next().unwrap().as_bytes();
+    for transport in ["websocket", "longpoll"] {
+        for (query, headers, expected) in [
+            (format!("_csrf_token={csrf}"), &[sent][..], Some(42)),
+            (format!("_csrf_token={csrf}"), &[], None),
+            (format!("_csrf_token[]={csrf}"), &[sent], None),
+            (String::new(), &[sent], None),
+        ] {
+            let path = format!("/socket/{transport}?vsn=2.0.0&{query}");
+            let answer = server.ask(&path, headers).await;
+            assert!([101, 200].contains(&answer.status), "{}", answer.head);
+            let seen = server.seen().await.info;
+            assert_eq!(seen.transport, transport);
+            let user: Option<u64> = seen.session().and_then(|session| session.get("user_id"));
+            assert_eq!(user, expected, "{path}");
+        }
+    }
 }

@@ -128,3 +128,23 @@ fn what_cannot_work_is_named_by_its_key() {
         "{error}"
     );
 }
+
+#[cfg(feature = "longpoll")]
+#[test]
+fn sessions_and_long_poll_are_configured_in_keys_of_their_own() {
+    let options = options(
+        r#"{
+            "session": {"cookie": "_app", "max_age_s": 60},
+            "long_poll": {"window_ms": 5000, "check_origin": ["https://example.com"]}
+        }"#,
+    )
+    .unwrap();
+    let sessions = CookieSession::new("_app").unwrap();
+    let sessions = sessions.max_age(Duration::from_secs(60));
+    assert_eq!(options.session, Some(sessions));
+    let long_poll = format!("{:?}", options.long_poll.unwrap());
+    assert!(
+        long_poll.contains("5000") && long_poll.contains("https://example.com"),
+        "{long_poll}"
+    );
+}

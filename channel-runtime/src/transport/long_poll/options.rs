@@ -46,7 +46,6 @@ pub struct LongPollOptions {
     pub(super) max_batch_frames: usize,
     pub(super) max_body_bytes: usize,
     body_timeout_ms: u64,
-    #[serde(skip)]
     check_origin: Option<CheckOrigin>,
 }
 

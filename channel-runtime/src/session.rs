@@ -1,0 +1,266 @@
+//! Sessions that live in a cookie, shared by pages and sockets.
+
+use std::{fmt, time::Duration};
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{ConfigError, Endpoint, Error, Params, token};
+
+/// The longest cookie that every browser keeps, in bytes, its name and attributes included.
+const MAX_COOKIE_BYTES: usize = 4096;
+
+/// How long a session lives unless told otherwise: two weeks.
+const MAX_AGE_S: u64 = 14 * 24 * 60 * 60;
+
+/// The parameter with which a page proves that it was made for this session.
+const CSRF_PARAM: &str = "_csrf_token";
+
+/// What a server remembers of a visitor, in a cookie that only the server can read and make.
+///
+/// A login page makes one and writes it with [`CookieSession::write`]; a socket whose
+/// [`session`](crate::SocketOptions::session) option names the cookie finds it in
+/// [`ConnectInfo::session`](crate::ConnectInfo::session). Make a new one at each login, so that
+/// nobody can plant his own in somebody else's browser.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Ties CSRF tokens to this session.
+    id: String,
+    values: Map<String, Value>,
+}
+
+impl Session {
+    /// An empty session, which no other shares its CSRF tokens with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRandomness`].
+    pub fn new() -> Result<Self, Error> {
+        Ok(Session {
+            id: BASE64URL_NOPAD.encode(&token::random::<16>()?),
+            values: Map::new(),
+        })
+    }
+
+    /// A value, where there is one that is a `T`.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        T::deserialize(self.values.get(key)?).ok()
+    }
+
+    /// Remembers a value. All of them must fit in a cookie of 4096 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub fn insert<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), Error> {
+        let value = serde_json::to_value(value).map_err(Error::Encode)?;
+        self.values.insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    /// Forgets a value.
+    pub fn remove(&mut self, key: &str) {
+        self.values.remove(key);
+    }
+}
+
+/// The names of the values alone.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.values.keys().collect();
+        f.debug_tuple("Session").field(&names).finish()
+    }
+}
+
+/// The cookie that holds the [`Session`]s of an application: its name, and how long they live.
+/// Mirrors `Plug.Session` with a cookie store, encrypted.
+///
+/// A login hands out the session, and the page its CSRF token:
+///
+/// ```
+/// use axum::{extract::State, http::header::SET_COOKIE, response::IntoResponse};
+/// use channel_runtime::{CookieSession, Endpoint, Error, Session, SocketOptions};
+///
+/// fn cookie() -> CookieSession {
+///     CookieSession::new("_my_app").expect("a cookie's name")
+/// }
+///
+/// async fn login(State(endpoint): State<Endpoint>) -> Result<impl IntoResponse, String> {
+///     let session = || -> Result<_, Error> {
+///         let mut session = Session::new()?;
+///         session.insert("user_id", &42)?;
+///         let csrf = cookie().csrf_token(&endpoint, &session)?;
+///         Ok((cookie().write(&endpoint, &session)?, csrf))
+///     };
+///     let (set_cookie, csrf) = session().map_err(|error| error.to_string())?;
+///     let page = format!(r#"<meta name="csrf" content="{csrf}">"#);
+///     Ok(([(SET_COOKIE, set_cookie)], page))
+/// }
+///
+/// // The page connects with `new Socket("/socket", {params: {_csrf_token: …}})`.
+/// let options = SocketOptions::default().session(cookie());
+/// ```
+///
+/// Pages and sockets on several nodes, or after a restart, share sessions when the endpoint has a
+/// [`secret_key`](crate::EndpointBuilder::secret_key). In a configuration file it is
+/// `{"cookie": "_my_app", "max_age_s": 1209600}`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Config")]
+pub struct CookieSession {
+    cookie: String,
+    max_age_s: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    cookie: String,
+    #[serde(default = "max_age_s")]
+    max_age_s: u64,
+}
+
+fn max_age_s() -> u64 {
+    MAX_AGE_S
+}
+
+impl TryFrom<Config> for CookieSession {
+    type Error = ConfigError;
+
+    fn try_from(config: Config) -> Result<Self, ConfigError> {
+        let age = Duration::from_secs(config.max_age_s);
+        Ok(CookieSession::new(config.cookie)?.max_age(age))
+    }
+}
+
+impl CookieSession {
+    /// Sessions in a cookie of this name, for two weeks each.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Cookie`] where a cookie cannot have the name.
+    pub fn new(cookie: impl Into<String>) -> Result<Self, ConfigError> {
+        let cookie = cookie.into();
+        if !crate::transport::is_http_token(&cookie) {
+            return Err(ConfigError::Cookie(cookie));
+        }
+        Ok(CookieSession {
+            cookie,
+            max_age_s: MAX_AGE_S,
+        })
+    }
+
+    /// How long a session lives after it was written; two weeks unless given. Whole seconds.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age_s = age.as_secs();
+        self
+    }
+
+    /// The session of a request, where it has one that was made here and is not too old.
+    pub fn read(&self, endpoint: &Endpoint, request: &HeaderMap) -> Option<Session> {
+        let tokens = endpoint
+            .token(&self.salt("session"))
+            .max_age(Duration::from_secs(self.max_age_s));
+        let cookies = request.get_all(header::COOKIE).iter();
+        let mut cookies = cookies
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        cookies.find_map(|(name, value)| {
+            let ours = name == self.cookie;
+            ours.then(|| tokens.decrypt(value).ok()).flatten()
+        })
+    }
+
+    /// The value of a `set-cookie` header that hands the session to the visitor's browser: for
+    /// this site alone, out of reach of its scripts, and over TLS alone where the endpoint's
+    /// [`url`](crate::EndpointBuilder::url) says `https`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CookieTooLong`] where the session does not fit in a cookie;
+    /// [`Error::NoRandomness`].
+    pub fn write(&self, endpoint: &Endpoint, session: &Session) -> Result<HeaderValue, Error> {
+        let value = endpoint.token(&self.salt("session")).encrypt(session)?;
+        self.set_cookie(endpoint, &value, self.max_age_s)
+    }
+
+    /// The value of a `set-cookie` header that makes the browser forget its session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CookieTooLong`] where the cookie's name alone is too long.
+    pub fn forget(&self, endpoint: &Endpoint) -> Result<HeaderValue, Error> {
+        self.set_cookie(endpoint, "", 0)
+    }
+
+    fn set_cookie(
+        &self,
+        endpoint: &Endpoint,
+        value: &str,
+        max_age_s: u64,
+    ) -> Result<HeaderValue, Error> {
+        let scheme = endpoint.url().and_then(|url| url.scheme.as_deref());
+        let secure = if scheme == Some("https") {
+            "; Secure"
+        } else {
+            ""
+        };
+        let cookie = format!(
+            "{}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}",
+            self.cookie
+        );
+        let too_long = Error::CookieTooLong { len: cookie.len() };
+        if cookie.len() > MAX_COOKIE_BYTES {
+            return Err(too_long);
+        }
+        // A word, base64 and ASCII: always the value of a header.
+        let mut value = HeaderValue::from_str(&cookie).map_err(|_| too_long)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// A token for a page of this session: its socket sends it back as the parameter
+    /// `_csrf_token`, its forms as they like. Another one each time, all of them good.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRandomness`].
+    pub fn csrf_token(&self, endpoint: &Endpoint, session: &Session) -> Result<String, Error> {
+        endpoint.token(&self.salt("csrf")).encrypt(&session.id)
+    }
+
+    /// Whether a token was made for a page of this session.
+    pub fn is_csrf_token(&self, endpoint: &Endpoint, session: &Session, token: &str) -> bool {
+        let tokens = endpoint.token(&self.salt("csrf")).any_age();
+        // Nobody can make a token for an id of his choice, so the comparison tells nothing.
+        tokens.decrypt::<String>(token) == Ok(session.id.clone())
+    }
+
+    /// The session of a request whose page knows it: a stranger's page sends the cookie as well,
+    /// but cannot read the CSRF token.
+    pub(crate) fn of_page(
+        &self,
+        endpoint: &Endpoint,
+        request: &HeaderMap,
+        params: &Params,
+    ) -> Option<Session> {
+        let session = self.read(endpoint, request)?;
+        let token = params.get(CSRF_PARAM).unwrap_or_default();
+        let known = self.is_csrf_token(endpoint, &session, &token);
+        if !known {
+            tracing::debug!("a session is left out: `_csrf_token` is not its own");
+        }
+        known.then_some(session)
+    }
+
+    fn salt(&self, what: &str) -> String {
+        format!("channel {what} {}", self.cookie)
+    }
+}
+
+#[cfg(test)]
+#[path = "session/tests.rs"]
+mod tests;
