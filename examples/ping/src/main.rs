@@ -1,11 +1,11 @@
-//! A socket without channels: `cargo run -p ping`, then `ws://127.0.0.1:4000/ping/websocket`.
-//! Text `ping` is answered with `pong`.
+//! A socket without channels: `cargo run -p ping`, then `ws://127.0.0.1:4000/ping/websocket`, or
+//! long-poll at `http://127.0.0.1:4000/ping/longpoll`. Text `ping` is answered with `pong`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use channel_runtime::{
-    Close, Endpoint, Refusal,
+    Close, Endpoint, LongPollOptions, Refusal, SocketOptions,
     serve::listen,
     transport::{ConnectRequest, RawHandle, RawSocket, Then},
     wire::Frame,
@@ -50,7 +50,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let endpoint = Endpoint::builder().raw_socket::<Ping>("/ping").build()?;
+    let options = SocketOptions::default().long_poll(LongPollOptions::default());
+    let endpoint = Endpoint::builder()
+        .raw_socket_with::<Ping>("/ping", options)
+        .build()?;
     let server = endpoint.serve(listen(([127, 0, 0, 1], 4000)).await?, endpoint.router());
     println!("ping listening on http://{}", server.local_addr()?);
     Ok(server.await?)

@@ -6,8 +6,9 @@
 use std::{process::Stdio, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     process::{Child, Command},
     time::timeout,
@@ -77,6 +78,42 @@ async fn anything_else_closes_its_own_connection() {
     }
     other.send(Message::text("ping")).await.unwrap();
     assert_eq!(next(&mut other).await, Message::text("pong"));
+}
+
+/// What a poll, or a POST of a body, is answered.
+async fn poll(address: &str, method: &str, token: &str, body: &str) -> Value {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "{method} /ping/longpoll?token={token} HTTP/1.1\r\nhost: {address}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    serde_json::from_str(body).unwrap()
+}
+
+#[tokio::test]
+async fn who_polls_is_answered_too() {
+    let (_child, address) = listening().await;
+    let opened = poll(&address, "GET", "", "").await;
+    assert_eq!(opened["status"], 410, "{opened}");
+    let token = opened["token"].as_str().unwrap();
+    for _ in 0..2 {
+        let taken = poll(&address, "POST", token, "ping").await;
+        assert_eq!(taken["status"], 200, "{taken}");
+        let answer = poll(&address, "GET", token, "").await;
+        assert_eq!(answer["messages"], json!(["pong"]));
+    }
+    poll(&address, "POST", token, "wrong").await;
+    let mut answer = poll(&address, "GET", token, "").await;
+    while answer["status"] == 204 {
+        answer = poll(&address, "GET", token, "").await;
+    }
+    assert_eq!(answer["status"], 410, "the session has ended: {answer}");
 }
 
 #[cfg(unix)]
