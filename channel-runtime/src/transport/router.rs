@@ -13,7 +13,8 @@ impl Endpoint {
     ///
     /// A socket mounted at `/socket` has its WebSocket at `/socket/websocket`, and is polled at
     /// `/socket/longpoll` where its options say so. To let channels see the client's address,
-    /// serve the router with `into_make_service_with_connect_info::<std::net::SocketAddr>()`.
+    /// serve the router with `Endpoint::serve`, or with
+    /// `into_make_service_with_connect_info::<std::net::SocketAddr>()`.
     pub fn router<T>(&self) -> Router<T>
     where
         T: Clone + Send + Sync + 'static,
