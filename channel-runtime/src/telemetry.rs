@@ -179,8 +179,12 @@ pub(crate) fn transport_request(level: LogLevel, transport: &'static str, reques
 
 /// A page of an origin that is not allowed has tried to connect.
 pub(crate) fn origin_refused(origin: &HeaderValue, check: &CheckOrigin) {
+    /// What a log line shows of a header at most, in bytes.
+    const MOST: usize = 200;
+    let bytes = origin.as_bytes();
+    let origin = bytes[..bytes.len().min(MOST)].escape_ascii();
     tracing::warn!(
-        ?origin,
+        %origin,
         allowed = ?check,
         "a page may not connect: its origin is not allowed; if it is yours, name it in \
          `EndpointBuilder::url` or in the socket's `check_origin`"

@@ -106,7 +106,8 @@ impl CheckOrigin {
     /// `localhost`), so that a program works on 127.0.0.1, on `localhost` and in its first
     /// deployment alike, while a stranger's page is refused in each of them. The request's
     /// host is what a page says as well, so a stranger who controls a name server can make a
-    /// browser say that host (DNS rebinding): configure the URL in production.
+    /// browser say that host (DNS rebinding), and a proxy may put its own in its place: configure
+    /// the URL in production.
     pub fn host() -> Self {
         CheckOrigin(Rule::Host)
     }

@@ -15,6 +15,10 @@ impl Endpoint {
     /// `/socket/longpoll` where its options say so. To let channels see the client's address,
     /// serve the router with `Endpoint::serve`, or with
     /// `into_make_service_with_connect_info::<std::net::SocketAddr>()`.
+    ///
+    /// A request with more than 100 headers, or with more than about 400 KB of them, is answered
+    /// with status 431 by hyper, one with more than 64 KB of path and query with 414, before
+    /// anything here sees it.
     pub fn router<T>(&self) -> Router<T>
     where
         T: Clone + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-use axum::http::Request;
+use axum::http::{HeaderValue, Request};
+use proptest::prelude::*;
 
 use super::*;
 use crate::Endpoint;
@@ -201,10 +202,44 @@ fn without_the_header_every_check_passes_and_with_two_none_does() {
 #[test]
 fn an_origin_that_is_no_text_is_refused() {
     let mut request = request(&[("host", "x")]);
-    let bytes = axum::http::HeaderValue::from_bytes(b"https://\xff.net").unwrap();
+    let bytes = HeaderValue::from_bytes(b"https://\xff.net").unwrap();
     request.headers.insert(header::ORIGIN, bytes);
     assert_eq!(
         check_origin(&CheckOrigin::default(), &endpoint(None), &request),
         Err(ConnectError::Origin)
     );
+}
+
+proptest! {
+    #[test]
+    fn no_origin_panics_and_none_passes_but_its_own(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        let Ok(origin) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+        let mut request = request(&[("host", "example.com")]);
+        request.headers.insert(header::ORIGIN, origin);
+        for check in [
+            CheckOrigin::host(),
+            CheckOrigin::connection(),
+            CheckOrigin::list(["//example.com", "https://*.example.org"]),
+        ] {
+            let refused = check_origin(&check, &endpoint(None), &request).is_err();
+            prop_assert!(refused, "{:?}", request.headers);
+        }
+    }
+
+    #[test]
+    fn a_wildcard_takes_every_subdomain_and_nothing_beside(name in "[a-z0-9.-]{1,20}") {
+        let check = CheckOrigin::list(["//*.example.org"]);
+        let allowed = |origin: &str| passes(&check, None, "x", origin);
+        let below = format!("https://{name}.example.org:81");
+        prop_assert!(allowed(&below), "{}", below);
+        let behind = format!("https://example.org.{name}");
+        prop_assert!(!allowed(&behind) || name.ends_with("example.org"), "{}", behind);
+        let beside = format!("https://{name}example.org");
+        prop_assert_eq!(allowed(&beside), name.ends_with('.'), "{}", beside);
+    }
+
+    #[test]
+    fn a_configured_url_is_read_or_refused(url in "(https?:)?//?[a-zA-Z0-9.*:/\\[\\]-]{0,30}") {
+        let _either = Endpoint::builder().url(url).build();
+    }
 }
