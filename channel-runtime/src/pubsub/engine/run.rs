@@ -38,11 +38,14 @@ pub(super) async fn connect<D: Driver>(
         let link = driver.connect(inbox).await?;
         link.subscribe(&[core.direct.clone(), core.beat.clone()])
             .await?;
-        Ok(Connected { link, closed })
+        Ok::<_, DriverError>(Connected { link, closed })
     };
-    timeout(most, connect)
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {most:?}").into()))
+    let connected = timeout(most, connect).await;
+    let connected =
+        connected.unwrap_or_else(|_| Err(format!("no answer within {most:?}").into()))?;
+    // From here on messages are queued and joins wait, whether or not the task runs already.
+    core.connected(&connected.link);
+    Ok(connected)
 }
 
 /// Connects, serves the connection until it ends, and begins again.
@@ -60,7 +63,6 @@ pub(super) async fn run<D: Driver>(
         };
         match attempt {
             Ok(Connected { link, closed }) => {
-                core.connected(&link);
                 let began = Instant::now();
                 let Err(why) = serve(&core, &link, &mut queue, closed).await;
                 core.disconnected(why, &mut queue);

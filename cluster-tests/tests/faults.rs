@@ -1,0 +1,83 @@
+//! What each client saw when something broke. `cargo test -p cluster-tests --test faults --
+//! --nocapture --test-threads 1` prints the tables.
+//!
+//! `CLUSTER_PAUSE` is for how many seconds an engine is stopped; 2 unless set.
+
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
+mod faults {
+    pub(crate) mod engine;
+    pub(crate) mod messages;
+    pub(crate) mod nodes;
+    pub(crate) mod start;
+}
+
+use std::{collections::BTreeSet, time::Duration};
+
+use channel_runtime::{Endpoint, Error, pubsub::ClusterOptions};
+use cluster_tests::{engine::Kind, room::Said};
+
+/// Quick to find that something is broken, so that the tests are quick as well.
+pub(crate) fn impatient(node: &str) -> ClusterOptions {
+    ClusterOptions::new()
+        .node(node)
+        .timeout(Duration::from_millis(500))
+        .heartbeat(Duration::from_millis(100))
+        .backoff(Duration::from_millis(10), Duration::from_millis(100))
+}
+
+/// Broadcasts numbered messages on `room:1`; those whose publishing failed.
+pub(crate) async fn publish(
+    endpoint: &Endpoint,
+    numbers: impl IntoIterator<Item = u64>,
+) -> BTreeSet<u64> {
+    let mut failed = BTreeSet::new();
+    for n in numbers {
+        match endpoint.broadcast("room:1", &Said::new(n)).await {
+            Ok(()) => {}
+            Err(Error::Publish(_)) => {
+                failed.insert(n);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    failed
+}
+
+macro_rules! faults {
+    ($($module:ident: $($test:ident),* $(,)?;)*) => {
+        mod redis {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
+                faults::$module::$test(Kind::Redis).await;
+            })*)*
+        }
+        mod nats {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
+                faults::$module::$test(Kind::Nats).await;
+            })*)*
+        }
+    };
+}
+
+faults! {
+    engine:
+        an_engine_is_killed_and_started_again,
+        an_engine_is_paused_for_less_than_the_timeout,
+        an_engine_is_paused_for_longer_than_the_timeout;
+    nodes:
+        a_node_is_killed_under_load,
+        a_node_is_cut_off,
+        a_node_is_too_slow;
+    messages:
+        a_payload_at_the_limit_and_one_past_it,
+        somebody_else_publishes_garbage,
+        more_is_published_than_the_queue_holds;
+    start:
+        wrong_credentials_are_one_clear_error,
+        right_credentials_are_taken_from_the_url,
+        a_wrong_url_and_an_engine_that_is_not_there_are_clear_errors,
+        a_lazy_node_serves_its_own_clients_until_the_engine_is_there;
+}

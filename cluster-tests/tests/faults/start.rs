@@ -1,0 +1,146 @@
+use std::{error::Error as _, net::TcpListener, time::Duration};
+
+use channel_runtime::{
+    Endpoint,
+    pubsub::{ClusterOptions, Nats, Redis, StartError, Status},
+};
+use cluster_tests::{
+    client::Client,
+    engine::{Engine, Kind},
+    eventually,
+    node::{Node, endpoint, up},
+    room::Said,
+};
+
+use crate::impatient;
+
+fn with_password(kind: Kind) -> Engine {
+    match kind {
+        Kind::Redis => Engine::start(kind, "requirepass se/cr:et"),
+        Kind::Nats => Engine::start(
+            kind,
+            "authorization: { user: \"app\", password: \"se/cr:et\" }",
+        ),
+    }
+}
+
+fn url(engine: &Engine, credentials: &str) -> String {
+    engine.url().replace("://", &format!("://{credentials}@"))
+}
+
+async fn refused(url: &str) -> StartError {
+    let refused = endpoint(url, impatient("a")).await.err();
+    refused.unwrap_or_else(|| panic!("{url} is not refused"))
+}
+
+pub(crate) async fn wrong_credentials_are_one_clear_error(kind: Kind) {
+    let engine = with_password(kind);
+    for url in [engine.url(), url(&engine, "app:wrong")] {
+        let error = refused(&url).await;
+        let text = error.to_string();
+        println!("{text}");
+        assert!(
+            text.starts_with(&format!("cannot connect to {}", name(kind))),
+            "{text}"
+        );
+        let why = text.to_lowercase();
+        assert!(
+            ["auth", "password"].iter().any(|word| why.contains(word)),
+            "{text}"
+        );
+        assert!(
+            !text.contains("wrong@") && text.lines().count() == 1,
+            "{text}"
+        );
+        assert!(error.source().is_some());
+    }
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Redis => "Redis",
+        Kind::Nats => "NATS",
+    }
+}
+
+pub(crate) async fn right_credentials_are_taken_from_the_url(kind: Kind) {
+    let engine = with_password(kind);
+    let user = match kind {
+        Kind::Redis => "default",
+        Kind::Nats => "app",
+    };
+    let url = url(&engine, &format!("{user}:se%2Fcr%3Aet"));
+    let a = endpoint(&url, impatient("a")).await.unwrap();
+    up(&a).await;
+}
+
+pub(crate) async fn a_wrong_url_and_an_engine_that_is_not_there_are_clear_errors(kind: Kind) {
+    let scheme = name(kind).to_lowercase();
+    let options = ClusterOptions::new();
+    for url in [
+        "",
+        "not a url",
+        "http://127.0.0.1",
+        "redis://",
+        "nats://a b",
+    ] {
+        let error = match kind {
+            Kind::Redis => Redis::connect_with(url, options.clone()).await.err(),
+            Kind::Nats => Nats::connect_with(url, options.clone()).await.err(),
+        };
+        if let Some(error) = error {
+            println!("{scheme} {url:?}: {error}");
+        } else {
+            // Both crates take a bare scheme for the default host, where a server may listen.
+            assert!(url.ends_with("://"), "{url:?} is taken");
+        }
+    }
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let error = refused(&format!("{scheme}://127.0.0.1:{port}")).await;
+    println!("{error}");
+    assert!(
+        error.to_string().starts_with("cannot connect to "),
+        "{error}"
+    );
+    // One that takes the connection and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let error = refused(&format!("{scheme}://127.0.0.1:{port}")).await;
+    println!("{error}");
+    assert!(
+        error.to_string().starts_with("cannot connect to "),
+        "{error}"
+    );
+}
+
+pub(crate) async fn a_lazy_node_serves_its_own_clients_until_the_engine_is_there(kind: Kind) {
+    let mut engine = Engine::start(kind, "");
+    engine.kill();
+    let node = async |name: &str| {
+        let builder = Endpoint::builder().socket::<cluster_tests::room::User>("/socket");
+        let builder = match kind {
+            Kind::Redis => builder.pubsub(Redis::lazy(&engine.url(), impatient(name)).unwrap()),
+            Kind::Nats => builder.pubsub(Nats::lazy(&engine.url(), impatient(name)).unwrap()),
+        };
+        Node::serve(builder.build().unwrap()).await
+    };
+    let (a, b) = (node("a").await, node("b").await);
+    let here = Client::joined(a.address, "here", "room:1").await;
+    let there = Client::joined(b.address, "there", "room:1").await;
+    assert!(a.endpoint.broadcast("room:1", &Said::new(1)).await.is_err());
+    here.saw(1).await;
+    eventually("an error is shown", || match a.endpoint.health().status {
+        Status::Down { since, error } => since > Duration::ZERO && !error.contains("not connected"),
+        _ => false,
+    })
+    .await;
+    engine.restart();
+    a.up().await;
+    b.up().await;
+    a.endpoint.broadcast("room:1", &Said::new(2)).await.unwrap();
+    there.saw(2).await;
+    assert_eq!(here.numbers(), [1, 2]);
+    assert_eq!(there.numbers(), [2]);
+}
