@@ -57,7 +57,10 @@ pub struct Client {
 impl Client {
     /// Connects to a node.
     pub async fn connect(address: SocketAddr, name: &str) -> Self {
-        let url = format!("ws://{address}/socket/websocket?vsn=2.0.0&name={name}");
+        let url = format!(
+            "ws://{address}/socket/websocket?vsn=2.0.0&name={}",
+            name.replace(' ', "+")
+        );
         let limits = WebSocketConfig::default()
             .max_message_size(None)
             .max_frame_size(None);

@@ -37,10 +37,10 @@ pub fn row(client: &str, sent: impl IntoIterator<Item = u64>, seen: &[u64]) -> R
 /// Prints the rows; seen with `--nocapture`.
 pub fn print(title: &str, rows: &[Row]) {
     println!("\n{title}");
-    println!("  client            sent  delivered  duplicated  lost");
+    println!("  client                   sent  delivered  duplicated  lost");
     for row in rows {
         println!(
-            "  {:<16}{:>6}{:>11}{:>12}{:>6}{}",
+            "  {:<23}{:>6}{:>11}{:>12}{:>6}{}",
             row.client,
             row.sent,
             row.delivered,

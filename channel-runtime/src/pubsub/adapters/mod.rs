@@ -5,6 +5,10 @@ pub(super) mod nats;
 #[cfg(feature = "redis")]
 pub(super) mod redis;
 
+use std::error::Error;
+
+use super::engine::DriverError;
+
 /// Both client crates use rustls, which needs to be told whose cryptography to use where a
 /// program's dependencies bring more than one.
 fn crypto() {
@@ -12,6 +16,20 @@ fn crypto() {
         // Another thread may have been faster.
         let _first = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+/// Wrong credentials, in the same words for every engine.
+fn credentials(code: String, error: impl Error + Send + Sync + 'static) -> DriverError {
+    let error = Box::new(error);
+    Box::new(Credentials { code, error })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the user or password in the URL is refused ({code})")]
+struct Credentials {
+    code: String,
+    #[source]
+    error: DriverError,
 }
 
 /// Passes an adapter's calls on to its engine.

@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, Subscriber};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -124,9 +124,13 @@ impl NatsDriver {
         crypto();
         let servers = url.split(',').map(|url| {
             // The URL may hold a password, so it is not repeated.
-            url.trim().parse().map_err(|error| {
+            let server: ServerAddr = url.trim().parse().map_err(|error| {
                 StartError::new(format!("not a NATS URL: {error}")).with_source(error)
-            })
+            })?;
+            if server.host().is_empty() {
+                return Err(StartError::new("not a NATS URL: it names no host"));
+            }
+            Ok(server)
         });
         Ok(NatsDriver {
             servers: servers.collect::<Result<_, StartError>>()?,
@@ -179,9 +183,21 @@ fn decoded(text: &str) -> String {
 impl Driver for NatsDriver {
     type Link = NatsLink;
 
+    fn address(&self) -> String {
+        let servers = self.servers.iter();
+        let servers = servers.map(|server| format!("{}:{}", server.host(), server.port()));
+        servers.collect::<Vec<_>>().join(", ")
+    }
+
     async fn connect(&self, inbox: Inbox) -> Result<NatsLink, DriverError> {
         let options = self.connect_options(inbox.clone());
-        let client = options.connect(self.servers.clone()).await?;
+        let client = options.connect(self.servers.clone()).await;
+        let client = client.map_err(|error| match error.kind() {
+            ConnectErrorKind::AuthorizationViolation => {
+                super::credentials("authorization violation".to_owned(), error)
+            }
+            _ => error.into(),
+        })?;
         let fence: Arc<str> = client.new_inbox().into();
         let mut fences = client.subscribe(fence.to_string()).await?;
         let passed = watch::Sender::new(0);

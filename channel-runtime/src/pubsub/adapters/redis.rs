@@ -121,12 +121,19 @@ impl RedisDriver {
         let connection = self
             .client
             .get_multiplexed_async_connection_with_config(&config);
-        Ok(connection.await?)
+        connection.await.map_err(|error| match error.code() {
+            Some(code @ ("NOAUTH" | "WRONGPASS")) => super::credentials(code.to_owned(), error),
+            _ => error.into(),
+        })
     }
 }
 
 impl Driver for RedisDriver {
     type Link = RedisLink;
+
+    fn address(&self) -> String {
+        self.client.get_connection_info().addr().to_string()
+    }
 
     async fn connect(&self, inbox: Inbox) -> Result<RedisLink, DriverError> {
         let ends = inbox.clone();

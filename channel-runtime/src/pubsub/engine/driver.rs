@@ -7,6 +7,9 @@ use bytes::Bytes;
 pub(crate) trait Driver: Send + Sync + 'static {
     type Link: Link;
 
+    /// Where the engine is, for messages; without credentials.
+    fn address(&self) -> String;
+
     /// Connects once. What arrives goes to the inbox, as does the news that the link has ended.
     fn connect(&self, inbox: Inbox)
     -> impl Future<Output = Result<Self::Link, DriverError>> + Send;

@@ -87,7 +87,8 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let (core, queue) = Core::new(kind, options)?;
         let connected = run::connect(&core, &driver).await.map_err(|error| {
-            StartError::new(format!("cannot connect to {}: {error}", core.engine))
+            let (engine, at) = (core.engine, driver.address());
+            StartError::new(format!("cannot connect to {engine} at {at}: {error}"))
                 .with_source(error)
         })?;
         Ok(Engine::with(core, queue, driver, Some(connected)))

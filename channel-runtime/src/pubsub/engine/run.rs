@@ -224,6 +224,7 @@ impl Core {
         {
             let mut state = self.state.lock();
             state.up = false;
+            state.lag = None;
             state.since = Instant::now();
             state.error = why.to_string();
             state.disconnects += 1;
