@@ -62,6 +62,12 @@ fn start(server: &str) -> Result<Server> {
     let folder = std::env::current_exe()?.parent().context("no folder")?.to_owned();
     let binary = |name: &str| Command::new(PathBuf::from(&folder).join(name));
     let command = match server {
+        "ours" if std::env::var_os("MASSIF").is_some() => {
+            let mut command = Command::new("valgrind");
+            command.args(["--tool=massif", "--massif-out-file=massif.out", "--detailed-freq=1"]);
+            command.arg(PathBuf::from(&folder).join(server));
+            command
+        }
         "ours" | "floor" => binary(server),
         "floor-coalescing" => {
             let mut command = binary("floor");
@@ -103,7 +109,7 @@ fn run(server: &str, case: &str) -> Result<Row> {
         "rate-50" => named("rate-50", rate(&process, 1000, 50, 150)?, 0.0),
         "echo" => named("echo", echo(&process, 100, 100_000)?, 0.0),
         "idle" => {
-            let memory = idle(&process, 15_000)?;
+            let memory = idle(&process, sockets(15_000))?;
             named("idle", (1, Duration::ZERO, Duration::from_secs(1), Vec::new()), memory)
         }
         "storm" => named("storm", storm(&process, 5000)?, 0.0),
@@ -111,6 +117,11 @@ fn run(server: &str, case: &str) -> Result<Row> {
         "topics" => named("topics", topics(&process, 10_000, 50_000)?, 0.0),
         other => bail!("no case is called {other:?}"),
     })
+}
+
+/// How many sockets a case takes, unless `SOCKETS` says otherwise: for runs under a profiler.
+fn sockets(usual: usize) -> usize {
+    std::env::var("SOCKETS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// How many, the server's CPU time, the wall time, and latencies.

@@ -31,6 +31,8 @@ pub(super) async fn run(stream: TcpStream, read: Bytes, mut session: Session) {
     let stream = Arc::new(stream);
     session.connection.write_directly(stream.clone(), encode);
     session.decode(&mut read.to_vec());
+    // Even when empty, it holds on to the buffer that HTTP was read into.
+    drop(read);
     let end = serve(&stream, &mut session).await;
     // What waits goes out before the close, as far as the client takes it.
     let whole = session.connection.flush();
