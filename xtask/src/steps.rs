@@ -121,13 +121,17 @@ fn node(workspace: &Workspace) -> Result<Counts> {
     run(tests)
 }
 
-fn reload(_: &Workspace) -> Result<Counts> {
-    run(cargo(&[
-        "test",
-        "--package=chat",
-        "--features=reload",
-        "--test=reload",
-    ]))
+fn reload(workspace: &Workspace) -> Result<Counts> {
+    const CHAT: [&str; 2] = ["--package=chat", "--features=reload"];
+    setup::node_modules(workspace)?;
+    let chromium = setup::chromium()?;
+    let restarts = run(cargo(&[&["test"], &CHAT[..], &["--test=reload"]].concat()))?;
+    run(cargo(&[&["build"], &CHAT[..]].concat()))?;
+    let mut pages = clients(workspace, "test:reload");
+    pages
+        .env("CHAT_BIN", workspace.program("chat"))
+        .env("CHROMIUM", chromium);
+    Ok(restarts + run(pages)?)
 }
 
 fn nginx(workspace: &Workspace) -> Result<Counts> {

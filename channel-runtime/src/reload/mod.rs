@@ -135,7 +135,8 @@ fn events(pages: Pages) -> Sse<impl Stream<Item = Result<sse::Event, axum::Error
             () = pages.endpoint.draining() => None,
             changed = changed(&mut changes) => {
                 changed?;
-                let event = sse::Event::default().event("changed").data("");
+                // A browser does not hear an event without data.
+                let event = sse::Event::default().event("changed").data("a file");
                 Some((Ok(event), (pages, changes)))
             }
         }
@@ -205,9 +206,9 @@ mod tests {
         assert!(hello.contains(&format!("data: {server}")), "{hello}");
         // Nobody reads the file's old state as a change.
         fs::write(folder.join("a.css"), "a").unwrap();
-        assert!(text(&mut events).await.contains("event: changed"));
+        assert!(text(&mut events).await.contains("event: changed\ndata: "));
         fs::remove_dir_all(&folder).unwrap();
-        assert!(text(&mut events).await.contains("event: changed"));
+        assert!(text(&mut events).await.contains("event: changed\ndata: "));
         endpoint.drain().await;
         assert!(soon(events.next()).await.is_none());
     }

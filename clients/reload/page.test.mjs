@@ -1,0 +1,60 @@
+// The chat while it is developed: a page in Chromium that reloads itself.
+
+import assert from "node:assert/strict";
+import { utimes } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { launch } from "../support/browser.mjs";
+import { Server } from "../support/server.mjs";
+
+const STYLE = fileURLToPath(new URL("../../examples/chat/static/style.css", import.meta.url));
+
+let browser, server;
+
+before(async () => {
+  server = await Server.start("chat");
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** An open page that listens for changes, and what it complains of. */
+async function open() {
+  const page = await (await browser.newContext()).newPage();
+  const errors = [];
+  page.on("pageerror", error => errors.push(String(error)));
+  const listens = page.waitForResponse(response => response.url().endsWith("/__reload/events"));
+  await page.goto(server.url);
+  await listens;
+  return { page, errors };
+}
+
+const loads = page => page.waitForEvent("load", { timeout: 15_000 });
+
+test("a page reloads when the server was restarted", async () => {
+  const { page, errors } = await open();
+  await page.evaluate(() => { window.before = true; });
+  const loaded = loads(page);
+  assert.equal(await server.stop(), 0, "an open page does not hold up the end");
+  server = await Server.start("chat", { port: server.port });
+  await loaded;
+  assert.equal(await page.evaluate(() => window.before), undefined);
+  assert.deepEqual(errors, []);
+  await page.context().close();
+});
+
+test("a page reloads when a file was touched, and goes on doing so", async () => {
+  const { page, errors } = await open();
+  for (let times = 0; times < 2; times++) {
+    const listens = page.waitForResponse(response => response.url().endsWith("/__reload/events"));
+    const loaded = loads(page);
+    await utimes(STYLE, new Date(), new Date());
+    await loaded;
+    await listens;
+  }
+  assert.deepEqual(errors, []);
+  await page.context().close();
+});
