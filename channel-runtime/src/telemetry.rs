@@ -99,6 +99,19 @@ pub(crate) fn connected(socket: &'static str, transport: &'static str, ok: bool,
     tracing::info!(socket, transport, outcome, took = ?took, "connect");
 }
 
+/// The span a `#[connect]` runs in.
+pub(crate) fn connect_span(socket: &'static str, transport: &'static str) -> Span {
+    tracing::info_span!("connect", socket, transport)
+}
+
+/// The span a `#[join]` runs in.
+pub(crate) fn join_span<C: Channel>() -> Span {
+    match C::OPTIONS.log_join {
+        LogLevel::Off => Span::none(),
+        LogLevel::At(level) => at_level!(level, span, "join"),
+    }
+}
+
 /// A join was answered.
 pub(crate) fn joined<C: Channel>(
     topic: &Topic,

@@ -19,6 +19,7 @@ struct User;
 impl User {
     #[connect]
     fn connect() -> Self {
+        tracing::info!("from connect");
         User
     }
 }
@@ -29,7 +30,14 @@ struct Room;
 impl Room {
     #[join]
     fn join() -> Self {
+        tracing::info!("from join");
         Room
+    }
+
+    #[handle_in("chatter")]
+    fn chatter(&mut self) -> Reply {
+        tracing::info!("from handle_in");
+        Ok(())
     }
 
     #[handle_in("login")]
@@ -256,4 +264,26 @@ fn joins_messages_and_panics_are_counted_and_timed() {
         timed,
         expected.map(|(name, count)| (name.to_owned(), count))
     );
+}
+
+#[test]
+fn what_a_handler_logs_stands_in_the_span_of_its_channel_and_event() {
+    let lines = logged(async {
+        let client = TestClient::connect(&endpoint(), ()).await.unwrap();
+        let room = client.join("room:1", ()).await.unwrap();
+        room.push("chatter", ()).await.expect_ok::<()>();
+    });
+    line(
+        &lines,
+        &[
+            "from connect",
+            "connect{socket=\"User\" transport=\"test\"}",
+        ],
+    );
+    line(
+        &lines,
+        &["from join", "channel{channel=\"Room\" topic=room:1}:join"],
+    );
+    let spans = "channel{channel=\"Room\" topic=room:1}:handle_in{event=\"chatter\"}";
+    line(&lines, &["from handle_in", spans]);
 }

@@ -150,10 +150,14 @@ impl<C: Channel> Server<C> {
         let params = payload.clone();
         let cx = Context::new(&self.socket);
         let join = AssertUnwindSafe(async { C::join(&cx, payload).run().await });
-        let joined = join.catch_unwind().await.unwrap_or_else(|panic| {
-            telemetry::channel_panicked::<C>("a join", &*panic);
-            Joined::Refused(Refusal::new("join crashed"))
-        });
+        let joined = join
+            .catch_unwind()
+            .instrument(telemetry::join_span::<C>())
+            .await
+            .unwrap_or_else(|panic| {
+                telemetry::channel_panicked::<C>("a join", &*panic);
+                Joined::Refused(Refusal::new("join crashed"))
+            });
         drop(share);
         let (join_ref, topic) = (self.socket.join_ref(), Term::from(self.socket.topic()));
         let outlet = self.socket.outlet();
@@ -287,11 +291,9 @@ impl<C: Channel> Server<C> {
         };
         let cx = Context::for_event(&self.socket, event, &reference);
         let probe = telemetry::HandleIn::<C>::begin(self.socket.topic(), event, &payload);
-        let answer = channel
-            .handle_in(&cx, payload)
-            .run()
-            .instrument(probe.span())
-            .await;
+        // A handler that is not async runs at once, so the call itself stands in the span.
+        let handled = async { channel.handle_in(&cx, payload).run().await };
+        let answer = handled.instrument(probe.span()).await;
         probe.finish(&answer);
         let stop = answer.stop.clone();
         self.answer(&reference, answer);
