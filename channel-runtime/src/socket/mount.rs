@@ -69,10 +69,11 @@ impl<S: ChannelSocket> MountOf<S> {
 
     fn negotiate(&self, request: &ConnectRequest) -> Option<SharedSerializer> {
         let vsn = request.params.get("vsn");
-        let serializer = self
-            .options
-            .serializers
-            .negotiate(vsn.as_deref().unwrap_or("1.0.0"));
+        let (vsn, offered) = (vsn.as_deref().unwrap_or("1.0.0"), &self.options.serializers);
+        let serializer = match request.text_only {
+            true => offered.negotiate_text(vsn),
+            false => offered.negotiate(vsn),
+        };
         serializer.filter(|_| !request.params.has_nested("vsn"))
     }
 }

@@ -100,6 +100,7 @@ impl TestClientBuilder<'_> {
             params,
             info,
             extensions,
+            text_only: false,
         };
         let connection = mount
             .connect(self.endpoint.clone(), request)

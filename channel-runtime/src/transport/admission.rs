@@ -82,6 +82,7 @@ async fn collect(
         params,
         info,
         extensions: std::mem::take(&mut request.extensions),
+        text_only: false,
     })
 }
 

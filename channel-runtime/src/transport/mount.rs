@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 use axum::http::{Extensions, StatusCode};
 use futures_util::{FutureExt, future::BoxFuture};
 use thiserror::Error as ThisError;
+use tracing::Instrument;
 
 use super::Connection;
 use crate::{ConnectInfo, Endpoint, Params, Refusal, endpoint::SocketOptions, telemetry};
@@ -19,6 +20,9 @@ pub struct ConnectRequest {
     pub info: ConnectInfo,
     /// What tower layers have added to its request.
     pub extensions: Extensions,
+    /// Whether the transport carries text alone to the client, so that binary payloads must go
+    /// out as text: see [`Serializer::text_only`](crate::wire::Serializer::text_only).
+    pub text_only: bool,
 }
 
 impl ConnectRequest {
@@ -28,6 +32,7 @@ impl ConnectRequest {
             params,
             info: ConnectInfo::over(transport),
             extensions: Extensions::new(),
+            text_only: false,
         }
     }
 }
@@ -94,6 +99,7 @@ pub(crate) async fn guarded(
     let started = Instant::now();
     let connection = AssertUnwindSafe(open)
         .catch_unwind()
+        .instrument(telemetry::connect_span(socket, transport))
         .await
         .unwrap_or_else(|panic| {
             telemetry::socket_panicked(socket, &*panic);

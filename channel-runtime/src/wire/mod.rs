@@ -6,6 +6,7 @@ mod properties;
 mod term;
 mod v1;
 mod v2;
+mod v2_text;
 
 use std::{fmt, sync::Arc};
 
@@ -163,6 +164,13 @@ pub trait Serializer: Send + Sync + 'static {
     ///
     /// As [`Serializer::reply`]; the subscribers of this serializer are then left out.
     fn broadcast(&self, broadcast: &Broadcast) -> Result<Frame, Error>;
+
+    /// The same messages without binary frames, for transports that carry none to a client, such
+    /// as long-poll. `None` unless implemented: such a transport then makes of a binary frame
+    /// what it can.
+    fn text_only(&self) -> Option<Arc<dyn Serializer>> {
+        None
+    }
 }
 
 /// A serializer as connections share it; which one it is shows in its address.

@@ -89,7 +89,15 @@ fn version(text: &str) -> Option<(u64, u64, u64)> {
 /// The default offers [`V1`] for `~> 1.0.0` and [`V2`] for `~> 2.0.0`; a client that sends no
 /// `vsn` gets version 1. Mirrors the `:serializer` option of `Phoenix.Endpoint.socket/3`.
 #[derive(Clone, Debug)]
-pub struct Serializers(Vec<(VersionRequirement, SharedSerializer)>);
+pub struct Serializers(Vec<Offer>);
+
+#[derive(Clone, Debug)]
+struct Offer {
+    versions: VersionRequirement,
+    serializer: SharedSerializer,
+    /// For clients that can be sent text only.
+    text_only: SharedSerializer,
+}
 
 impl Serializers {
     /// No serializers yet: every connect is refused until one is added.
@@ -100,18 +108,30 @@ impl Serializers {
     /// Offers `serializer` to clients whose `vsn` meets the requirement; the first added wins.
     #[must_use]
     pub fn with(mut self, versions: VersionRequirement, serializer: impl Serializer) -> Self {
-        self.0
-            .push((versions, SharedSerializer::new(Arc::new(serializer))));
+        let text_only = serializer.text_only().map(SharedSerializer::new);
+        let serializer = SharedSerializer::new(Arc::new(serializer));
+        self.0.push(Offer {
+            versions,
+            text_only: text_only.unwrap_or_else(|| serializer.clone()),
+            serializer,
+        });
         self
     }
 
     /// The serializer for a client's `vsn`; `None` refuses the client.
     pub(crate) fn negotiate(&self, vsn: &str) -> Option<SharedSerializer> {
+        self.offer(vsn).map(|offer| offer.serializer.clone())
+    }
+
+    /// As [`Serializers::negotiate`], for a client that can be sent text only.
+    pub(crate) fn negotiate_text(&self, vsn: &str) -> Option<SharedSerializer> {
+        self.offer(vsn).map(|offer| offer.text_only.clone())
+    }
+
+    fn offer(&self, vsn: &str) -> Option<&Offer> {
         let version = version(vsn)?;
-        self.0
-            .iter()
-            .find(|(requirement, _)| requirement.matches(version))
-            .map(|(_, serializer)| serializer.clone())
+        let mut offers = self.0.iter();
+        offers.find(|offer| offer.versions.matches(version))
     }
 }
 
@@ -171,5 +191,13 @@ mod tests {
         let two = Serializers::default().negotiate("2.0.1").unwrap();
         assert!(one.is(&two));
         assert!(!one.is(&Serializers::default().negotiate("1.0.0").unwrap()));
+    }
+
+    #[test]
+    fn clients_that_poll_share_theirs_too() {
+        let text = |vsn| Serializers::default().negotiate_text(vsn).unwrap();
+        assert!(text("2.0.0").is(&text("2.0.1")));
+        assert!(!text("2.0.0").is(&Serializers::default().negotiate("2.0.0").unwrap()));
+        assert!(text("1.0.0").is(&Serializers::default().negotiate("1.0.0").unwrap()));
     }
 }

@@ -1,6 +1,6 @@
 //! Version 2: JSON arrays with a join_ref, and binary frames.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -9,13 +9,16 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::{
-    DecodeError, Frame, Message, Push, Reply, Serializer, Term, into_text, reserved, write_json_str,
+    DecodeError, Frame, Message, Push, Reply, Serializer, Term, into_text, reserved,
+    v2_text::V2Text, write_json_str,
 };
 use crate::{Broadcast, Error, Payload};
 
 /// `[join_ref, ref, topic, event, payload]` as text, and binary frames with one byte a length.
 ///
-/// Mirrors `Phoenix.Socket.V2.JSONSerializer`.
+/// Mirrors `Phoenix.Socket.V2.JSONSerializer`. To a client that polls, a binary payload goes out
+/// as the JSON `{"base64": "…"}`, in the standard alphabet with padding: no such client reads
+/// binary frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct V2;
 
@@ -93,6 +96,10 @@ impl Serializer for V2 {
             [("topic", topic.as_str()), ("event", event)],
             payload,
         )
+    }
+
+    fn text_only(&self) -> Option<Arc<dyn Serializer>> {
+        Some(Arc::new(V2Text))
     }
 }
 

@@ -26,9 +26,11 @@ use crate::{CheckOrigin, ConfigError};
 ///
 /// # What a client gets
 ///
-/// Each frame is a string in the answer's `messages`: text as it is, a binary frame in base64
-/// (the standard alphabet, with padding), as such a client sends it. The official JavaScript
-/// client decodes text only, so it cannot read a binary push; no other message is lost by it.
+/// Each message is a string in the answer's `messages`, the text that a WebSocket client would
+/// get. A binary payload, which no polling client can decode, is the JSON `{"base64": "…"}` in
+/// its place, in version 2 of the protocol; so a handler in the client finds an object where it
+/// found an `ArrayBuffer`. A binary frame of a [`RawSocket`](crate::transport::RawSocket) or of a
+/// serializer of your own is a string of base64.
 ///
 /// A session ends when nobody has polled for one and a half times the window, or when the server
 /// closes the connection; what waits for the client then can still be fetched by one poll,

@@ -139,7 +139,8 @@ impl LongPoll {
             request.uri = uri;
         }
         let options = self.mount.options();
-        let connect = connect_request(&self.endpoint, options, NAME, &mut request).await?;
+        let mut connect = connect_request(&self.endpoint, options, NAME, &mut request).await?;
+        connect.text_only = true;
         self.mount.connect(self.endpoint.clone(), connect).await
     }
 
