@@ -1,5 +1,8 @@
 //! Outboxes whose frames are written by whoever sends them, past the connection's own task.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
     io::{self, ErrorKind, IoSlice},
@@ -149,12 +152,19 @@ impl State {
             .is_some_and(|direct| direct.written > 0)
     }
 
-    /// Writes the frames at the front of the queue, up to the end of a channel.
+    /// Does what [`Direct::begin_dirty`] has promised.
     pub(super) fn flush(&mut self) {
+        if let Some(direct) = &mut self.direct {
+            direct.dirty = false;
+        }
+        self.write_out();
+    }
+
+    /// Writes the frames at the front of the queue, up to the end of a channel.
+    pub(super) fn write_out(&mut self) {
         let Some(mut direct) = self.direct.take() else {
             return;
         };
-        direct.dirty = false;
         while !direct.blocked && !direct.broken {
             match self.write(&direct) {
                 None => break,
