@@ -84,7 +84,7 @@ pub(crate) fn chromium() -> Result<PathBuf> {
 
 /// The servers that `cluster-tests` starts.
 pub(crate) fn engines() -> Result<()> {
-    servers(&["redis-server", "nats-server"])
+    servers(&["redis-server", "nats-server", "nginx"])
 }
 
 /// Where nginx is.

@@ -19,7 +19,8 @@ pub struct Health {
     pub disconnects: u64,
     /// Broadcasts that went to the other nodes.
     pub published: u64,
-    /// Broadcasts that may not have reached the other nodes: each was an error to its caller.
+    /// Broadcasts that may not have reached the other nodes, each an error to its caller, and
+    /// those of other nodes that this one was too slow to take, where the engine's client says so.
     pub lost: u64,
     /// Broadcasts that came from the other nodes.
     pub received: u64,

@@ -57,6 +57,13 @@ pub(crate) fn lag(lag: std::time::Duration) {
     metrics::histogram!("channel_pubsub_lag_seconds").record(lag.as_secs_f64());
 }
 
+/// A message of another node was lost, since this one did not take it in time.
+#[cfg(feature = "nats")]
+pub(crate) fn overrun() {
+    metrics::counter!("channel_pubsub_lost_total", "reason" => "overrun").increment(1);
+    tracing::warn!("a broadcast of another node is lost: this node is too slow");
+}
+
 /// Something is not as it should be, and the connection goes on.
 #[cfg(any(feature = "redis", feature = "nats"))]
 pub(crate) fn trouble(what: &dyn std::fmt::Display) {

@@ -150,9 +150,7 @@ impl NatsDriver {
                 match event {
                     Event::Disconnected => inbox.closed("the connection has ended"),
                     Event::Closed => inbox.closed("the connection is closed"),
-                    Event::SlowConsumer(_) => {
-                        inbox.trouble("messages are lost: this node is too slow to take them");
-                    }
+                    Event::SlowConsumer(_) => inbox.overrun(),
                     Event::ServerError(error) => inbox.trouble(error),
                     _ => {}
                 }

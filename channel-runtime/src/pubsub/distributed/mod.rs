@@ -115,13 +115,14 @@ impl Distributed {
 
     pub(super) fn health(&self) -> Health {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let adapter = self.adapter.health();
         Health {
             topics: self.interests.topics(),
             published: count(&self.counts.published),
-            lost: count(&self.counts.lost),
+            lost: count(&self.counts.lost) + adapter.lost,
             received: count(&self.counts.received),
             garbage: count(&self.counts.garbage),
-            ..self.adapter.health()
+            ..adapter
         }
     }
 }

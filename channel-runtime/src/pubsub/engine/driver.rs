@@ -75,7 +75,17 @@ impl Inbox {
         });
     }
 
+    /// This node does not take messages as fast as they come, and one is lost.
+    #[cfg(feature = "nats")]
+    pub(crate) fn overrun(&self) {
+        self.core
+            .overruns
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        crate::telemetry::cluster::overrun();
+    }
+
     /// Something is wrong, but the link goes on.
+    #[cfg(feature = "nats")]
     pub(crate) fn trouble(&self, what: impl fmt::Display) {
         crate::telemetry::cluster::trouble(&what);
     }

@@ -9,7 +9,7 @@ mod wanted;
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -60,6 +60,7 @@ pub(crate) struct Core {
     changed: Notify,
     beats: watch::Sender<u64>,
     max_message: AtomicUsize,
+    overruns: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -212,6 +213,7 @@ impl Core {
             changed: Notify::new(),
             beats: watch::Sender::new(0),
             max_message: AtomicUsize::new(options.max_message),
+            overruns: AtomicU64::new(0),
             state: Mutex::new(State {
                 up: false,
                 since: Instant::now(),
@@ -266,6 +268,7 @@ impl Core {
             lag: state.lag,
             queued: self.queue.len(),
             disconnects: state.disconnects,
+            lost: self.overruns.load(Ordering::Relaxed),
             ..Health::up(&self.node)
         }
     }

@@ -1,0 +1,58 @@
+//! One node: an endpoint with an adapter, and a page.
+
+use anyhow::Result;
+use axum::{Router, http::header::CONTENT_TYPE, response::Html, routing::get};
+use channel_runtime::{
+    Endpoint,
+    pubsub::{ClusterOptions, Nats, Redis},
+    serve::listen,
+};
+use tokio::sync::oneshot;
+
+use crate::room::UserSocket;
+
+/// Serves until it is asked to stop, or until whoever started it is gone.
+pub(crate) async fn run(name: &str, url: &str) -> Result<()> {
+    let options = ClusterOptions::new().namespace("campfire").node(name);
+    let builder = Endpoint::builder().socket::<UserSocket>("/socket");
+    let builder = if url.starts_with("nats") || url.starts_with("tls") {
+        builder.pubsub(Nats::connect_with(url, options).await?)
+    } else {
+        builder.pubsub(Redis::connect_with(url, options).await?)
+    };
+    let endpoint = builder.build()?;
+    let health = endpoint.clone();
+    let app = Router::new()
+        .route("/", get(Html(include_str!("../static/index.html"))))
+        .route("/phoenix.js", get(phoenix))
+        .route(
+            "/health",
+            get(async move || format!("{:#?}\n", health.health())),
+        )
+        .merge(endpoint.router());
+    let server = endpoint.serve(listen(([127, 0, 0, 1], 4000)).await?, app);
+    println!("http://{}", server.local_addr()?);
+    tokio::select! {
+        served = server => served?,
+        _ = left_alone() => endpoint.drain().await,
+    }
+    Ok(())
+}
+
+/// Ready when the standard input ends. A thread of its own waits for it, which no runtime has to
+/// wait for in turn.
+fn left_alone() -> oneshot::Receiver<()> {
+    let (sender, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An error ends it as well.
+        let _end = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(sender);
+    });
+    ended
+}
+
+/// The official client, as the chat has it.
+async fn phoenix() -> ([(axum::http::HeaderName, &'static str); 1], &'static str) {
+    let script = include_str!("../../chat/static/vendor/phoenix.min.js");
+    ([(CONTENT_TYPE, "text/javascript")], script)
+}

@@ -1,0 +1,68 @@
+//! The room, which knows nothing of nodes, but for saying which one it is on.
+
+use channel_runtime::prelude::*;
+use serde::{Deserialize, Serialize};
+
+pub(crate) struct UserSocket {
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Credentials {
+    name: String,
+}
+
+#[socket(channels = [Room])]
+impl UserSocket {
+    #[connect]
+    fn connect(credentials: Credentials) -> Self {
+        UserSocket {
+            name: credentials.name,
+        }
+    }
+}
+
+/// Somebody said something, on some node.
+#[derive(Serialize, Event)]
+#[event("said")]
+pub(crate) struct Said {
+    from: String,
+    node: String,
+    body: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Post {
+    body: String,
+}
+
+/// What a page gets for joining.
+#[derive(Serialize)]
+pub(crate) struct Welcome {
+    node: String,
+}
+
+pub(crate) struct Room;
+
+#[channel("room:*", socket = UserSocket, pushes = [Said])]
+impl Room {
+    #[join]
+    fn join(endpoint: &Endpoint) -> (Self, Welcome) {
+        let node = endpoint.node().to_owned();
+        (Room, Welcome { node })
+    }
+
+    #[handle_in("say")]
+    async fn say(&mut self, post: Post, user: &UserSocket, socket: &Socket<Self>) -> Reply {
+        let said = Said {
+            from: user.name.clone(),
+            node: socket.endpoint().node().to_owned(),
+            body: post.body,
+        };
+        // Everybody on this node has it, whatever comes back; the page shows the refusal.
+        match socket.broadcast(&said).await {
+            Err(Error::Publish(error)) => Err(Refusal::new(error.to_string())),
+            outcome => Ok(outcome?),
+        }
+    }
+}
