@@ -22,9 +22,12 @@ export async function connect(version, url, { params = {}, ...options } = {}) {
   return socket;
 }
 
+/** All that a version exports. */
+export const library = version => import(version === NEWEST ? "phoenix" : `phoenix-${version}`);
+
 /** A client that is not connected yet. */
 export async function create(version, url, options) {
-  const { Socket } = await import(version === NEWEST ? "phoenix" : `phoenix-${version}`);
+  const { Socket } = await library(version);
   const socket = new Socket(url, {
     transport: WebSocket,
     timeout: 5000,
