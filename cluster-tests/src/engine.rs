@@ -31,7 +31,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts a server; `extra` goes to its configuration file.
+    /// Starts a server; `extra` goes to its configuration file, with its port for `$PORT`.
     ///
     /// # Panics
     ///
@@ -45,7 +45,12 @@ impl Engine {
             drop(free);
             std::fs::write(
                 directory.path().join("server.conf"),
-                config(kind, port, &directory, extra),
+                config(
+                    kind,
+                    port,
+                    &directory,
+                    &extra.replace("$PORT", &port.to_string()),
+                ),
             )
             .unwrap();
             if let Ok(child) = launch(kind, &directory) {
