@@ -7,7 +7,7 @@ mod socket;
 use std::{io::stderr, process::ExitCode};
 
 use anyhow::Result;
-use channel_runtime::{prelude::*, serve::listen};
+use channel_runtime::{LongPollOptions, SocketOptions, prelude::*, serve::listen};
 use tracing_subscriber::EnvFilter;
 
 use crate::socket::UserSocket;
@@ -28,8 +28,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
+    // Who cannot open a WebSocket polls.
+    let options = SocketOptions::default().long_poll(LongPollOptions::default());
     let endpoint = Endpoint::builder()
-        .socket::<UserSocket>("/socket")
+        .socket_with::<UserSocket>("/socket", options)
         .build()?;
     let app = page::router().merge(endpoint.router());
     #[cfg(feature = "reload")]

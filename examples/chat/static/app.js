@@ -21,6 +21,8 @@ function enter(name) {
   view.enter(me);
   socket = new window.Phoenix.Socket("/socket", {
     params: { name: me },
+    // Polls where the way to a WebSocket is blocked.
+    longPollFallbackMs: 2500,
     reconnectAfterMs: tries => [200, 500, 1000][tries - 1] ?? 2000,
     rejoinAfterMs: tries => [200, 500, 1000][tries - 1] ?? 2000,
   });
