@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod context;
 mod handle;
+mod hibernate;
 mod inbox;
 mod join;
 mod options;

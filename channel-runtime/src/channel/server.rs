@@ -10,6 +10,7 @@ use super::{
     Channel, ChannelOf, ChannelRef, Context, Inbox, Joined, Reason, Socket,
     answer::{ERROR, OK},
     handle::{ChannelHandle, Predecessor, Running},
+    hibernate::Hibernation,
     inbox::{Contexts, Ended, Letter, Next, Refused},
 };
 use crate::{
@@ -119,16 +120,17 @@ impl<C: Channel> Server<C> {
     /// Ready when the channel had to end and has not for as long as it may take.
     async fn overdue(&self) {
         poll_fn(|cx| self.inbox.poll_doomed(cx)).await;
-        time::sleep(C::OPTIONS.shutdown).await;
+        Box::pin(time::sleep(C::OPTIONS.shutdown)).await;
         tracing::warn!("a channel did not end within its shutdown time and is dropped");
     }
 
     async fn serve(&self, predecessor: Option<Predecessor>, join: JoinMessage) -> End {
         let replaced = match &predecessor {
-            Some(former) => former.wait().await.then_some(&former.join_ref),
+            Some(former) => Box::pin(former.wait()).await.then_some(&former.join_ref),
             None => None,
         };
-        let joined = self.join(join).await;
+        // What runs once is boxed, so that a channel that waits is no larger for it.
+        let joined = Box::pin(self.join(join)).await;
         if let Some(join_ref) = replaced {
             self.say_end(join_ref, reserved::CLOSE, &Payload::empty());
         }
@@ -231,8 +233,9 @@ impl<C: Channel> Server<C> {
             cast: Context::new(&self.socket),
             call: Context::new(&self.socket),
         };
+        let mut hibernation = Hibernation::new::<C>();
         let reason = loop {
-            let stop = match self.next().await {
+            let stop = match self.next(&mut hibernation).await {
                 Next::Stop(reason) => Some(reason),
                 Next::Letter(Letter::Push(message, share)) => {
                     let stop = self.handle_in(&mut channel, message).await;
@@ -262,17 +265,17 @@ impl<C: Channel> Server<C> {
     }
 
     /// The next message; gives spare memory back when none comes for a while.
-    async fn next(&self) -> Next<C> {
-        let next = || poll_fn(|cx| self.inbox.poll_next(cx));
-        if let Some(idle) = C::OPTIONS.hibernate_after
-            && self.inbox.is_spacious()
-        {
-            match time::timeout(idle, next()).await {
-                Ok(next) => return next,
-                Err(_) => self.inbox.shrink(),
+    async fn next(&self, hibernation: &mut Hibernation) -> Next<C> {
+        let next = poll_fn(|cx| {
+            let next = self.inbox.poll_next(cx);
+            if next.is_pending() {
+                hibernation.poll(&self.inbox, cx);
             }
-        }
-        next().await
+            next
+        })
+        .await;
+        hibernation.wake();
+        next
     }
 
     async fn handle_in(&self, channel: &mut C, message: Message) -> Option<Reason> {

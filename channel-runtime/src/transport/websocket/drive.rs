@@ -67,7 +67,7 @@ pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &So
     };
     match plain(upgraded) {
         Ok((stream, read)) => direct::run(stream, read, session).await,
-        Err(upgraded) => buffered::run(TokioIo::new(upgraded), session).await,
+        Err(upgraded) => Box::pin(buffered::run(TokioIo::new(upgraded), session)).await,
     }
 }
 

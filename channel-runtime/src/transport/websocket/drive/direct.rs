@@ -39,7 +39,8 @@ pub(super) async fn run(stream: TcpStream, read: Bytes, mut session: Session) {
     // The channels end now, not after the closing handshake.
     drop(session);
     if let Some(frame) = last_frame(&end).filter(|_| whole) {
-        let _late = timeout(CLOSING, say_goodbye(&stream, &frame, &end)).await;
+        // Boxed, so that an open connection is no larger for its end.
+        let _late = Box::pin(timeout(CLOSING, say_goodbye(&stream, &frame, &end))).await;
     }
 }
 
@@ -65,10 +66,12 @@ async fn serve(stream: &TcpStream, session: &mut Session) -> End {
         match poll_fn(|cx| poll(stream, session, cx)).await {
             Woken::Read => {}
             Woken::Direct(DirectEvent::Close(close)) => return End::Close(close),
-            Woken::Direct(DirectEvent::Blocked) => match writable(stream, session).await {
-                Some(end) => return end,
-                None => session.connection.unblock(),
-            },
+            Woken::Direct(DirectEvent::Blocked) => {
+                match Box::pin(writable(stream, session)).await {
+                    Some(end) => return end,
+                    None => session.connection.unblock(),
+                }
+            }
             Woken::Direct(DirectEvent::Broken | DirectEvent::Ended(..)) | Woken::Gone => {
                 return End::Gone;
             }
