@@ -8,6 +8,7 @@ mod bodies;
 mod client;
 mod ends;
 mod network;
+mod nonsense;
 mod raw;
 mod room;
 mod sessions;
