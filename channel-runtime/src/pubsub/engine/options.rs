@@ -8,7 +8,9 @@ use crate::pubsub::StartError;
 pub enum WhenFull {
     /// It fails at once, with [`PublishError::QueueFull`](crate::pubsub::PublishError::QueueFull).
     Refuse,
-    /// Its caller waits for room, this long at most, and then it fails.
+    /// Its caller waits for room, this long at most, and then it fails. A caller that stops
+    /// waiting takes it back from the other nodes. Those that wait at the same time are not
+    /// served in order.
     Wait(Duration),
 }
 
