@@ -37,7 +37,8 @@ fn main() -> Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         poll.poll(&mut events, None)?;
-        let mut casts = Vec::new();
+        // Whole frames, each for all subscribers.
+        let mut casts: Vec<Vec<u8>> = Vec::new();
         for event in &events {
             if event.token() == LISTENER {
                 accept(&listener, &poll, &mut clients)?;
@@ -45,16 +46,15 @@ fn main() -> Result<()> {
             }
             let at = event.token().0;
             let Some(client) = clients[at].as_mut() else { continue };
-            let before = casts.len();
             if !serve(client, &mut buffer, &mut casts) {
                 clients[at] = None;
             }
-            if !coalesce && casts.len() > before {
-                deliver(&mut clients, &casts[before..]);
+            if !coalesce {
+                casts.drain(..).for_each(|frame| deliver(&mut clients, &frame));
             }
         }
-        if coalesce && !casts.is_empty() {
-            deliver(&mut clients, &casts);
+        if !casts.is_empty() {
+            deliver(&mut clients, &casts.concat());
         }
     }
 }
@@ -69,7 +69,7 @@ fn accept(listener: &TcpListener, poll: &Poll, clients: &mut Vec<Option<Client>>
 }
 
 /// Reads what has come; false when the client is gone. Broadcasts are appended to `casts`.
-fn serve(client: &mut Client, buffer: &mut [u8], casts: &mut Vec<u8>) -> bool {
+fn serve(client: &mut Client, buffer: &mut [u8], casts: &mut Vec<Vec<u8>>) -> bool {
     loop {
         match client.stream.read(buffer) {
             Ok(0) => return false,
@@ -112,7 +112,7 @@ fn serve(client: &mut Client, buffer: &mut [u8], casts: &mut Vec<u8>) -> bool {
     replies.is_empty() || client.stream.write_all(&replies).is_ok()
 }
 
-fn answer(client: &mut Client, payload: &[u8], replies: &mut Vec<u8>, casts: &mut Vec<u8>) {
+fn answer(client: &mut Client, payload: &[u8], replies: &mut Vec<u8>, casts: &mut Vec<Vec<u8>>) {
     let Ok((join_ref, reference, topic, event, body)) =
         serde_json::from_slice::<(&str, &str, &str, &str, &serde_json::value::RawValue)>(payload)
     else {
@@ -120,7 +120,9 @@ fn answer(client: &mut Client, payload: &[u8], replies: &mut Vec<u8>, casts: &mu
     };
     if event == "cast" {
         let frame = format!("[null,null,\"{topic}\",\"cast\",{}]", body.get());
-        ws::text(casts, frame.as_bytes(), false);
+        let mut whole = Vec::with_capacity(frame.len() + 10);
+        ws::text(&mut whole, frame.as_bytes(), false);
+        casts.push(whole);
         return;
     }
     client.joined |= event == "phx_join";
