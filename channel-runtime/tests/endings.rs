@@ -276,3 +276,45 @@ async fn too_many_channels_are_refused_by_name_and_one_that_ends_makes_room() {
     rooms.pop().unwrap().leave().await;
     client.join("room:many:100", ()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_leaves_at_a_busy_channel_is_bounded_and_answered() {
+    let endpoint = endpoint();
+    let client = client(&endpoint).await;
+    let room = client.join("room:leaves:1", ()).await.unwrap();
+    room.cast("sleep", 500);
+    let leaves: Vec<_> = (0..400).map(|_| room.push("phx_leave", ())).collect();
+    let mut refused = 0;
+    for leave in leaves {
+        let reply = leave.await;
+        match reply.status() {
+            "ok" => {}
+            _ => {
+                assert_eq!(reply.expect_refusal(), "channel overloaded");
+                refused += 1;
+            }
+        }
+    }
+    assert!(
+        refused > 100,
+        "only {refused} of 400 leaves found the inbox full"
+    );
+    room.expect_close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_without_end_of_a_client_that_takes_no_reply_end_its_connection() {
+    let endpoint = endpoint();
+    let params = channel_runtime::Params::from_query("vsn=2.0.0");
+    let request = channel_runtime::transport::ConnectRequest::new("silent", params);
+    let mut connection = endpoint.connect("/socket", request).await.unwrap();
+    for n in 0..4000 {
+        // A capture that is missing: refused at once, so no channel stays.
+        let frame = format!(r#"["{n}","{n}","room:nobody","phx_join",{{}}]"#);
+        let frame = channel_runtime::wire::Frame::Text(frame.into());
+        connection.receive(frame).await.unwrap();
+        tokio::task::yield_now().await;
+        assert!(connection.waiting() <= 1024);
+    }
+    assert_eq!(connection.closing().await.code, 1013);
+}

@@ -170,7 +170,7 @@ impl<C: Channel> Server<C> {
                 &topic,
                 status,
                 payload,
-                Urgency::Final,
+                Urgency::MustSend,
             )
         };
         let outcome = match &joined {
@@ -315,7 +315,7 @@ impl<C: Channel> Server<C> {
         let empty = Payload::empty();
         self.socket
             .outlet()
-            .reply(join_ref, reference, &topic, &OK, &empty, Urgency::Final);
+            .reply(join_ref, reference, &topic, &OK, &empty, Urgency::MustSend);
     }
 
     /// `phx_close` or `phx_error`, with the join_ref as ref too.
@@ -372,6 +372,14 @@ impl<C: Channel> Server<C> {
     fn answer_late(&self, letter: Letter<C>) {
         match letter {
             Letter::Leave(reference) => self.answer_leave(&reference),
+            Letter::Push(
+                Message {
+                    reference, event, ..
+                },
+                _,
+            ) if event.as_str() == Some(reserved::LEAVE) => {
+                self.answer_leave(&reference);
+            }
             Letter::Push(Message { reference, .. }, _) => {
                 let topic = Term::from(self.socket.topic());
                 let payload = Refusal::new("unmatched topic").payload();
@@ -381,7 +389,7 @@ impl<C: Channel> Server<C> {
                     &topic,
                     &ERROR,
                     &payload,
-                    Urgency::Final,
+                    Urgency::MustSend,
                 );
             }
             Letter::Broadcast(_) | Letter::Errand(_) | Letter::Closed => {}

@@ -52,7 +52,8 @@ pub(crate) enum Urgency {
     MayDrop,
     /// A reply or a push: the client counts on it.
     MustSend,
-    /// The end of a channel: always queued, since there is one for each join.
+    /// `phx_close` or `phx_error`: always queued, since there is one for each join that was
+    /// accepted, and the reply to that one was bounded.
     Final,
 }
 

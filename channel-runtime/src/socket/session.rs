@@ -109,7 +109,7 @@ impl<H: Clone> Session<H> {
             return Ok(self.reply(&Term::Null, &message, "ok", &Payload::empty()));
         }
         Ok(match message.event.as_str() {
-            Some(reserved::LEAVE) => self.leave(message),
+            Some(reserved::LEAVE) => self.leave(message, room),
             _ if !room => self.undelivered(&message, Undelivered::Full),
             Some(reserved::JOIN) => match route(topic) {
                 Some(route) => self.join(route, message),
@@ -169,7 +169,8 @@ impl<H: Clone> Session<H> {
         }
     }
 
-    fn leave(&mut self, message: Message) -> Effect<H> {
+    /// The first leave of a join always finds room; further ones are messages like any other.
+    fn leave(&mut self, message: Message, room: bool) -> Effect<H> {
         let Some(entry) = message
             .topic
             .as_str()
@@ -180,8 +181,10 @@ impl<H: Clone> Session<H> {
         if !belongs(entry, &message) {
             return Effect::Ignore;
         }
-        entry.leaving = true;
+        let again = std::mem::replace(&mut entry.leaving, true);
         match entry.handle.clone() {
+            Some(_) if again && !room => self.undelivered(&message, Undelivered::Full),
+            Some(to) if again => Effect::Deliver { to, message },
             Some(to) => Effect::Leave { to, message },
             None => Effect::Ignore,
         }

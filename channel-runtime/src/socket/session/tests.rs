@@ -152,3 +152,19 @@ fn joining_over_and_over_does_not_pile_up_channels() {
     let reply = text(receive(&mut session, r#"["9","9","room:a","phx_join",{}]"#));
     assert!(reply.contains("too many channels"), "{reply}");
 }
+
+#[test]
+fn only_the_first_leave_of_a_join_passes_the_bounds() {
+    let mut session = session();
+    join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
+    let leave = r#"["1","2","room:a","phx_leave",{}]"#;
+    assert!(matches!(receive(&mut session, leave), Effect::Leave { .. }));
+    assert!(matches!(
+        receive(&mut session, leave),
+        Effect::Deliver { .. }
+    ));
+    let full = session
+        .receive(Frame::Text(leave.into()), false, |_| Some(0))
+        .unwrap();
+    assert!(text(full).contains("channel overloaded"));
+}
