@@ -28,6 +28,9 @@ pub mod test;
 mod token;
 mod topic;
 pub mod transport;
+#[cfg(feature = "uploads")]
+#[allow(dead_code)]
+pub mod upload;
 pub mod wire;
 
 pub mod prelude;

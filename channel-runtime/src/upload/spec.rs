@@ -1,0 +1,201 @@
+//! What an upload takes: the options of `#[allow_upload]`, known while the program compiles.
+
+use std::time::Duration;
+
+use super::UploadEntry;
+
+/// What an upload is declared to take. `#[allow_upload]` makes it from its options; the methods
+/// are named after them.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadSpec {
+    pub(crate) name: &'static str,
+    pub(crate) accept: Accept,
+    pub(crate) max_entries: u32,
+    pub(crate) counts_consumed: bool,
+    pub(crate) max_file_size: u64,
+    pub(crate) chunk_size: u32,
+    pub(crate) chunk_timeout_ms: u64,
+    pub(crate) first_chunk_ms: u64,
+    pub(crate) detach_ms: Option<u64>,
+    pub(crate) auto_upload: bool,
+}
+
+/// The files that are taken.
+#[derive(Clone, Copy, Debug)]
+pub enum Accept {
+    /// All of them.
+    Any,
+    /// Those that one of these takes: an extension with its dot, a MIME type, or `image/*`,
+    /// `audio/*`, `video/*`; in lower case.
+    Only(&'static [&'static str]),
+}
+
+impl UploadSpec {
+    /// The defaults, which are Phoenix's where it has the option.
+    pub const fn new(name: &'static str, accept: Accept) -> Self {
+        UploadSpec {
+            name,
+            accept,
+            max_entries: 1,
+            counts_consumed: false,
+            max_file_size: 8_000_000,
+            chunk_size: 64_000,
+            chunk_timeout_ms: 10_000,
+            first_chunk_ms: 30_000,
+            detach_ms: Some(30_000),
+            auto_upload: false,
+        }
+    }
+
+    /// How many files at once. Default: 1, and then a new file takes the place of the old one.
+    #[must_use]
+    pub const fn max_entries(mut self, entries: u32) -> Self {
+        self.max_entries = entries;
+        self
+    }
+
+    /// Whether files that were consumed still count: `max_entries_mode = total`.
+    #[must_use]
+    pub const fn counts_consumed(mut self) -> Self {
+        self.counts_consumed = true;
+        self
+    }
+
+    /// The most bytes of a file. Default: 8,000,000.
+    #[must_use]
+    pub const fn max_file_size(mut self, bytes: u64) -> Self {
+        self.max_file_size = bytes;
+        self
+    }
+
+    /// How many bytes a client sends at once. Default: 64,000.
+    #[must_use]
+    pub const fn chunk_size(mut self, bytes: u32) -> Self {
+        self.chunk_size = bytes;
+        self
+    }
+
+    /// How long, in milliseconds, until the next chunk must be here. Default: 10,000.
+    #[must_use]
+    pub const fn chunk_timeout_ms(mut self, milliseconds: u64) -> Self {
+        self.chunk_timeout_ms = milliseconds;
+        self
+    }
+
+    /// The same for the first chunk. Default: 30,000.
+    #[must_use]
+    pub const fn first_chunk_timeout_ms(mut self, milliseconds: u64) -> Self {
+        self.first_chunk_ms = milliseconds;
+        self
+    }
+
+    /// How long, in milliseconds, an upload waits for a client that can resume and has lost its
+    /// connection; `None` does not wait. Default: 30,000.
+    #[must_use]
+    pub const fn detach_ms(mut self, milliseconds: Option<u64>) -> Self {
+        self.detach_ms = milliseconds;
+        self
+    }
+
+    /// Files are sent as soon as they are chosen.
+    #[must_use]
+    pub const fn auto_upload(mut self) -> Self {
+        self.auto_upload = true;
+        self
+    }
+
+    /// The upload's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How many bytes a client sends at once.
+    pub const fn chunk_bytes(&self) -> u32 {
+        self.chunk_size
+    }
+
+    pub(super) fn chunk_timeout(&self) -> Duration {
+        Duration::from_millis(self.chunk_timeout_ms)
+    }
+
+    pub(super) fn first_chunk_timeout(&self) -> Duration {
+        Duration::from_millis(self.first_chunk_ms)
+    }
+}
+
+impl Accept {
+    /// Whether a file may come: by the extension of its name, or by the type its client claims.
+    /// A client that claims none, as browsers do for types they do not know, is taken for
+    /// claiming what the extension stands for.
+    pub(super) fn takes(&self, entry: &UploadEntry) -> bool {
+        let Accept::Only(list) = self else {
+            return true;
+        };
+        let extension = entry.extension().unwrap_or_default();
+        let guessed = mime_guess::from_ext(&extension);
+        let is = |matches: &dyn Fn(&str) -> bool| match entry.client_type() {
+            "" => guessed.iter_raw().any(matches),
+            claimed => matches(claimed),
+        };
+        list.iter().any(|item| {
+            if let Some(listed) = item.strip_prefix('.') {
+                let stands_for = mime_guess::from_ext(listed);
+                extension == listed || is(&|ty| stands_for.iter_raw().any(|mime| mime == ty))
+            } else if let Some(family) = item.strip_suffix('*') {
+                is(&|ty| ty.starts_with(family))
+            } else {
+                is(&|ty| ty == *item)
+            }
+        })
+    }
+
+    /// As an `<input type="file" accept="…">` has it; empty for all files.
+    pub(super) fn attribute(&self) -> String {
+        match self {
+            Accept::Any => String::new(),
+            Accept::Only(list) => list.join(","),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::upload::selection::Selected;
+
+    fn entry(name: &str, ty: &str) -> UploadEntry {
+        UploadEntry::new("photos", Arc::new(Selected::new(name, 1, ty)), 0)
+    }
+
+    #[test]
+    fn an_extension_is_compared_without_case_and_admits_its_type() {
+        let accept = Accept::Only(&[".jpg", ".glb"]);
+        assert!(accept.takes(&entry("a.JPG", "")));
+        assert!(accept.takes(&entry("photo", "image/jpeg")));
+        assert!(
+            accept.takes(&entry("model.glb", "")),
+            "an extension nobody knows"
+        );
+        assert!(!accept.takes(&entry("jpg", "")));
+        assert!(!accept.takes(&entry("a.jpg.exe", "application/octet-stream")));
+    }
+
+    #[test]
+    fn a_family_takes_what_is_claimed_or_guessed() {
+        let accept = Accept::Only(&["image/*"]);
+        assert!(accept.takes(&entry("x", "image/heic")));
+        assert!(accept.takes(&entry("x.png", "")));
+        assert!(!accept.takes(&entry("x.png", "text/html")));
+    }
+
+    #[test]
+    fn a_type_is_taken_as_it_is_written() {
+        let accept = Accept::Only(&["application/pdf"]);
+        assert!(accept.takes(&entry("x", "application/pdf")));
+        assert!(accept.takes(&entry("x.pdf", "")));
+        assert!(!accept.takes(&entry("x", "application/pdfx")));
+        assert!(Accept::Any.takes(&entry("x", "")));
+    }
+}

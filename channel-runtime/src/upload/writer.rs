@@ -1,0 +1,274 @@
+//! Where the bytes of an upload go: the contract of a writer, and how it is called.
+
+use std::{
+    any::Any,
+    borrow::Cow,
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    io::{self, ErrorKind},
+    panic::AssertUnwindSafe,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+
+use super::UploadEntry;
+use crate::channel::panic_message;
+
+/// Takes the bytes of one upload, as they come. Mirrors the `Phoenix.LiveView.UploadWriter`
+/// behaviour.
+///
+/// An `#[allow_upload]` method returns one for each file that is allowed in; what it does before
+/// [`UploadWriter::init`] should cost nothing, since many of those files never come.
+///
+/// # When each method is called
+///
+/// In an upload's own task, one after the other, so none of them needs a lock, and a slow one
+/// holds up neither the connection nor another upload:
+///
+/// 1. `init`, once, when the client begins to send.
+/// 2. `write_chunk` for each chunk. The client hears `ok` when it returns, and sends the next
+///    chunk only then: what a writer takes its time for is never piled up.
+/// 3. `close`, at most once: with [`CloseReason::Done`] after the last byte, in the same turn as
+///    the last `write_chunk`, and only then does the client hear of the last chunk; with
+///    [`CloseReason::Cancel`] when the upload ends early; with [`CloseReason::Error`] after a
+///    `write_chunk` that has failed.
+/// 4. `meta`, when the channel takes the file, once for each time it does.
+///
+/// A client waits for `chunk_timeout` (10 s unless told otherwise), so each write must be done by
+/// then, the last one with its `close` too; for `init` there are 10 s.
+///
+/// # What a failure causes
+///
+/// | failed | `close` is called | the client gets | the entry |
+/// |---|---|---|---|
+/// | `init` | no | the join refused: `writer_error` | stays, with the error `writer_failure` |
+/// | `write_chunk` | with `Error` | the chunk refused: `writer_error`, then `phx_close` | the same |
+/// | `close(Done)` | that was it | the same | the same |
+/// | `close(Cancel)`, `close(Error)` | that was it | nothing: it is over already | as it was |
+///
+/// A panic in any of them is such a failure, and nothing else than this one upload ends by it.
+/// The reason that the page sees is the [`WriterError`]'s.
+///
+/// # When nothing is called
+///
+/// A writer is dropped without a `close` only where nobody could wait for one: when the task has
+/// been dropped with the runtime, or a write did not end within the upload's shutdown time (30 s)
+/// after it was cancelled. So what must never stay behind is removed in `Drop` too, and what
+/// `kill -9` leaves, at the next start ([`TempFile`](super::TempFile) does both).
+///
+/// ```
+/// use channel_runtime::{Bytes, prelude::*, upload::{CloseReason, UploadEntry, UploadWriter, WriterError}};
+///
+/// /// Counts lines, and keeps nothing.
+/// #[derive(Default)]
+/// struct Lines(u64);
+///
+/// impl UploadWriter for Lines {
+///     type Meta = u64;
+///
+///     async fn init(&mut self, _: &UploadEntry) -> Result<(), WriterError> {
+///         Ok(())
+///     }
+///
+///     async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
+///         if chunk.contains(&0) {
+///             return Err(WriterError::refuse("not_text"));
+///         }
+///         self.0 += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
+///         Ok(())
+///     }
+///
+///     async fn close(&mut self, _: CloseReason<'_>) -> Result<(), WriterError> {
+///         Ok(())
+///     }
+///
+///     fn meta(&self) -> u64 {
+///         self.0
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an upload writer",
+    label = "not a writer",
+    note = "an `#[allow_upload]` returns a type that implements `UploadWriter`, such as `TempFile`, an `External`, or a `Result` of these"
+)]
+pub trait UploadWriter: Send + 'static {
+    /// What the channel's handler is given of a finished file.
+    type Meta: Send + 'static;
+
+    /// Opens what is written to.
+    ///
+    /// # Errors
+    ///
+    /// A [`WriterError`] refuses the upload before its first byte.
+    fn init(&mut self, entry: &UploadEntry)
+    -> impl Future<Output = Result<(), WriterError>> + Send;
+
+    /// Takes the next bytes; none at all for a file that is empty.
+    ///
+    /// Cancel safe is what it need not be: it is awaited to its end, or dropped with the writer.
+    ///
+    /// # Errors
+    ///
+    /// A [`WriterError`] ends the upload.
+    fn write_chunk(&mut self, chunk: Bytes)
+    -> impl Future<Output = Result<(), WriterError>> + Send;
+
+    /// Completes or gives up what was written.
+    ///
+    /// # Errors
+    ///
+    /// After [`CloseReason::Done`], a [`WriterError`] makes the upload fail after all; in the other
+    /// cases it is logged.
+    fn close(
+        &mut self,
+        reason: CloseReason<'_>,
+    ) -> impl Future<Output = Result<(), WriterError>> + Send;
+
+    /// What the handler gets; called after `close(Done)` alone, and again when the file was
+    /// postponed.
+    fn meta(&self) -> Self::Meta;
+}
+
+/// Why a writer is closed.
+#[derive(Clone, Copy, Debug)]
+pub enum CloseReason<'e> {
+    /// Every byte was written.
+    Done,
+    /// The upload ends early: the client or the channel cancelled it, the client left or sent
+    /// too much, a deadline passed, the connection or the channel ended.
+    Cancel,
+    /// `write_chunk` has failed.
+    Error(&'e WriterError),
+}
+
+/// Why a writer could not go on.
+///
+/// It has two halves: the reason, a word for the page, which the client gets; and the cause,
+/// which is logged and stays on the server. `?` makes one of any error, with the reason
+/// `writer_failure`, or `no_space` where the disk is full.
+///
+/// ```
+/// use channel_runtime::upload::WriterError;
+///
+/// let error = WriterError::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
+/// assert_eq!(error.reason(), "no_space");
+/// assert_eq!(WriterError::refuse("not_an_image").reason(), "not_an_image");
+/// ```
+pub struct WriterError {
+    reason: Cow<'static, str>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl WriterError {
+    const FAILURE: &'static str = "writer_failure";
+    const NO_SPACE: &'static str = "no_space";
+
+    /// Refuses the file for a reason that the page may show, a word such as `not_an_image`.
+    pub fn refuse(reason: impl Into<Cow<'static, str>>) -> Self {
+        WriterError {
+            reason: reason.into(),
+            cause: None,
+        }
+    }
+
+    /// Something went wrong that is none of the client's business; text will do.
+    pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let cause = cause.into();
+        let full = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            )
+        };
+        let reason = match cause.downcast_ref::<io::Error>().is_some_and(full) {
+            true => Self::NO_SPACE,
+            false => Self::FAILURE,
+        };
+        WriterError {
+            reason: reason.into(),
+            cause: Some(cause),
+        }
+    }
+
+    /// The word for the page.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// What the server's log says.
+    pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.cause.as_deref()
+    }
+
+    fn panicked(panic: &(dyn Any + Send)) -> Self {
+        WriterError::new(format!("the writer panicked: {}", panic_message(panic)))
+    }
+}
+
+/// Not an [`std::error::Error`] itself, so that `?` can make one of any error.
+impl<E: StdError + Send + Sync + 'static> From<E> for WriterError {
+    fn from(cause: E) -> Self {
+        WriterError::new(cause)
+    }
+}
+
+impl fmt::Display for WriterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Some(cause) => write!(f, "{}: {cause}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+impl fmt::Debug for WriterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriterError")
+            .field("reason", &self.reason)
+            .field("cause", &self.cause)
+            .finish()
+    }
+}
+
+/// A writer of whatever type, whose panics are errors.
+pub(crate) trait AnyWriter: Send {
+    fn init<'a>(&'a mut self, entry: &'a UploadEntry) -> BoxFuture<'a, Result<(), WriterError>>;
+    fn write_chunk(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), WriterError>>;
+    fn close<'a>(&'a mut self, reason: CloseReason<'a>) -> BoxFuture<'a, Result<(), WriterError>>;
+
+    /// The `W::Meta` of the writer's own type.
+    fn meta(&self) -> Result<Box<dyn Any + Send>, WriterError>;
+}
+
+impl<W: UploadWriter> AnyWriter for W {
+    fn init<'a>(&'a mut self, entry: &'a UploadEntry) -> BoxFuture<'a, Result<(), WriterError>> {
+        guarded(async move { UploadWriter::init(self, entry).await })
+    }
+
+    fn write_chunk(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), WriterError>> {
+        guarded(async move { UploadWriter::write_chunk(self, chunk).await })
+    }
+
+    fn close<'a>(&'a mut self, reason: CloseReason<'a>) -> BoxFuture<'a, Result<(), WriterError>> {
+        guarded(async move { UploadWriter::close(self, reason).await })
+    }
+
+    fn meta(&self) -> Result<Box<dyn Any + Send>, WriterError> {
+        let meta = AssertUnwindSafe(|| UploadWriter::meta(self));
+        match std::panic::catch_unwind(meta) {
+            Ok(meta) => Ok(Box::new(meta)),
+            Err(panic) => Err(WriterError::panicked(&*panic)),
+        }
+    }
+}
+
+/// The call stands inside `call`, so a method that is not async may panic as well.
+fn guarded<'a>(
+    call: impl Future<Output = Result<(), WriterError>> + Send + 'a,
+) -> BoxFuture<'a, Result<(), WriterError>> {
+    let call = AssertUnwindSafe(call).catch_unwind();
+    Box::pin(call.map(|result| result.unwrap_or_else(|panic| Err(WriterError::panicked(&*panic)))))
+}

@@ -1,0 +1,1 @@
+//! The writers that come with the crate, and those that wrap another.
