@@ -2,17 +2,24 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::SocketAddr,
+    net::ToSocketAddrs,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::ws;
+use crate::{
+    protocol::{Protocol, Said},
+    server::Server,
+    ws,
+};
 
 /// How long nothing may happen before a run is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a client says that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(30);
 
 struct Client {
     stream: TcpStream,
@@ -26,37 +33,46 @@ pub struct Clients {
     events: Events,
     clients: Vec<Client>,
     buffer: Vec<u8>,
+    /// How they speak.
+    pub protocol: Protocol,
 }
 
 impl Clients {
     /// Connects `count` clients, one after the other, each with its WebSocket handshake.
-    pub fn connect(addr: &str, path: &str, count: usize) -> Result<Self> {
-        let addr: SocketAddr = addr.parse()?;
-        let request = ws::request(path);
+    pub fn connect(server: &Server, count: usize) -> Result<Self> {
+        let addr = server
+            .addr
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addrs| addrs.next());
+        let addr = addr.with_context(|| format!("{:?} has no address", server.addr))?;
+        let request = ws::request(&server.addr, &server.path);
         let poll = Poll::new()?;
         let mut clients = Vec::with_capacity(count);
         for n in 0..count {
-            let mut stream = std::net::TcpStream::connect(addr)?;
+            let mut stream = std::net::TcpStream::connect(addr)
+                .with_context(|| format!("cannot connect to {}", server.addr))?;
             stream.set_nodelay(true)?;
-            stream.write_all(&request)?;
-            let mut head = Vec::new();
-            let mut chunk = [0; 512];
-            let end = loop {
-                let read = stream.read(&mut chunk)?;
-                ensure!(read > 0, "the server closed during the handshake");
-                head.extend_from_slice(&chunk[..read]);
-                if let Some(end) = ws::head_end(&head) {
-                    break end;
-                }
-            };
-            ensure!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+            let rest = handshake(&mut stream, &request)?;
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(n), Interest::READABLE)?;
-            clients.push(Client { stream, rest: head[end..].to_vec() });
+            poll.registry()
+                .register(&mut stream, Token(n), Interest::READABLE)?;
+            clients.push(Client { stream, rest });
         }
         let events = Events::with_capacity(1024);
-        Ok(Clients { poll, events, clients, buffer: vec![0; 256 * 1024] })
+        let buffer = vec![0; 256 * 1024];
+        let mut clients = Clients {
+            poll,
+            events,
+            clients,
+            buffer,
+            protocol: server.protocol,
+        };
+        if let Some(hello) = server.protocol.hello() {
+            clients.ask_all(|_| hello.to_owned())?;
+        }
+        Ok(clients)
     }
 
     /// How many there are.
@@ -84,50 +100,133 @@ impl Clients {
         Ok(())
     }
 
-    /// Reads frames until `seen` says that it is enough; it gets the client and the payload.
-    pub fn read_until(&mut self, mut seen: impl FnMut(usize, &[u8]) -> bool) -> Result<()> {
-        let mut deadline = Instant::now() + PATIENCE;
+    /// Reads messages until `seen` says that it is enough; it gets the client and what was said.
+    pub fn read_until(&mut self, mut seen: impl FnMut(usize, Said) -> bool) -> Result<()> {
+        self.read_messages(PATIENCE, |client, said, _| seen(client, said))?
+            .then_some(())
+            .with_context(|| format!("messages were lost: none came for {PATIENCE:?}"))
+    }
+
+    /// Reads until `seen` says that it is enough, or until nothing has come for `patience`: then
+    /// it gives back `false`.
+    fn read_messages(
+        &mut self,
+        patience: Duration,
+        mut seen: impl FnMut(usize, Said, &[u8]) -> bool,
+    ) -> Result<bool> {
+        let protocol = self.protocol;
+        let mut deadline = Instant::now() + patience;
+        let mut pinged = Vec::new();
         loop {
             let timeout = deadline.saturating_duration_since(Instant::now());
-            self.poll.poll(&mut self.events, Some(timeout))?;
-            if self.events.is_empty() {
-                bail!("nothing came for {PATIENCE:?}");
+            match self.poll.poll(&mut self.events, Some(timeout)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                polled => polled?,
             }
-            deadline = Instant::now() + PATIENCE;
+            if self.events.is_empty() {
+                return Ok(false);
+            }
             let mut enough = false;
             for event in &self.events {
                 let at = event.token().0;
-                let client = &mut self.clients[at];
-                enough |= client.read(&mut self.buffer, |payload| seen(at, payload))?;
+                enough |= self.clients[at].read(&mut self.buffer, |payload| {
+                    let said = protocol.read(payload);
+                    if said == Said::Ping {
+                        pinged.push(at);
+                        return false;
+                    }
+                    seen(at, said, payload)
+                })?;
+            }
+            // What only asks whether a client is there is no progress.
+            if pinged.is_empty() {
+                deadline = Instant::now() + patience;
+            }
+            for at in pinged.drain(..) {
+                self.send(at, protocol.pong())?;
             }
             if enough {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
 
-    /// Sends each client's frame and waits until each has been answered.
-    pub fn ask_all(&mut self, mut frame: impl FnMut(usize) -> String) -> Result<()> {
+    /// Lets time pass, as clients do that are there and have nothing to say.
+    pub fn idle(&mut self, time: Duration) -> Result<()> {
+        let until = Instant::now() + time;
+        let mut beat = Instant::now() + HEARTBEAT;
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return Ok(());
+            }
+            if now >= beat {
+                beat += HEARTBEAT;
+                for client in 0..self.len() {
+                    if let Some(heartbeat) = self.protocol.heartbeat() {
+                        self.send(client, heartbeat)?;
+                    }
+                }
+            }
+            let patience = until.min(beat).saturating_duration_since(now);
+            self.read_messages(patience, |_, _, _| true)?;
+        }
+    }
+
+    /// Sends each client's message and waits until each has been answered.
+    pub fn ask_all(&mut self, mut message: impl FnMut(usize) -> String) -> Result<()> {
+        let protocol = self.protocol;
         // In portions, lest the server's answers wait for a generator that is busy sending.
         let all: Vec<usize> = (0..self.len()).collect();
         for portion in all.chunks(500) {
             for &client in portion {
-                let frame = frame(client);
-                self.send(client, &frame)?;
+                let message = message(client);
+                self.send(client, &message)?;
             }
             let mut answers = 0;
-            self.read_until(|_, payload| {
-                answers += usize::from(is_reply(payload));
+            let mut refused = None;
+            let all_came = self.read_messages(PATIENCE, |_, said, payload| {
+                if said == Said::Answer {
+                    answers += 1;
+                    if protocol.is_refusal(payload) {
+                        refused = Some(String::from_utf8_lossy(payload).into_owned());
+                    }
+                }
                 answers == portion.len()
             })?;
+            if let Some(refused) = refused {
+                bail!("the server refused: {refused}");
+            }
+            ensure!(all_came, "answers were lost: none came for {PATIENCE:?}");
         }
         Ok(())
     }
 }
 
-/// Whether a payload is the reply to a message.
-pub fn is_reply(payload: &[u8]) -> bool {
-    payload.windows(9).take(96).any(|part| part == b"phx_reply")
+/// Sends the request and reads its answer; gives back what came behind it.
+fn handshake(stream: &mut std::net::TcpStream, request: &[u8]) -> Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    let mut head = Vec::new();
+    let mut chunk = [0; 512];
+    let end = loop {
+        let read = stream
+            .read(&mut chunk)
+            .context("the handshake was not answered")?;
+        ensure!(read > 0, "the server closed during the handshake");
+        head.extend_from_slice(&chunk[..read]);
+        if let Some(end) = ws::head_end(&head) {
+            break end;
+        }
+    };
+    if !head.starts_with(b"HTTP/1.1 101") {
+        let head = String::from_utf8_lossy(&head);
+        bail!(
+            "no WebSocket there: {}",
+            head.lines().next().unwrap_or_default()
+        );
+    }
+    Ok(head[end..].to_vec())
 }
 
 impl Client {

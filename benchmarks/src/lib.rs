@@ -1,5 +1,9 @@
-//! What the load generator, the floor and the report share.
+//! What the load generator and the floor share.
 
+pub mod cases;
 pub mod client;
+pub mod figures;
 pub mod process;
+pub mod protocol;
+pub mod server;
 pub mod ws;

@@ -4,16 +4,19 @@
 pub const ACCEPT: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// A client's handshake.
-pub fn request(path: &str) -> Vec<u8> {
+pub fn request(host: &str, path: &str) -> Vec<u8> {
     format!(
-        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     .into_bytes()
 }
 
 /// The end of an HTTP head in `bytes`.
 pub fn head_end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
+    bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .map(|at| at + 4)
 }
 
 /// One whole frame at the start of `bytes`: its opcode, where its payload begins and ends.
@@ -32,8 +35,14 @@ pub struct Frame {
 pub fn frame(bytes: &[u8]) -> Option<Frame> {
     let (&[first, second], _) = bytes.split_first_chunk::<2>()?;
     let (len, mut start) = match second & 0x7f {
-        126 => (usize::from(u16::from_be_bytes(*bytes.get(2..4)?.first_chunk()?)), 4),
-        127 => (u64::from_be_bytes(*bytes.get(2..10)?.first_chunk()?) as usize, 10),
+        126 => (
+            usize::from(u16::from_be_bytes(*bytes.get(2..4)?.first_chunk()?)),
+            4,
+        ),
+        127 => (
+            u64::from_be_bytes(*bytes.get(2..10)?.first_chunk()?) as usize,
+            10,
+        ),
         len => (usize::from(len), 2),
     };
     let mask = if second & 0x80 != 0 {
@@ -44,7 +53,12 @@ pub fn frame(bytes: &[u8]) -> Option<Frame> {
         None
     };
     let end = start + len;
-    (bytes.len() >= end).then_some(Frame { opcode: first & 0x0f, start, end, mask })
+    (bytes.len() >= end).then_some(Frame {
+        opcode: first & 0x0f,
+        start,
+        end,
+        mask,
+    })
 }
 
 /// Appends a text frame; a client's is masked (with zeros, which costs both ends the same work).

@@ -2,6 +2,8 @@
 
 use anyhow::{Result, bail};
 
+use crate::bench::Options;
+
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask <task>
 
@@ -10,6 +12,10 @@ tasks:
   test --only <step>  run one of them
   list                name the steps
   dev -p <example>    run an example, rebuilt and restarted on every change; its socket stays open
+  bench               measure what this and other servers cost; takes most of an hour
+        --quick         only see whether all can be measured
+        --case <case>   one case; --runs <n> takes the median of more or fewer than 3 runs
+        --url <ws url>  measure a Phoenix that runs there, too
   drain [sockets]     send 5000 sockets away, and show when each went
   help                say this";
 
@@ -19,6 +25,7 @@ pub(crate) enum Task {
     List,
     Test { only: Option<String> },
     Dev { package: String },
+    Bench(Options),
     Drain { arguments: Vec<String> },
 }
 
@@ -32,6 +39,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>, steps: &[&str]) -> 
         ["dev", "-p" | "--package", package] => Ok(Task::Dev {
             package: (*package).to_owned(),
         }),
+        ["bench", words @ ..] => Options::parse(words).map(Task::Bench),
         ["drain", arguments @ ..] => Ok(Task::Drain {
             arguments: arguments.iter().copied().map(str::to_owned).collect(),
         }),

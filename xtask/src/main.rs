@@ -2,6 +2,7 @@
 //! them.
 
 mod args;
+mod bench;
 mod command;
 mod dev;
 mod report;
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         Ok(Task::Test { only }) => test(only.as_deref()),
         Ok(Task::Dev { package }) => {
             Workspace::load().and_then(|workspace| dev::dev(&workspace, &package))
+        }
+        Ok(Task::Bench(options)) => {
+            Workspace::load().and_then(|workspace| bench::bench(&workspace, &options))
         }
         Ok(Task::Drain { arguments }) => drain(&arguments),
         Err(error) => Err(error),

@@ -1,7 +1,11 @@
 //! What the tests need and a Rust toolchain does not bring: installed where that can
 //! be done, named where it cannot.
 
-use std::{env, path::PathBuf, process::Stdio};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -20,21 +24,26 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-/// Installs the packages that `package-lock.json` names, unless they are there.
+/// Installs the packages of the clients' tests.
 pub(crate) fn node_modules(workspace: &Workspace) -> Result<()> {
+    packages(&workspace.root.join("clients"))
+}
+
+/// Installs the packages that a folder's `package-lock.json` names, unless they are there.
+pub(crate) fn packages(folder: &Path) -> Result<()> {
     let found = node_version();
     ensure!(
         found.is_some_and(|version| version >= NODE) && find("npm").is_some(),
         "Node.js {NODE} or later with npm is needed on the PATH: https://nodejs.org"
     );
-    let clients = workspace.root.join("clients");
-    let time = |file: &str| clients.join(file).metadata()?.modified();
-    let locked = time("package-lock.json").context("clients/package-lock.json is missing")?;
+    let time = |file: &str| folder.join(file).metadata()?.modified();
+    let locked = time("package-lock.json")
+        .with_context(|| format!("{} has no package-lock.json", folder.display()))?;
     if time("node_modules/.package-lock.json").is_ok_and(|installed| installed >= locked) {
         return Ok(());
     }
     let mut install = command("npm", &["ci", "--no-audit", "--no-fund"]);
-    install.current_dir(&clients);
+    install.current_dir(folder);
     run(install).map(drop)
 }
 

@@ -39,6 +39,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: docs,
     },
     Step {
+        name: "benchmarks",
+        what: "the benchmarks compile, and their arithmetic holds; nothing is measured",
+        run: benchmarks,
+    },
+    Step {
         name: "test",
         what: "unit, integration, compile-fail and documentation tests",
         run: test,
@@ -106,6 +111,20 @@ fn docs(_: &Workspace) -> Result<Counts> {
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     run(doc)
+}
+
+/// Workspaces of their own, so that nobody builds the peers with the project.
+fn benchmarks(workspace: &Workspace) -> Result<Counts> {
+    let inside = |folder: &str, arguments: &[&str]| {
+        let mut cargo = cargo(arguments);
+        cargo.current_dir(workspace.root.join(folder));
+        run(cargo)
+    };
+    for folder in ["benchmarks", "benchmarks/cluster"] {
+        inside(folder, &["fmt", "--check"])?;
+        inside(folder, &["clippy", "--all-targets", "--", "-D", "warnings"])?;
+    }
+    inside("benchmarks", &["test", "--lib", "--bin=load"])
 }
 
 fn test(_: &Workspace) -> Result<Counts> {

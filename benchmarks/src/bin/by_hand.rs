@@ -22,9 +22,16 @@ struct App {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let buffers = std::env::var("BUFFERS").ok().and_then(|text| text.parse().ok());
-    let app = App { room: broadcast::channel(4096).0, buffers };
-    let router = Router::new().route("/socket/websocket", any(upgrade)).with_state(app);
+    let buffers = std::env::var("BUFFERS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let app = App {
+        room: broadcast::channel(4096).0,
+        buffers,
+    };
+    let router = Router::new()
+        .route("/socket/websocket", any(upgrade))
+        .with_state(app);
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("by hand listening on http://{}", listener.local_addr()?);
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {

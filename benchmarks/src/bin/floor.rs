@@ -30,7 +30,8 @@ fn main() -> Result<()> {
     let coalesce = std::env::var("COALESCE").is_ok_and(|value| value == "1");
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
     println!("floor listening on http://{}", listener.local_addr()?);
     let mut events = Events::with_capacity(1024);
     let mut clients: Vec<Option<Client>> = Vec::new();
@@ -45,12 +46,16 @@ fn main() -> Result<()> {
                 continue;
             }
             let at = event.token().0;
-            let Some(client) = clients[at].as_mut() else { continue };
+            let Some(client) = clients[at].as_mut() else {
+                continue;
+            };
             if !serve(client, &mut buffer, &mut casts) {
                 clients[at] = None;
             }
             if !coalesce {
-                casts.drain(..).for_each(|frame| deliver(&mut clients, &frame));
+                casts
+                    .drain(..)
+                    .for_each(|frame| deliver(&mut clients, &frame));
             }
         }
         if !casts.is_empty() {
@@ -62,8 +67,14 @@ fn main() -> Result<()> {
 fn accept(listener: &TcpListener, poll: &Poll, clients: &mut Vec<Option<Client>>) -> Result<()> {
     while let Ok((mut stream, _)) = listener.accept() {
         stream.set_nodelay(true)?;
-        poll.registry().register(&mut stream, Token(clients.len()), Interest::READABLE)?;
-        clients.push(Some(Client { stream, rest: Vec::new(), open: false, joined: false }));
+        poll.registry()
+            .register(&mut stream, Token(clients.len()), Interest::READABLE)?;
+        clients.push(Some(Client {
+            stream,
+            rest: Vec::new(),
+            open: false,
+            joined: false,
+        }));
     }
     Ok(())
 }

@@ -59,7 +59,9 @@ impl Bench {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let endpoint = Endpoint::builder().socket::<UserSocket>("/socket").build()?;
+    let endpoint = Endpoint::builder()
+        .socket::<UserSocket>("/socket")
+        .build()?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("ours listening on http://{}", listener.local_addr()?);
     axum::serve(listener, endpoint.router::<()>()).await?;

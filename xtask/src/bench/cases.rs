@@ -1,0 +1,101 @@
+//! The cases as they are shown; `benchmarks/src/cases.rs` is what they do.
+
+/// What a case counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// The server's CPU time for each delivery, answer or join.
+    Cpu,
+    /// Memory of each socket or channel.
+    Memory,
+    /// Time to check a crate.
+    Compile,
+}
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) unit: Unit,
+}
+
+const fn case(name: &'static str, unit: Unit, title: &'static str) -> Case {
+    Case { name, title, unit }
+}
+
+/// The case that needs no server.
+pub(crate) const COMPILE_TIME: &str = "compile-time";
+
+pub(crate) const CASES: &[Case] = &[
+    case(
+        "fanout-1",
+        Unit::Cpu,
+        "fan-out to 1,000, one message in flight",
+    ),
+    case("fanout-16", Unit::Cpu, "fan-out to 1,000, 16 in flight"),
+    case(
+        "rate-50",
+        Unit::Cpu,
+        "fan-out to 1,000, 50 messages a second",
+    ),
+    case("echo", Unit::Cpu, "push and reply, 100 sockets"),
+    case("idle", Unit::Memory, "idle joined socket, one of 15,000"),
+    case("storm", Unit::Cpu, "connect and join"),
+    case(
+        "intercept",
+        Unit::Cpu,
+        "fan-out of an intercepted event to 1,000",
+    ),
+    case(
+        "fanout-1-of-100",
+        Unit::Cpu,
+        "fan-out to 100, one message in flight",
+    ),
+    case(
+        "fanout-1-of-10000",
+        Unit::Cpu,
+        "fan-out to 10,000, one message in flight",
+    ),
+    case(
+        "topics-100",
+        Unit::Cpu,
+        "100 topics with a subscriber each, at random",
+    ),
+    case(
+        "topics-10000",
+        Unit::Cpu,
+        "10,000 topics with a subscriber each, at random",
+    ),
+    case("channels-1", Unit::Memory, "channel, one a socket"),
+    case("channels-10", Unit::Memory, "channel, 10 a socket"),
+    case("channels-100", Unit::Memory, "channel, 100 a socket"),
+    case(
+        COMPILE_TIME,
+        Unit::Compile,
+        "100 channels of 10 handlers each, checked",
+    ),
+];
+
+/// The servers, the limit first; `benchmarks/src/server.rs` is how they are started.
+pub(crate) const SERVERS: &[&str] = &[
+    "floor",
+    "floor-coalescing",
+    "ours",
+    "by-hand",
+    "by-hand-default",
+    "socketioxide",
+    "trillium-channels",
+    "socket.io",
+    "ws",
+];
+
+/// Those that run in Node.js.
+pub(crate) const IN_NODE: &[&str] = &["socket.io", "ws"];
+
+/// The limit to compare a case with.
+pub(crate) fn floor(case: &str) -> &'static str {
+    // Where several messages wait, one write may take them all.
+    if case == "fanout-16" {
+        "floor-coalescing"
+    } else {
+        "floor"
+    }
+}

@@ -1,0 +1,194 @@
+use std::sync::Arc;
+
+use channel_runtime::{
+    Answer, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Error, Event, Flow, FromPayload,
+    InfoFor, Joined, Lend, Payload, PushedBy, Reason, Refusal, Reply, Socket, Step, Stop, Topic,
+    role,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+pub struct Post {
+    pub body: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Posted {
+    pub body: String,
+}
+
+impl Event for Posted {
+    const NAME: &'static str = "posted";
+
+    fn to_payload(&self) -> Result<Payload, Error> {
+        Payload::json(self)
+    }
+}
+
+#[derive(Serialize)]
+pub struct Count {
+    pub posts: u64,
+}
+
+pub struct Tick;
+
+pub struct Room0 {
+    id: u32,
+    posts: u64,
+}
+
+impl Room0 {
+    async fn join(id: u32) -> Result<Self, Refusal> {
+        if id == 0 {
+            return Err(Refusal::new("unauthorized"));
+        }
+        Ok(Room0 { id, posts: 0 })
+    }
+
+    async fn post(&mut self, post: Post, socket: &Socket<Self>) -> Reply {
+        if post.body.is_empty() {
+            return Err(Refusal::new("empty"));
+        }
+        self.posts += 1;
+        Ok(socket.broadcast(&Posted { body: post.body }).await?)
+    }
+
+    async fn whisper(&mut self, post: Post, socket: &Socket<Self>) -> Result<(), Refusal> {
+        Ok(socket.push(&Posted { body: post.body })?)
+    }
+
+    fn count(&mut self) -> Reply<Count> {
+        Ok(Count { posts: self.posts })
+    }
+
+    fn echo(&mut self, payload: Payload) -> Reply<Payload> {
+        Ok(payload)
+    }
+
+    fn topic(&mut self, topic: &Topic) -> Reply<String> {
+        Ok(topic.as_str().to_owned())
+    }
+
+    fn reset(&mut self) {
+        self.posts = 0;
+    }
+
+    fn leave(&mut self) -> Stop {
+        Stop::normal()
+    }
+
+    fn posted(&mut self, posted: Posted, socket: &Socket<Self>) -> Result<(), Error> {
+        socket.push(&posted)
+    }
+
+    fn tick(&mut self, _tick: Tick) {
+        self.posts += 1;
+    }
+
+    fn terminate(self, reason: Reason) {
+        let _both = (self.id, reason);
+    }
+}
+
+fn reply<T: channel_runtime::IntoReply>(reply: Reply<T>) -> Answer {
+    match reply {
+        Ok(response) => Answer::ok(response),
+        Err(refusal) => Answer::refuse(refusal),
+    }
+}
+
+impl Channel for Room0 {
+    type Socket = ();
+    const NAME: &'static str = "Room0";
+    const TOPICS: &'static [&'static str] = &["room0:*"];
+    const INTERCEPTS: &'static [&'static str] = &["posted"];
+    const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT;
+
+    fn join<'a>(cx: &'a Context<'a, Self, role::join>, _: Payload) -> Step<'a, Joined<Self>> {
+        let Some(id) = cx.topic().as_str().strip_prefix("room0:") else {
+            return Step::ready(Joined::Unmatched);
+        };
+        let Ok(id) = id.parse() else {
+            return Step::ready(Joined::Refused(Refusal::new("invalid topic")));
+        };
+        Step::pending(async move {
+            match Room0::join(id).await {
+                Ok(room) => Joined::Accepted(room, Payload::empty()),
+                Err(refusal) => Joined::Refused(refusal),
+            }
+        })
+    }
+
+    fn handle_in<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::handle_in>,
+        payload: Payload,
+    ) -> Step<'a, Answer> {
+        let socket: &Socket<Self> = cx.lend();
+        match cx.event() {
+            "post" => match Post::from_payload(payload) {
+                Ok(post) => Step::pending(async move { reply(self.post(post, socket).await) }),
+                Err(error) => Step::ready(Answer::refuse(error)),
+            },
+            "whisper" => match Post::from_payload(payload) {
+                Ok(post) => Step::pending(async move {
+                    match self.whisper(post, socket).await {
+                        Ok(()) => Answer::ok(()),
+                        Err(refusal) => Answer::refuse(refusal),
+                    }
+                }),
+                Err(error) => Step::ready(Answer::refuse(error)),
+            },
+            "count" => Step::ready(reply(self.count())),
+            "echo" => Step::ready(reply(self.echo(payload))),
+            "topic" => Step::ready(reply(self.topic(cx.topic()))),
+            "reset" => {
+                self.reset();
+                Step::ready(Answer::none())
+            }
+            "leave" => Step::ready(Answer::ok(self.leave())),
+            _ => Step::ready(Answer::refuse(Refusal::new("unknown event"))),
+        }
+    }
+
+    fn handle_out<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::handle_out>,
+        broadcast: &'a Broadcast,
+    ) -> Step<'a, Flow> {
+        if cx.event() == "posted"
+            && let Ok(posted) = Posted::from_payload(broadcast.payload().clone())
+            && let Err(error) = self.posted(posted, cx.lend())
+        {
+            return Step::ready(channel_runtime::IntoFlow::into_flow(Err::<(), _>(error)));
+        }
+        Step::ready(Flow::CONTINUE)
+    }
+
+    fn terminate<'a>(
+        self,
+        _: &'a Context<'a, Self, role::terminate>,
+        reason: Reason,
+    ) -> Step<'a, ()> {
+        Step::ready(Room0::terminate(self, reason))
+    }
+}
+
+impl<S> ChannelOf<S> for Room0 {
+    fn socket(_: &Arc<S>) -> Arc<()> {
+        Arc::new(())
+    }
+}
+
+impl PushedBy<Room0> for Posted {}
+
+impl InfoFor<Room0> for Tick {
+    fn handle<'a>(
+        self,
+        channel: &'a mut Room0,
+        _: &'a Context<'a, Room0, role::handle_info>,
+    ) -> Step<'a, Flow> {
+        channel.tick(self);
+        Step::ready(Flow::CONTINUE)
+    }
+}

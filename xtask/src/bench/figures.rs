@@ -1,0 +1,182 @@
+//! Rows of the load generator, and the medians of several runs.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::cases::{SERVERS, Unit, floor};
+
+/// What a case of a server came to; see `benchmarks/src/figures.rs`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) server: String,
+    pub(crate) case: String,
+    pub(crate) error: Option<String>,
+    pub(crate) cpu_us: Option<f64>,
+    pub(crate) per_second: Option<f64>,
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
+    pub(crate) p999_ms: Option<f64>,
+    pub(crate) kib_each: Option<f64>,
+    pub(crate) rss_kib: Option<f64>,
+}
+
+impl Row {
+    pub(crate) fn read(line: &str) -> Result<Self> {
+        let row: Value = serde_json::from_str(line)
+            .with_context(|| format!("the load generator said {line:?}"))?;
+        let text = |key: &str| row[key].as_str().map(str::to_owned);
+        let figure = |key: &str| row[key].as_f64();
+        Ok(Row {
+            server: text("server").context("a row names no server")?,
+            case: text("case").context("a row names no case")?,
+            error: text("error"),
+            cpu_us: figure("cpu_us"),
+            per_second: figure("per_second"),
+            p50_ms: figure("p50_ms"),
+            p99_ms: figure("p99_ms"),
+            p999_ms: figure("p999_ms"),
+            kib_each: figure("kib_each"),
+            rss_kib: figure("rss_kib"),
+        })
+    }
+
+    /// The figure that counts.
+    pub(crate) fn cost(&self, unit: Unit) -> Option<f64> {
+        match unit {
+            Unit::Cpu => self.cpu_us,
+            Unit::Memory => self.kib_each,
+            Unit::Compile => None,
+        }
+    }
+}
+
+/// The medians, a row for each case and server.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    rows: Vec<Row>,
+}
+
+impl Figures {
+    /// A run that failed is not left out: it is what its server is worth.
+    pub(crate) fn median(measured: &[Row]) -> Self {
+        let mut rows: Vec<Row> = Vec::new();
+        for row in measured {
+            if rows.iter().any(|known| same(known, row)) {
+                continue;
+            }
+            let runs: Vec<_> = measured.iter().filter(|other| same(other, row)).collect();
+            let middle = |of: fn(&Row) -> Option<f64>| median(runs.iter().copied().filter_map(of));
+            rows.push(Row {
+                server: row.server.clone(),
+                case: row.case.clone(),
+                error: runs.iter().find_map(|run| run.error.clone()),
+                cpu_us: middle(|run| run.cpu_us),
+                per_second: middle(|run| run.per_second),
+                p50_ms: middle(|run| run.p50_ms),
+                p99_ms: middle(|run| run.p99_ms),
+                p999_ms: middle(|run| run.p999_ms),
+                kib_each: middle(|run| run.kib_each),
+                rss_kib: middle(|run| run.rss_kib),
+            });
+        }
+        let place = |row: &Row| SERVERS.iter().position(|server| *server == row.server);
+        rows.sort_by_key(|row| place(row).unwrap_or(SERVERS.len()));
+        Figures { rows }
+    }
+
+    /// A case's rows, in the order of the servers.
+    pub(crate) fn of<'a>(&'a self, case: &'a str) -> impl Iterator<Item = &'a Row> {
+        self.rows.iter().filter(move |row| row.case == case)
+    }
+
+    pub(crate) fn get(&self, case: &str, server: &str) -> Option<&Row> {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.case == case && row.server == server)
+    }
+
+    /// What a delivery, an answer or a join, or a socket or channel costs a server; `None` where
+    /// it was not measured or has failed.
+    pub(crate) fn cost(&self, case: &str, server: &str, unit: Unit) -> Option<f64> {
+        let row = self.get(case, server).filter(|row| row.error.is_none());
+        row?.cost(unit)
+    }
+
+    /// What the least possible costs.
+    pub(crate) fn floor(&self, case: &str, unit: Unit) -> Option<f64> {
+        self.cost(case, floor(case), unit)
+    }
+
+    pub(crate) fn has(&self, server: &str) -> bool {
+        self.rows.iter().any(|row| row.server == server)
+    }
+}
+
+fn same(one: &Row, other: &Row) -> bool {
+    (&one.server, &one.case) == (&other.server, &other.case)
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(server: &str, cpu_us: f64) -> Row {
+        let json = format!(r#"{{"server": "{server}", "case": "echo", "cpu_us": {cpu_us}}}"#);
+        Row::read(&json).unwrap()
+    }
+
+    #[test]
+    fn the_median_is_the_middle_of_the_runs() {
+        assert_eq!(median([3.0, 1.0, 9.0].into_iter()), Some(3.0));
+        assert_eq!(median([4.0, 1.0].into_iter()), Some(2.5));
+        assert_eq!(median([].into_iter()), None);
+    }
+
+    #[test]
+    fn each_server_has_one_row_in_the_order_of_the_servers() {
+        let measured = [
+            row("ours", 3.0),
+            row("floor", 1.0),
+            row("ours", 4.0),
+            row("ours", 8.0),
+        ];
+        let figures = Figures::median(&measured);
+        let rows: Vec<_> = figures.of("echo").collect();
+        assert_eq!(
+            rows.iter().map(|row| &row.server).collect::<Vec<_>>(),
+            ["floor", "ours"]
+        );
+        assert_eq!(rows[1].cpu_us, Some(4.0));
+        assert_eq!(rows[1].kib_each, None);
+        assert_eq!(figures.floor("echo", Unit::Cpu), Some(1.0));
+    }
+
+    #[test]
+    fn a_server_that_failed_once_has_no_cost() {
+        let failed = Row {
+            error: Some("messages were lost".to_owned()),
+            cpu_us: None,
+            ..row("ws", 0.0)
+        };
+        let figures = Figures::median(&[row("ws", 2.0), failed]);
+        assert_eq!(figures.cost("echo", "ws", Unit::Cpu), None);
+        assert!(figures.get("echo", "ws").unwrap().error.is_some());
+    }
+
+    #[test]
+    fn what_is_no_row_is_an_error_that_shows_it() {
+        let error = Row::read("thread main panicked").unwrap_err().to_string();
+        assert!(error.contains("thread main"), "{error}");
+    }
+}

@@ -1,0 +1,229 @@
+//! The tables: a short one for the README, and one of everything.
+
+use anyhow::{Context, Result};
+
+use super::{
+    cases::{CASES, Case, IN_NODE, Unit},
+    compile_time::CompileTime,
+    figures::{Figures, Row},
+};
+
+/// The cases of the short table.
+const SHORT: &[&str] = &["fanout-1", "fanout-16", "rate-50", "echo", "storm", "idle"];
+
+/// The servers of the short table beside ours and the floor.
+const PEERS: &[&str] = &[
+    "by-hand",
+    "socketioxide",
+    "trillium-channels",
+    "socket.io",
+    "ws",
+];
+
+const START: &str = "<!-- cargo xtask bench writes from here … -->";
+const END: &str = "<!-- … to here -->";
+
+/// Puts `text` between the markers of a page.
+pub(crate) fn between_markers(page: &str, text: &str) -> Result<String> {
+    let (head, rest) = page.split_once(START).context("the page has no marker")?;
+    let (_, tail) = rest
+        .split_once(END)
+        .context("the page has no second marker")?;
+    Ok(format!("{head}{START}\n\n{}\n\n{END}{tail}", text.trim()))
+}
+
+/// What each case costs this project, and how many times as much it costs the others.
+pub(crate) fn short(figures: &Figures) -> String {
+    let mut text = format!("| each | here | ÷ floor | {} |\n", PEERS.join(" | "));
+    text += &format!("|---|---|---|{}\n", "---|".repeat(PEERS.len()));
+    for name in SHORT {
+        let case = CASES.iter().find(|case| case.name == *name);
+        text += &case.and_then(|case| row(figures, case)).unwrap_or_default();
+    }
+    text
+}
+
+/// A case's row of the short table, if it was measured.
+fn row(figures: &Figures, case: &Case) -> Option<String> {
+    let ours = figures.cost(case.name, "ours", case.unit)?;
+    let floor = figures.floor(case.name, case.unit);
+    // The floor has next to no memory.
+    let floor = floor.filter(|_| case.unit == Unit::Cpu);
+    let over_floor = plain(floor.map(|floor| ours / floor));
+    let mut cells = vec![case.title.to_owned(), amount(ours, case.unit), over_floor];
+    cells.extend(PEERS.iter().map(|peer| {
+        let Some(row) = figures.get(case.name, peer) else {
+            return "not measured".to_owned();
+        };
+        match (&row.error, row.cost(case.unit)) {
+            (None, Some(cost)) => format!("{:.1} ×", cost / ours),
+            (error, _) => reason(error.as_deref().unwrap_or_default()).to_owned(),
+        }
+    }));
+    Some(format!("| {} |\n", cells.join(" | ")))
+}
+
+/// Every figure of every case.
+pub(crate) fn full(figures: &Figures, compile_time: Option<&CompileTime>) -> String {
+    let mut text = String::new();
+    for case in CASES
+        .iter()
+        .filter(|case| figures.of(case.name).next().is_some())
+    {
+        text += &section(figures, case);
+    }
+    if let Some(compile_time) = compile_time {
+        text += &format!("## compile-time\n\n{}", compile_time.table());
+    }
+    text
+}
+
+fn section(figures: &Figures, case: &Case) -> String {
+    let unit = match case.unit {
+        Unit::Cpu => "CPU µs",
+        Unit::Memory => "KiB",
+        Unit::Compile => "ms",
+    };
+    let mut text = format!(
+        "## {}\n\nEach {}.\n\n\
+         | server | {unit} | ÷ floor | ÷ ours | a second | p50 ms | p99 ms | p99.9 ms | RSS KiB |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+        case.name, case.title
+    );
+    let ours = figures.cost(case.name, "ours", case.unit);
+    let floor = figures.floor(case.name, case.unit);
+    for row in figures.of(case.name) {
+        if let Some(error) = &row.error {
+            text += &format!("| {} | {} | | | | | | | |\n", row.server, reason(error));
+            continue;
+        }
+        let cost = row.cost(case.unit);
+        let over = |base: Option<f64>| cost.zip(base).map(|(cost, base)| cost / base);
+        let over_floor = over(floor).filter(|_| case.unit == Unit::Cpu);
+        text += &format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            row.server,
+            plain(cost),
+            plain(over_floor),
+            plain(over(ours)),
+            whole(row.per_second),
+            plain(row.p50_ms),
+            plain(row.p99_ms),
+            plain(row.p999_ms),
+            whole(row.rss_kib),
+        );
+    }
+    for server in IN_NODE {
+        if !figures.has(server) {
+            text += &format!("| {server} | not measured: no Node.js | | | | | | | |\n");
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// A row as it is shown while the rest is being measured.
+pub(crate) fn line(row: &Row) -> String {
+    let name = format!("{:<18}{:<18}", row.case, row.server);
+    if let Some(error) = &row.error {
+        return format!("{name}{error}");
+    }
+    let mut figures = Vec::new();
+    figures.extend(row.cpu_us.map(|cost| amount(cost, Unit::Cpu)));
+    figures.extend(row.kib_each.map(|cost| amount(cost, Unit::Memory)));
+    figures.extend(
+        row.per_second
+            .map(|count| format!("{} a second", whole(Some(count)))),
+    );
+    format!("{name}{}", figures.join(", "))
+}
+
+/// The beginning of an error, which names it.
+fn reason(error: &str) -> &str {
+    error.split(": ").next().unwrap_or(error)
+}
+
+/// A cost with its unit, in three digits.
+pub(crate) fn amount(cost: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Cpu => format!("{} µs", digits(cost)),
+        Unit::Memory => format!("{} KiB", digits(cost)),
+        Unit::Compile => format!("{} ms", digits(cost)),
+    }
+}
+
+fn plain(figure: Option<f64>) -> String {
+    figure.map(digits).unwrap_or_default()
+}
+
+fn digits(figure: f64) -> String {
+    match figure.abs() {
+        100.0.. => format!("{figure:.0}"),
+        10.0.. => format!("{figure:.1}"),
+        _ => format!("{figure:.2}"),
+    }
+}
+
+fn whole(figure: Option<f64>) -> String {
+    let Some(figure) = figure else {
+        return String::new();
+    };
+    let text = format!("{figure:.0}");
+    let mut out = String::new();
+    for (at, digit) in text.chars().enumerate() {
+        if at > 0 && (text.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures() -> Figures {
+        let rows = [
+            r#"{"server": "floor", "case": "echo", "cpu_us": 4, "rss_kib": 12345}"#,
+            r#"{"server": "ours", "case": "echo", "cpu_us": 6, "per_second": 1234567}"#,
+            r#"{"server": "by-hand", "case": "echo", "cpu_us": 15}"#,
+            r#"{"server": "trillium-channels", "case": "echo", "error": "messages were lost: 3"}"#,
+        ];
+        Figures::median(&rows.map(|row| Row::read(row).unwrap()))
+    }
+
+    #[test]
+    fn the_short_table_has_ratios_to_the_floor_and_to_ours() {
+        let table = short(&figures());
+        let row = table.lines().last().unwrap();
+        assert_eq!(
+            row,
+            "| push and reply, 100 sockets | 6.00 µs | 1.50 | 2.5 × | not measured | \
+             messages were lost | not measured | not measured |"
+        );
+    }
+
+    #[test]
+    fn the_full_table_says_which_servers_were_not_measured() {
+        let table = full(&figures(), None);
+        assert!(table.contains("| floor | 4.00 | 1.00 | 0.67 |"), "{table}");
+        assert!(
+            table.contains("| 1,234,567 |") && table.contains("| 12,345 |"),
+            "{table}"
+        );
+        assert!(
+            table.contains("| ws | not measured: no Node.js |"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn what_is_between_the_markers_is_replaced() {
+        let page = format!("a\n{START}\nold\n{END}\nb\n");
+        let page = between_markers(&page, "new\n").unwrap();
+        assert_eq!(page, format!("a\n{START}\n\nnew\n\n{END}\nb\n"));
+        assert_eq!(between_markers(&page, "new").unwrap(), page);
+        assert!(between_markers("a", "new").is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! `cargo xtask bench`: all cases against all servers, several times over; the medians as tables
+//! and plots.
+
+mod cases;
+mod compile_time;
+mod figures;
+mod markdown;
+mod options;
+mod plots;
+mod svg;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+pub(crate) use self::options::Options;
+use self::{
+    cases::{CASES, COMPILE_TIME, IN_NODE, SERVERS, Unit},
+    figures::{Figures, Row},
+};
+use crate::{
+    command::{command, run},
+    setup,
+    workspace::Workspace,
+};
+
+pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
+    let folder = workspace.root.join("benchmarks");
+    let servers = servers(&folder);
+    let figures = measure(&folder, &servers, options)?;
+    let compile_time = match options.wants(COMPILE_TIME) {
+        true => Some(compile_time::measure(workspace, options.quick)?),
+        false => None,
+    };
+    let tables = markdown::full(&figures, compile_time.as_ref());
+    println!("\n{}\n{tables}", markdown::short(&figures));
+    if options.is_whole() {
+        keep(workspace, &figures, &tables, options.runs)?;
+    } else {
+        println!("Nothing is written: only figures of one whole run can be compared.");
+    }
+    Ok(())
+}
+
+/// The servers that can be measured here, their packages installed.
+fn servers(folder: &Path) -> Vec<&'static str> {
+    let node = setup::packages(&folder.join("peers/node"));
+    if let Err(error) = &node {
+        eprintln!("bench: without {}: {error:#}", IN_NODE.join(" and "));
+    }
+    let here = SERVERS.iter().copied();
+    here.filter(|server| node.is_ok() || !IN_NODE.contains(server))
+        .collect()
+}
+
+fn measure(folder: &Path, servers: &[&str], options: &Options) -> Result<Figures> {
+    let mut rows = Vec::new();
+    let wanted = CASES
+        .iter()
+        .filter(|case| case.name != COMPILE_TIME && options.wants(case.name));
+    let wanted: Vec<_> = wanted.collect();
+    if wanted.is_empty() {
+        return Ok(Figures::median(&[]));
+    }
+    let mut build = command("cargo", &["build", "--release", "--bins"]);
+    build.current_dir(folder);
+    run(build)?;
+    for at in 1..=options.runs {
+        // How much memory something takes hardly changes from one run to the next.
+        let cases = wanted
+            .iter()
+            .filter(|case| at == 1 || case.unit == Unit::Cpu);
+        let cases: Vec<_> = cases.flat_map(|case| ["--case", case.name]).collect();
+        if !cases.is_empty() {
+            println!("\nrun {at} of {}", options.runs);
+            rows.extend(load(folder, servers, &cases, options)?);
+        }
+    }
+    Ok(Figures::median(&rows))
+}
+
+/// One run of the load generator; what it says is shown as it comes.
+fn load(folder: &Path, servers: &[&str], cases: &[&str], options: &Options) -> Result<Vec<Row>> {
+    let mut load = command(
+        "cargo",
+        &["run", "--quiet", "--release", "--bin=load", "--", "--json"],
+    );
+    load.current_dir(folder).args(cases).args(servers);
+    if options.quick {
+        load.arg("--quick");
+    }
+    if let Some(url) = &options.url {
+        load.args(["--url", url]);
+    }
+    let mut child = load
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut rows = Vec::new();
+    let output = child
+        .stdout
+        .take()
+        .context("the load generator has no output")?;
+    for line in BufReader::new(output).lines() {
+        let row = Row::read(&line?)?;
+        println!("{}", markdown::line(&row));
+        rows.push(row);
+    }
+    let status = child.wait()?;
+    ensure!(status.success(), "the load generator ended with {status}");
+    Ok(rows)
+}
+
+/// Writes tables and plots.
+fn keep(workspace: &Workspace, figures: &Figures, tables: &str, runs: usize) -> Result<()> {
+    let folder = workspace.root.join("benchmarks");
+    plots::write(figures, &folder.join("plots"))?;
+    let machine = machine();
+    let short = format!(
+        "{}\n{machine}, median of {runs} runs.",
+        markdown::short(figures)
+    );
+    let tables = format!("{machine}, median of {runs} runs; memory is measured once.\n\n{tables}");
+    for (page, text) in [
+        (workspace.root.join("README.md"), &short),
+        (folder.join("RESULTS.md"), &tables),
+    ] {
+        write(&page, text)?;
+        println!("written: {}", page.display());
+    }
+    Ok(())
+}
+
+fn write(page: &PathBuf, text: &str) -> Result<()> {
+    let shown = page.display();
+    let former = fs::read_to_string(page).with_context(|| format!("cannot read {shown}"))?;
+    let page_now = markdown::between_markers(&former, text).with_context(|| format!("{shown}"))?;
+    fs::write(page, page_now).with_context(|| format!("cannot write {shown}"))
+}
+
+/// What the figures were measured on.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("", |(_, model)| model.trim());
+    let version = |program: &str| {
+        let output = Command::new(program).arg("--version").output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let node = version("node")
+        .map(|version| format!(", Node.js {version}"))
+        .unwrap_or_default();
+    format!("{cores} cores of {model}{node}")
+}
