@@ -10,6 +10,9 @@ use syn::{
     parse::{ParseBuffer, ParseStream, Parser},
 };
 
+mod upload;
+
+pub(crate) use self::upload::UploadArgs;
 use crate::diagnostics::{Diagnostics, did_you_mean, say, suggestion};
 
 /// What `#[channel(…)]` says.

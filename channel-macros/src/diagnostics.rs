@@ -192,6 +192,34 @@ catalogue! {
     terminate_returns() => "`#[terminate]` runs last, so nothing can take what it returns";
     terminate_owns(method) => "`{method}` can own only the `Reason`: there is no message";
 
+    // Uploads.
+    upload_nameless() => "`#[allow_upload]` names the upload it declares\nhelp: `#[allow_upload(\"photos\", accept = [\"image/*\"])]`";
+    upload_one_name() => "an upload has one name";
+    upload_accepts() => "`#[allow_upload]` says which files it takes\nhelp: `accept = [\".jpg\", \"image/*\"]`, or `accept = any`";
+    upload_twice(name, method) => "upload \"{name}\" is already declared by `{method}`";
+    upload_unknown(name, suggestion) => "no `#[allow_upload]` declares \"{name}\"{suggestion}";
+    upload_handler_nameless(role) => "`#[{role}]` names the upload it is for\nhelp: `#[{role}(\"photos\")]`";
+    upload_handled(name, role, method) => "upload \"{name}\" has its `#[{role}]` already: `{method}`";
+    upload_unhandled(name) => "nothing takes the files of \"{name}\": they would be lost\nhelp: `#[handle_upload(\"{name}\")]`, or a handler that borrows `{name}: &Uploads<…>`";
+    upload_returns_nothing() => "`#[allow_upload]` returns where a file goes\nhelp: `-> TempFile`, or another `UploadWriter`, or `External`";
+    upload_owns(method, role) => "`{method}` owns a value, but a `#[{role}]` is given none: it borrows `entry: &UploadEntry`";
+    upload_two_files(method) => "`{method}` owns two values, but a `#[handle_upload]` owns only the file";
+    upload_validity() => "`#[validate_upload]` says whether a file may come\nhelp: `-> Result<(), Refusal>`";
+    upload_parameter(name, suggestion) => "no `#[allow_upload]` declares \"{name}\"{suggestion}\nhelp: the files of an upload are borrowed by its name: `photos: &Uploads<TempFile>`";
+    uploads_owned() => "`Uploads` are lent, not given: take `&Uploads<…>`";
+    uploads_before_join() => "`Uploads` are not available in a `join` handler: a file comes after its channel";
+    upload_event(event) => "event \"{event}\" belongs to the uploads of this channel";
+    accept_nothing() => "an upload that accepts nothing takes no file\nhelp: `accept = any`";
+    accept_case(text, lower) => "\"{text}\" would never match: types are compared in lower case\nhelp: `\"{lower}\"`";
+    accept_extension(text, last) => "\"{text}\" would never match: a file's extension is what follows its last dot\nhelp: `\".{last}\"`";
+    accept_dot(text) => "\"{text}\" is no type: an extension begins with a dot\nhelp: `\".{text}\"`";
+    accept_family(text) => "\"{text}\" is no type: `image/*`, `audio/*` and `video/*` are the families";
+    accept_unknown(text) => "\"{text}\" is no type: give an extension such as `.jpg`, a MIME type, or a family such as `image/*`";
+    unknown_mode(given, suggestion) => "unknown mode `{given}`{suggestion}\nhelp: the modes are `selected` and `total`";
+    zero_number(name) => "`{name} = 0` would take no file at all";
+    zero_detach() => "`detach = 0` would wait for nobody\nhelp: `detach = off`";
+    large_number(name, most) => "`{name}` is at most {most}";
+
     // Sockets.
     no_channels() => "a socket needs channels\nhelp: `#[socket(channels = [RoomChannel])]`";
     no_connect(socket) => "socket `{socket}` has no `#[connect]`\nhelp: `#[connect] async fn connect(params: Params) -> Result<Self, Refusal>`";

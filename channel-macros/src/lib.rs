@@ -76,7 +76,10 @@ use crate::{
 ///
 /// [`join`](macro@join), [`handle_in`](macro@handle_in), [`handle_out`](macro@handle_out),
 /// [`handle_info`](macro@handle_info), [`handle_cast`](macro@handle_cast),
-/// [`handle_call`](macro@handle_call) and [`terminate`](macro@terminate). They need no import.
+/// [`handle_call`](macro@handle_call) and [`terminate`](macro@terminate); for uploads
+/// [`allow_upload`](macro@allow_upload), [`validate_upload`](macro@validate_upload),
+/// [`handle_upload`](macro@handle_upload) and [`handle_progress`](macro@handle_progress). They need
+/// no import.
 ///
 /// # Parameters
 ///
@@ -378,6 +381,30 @@ pub fn handle_cast(_: TokenStream, method: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn terminate(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("terminate", "channel", method)
+}
+
+#[doc = include_str!("docs/allow_upload.md")]
+#[proc_macro_attribute]
+pub fn allow_upload(_: TokenStream, method: TokenStream) -> TokenStream {
+    outside_of_block("allow_upload", "channel", method)
+}
+
+#[doc = include_str!("docs/validate_upload.md")]
+#[proc_macro_attribute]
+pub fn validate_upload(_: TokenStream, method: TokenStream) -> TokenStream {
+    outside_of_block("validate_upload", "channel", method)
+}
+
+#[doc = include_str!("docs/handle_upload.md")]
+#[proc_macro_attribute]
+pub fn handle_upload(_: TokenStream, method: TokenStream) -> TokenStream {
+    outside_of_block("handle_upload", "channel", method)
+}
+
+#[doc = include_str!("docs/handle_progress.md")]
+#[proc_macro_attribute]
+pub fn handle_progress(_: TokenStream, method: TokenStream) -> TokenStream {
+    outside_of_block("handle_progress", "channel", method)
 }
 
 /// Creates the socket for a client that connects, or refuses the client.

@@ -112,3 +112,12 @@ pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &Payload
     tracing::warn!(channel, %topic, event, %error, "an intercepted broadcast cannot be decoded");
     Flow::CONTINUE
 }
+
+/// What the uploads of a channel call.
+#[cfg(feature = "uploads")]
+pub mod upload {
+    pub use crate::upload::{
+        Accept, Consumed, Destination, FileOf, IntoConsumed, IntoDestination, IntoValidity,
+        TakesUploads, UploadEntry, UploadSpec, UploadsOf, allow, handle_in, is_event,
+    };
+}

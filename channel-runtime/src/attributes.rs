@@ -4,5 +4,6 @@
 //! documentation.
 
 pub use channel_macros::{
-    connect, handle_call, handle_cast, handle_in, handle_info, handle_out, id, join, terminate,
+    allow_upload, connect, handle_call, handle_cast, handle_in, handle_info, handle_out,
+    handle_progress, handle_upload, id, join, terminate, validate_upload,
 };

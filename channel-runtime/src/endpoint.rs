@@ -77,6 +77,8 @@ struct Inner {
     drain: DrainOptions,
     #[cfg(feature = "token")]
     secrets: crate::token::Secrets,
+    #[cfg(feature = "uploads")]
+    uploads: crate::upload::Registry,
     #[cfg(feature = "longpoll")]
     /// By the path of their mount.
     long_poll: HashMap<String, crate::transport::Sessions>,
@@ -130,6 +132,8 @@ impl Endpoint {
             drain,
             #[cfg(feature = "token")]
             secrets,
+            #[cfg(feature = "uploads")]
+            uploads: crate::upload::Registry::default(),
         }))
     }
 
@@ -279,6 +283,11 @@ impl Endpoint {
     #[cfg(feature = "longpoll")]
     pub(crate) fn long_poll(&self, path: &str) -> crate::transport::Sessions {
         self.0.long_poll.get(path).cloned().unwrap_or_default()
+    }
+
+    #[cfg(feature = "uploads")]
+    pub(crate) fn uploads(&self) -> &crate::upload::Registry {
+        &self.0.uploads
     }
 
     /// How many connections are open on this node.

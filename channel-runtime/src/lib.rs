@@ -29,7 +29,6 @@ mod token;
 mod topic;
 pub mod transport;
 #[cfg(feature = "uploads")]
-#[allow(dead_code)]
 pub mod upload;
 pub mod wire;
 

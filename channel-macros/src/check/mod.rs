@@ -9,6 +9,7 @@ mod parameter;
 mod role;
 mod socket;
 mod topic;
+mod upload;
 
 pub(crate) use self::event::name as event_name;
 use crate::{
@@ -27,6 +28,7 @@ pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &m
     }
     join::check(subject, args, topics.as_deref(), diagnostics);
     event::check(subject, args, diagnostics);
+    upload::check(subject, diagnostics);
     listed_twice(&args.pushes, diagnostics);
     role::channel(subject, diagnostics);
 }

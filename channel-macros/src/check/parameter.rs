@@ -45,6 +45,8 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         // The compiler knows that it lacks its type.
         Supply::Caller(None) => return handler.leave_out(),
         Supply::Owned if is_socket(ty) => say::socket_owned(),
+        Supply::Owned if is_uploads(ty) => say::uploads_owned(),
+        Supply::Uploads(_) if role == Role::Join => say::uploads_before_join(),
         _ => return,
     };
     handler.wrong_on(diagnostics, ty, message);
@@ -69,6 +71,10 @@ fn is_impl(ty: &Type) -> bool {
 /// `Socket<…>` of the runtime, by its name and its argument.
 fn is_socket(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|s| s.ident == "Socket" && !s.arguments.is_empty())
+}
+
+fn is_uploads(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|s| s.ident == "Uploads" && !s.arguments.is_empty())
 }
 
 /// ```text
@@ -98,10 +104,17 @@ fn once(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
 /// ```
 fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     let name = handler.name();
-    let mut owned = handler.owned().filter(|parameter| !is_socket(parameter.ty));
+    let mut owned = handler
+        .owned()
+        .filter(|parameter| !is_socket(parameter.ty) && !is_uploads(parameter.ty));
     let first = owned.next();
     if let (Some(first), Role::Terminate) = (first, handler.role) {
         return handler.wrong_on(diagnostics, first, say::terminate_owns(name));
+    }
+    let takes_file = handler.role == Role::HandleUpload;
+    if let Some(first) = first.filter(|_| handler.role.is_upload() && !takes_file) {
+        let message = say::upload_owns(name, handler.role.name());
+        return handler.wrong_on(diagnostics, first, message);
     }
     if first.is_none() && handler.role.is_errand() && !handler.is_wrong() {
         let message = say::no_message(name, handler.role.name());
@@ -116,6 +129,7 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         Role::Join => say::two_payloads(name),
         Role::Connect => say::two_params(name),
         Role::Id => return,
+        Role::HandleUpload => say::upload_two_files(name),
         _ => say::two_messages(name),
     };
     handler.wrong_on(diagnostics, second, message);

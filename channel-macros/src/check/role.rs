@@ -102,6 +102,8 @@ fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
             Role::Join => say::join_returns_nothing(),
             Role::Connect => say::connect_returns_nothing(),
             Role::Id => say::id_returns_nothing(),
+            Role::AllowUpload => say::upload_returns_nothing(),
+            Role::ValidateUpload => say::upload_validity(),
             _ => return,
         };
         return handler.wrong_on(diagnostics, handler.name(), message);

@@ -51,6 +51,11 @@ impl<'s, 'b> Call<'s, 'b> {
                 }
                 Supply::Caller(_) => first.extend(quote_spanned!(site=> let #name = __caller;)),
                 Supply::Reason => first.extend(quote_spanned!(site=> let #name = __reason;)),
+                Supply::Entry => first.extend(quote_spanned!(site=> let #name = __entry;)),
+                Supply::Uploads(ty) => {
+                    let uploads = self.uploads(parameter, ty);
+                    first.extend(quote_spanned!(site=> let #name = #uploads;));
+                }
                 // Reported, and then nothing is generated for the method.
                 Supply::Exclusive => {}
             }
@@ -75,6 +80,22 @@ impl<'s, 'b> Call<'s, 'b> {
             .site
             .qualified_with(&lent, &context, &quote!(Lend), parameters, "lend");
         quote_spanned!(Span::mixed_site()=> #lend(__cx))
+    }
+
+    /// `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, on the tokens of the type.
+    fn uploads(&self, parameter: &Parameter<'_>, ty: &Type) -> TokenStream {
+        let declared = self.site.subject.upload_of(parameter);
+        let output = declared.and_then(Handler::output);
+        let name = declared.and_then(|declared| declared.literal.as_ref());
+        let (Some(output), Some(name)) = (output, name) else {
+            return reported();
+        };
+        let (ty, output) = (self.site.outside(ty), self.site.outside(output));
+        let (at, _) = ends(&ty);
+        let parameters = respan(quote!(<#output>), at);
+        let path = quote!(upload::UploadsOf);
+        let of = self.site.qualified_with(&ty, &ty, &path, parameters, "of");
+        quote_spanned!(Span::mixed_site()=> #of(__cx, #name))
     }
 
     /// The type of the role, such as `role::handle_in`.
@@ -131,8 +152,20 @@ impl<'s, 'b> Call<'s, 'b> {
     pub(super) fn call(&self, receiver: &TokenStream) -> TokenStream {
         let (own, name) = (self.site.ty(), self.handler.name());
         let receiver = (self.handler.receiver != Receiver::None).then(|| quote!(#receiver,));
-        let arguments = (0..self.handler.parameters.len()).map(argument);
         let site = Span::mixed_site();
+        let arguments = self
+            .handler
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(at, parameter)| {
+                let name = argument(at);
+                match parameter.supply {
+                    // Made for this call alone, so that it lives as long as the call's future.
+                    Supply::Entry | Supply::Uploads(_) => quote_spanned!(site=> &#name),
+                    _ => quote_spanned!(site=> #name),
+                }
+            });
         quote_spanned!(site=> <#own>::#name(#receiver #(#arguments),*))
     }
 
@@ -145,7 +178,7 @@ impl<'s, 'b> Call<'s, 'b> {
         value: TokenStream,
     ) -> TokenStream {
         let krate = self.site.krate;
-        let path = format_ident!("{path}");
+        let path = super::path(path);
         let output = match self.handler.output() {
             Some(ty) => self.site.outside(ty),
             None => quote_spanned!(self.handler.name().span()=> ()),
@@ -156,7 +189,6 @@ impl<'s, 'b> Call<'s, 'b> {
             let convert = respan(quote!(#krate::__private::#path::#method), at);
             return quote_spanned!(at=> #convert(#value));
         }
-        let path = quote!(#path);
         let method = self
             .site
             .qualified_with(&output, &output, &path, parameters, method);

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, Generics, LitStr, parse_quote};
 
-use super::{Site, errand::errand, event, is_generic, join::join, terminate::terminate};
+use super::{Site, errand::errand, event, is_generic, join::join, terminate::terminate, upload};
 use crate::{
     args::{ChannelArgs, Level, Time},
     model::{Handler, Role, Subject},
@@ -21,6 +21,7 @@ pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs) -> TokenStream 
     let channel = implementation(site, args);
     let belongs = belongs(site, args);
     let pushes = pushes(site, args);
+    let uploads = upload::takes_uploads(site);
     let errands = subject.handlers.iter().enumerate();
     let errands = errands.filter(|(at, handler)| is_errand(handler, &subject.handlers[..*at]));
     let errands = errands.filter_map(|(_, handler)| errand(site, handler));
@@ -30,6 +31,7 @@ pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs) -> TokenStream 
             #channel
             #belongs
             #pushes
+            #uploads
             #(#errands)*
         };
     }
@@ -57,12 +59,14 @@ fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
     let (intercepts, options, quiet) = (intercepts(site, args), options(args), site.quiet());
     let (join, terminate) = (join(site), terminate(site));
     let (handle_in, handle_out) = (event::handle_in(site), event::handle_out(site));
+    let uploads = upload::constants(site);
     let items = quote_spanned! {Span::mixed_site()=>
         type Socket = #socket;
         const NAME: &'static ::core::primitive::str = #name;
         const TOPICS: &'static [&'static ::core::primitive::str] = &[#(#topics),*];
         const INTERCEPTS: &'static [&'static ::core::primitive::str] = &[#intercepts];
         const OPTIONS: #krate::__private::ChannelOptions = #options;
+        #uploads
         #join
         #handle_in
         #handle_out

@@ -29,12 +29,14 @@ pub(super) fn handle_in(site: &Site<'_>) -> TokenStream {
             let (cfgs, body) = (handler.cfgs(), answer(site, handler));
             quote_spanned!(span=> #(#cfgs)* _ => #body)
         });
+    let uploads = super::upload::handle_in(site);
     quote_spanned! {span=>
         fn handle_in<'a>(
             &'a mut self,
             __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_in>,
             __payload: #krate::__private::Payload,
         ) -> #krate::__private::Step<'a, #krate::__private::Answer> {
+            #uploads
             match __cx.event() {
                 #(#arms)*
                 #(#others)*

@@ -12,6 +12,7 @@ mod event;
 mod join;
 mod socket;
 mod terminate;
+mod upload;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
@@ -80,7 +81,7 @@ impl Site<'_> {
         body: TokenStream,
     ) -> TokenStream {
         let (first, last) = ends(ty);
-        let (krate, name) = (self.krate, Ident::new(name, first));
+        let (krate, name) = (self.krate, path(name));
         let (generics, _, bounds) = generics.split_for_impl();
         let path = respan(quote!(#krate::__private::#name #parameters), first);
         let mut body = Group::new(Delimiter::Brace, body);
@@ -125,6 +126,14 @@ impl Site<'_> {
         }
         uses
     }
+}
+
+/// `upload::TakesUploads`, under the runtime's `__private`.
+fn path(text: &str) -> TokenStream {
+    let segments = text
+        .split("::")
+        .map(|name| Ident::new(name, Span::mixed_site()));
+    quote!(#(#segments)::*)
 }
 
 /// All tokens at one span; those of groups too.

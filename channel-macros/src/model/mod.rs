@@ -6,10 +6,11 @@ use std::cell::Cell;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Ident, LitStr, ReturnType, Type};
+use syn::{Ident, LitStr, ReturnType, Type, ext::IdentExt as _};
 
 pub(crate) use self::parameter::{Parameter, Receiver, Supply, captured};
 use crate::{
+    args::UploadArgs,
     block::{Attribute, Block, Method},
     diagnostics::{Diagnostics, say},
     pattern::Pattern,
@@ -26,6 +27,10 @@ pub(crate) enum Role {
     HandleCall,
     HandleCast,
     Terminate,
+    AllowUpload,
+    ValidateUpload,
+    HandleUpload,
+    HandleProgress,
     Connect,
     Id,
 }
@@ -40,11 +45,15 @@ impl Role {
         "handle_call",
         "handle_cast",
         "terminate",
+        "allow_upload",
+        "validate_upload",
+        "handle_upload",
+        "handle_progress",
         "connect",
         "id",
     ];
 
-    const ALL: [Role; 9] = [
+    const ALL: [Role; 13] = [
         Role::Join,
         Role::HandleIn,
         Role::HandleOut,
@@ -52,6 +61,10 @@ impl Role {
         Role::HandleCall,
         Role::HandleCast,
         Role::Terminate,
+        Role::AllowUpload,
+        Role::ValidateUpload,
+        Role::HandleUpload,
+        Role::HandleProgress,
         Role::Connect,
         Role::Id,
     ];
@@ -77,6 +90,14 @@ impl Role {
         }
     }
 
+    /// Whether it is about the files of an upload.
+    pub(crate) fn is_upload(self) -> bool {
+        matches!(
+            self,
+            Role::AllowUpload | Role::ValidateUpload | Role::HandleUpload | Role::HandleProgress
+        )
+    }
+
     /// Whether it handles messages of the server's own code, each a type.
     pub(crate) fn is_errand(self) -> bool {
         matches!(self, Role::HandleInfo | Role::HandleCall | Role::HandleCast)
@@ -96,8 +117,10 @@ pub(crate) struct Subject<'b> {
 pub(crate) struct Handler<'b> {
     pub(crate) role: Role,
     pub(crate) attribute: Attribute,
-    /// The event or the pattern it names.
+    /// The event, the pattern or the upload it names.
     pub(crate) literal: Option<LitStr>,
+    /// What an `#[allow_upload]` declares.
+    pub(crate) upload: Option<UploadArgs>,
     /// The pattern of a join, when it has one that can be read.
     pub(crate) pattern: Option<Pattern>,
     pub(crate) method: &'b Method,
@@ -141,6 +164,23 @@ impl<'b> Subject<'b> {
         self.torn
     }
 
+    /// The `#[allow_upload]` of a name.
+    pub(crate) fn upload(&self, name: &str) -> Option<&Handler<'b>> {
+        self.with(Role::AllowUpload).find(|handler| {
+            handler
+                .literal
+                .as_ref()
+                .is_some_and(|known| known.value() == name)
+        })
+    }
+
+    /// The upload that a parameter is named for, with or without a leading `_`.
+    pub(crate) fn upload_of(&self, parameter: &Parameter<'_>) -> Option<&Handler<'b>> {
+        let name = parameter.ident()?.unraw().to_string();
+        let unused = name.strip_prefix('_').and_then(|name| self.upload(name));
+        self.upload(&name).or(unused)
+    }
+
     /// The handlers that have a role, in the order in which they are written.
     pub(crate) fn with(&self, role: Role) -> impl Iterator<Item = &Handler<'b>> {
         self.handlers.iter().filter(move |h| h.role == role)
@@ -161,6 +201,7 @@ impl<'b> Handler<'b> {
             role,
             attribute: attribute.clone(),
             literal: None,
+            upload: None,
             pattern: None,
             method,
             receiver: parameter::receiver(method),
@@ -213,6 +254,7 @@ impl<'b> Handler<'b> {
         let (what, example) = match self.role {
             Role::Join => ("topic pattern", "\"room:{id}\""),
             Role::HandleIn | Role::HandleOut => ("event name", "\"new_msg\""),
+            role if role.is_upload() => ("upload's name", "\"photos\""),
             _ => ("", ""),
         };
         let arguments = self.attribute.arguments.clone();
@@ -232,6 +274,16 @@ impl<'b> Handler<'b> {
                 say::role_takes_nothing(self.role.name()),
             );
         }
+        if self.role == Role::AllowUpload {
+            let at = group.span();
+            let (upload, complete) = UploadArgs::parse(group.stream(), at, diagnostics);
+            self.literal = upload.name.clone();
+            self.upload = Some(upload);
+            if !complete {
+                self.leave_out();
+            }
+            return;
+        }
         let mut inside = group.stream().into_iter();
         let Some(literal) = inside.next() else {
             let message = say::role_empty(self.role.name(), example);
@@ -246,10 +298,10 @@ impl<'b> Handler<'b> {
             self.wrong_on(diagnostics, further, message);
         }
         let Ok(literal) = syn::parse2::<LitStr>(literal.to_token_stream()) else {
-            let what = if self.role == Role::Join {
-                "a topic pattern"
-            } else {
-                "an event name"
+            let what = match self.role {
+                Role::Join => "a topic pattern",
+                role if role.is_upload() => "an upload's name",
+                _ => "an event name",
             };
             return self.wrong_on(diagnostics, literal, say::role_not_literal(what, example));
         };

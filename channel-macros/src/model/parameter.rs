@@ -48,6 +48,10 @@ pub(crate) enum Supply<'b> {
     Caller(Option<&'b Type>),
     /// A `Reason`, of a `#[terminate]`.
     Reason,
+    /// `&UploadEntry`: the file that a handler of an upload is about.
+    Entry,
+    /// `&Uploads<P>`: the files of the upload of the parameter's name; the `Uploads<P>`.
+    Uploads(&'b Type),
 }
 
 impl Parameter<'_> {
@@ -109,9 +113,12 @@ pub(super) fn all<'b>(
 
 fn supply<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -> Supply<'b> {
     if let Type::Reference(reference) = ty {
+        let lent = peel(&reference.elem);
         return match reference.mutability {
             Some(_) => Supply::Exclusive,
-            None => Supply::Lent(peel(&reference.elem)),
+            None if role.is_upload() && is_named(lent, "UploadEntry") => Supply::Entry,
+            None if is_named(lent, "Uploads") && role.block() == "channel" => Supply::Uploads(lent),
+            None => Supply::Lent(lent),
         };
     }
     if let (Some(pattern), Some(name)) = (pattern, ident_of(name))
@@ -131,6 +138,10 @@ fn supply<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -
     } else {
         Supply::Owned
     }
+}
+
+fn is_named(ty: &Type, name: &str) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == name)
 }
 
 /// The capture that a parameter takes: the one of its name, with or without a leading `_`.

@@ -33,6 +33,14 @@ pub mod role {
         handle_cast
         /// `#[terminate]`
         terminate
+        /// `#[allow_upload]`
+        allow_upload
+        /// `#[validate_upload]`
+        validate_upload
+        /// `#[handle_upload]`
+        handle_upload
+        /// `#[handle_progress]`
+        handle_progress
     }
 
     /// The roles of a channel that is joined, and so has a [`Socket`](crate::Socket).
@@ -44,6 +52,10 @@ pub mod role {
     impl AfterJoin for handle_call {}
     impl AfterJoin for handle_cast {}
     impl AfterJoin for terminate {}
+    impl AfterJoin for allow_upload {}
+    impl AfterJoin for validate_upload {}
+    impl AfterJoin for handle_upload {}
+    impl AfterJoin for handle_progress {}
 }
 
 /// Lends a `T` to the handlers of `C` that have the role `R`: what a `&T` parameter is filled
@@ -70,7 +82,7 @@ pub struct Context<'a, C: Channel, R> {
 }
 
 impl<'a, C: Channel, R> Context<'a, C, R> {
-    pub(super) fn new(socket: &'a Socket<C>) -> Self {
+    pub(crate) fn new(socket: &'a Socket<C>) -> Self {
         Context {
             socket,
             event: "",
@@ -86,6 +98,11 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
             reference,
             role: PhantomData,
         }
+    }
+
+    #[cfg(feature = "uploads")]
+    pub(crate) fn socket(&self) -> &'a Socket<C> {
+        self.socket
     }
 
     /// The event that is handled; empty in the roles that have none.

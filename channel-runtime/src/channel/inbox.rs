@@ -31,13 +31,13 @@ pub(super) enum Letter<C: Channel> {
 }
 
 /// A message of a type that the channel knows: info, cast or call.
-pub(super) trait Errand<C: Channel>: Send {
+pub(crate) trait Errand<C: Channel>: Send {
     fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow>;
 }
 
 /// The contexts of the roles an [`Errand`] may have.
-pub(super) struct Contexts<'a, C: Channel> {
-    pub(super) info: Context<'a, C, role::handle_info>,
+pub(crate) struct Contexts<'a, C: Channel> {
+    pub(crate) info: Context<'a, C, role::handle_info>,
     pub(super) cast: Context<'a, C, role::handle_cast>,
     pub(super) call: Context<'a, C, role::handle_call>,
 }

@@ -18,6 +18,8 @@ mod timer;
 use std::sync::Arc;
 
 use self::inbox::Inbox;
+#[cfg(feature = "uploads")]
+pub(crate) use self::inbox::{Contexts, Errand};
 pub use self::{
     answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
@@ -61,6 +63,17 @@ pub trait Channel: Sized + Send + 'static {
 
     /// Log levels and times.
     const OPTIONS: ChannelOptions;
+
+    /// The uploads it takes.
+    #[cfg(feature = "uploads")]
+    const UPLOADS: &'static [crate::upload::UploadSpec] = &[];
+
+    /// Begins the uploads, once the client has been told that it is in: for a channel that has
+    /// [`Channel::UPLOADS`], `upload::allow(socket)`.
+    #[cfg(feature = "uploads")]
+    fn allow_uploads(socket: &Socket<Self>) {
+        let _none = socket;
+    }
 
     /// Creates the channel, or refuses. Mirrors `c:Phoenix.Channel.join/3`.
     fn join<'a>(cx: &'a Context<'a, Self, role::join>, payload: Payload) -> Step<'a, Joined<Self>>;

@@ -25,6 +25,9 @@ pub struct ChannelOptions {
     /// How long a channel that must end may take for the handler it is in and its
     /// `#[terminate]`; 5 seconds unless given. It is dropped afterwards.
     pub shutdown: Duration,
+    /// How many messages may wait for the channel; as many as the socket's
+    /// [`inbox_messages`](crate::SocketOptions::inbox_messages) unless given.
+    pub inbox: Option<usize>,
 }
 
 impl ChannelOptions {
@@ -34,6 +37,7 @@ impl ChannelOptions {
         log_handle_in: LogLevel::At(Level::DEBUG),
         hibernate_after: Some(Duration::from_secs(15)),
         shutdown: Duration::from_secs(5),
+        inbox: None,
     };
 
     /// Sets [`ChannelOptions::log_join`].
@@ -64,6 +68,13 @@ impl ChannelOptions {
     #[must_use]
     pub const fn shutdown_ms(mut self, milliseconds: u64) -> Self {
         self.shutdown = Duration::from_millis(milliseconds);
+        self
+    }
+
+    /// Sets [`ChannelOptions::inbox`].
+    #[must_use]
+    pub const fn inbox(mut self, messages: usize) -> Self {
+        self.inbox = Some(messages);
         self
     }
 }

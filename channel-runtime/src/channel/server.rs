@@ -44,7 +44,7 @@ struct JoinMessage {
 
 /// Starts the task of a channel.
 pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelHandle {
-    let inbox = Inbox::<C>::new(start.inbox_capacity);
+    let inbox = Inbox::<C>::new(C::OPTIONS.inbox.unwrap_or(start.inbox_capacity));
     let me = ChannelRef::new(start.endpoint.pubsub().new_id(), start.topic, inbox.clone());
     let tracker = start.endpoint.tasks().clone();
     let Message {
@@ -228,6 +228,8 @@ impl<C: Channel> Server<C> {
 
     /// Takes messages until one of them ends the channel, and terminates it.
     async fn live(&self, mut channel: C) -> Reason {
+        #[cfg(feature = "uploads")]
+        C::allow_uploads(&self.socket);
         let contexts = Contexts {
             info: Context::new(&self.socket),
             cast: Context::new(&self.socket),
@@ -336,7 +338,8 @@ impl<C: Channel> Server<C> {
     /// Ends what the channel holds, tells the client, and answers what it can no longer handle.
     /// Nothing in here waits, so it runs to its end even where the task is dropped.
     fn finish(&mut self, end: &End) {
-        self.socket.detach();
+        self.socket
+            .detach(matches!(end, End::Because(Reason::Closed) | End::Overdue));
         self.socket
             .outlet()
             .outbox()

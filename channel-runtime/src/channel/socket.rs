@@ -41,6 +41,8 @@ pub struct Socket<C: Channel> {
     info: Arc<ConnectInfo>,
     endpoint: Endpoint,
     subscriptions: Mutex<Vec<Subscription>>,
+    #[cfg(feature = "uploads")]
+    uploads: std::sync::OnceLock<Arc<crate::upload::Owner>>,
 }
 
 impl<C: Channel> Socket<C> {
@@ -60,6 +62,8 @@ impl<C: Channel> Socket<C> {
             info,
             endpoint,
             subscriptions: Mutex::default(),
+            #[cfg(feature = "uploads")]
+            uploads: std::sync::OnceLock::new(),
         }
     }
 
@@ -241,11 +245,11 @@ impl<C: Channel> Socket<C> {
         self.me.interval(period, message)
     }
 
-    pub(super) fn outlet(&self) -> &Outlet {
+    pub(crate) fn outlet(&self) -> &Outlet {
         &self.outlet
     }
 
-    pub(super) fn join_ref(&self) -> &Term {
+    pub(crate) fn join_ref(&self) -> &Term {
         &self.join_ref
     }
 
@@ -258,11 +262,22 @@ impl<C: Channel> Socket<C> {
         self.subscriptions.lock().push(subscription);
     }
 
-    /// No more broadcasts and no more ticks.
-    pub(super) fn detach(&self) {
+    /// The uploads of the channel, where it takes any.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn uploads(&self) -> &std::sync::OnceLock<Arc<crate::upload::Owner>> {
+        &self.uploads
+    }
+
+    /// No more broadcasts, ticks and uploads; the connection may be `gone`.
+    #[cfg_attr(not(feature = "uploads"), allow(unused_variables))]
+    pub(super) fn detach(&self, gone: bool) {
         let subscriptions = std::mem::take(&mut *self.subscriptions.lock());
         drop(subscriptions);
         self.me.timers.end();
+        #[cfg(feature = "uploads")]
+        if let Some(uploads) = self.uploads.get() {
+            uploads.end(gone);
+        }
     }
 }
 
@@ -355,7 +370,20 @@ impl<C: Channel> ChannelRef<C> {
         self.timers.every(self.weak(), period, message)
     }
 
-    fn weak(&self) -> Weak<Inbox<C>> {
+    /// Ends the channel within its shutdown time, before what waits in its inbox.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn stop(&self, reason: super::Reason) {
+        self.inbox.stop(reason);
+    }
+
+    /// Hands over a message that ends what it is about, so that it always finds room.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn insist(&self, errand: impl super::inbox::Errand<C> + 'static) {
+        // A channel that has ended wants to hear of nothing.
+        let _ended = self.inbox.insist(Letter::Errand(Box::new(errand)));
+    }
+
+    pub(crate) fn weak(&self) -> Weak<Inbox<C>> {
         Arc::downgrade(&self.inbox)
     }
 }

@@ -1,13 +1,25 @@
-//! Uploads.
+//! Uploads: a file streams from its client into a writer.
 
+mod channel;
+mod destination;
+mod dispatch;
+mod entries;
 mod entry;
+mod handle;
+mod owner;
+mod registry;
 mod selection;
 mod spec;
 mod writer;
 mod writers;
 
 pub use self::{
+    channel::UploadChannel,
+    destination::{Destination, External, IntoDestination, Uploadable},
+    dispatch::{Consumed, IntoConsumed, IntoValidity, TakesUploads, allow, handle_in, is_event},
     entry::UploadEntry,
+    handle::{FileOf, UploadError, Uploaded, Uploads, UploadsOf},
     spec::{Accept, UploadSpec},
     writer::{CloseReason, UploadWriter, WriterError},
 };
+pub(crate) use self::{owner::Owner, registry::Registry};

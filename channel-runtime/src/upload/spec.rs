@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::UploadEntry;
 
 /// What an upload is declared to take. `#[allow_upload]` makes it from its options; the methods
@@ -18,6 +20,8 @@ pub struct UploadSpec {
     pub(crate) first_chunk_ms: u64,
     pub(crate) detach_ms: Option<u64>,
     pub(crate) auto_upload: bool,
+    /// No `#[handle_upload]` takes the files: other handlers do.
+    pub(crate) by_hand: bool,
 }
 
 /// The files that are taken.
@@ -44,6 +48,7 @@ impl UploadSpec {
             first_chunk_ms: 30_000,
             detach_ms: Some(30_000),
             auto_upload: false,
+            by_hand: false,
         }
     }
 
@@ -104,6 +109,14 @@ impl UploadSpec {
         self
     }
 
+    /// The files are taken by handlers that borrow the [`Uploads`](super::Uploads), and by no
+    /// `#[handle_upload]`.
+    #[must_use]
+    pub const fn by_hand(mut self) -> Self {
+        self.by_hand = true;
+        self
+    }
+
     /// The upload's name.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -116,6 +129,20 @@ impl UploadSpec {
 
     pub(super) fn chunk_timeout(&self) -> Duration {
         Duration::from_millis(self.chunk_timeout_ms)
+    }
+
+    /// What a client is told when its files are allowed.
+    pub(super) fn config(&self) -> Value {
+        json!({
+            "max_file_size": self.max_file_size,
+            "max_entries": self.max_entries,
+            "chunk_size": self.chunk_size,
+            "chunk_timeout": self.chunk_timeout_ms,
+        })
+    }
+
+    pub(super) fn detach(&self) -> Option<Duration> {
+        self.detach_ms.map(Duration::from_millis)
     }
 
     pub(super) fn first_chunk_timeout(&self) -> Duration {

@@ -1,0 +1,180 @@
+//! The uploads of a channel: each is declared once, and its files are taken.
+
+use syn::LitStr;
+
+use super::repeated;
+use crate::{
+    diagnostics::{Diagnostics, say, suggestion},
+    model::{Handler, Role, Subject, Supply},
+};
+
+/// The events that the library takes where there are uploads.
+const EVENTS: [&str; 4] = [
+    "allow_upload",
+    "progress",
+    "upload_validate",
+    "upload_cancel",
+];
+
+pub(super) fn check(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+    declared_twice(subject, diagnostics);
+    for handler in &subject.handlers {
+        names(subject, handler, diagnostics);
+        borrowed(subject, handler, diagnostics);
+        reserved(subject, handler, diagnostics);
+    }
+    for role in [
+        Role::HandleUpload,
+        Role::HandleProgress,
+        Role::ValidateUpload,
+    ] {
+        handled_twice(subject, role, diagnostics);
+    }
+    unhandled(subject, diagnostics);
+}
+
+/// ```text
+/// #[allow_upload("photos", accept = any)] …
+/// #[allow_upload(«"photos"», accept = any)] …
+/// ```
+fn declared_twice(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+    repeated(
+        subject
+            .with(Role::AllowUpload)
+            .filter(|handler| handler.literal.is_some()),
+        |first, second| value(first) == value(second),
+        |first, second| {
+            if let Some(name) = &second.literal {
+                let message = say::upload_twice(name.value(), first.name());
+                second.wrong_on(diagnostics, name, message);
+            }
+        },
+    );
+}
+
+fn value(handler: &Handler<'_>) -> Option<String> {
+    handler.literal.as_ref().map(LitStr::value)
+}
+
+/// ```text
+/// #[handle_upload(«"fotos"»)] without #[allow_upload("fotos", …)]
+/// #[«handle_progress»]
+/// ```
+fn names(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    if !handler.role.is_upload() {
+        return;
+    }
+    let Some(name) = &handler.literal else {
+        if handler.is_nameless() {
+            let message = match handler.role {
+                Role::AllowUpload => say::upload_nameless(),
+                role => say::upload_handler_nameless(role.name()),
+            };
+            handler.wrong_on(diagnostics, handler.attribute.name(), message);
+        }
+        return;
+    };
+    if handler.role != Role::AllowUpload && subject.upload(&name.value()).is_none() {
+        let message = say::upload_unknown(name.value(), meant(subject, &name.value()));
+        match subject.is_torn() {
+            true => handler.leave_out(),
+            false => handler.wrong_on(diagnostics, name, message),
+        }
+    }
+}
+
+/// `; did you mean …?` of the uploads that are declared.
+fn meant(subject: &Subject<'_>, given: &str) -> String {
+    let declared: Vec<_> = subject.with(Role::AllowUpload).filter_map(value).collect();
+    let declared: Vec<_> = declared.iter().map(String::as_str).collect();
+    suggestion(given, &declared)
+}
+
+/// ```text
+/// #[handle_in("save")] fn save(&mut self, «fotos»: &Uploads<TempFile>) {}
+/// ```
+fn borrowed(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    for parameter in &handler.parameters {
+        if !matches!(parameter.supply, Supply::Uploads(_))
+            || handler.role == Role::Join
+            || subject.upload_of(parameter).is_some()
+        {
+            continue;
+        }
+        let name = parameter
+            .ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let message = say::upload_parameter(&name, meant(subject, &name));
+        match subject.is_torn() {
+            true => handler.leave_out(),
+            false => handler.wrong_on(diagnostics, parameter.pattern, message),
+        }
+    }
+}
+
+/// ```text
+/// #[handle_in(«"progress"»)] beside an #[allow_upload(…)]
+/// ```
+fn reserved(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    if handler.role != Role::HandleIn || subject.with(Role::AllowUpload).next().is_none() {
+        return;
+    }
+    if let Some(event) = handler
+        .literal
+        .as_ref()
+        .filter(|event| EVENTS.contains(&&*event.value()))
+    {
+        handler.wrong_on(diagnostics, event, say::upload_event(event.value()));
+    }
+}
+
+/// ```text
+/// #[handle_upload("photos")] …
+/// #[handle_upload(«"photos"»)] …
+/// ```
+fn handled_twice(subject: &Subject<'_>, role: Role, diagnostics: &mut Diagnostics) {
+    repeated(
+        subject
+            .with(role)
+            .filter(|handler| handler.literal.is_some()),
+        |first, second| value(first) == value(second),
+        |first, second| {
+            if let Some(name) = &second.literal {
+                let message = say::upload_handled(name.value(), role.name(), first.name());
+                second.wrong_on(diagnostics, name, message);
+            }
+        },
+    );
+}
+
+/// ```text
+/// #[allow_upload(«"photos"», accept = any)] without #[handle_upload("photos")]
+/// ```
+fn unhandled(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+    for upload in subject.with(Role::AllowUpload) {
+        let Some(name) = upload.literal.as_ref().filter(|_| !subject.is_torn()) else {
+            continue;
+        };
+        if !subject.is_handled(upload) && !subject.is_borrowed(upload) {
+            upload.wrong_on(diagnostics, name, say::upload_unhandled(name.value()));
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// Whether a `#[handle_upload]` takes the files of an upload.
+    pub(crate) fn is_handled(&self, upload: &Handler<'_>) -> bool {
+        self.with(Role::HandleUpload)
+            .any(|handler| value(handler) == value(upload))
+    }
+
+    /// Whether a handler borrows the `Uploads` of an upload.
+    fn is_borrowed(&self, upload: &Handler<'_>) -> bool {
+        let mut parameters = self.handlers.iter().flat_map(|handler| &handler.parameters);
+        parameters.any(|parameter| {
+            matches!(parameter.supply, Supply::Uploads(_))
+                && self.upload_of(parameter).and_then(value) == value(upload)
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! The uploads of a channel: what they take, and `TakesUploads`, a match over their names.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Ident;
+
+use super::{
+    Site,
+    call::{Call, reported},
+};
+use crate::model::{Handler, Parameter, Role};
+
+/// The items of `impl Channel`, in a channel that has uploads.
+pub(super) fn constants(site: &Site<'_>) -> Option<TokenStream> {
+    let krate = site.krate;
+    site.subject.with(Role::AllowUpload).next()?;
+    let specs = site.subject.with(Role::AllowUpload).filter_map(|handler| {
+        let (upload, cfgs) = (handler.upload.as_ref()?, handler.cfgs());
+        handler.literal.as_ref()?;
+        let spec = upload.spec(krate, !site.subject.is_handled(handler));
+        Some(quote!(#(#cfgs)* #spec,))
+    });
+    Some(quote_spanned! {Span::mixed_site()=>
+        const UPLOADS: &'static [#krate::__private::upload::UploadSpec] = &[#(#specs)*];
+
+        fn allow_uploads(__socket: &#krate::__private::Socket<Self>) {
+            #krate::__private::upload::allow(__socket);
+        }
+    })
+}
+
+/// What `handle_in` begins with: the events that are the library's.
+pub(super) fn handle_in(site: &Site<'_>) -> Option<TokenStream> {
+    let krate = site.krate;
+    site.subject.with(Role::AllowUpload).next()?;
+    Some(quote_spanned! {Span::mixed_site()=>
+        if #krate::__private::upload::is_event(__cx.event()) {
+            return #krate::__private::upload::handle_in(self, __cx, __payload);
+        }
+    })
+}
+
+/// `impl TakesUploads`.
+pub(super) fn takes_uploads(site: &Site<'_>) -> Option<TokenStream> {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    site.subject.with(Role::AllowUpload).next()?;
+    let step = quote_spanned!(span=> #krate::__private::Step);
+    let destination = method(
+        site,
+        Role::AllowUpload,
+        quote_spanned! {span=> ::core::result::Result<
+            #krate::__private::upload::Destination,
+            #krate::__private::Refusal,
+        >},
+        ("IntoDestination", "into_destination"),
+        &quote_spanned!(span=> #step::ready(::core::result::Result::Err(
+            #krate::__private::Refusal::empty(),
+        ))),
+    );
+    let validate = method(
+        site,
+        Role::ValidateUpload,
+        quote_spanned!(span=> ::core::result::Result<(), #krate::__private::Refusal>),
+        ("IntoValidity", "into_validity"),
+        &quote_spanned!(span=> #step::ready(::core::result::Result::Ok(()))),
+    );
+    let uploaded = method(
+        site,
+        Role::HandleUpload,
+        quote_spanned!(span=> #krate::__private::upload::Consumed),
+        ("IntoConsumed", "into_consumed"),
+        &quote_spanned!(span=> #step::ready(#krate::__private::upload::Consumed::Postponed)),
+    );
+    let progressed = method(
+        site,
+        Role::HandleProgress,
+        quote_spanned!(span=> #krate::__private::Flow),
+        ("IntoFlow", "into_flow"),
+        &quote_spanned!(span=> #step::ready(#krate::__private::Flow::CONTINUE)),
+    );
+    let items = quote_spanned!(span=> #destination #validate #uploaded #progressed);
+    let quiet = site.quiet();
+    let own = site.ty().to_token_stream();
+    let implementation = site.implement("upload::TakesUploads", quote!(), &own, items);
+    Some(quote_spanned!(span=> #quiet #implementation))
+}
+
+/// One method of the trait: a match over the names of the uploads.
+fn method(
+    site: &Site<'_>,
+    role: Role,
+    output: TokenStream,
+    convert: (&str, &str),
+    otherwise: &TokenStream,
+) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let arms = site.subject.with(role).filter_map(|handler| {
+        let (name, cfgs) = (handler.literal.as_ref()?, handler.cfgs());
+        let body = call(site, handler, convert);
+        Some(quote_spanned!(span=> #(#cfgs)* #name => { #body }))
+    });
+    let name = match role {
+        Role::AllowUpload => quote!(destination),
+        Role::ValidateUpload => quote!(validate),
+        Role::HandleUpload => quote!(uploaded),
+        _ => quote!(progressed),
+    };
+    let role_name = Ident::new(role.name(), span);
+    let file = (role == Role::HandleUpload).then(|| {
+        quote_spanned!(span=> __file: ::std::boxed::Box<
+            dyn ::core::any::Any + ::core::marker::Send,
+        >,)
+    });
+    quote_spanned! {span=>
+        fn #name<'a>(
+            &'a mut self,
+            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::#role_name>,
+            __upload: ::core::primitive::usize,
+            __entry: #krate::__private::upload::UploadEntry,
+            #file
+        ) -> #krate::__private::Step<'a, #output> {
+            match <Self as #krate::__private::Channel>::UPLOADS[__upload].name() {
+                #(#arms)*
+                _ => #otherwise,
+            }
+        }
+    }
+}
+
+fn call(site: &Site<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)) -> TokenStream {
+    if handler.is_wrong() {
+        return reported();
+    }
+    let call = Call::of(site, handler);
+    let file = |parameter: &Parameter<'_>| read(site, handler, parameter);
+    let arguments = call.arguments(file, &quote!());
+    let path = match path {
+        "IntoFlow" => path.to_owned(),
+        path => format!("upload::{path}"),
+    };
+    let step = call.step(&quote_spanned!(Span::mixed_site()=> self), |value| {
+        call.convert(&path, quote!(), convert, value)
+    });
+    quote_spanned!(Span::mixed_site()=> #arguments #step)
+}
+
+/// The file of a `#[handle_upload]`, checked against what its `#[allow_upload]` returns.
+fn read(site: &Site<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) -> TokenStream {
+    let krate = site.krate;
+    let span = Span::mixed_site();
+    let declared = handler.literal.as_ref();
+    let declared = declared.and_then(|name| site.subject.upload(&name.value()));
+    let Some(output) = declared.and_then(Handler::output) else {
+        return reported();
+    };
+    let (ty, output) = (site.outside(parameter.ty), site.outside(output));
+    let (at, _) = crate::types::ends(&ty);
+    let parameters = super::respan(quote!(<#output>), at);
+    let read = site.qualified_with(&ty, &ty, &quote!(upload::FileOf), parameters, "read");
+    quote_spanned! {span=>
+        match #read(__file) {
+            ::core::option::Option::Some(__value) => __value,
+            // The type was checked above, so this is never so.
+            ::core::option::Option::None => {
+                return #krate::__private::Step::ready(
+                    #krate::__private::upload::Consumed::Postponed,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The channel that brings the bytes of one file.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    CloseReason, UploadEntry, UploadSpec,
+    destination::{Finished, Place},
+    entries::NotBegun,
+    owner::{Link, Owner, Ticket},
+    registry::{Detached, detach},
+    writer::AnyWriter,
+};
+use crate::{
+    Answer, Binary, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Flow, FromPayload,
+    InfoFor, IntoAnswer, IntoFlow, Joined, Payload, Reason, Refusal, Socket, Step, Stop, TimerRef,
+    role,
+};
+
+/// Brings the bytes of clients' files to their writers: the channel `lvu:*`, to be listed beside
+/// the channels that take uploads. Mirrors `Phoenix.LiveView.UploadChannel`.
+///
+/// ```
+/// # use channel_runtime::{prelude::*, upload::{TempFile, StoredFile, UploadChannel}};
+/// pub struct Album;
+///
+/// #[channel("album:*")]
+/// impl Album {
+///     #[join]
+///     fn join() -> Self { Album }
+///
+///     #[allow_upload("photos", accept = ["image/*"])]
+///     fn photos(&mut self) -> TempFile { TempFile::new() }
+///
+///     #[handle_upload("photos")]
+///     async fn photo(&mut self, file: StoredFile) {}
+/// }
+///
+/// pub struct UserSocket;
+///
+/// #[socket(channels = [Album, UploadChannel])]
+/// impl UserSocket {
+///     #[connect]
+///     fn connect() -> Self { UserSocket }
+/// }
+/// ```
+///
+/// Each file is a channel of its own, and so a task of its own. It belongs to its entry, and
+/// whatever ends it ends nothing else.
+pub struct UploadChannel {
+    running: Running,
+    spec: &'static UploadSpec,
+    /// `None` once the file is all there, and the entry has it.
+    writer: Option<Box<dyn AnyWriter>>,
+    received: u64,
+    last: Instant,
+    timeout: Duration,
+    timer: TimerRef,
+    resumable: bool,
+}
+
+/// The entry that a channel brings bytes for; dropped, it says that they end here.
+struct Running {
+    owner: Arc<Owner>,
+    ticket: Ticket,
+    entry: UploadEntry,
+    over: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.over {
+            self.owner.dropped(self.ticket);
+        }
+    }
+}
+
+/// The time of the next chunk may have passed.
+struct Deadline;
+
+#[derive(Deserialize)]
+struct Join {
+    #[serde(default)]
+    token: Option<String>,
+    /// The client wants to know where to go on, and comes back when its connection breaks.
+    #[serde(default)]
+    resume: bool,
+}
+
+impl Channel for UploadChannel {
+    type Socket = ();
+
+    const NAME: &'static str = "UploadChannel";
+    const TOPICS: &'static [&'static str] = &["lvu:*"];
+    const INTERCEPTS: &'static [&'static str] = &[];
+    // A client has one chunk on its way, and waits for its answer. Closing a writer may take
+    // longer than what channels have otherwise.
+    const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT.inbox(4).shutdown_ms(30_000);
+
+    fn join<'a>(cx: &'a Context<'a, Self, role::join>, payload: Payload) -> Step<'a, Joined<Self>> {
+        Step::pending(async move {
+            match begin(cx.socket(), &payload).await {
+                Ok((channel, response)) => Joined::Accepted(channel, response),
+                Err(reason) => Joined::Refused(Refusal::new(reason)),
+            }
+        })
+    }
+
+    fn handle_in<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::handle_in>,
+        payload: Payload,
+    ) -> Step<'a, Answer> {
+        if cx.event() != "chunk" {
+            return Step::ready(Answer::unknown_event());
+        }
+        match Binary::from_payload(payload) {
+            Ok(chunk) => Step::pending(self.chunk(chunk, cx.socket())),
+            Err(error) => Step::ready(Answer::refuse(error)),
+        }
+    }
+
+    fn handle_out<'a>(
+        &'a mut self,
+        _: &'a Context<'a, Self, role::handle_out>,
+        _: &'a Broadcast,
+    ) -> Step<'a, Flow> {
+        Step::ready(Flow::CONTINUE)
+    }
+
+    fn terminate<'a>(
+        self,
+        _: &'a Context<'a, Self, role::terminate>,
+        reason: Reason,
+    ) -> Step<'a, ()> {
+        Step::pending(self.end(reason))
+    }
+}
+
+impl<S> ChannelOf<S> for UploadChannel {
+    fn socket(_: &Arc<S>) -> Arc<()> {
+        Arc::new(())
+    }
+}
+
+impl InfoFor<UploadChannel> for Deadline {
+    fn handle<'a>(
+        self,
+        channel: &'a mut UploadChannel,
+        cx: &'a Context<'a, UploadChannel, role::handle_info>,
+    ) -> Step<'a, Flow> {
+        Step::ready(channel.expire(cx.socket()))
+    }
+}
+
+/// Finds the entry a token is for, and opens its writer.
+async fn begin(
+    socket: &Socket<UploadChannel>,
+    payload: &Payload,
+) -> Result<(UploadChannel, Payload), &'static str> {
+    let join: Join = payload.decode().map_err(|_| "invalid_token")?;
+    let token = socket.endpoint().token(Ticket::SALT);
+    let ticket: Ticket = token
+        .verify(join.token.as_deref())
+        .map_err(|_| "invalid_token")?;
+    let owner = socket
+        .endpoint()
+        .uploads()
+        .owner(ticket.owner)
+        .ok_or("disallowed")?;
+    if !owner.is_of(socket.outlet().outbox()) {
+        return Err("invalid_token");
+    }
+    let link = Link::new(socket.channel_ref().clone(), join.resume);
+    let (begun, spec) = owner.start(ticket, link).map_err(|why| match why {
+        NotBegun::AlreadyRegistered => "already_registered",
+        NotBegun::Disallowed => "disallowed",
+    })?;
+    let entry = begun.entry;
+    let mut running = Running {
+        owner,
+        ticket,
+        entry,
+        over: false,
+    };
+    let (writer, received, resumed) = match begun.destination.0 {
+        Place::Resumed(writer, received) => (writer, received, true),
+        Place::Writer(mut writer) => {
+            if let Err(error) = writer.init(&running.entry).await {
+                running.over = true;
+                running.owner.writer_failed(ticket, &running.entry, &error);
+                return Err("writer_error");
+            }
+            (writer, 0, false)
+        }
+        // An external upload has no token.
+        Place::External(_) => return Err("disallowed"),
+    };
+    let mut channel = UploadChannel {
+        running,
+        spec,
+        writer: Some(writer),
+        received,
+        last: Instant::now(),
+        timeout: spec.first_chunk_timeout(),
+        timer: socket.send_after(spec.first_chunk_timeout(), Deadline),
+        resumable: join.resume,
+    };
+    if resumed && received == channel.size() {
+        // The client has missed only the answer to its last chunk.
+        channel.finished();
+    }
+    let response = match join.resume {
+        true => Payload::json(&json!({"offset": received})).unwrap_or_default(),
+        false => Payload::empty(),
+    };
+    Ok((channel, response))
+}
+
+impl UploadChannel {
+    fn size(&self) -> u64 {
+        self.running.entry.client_size()
+    }
+
+    /// Writes a chunk. Only bytes that were written are answered with `ok`.
+    async fn chunk(&mut self, Binary(chunk): Binary, socket: &Socket<Self>) -> Answer {
+        self.last = Instant::now();
+        if self.timeout != self.spec.chunk_timeout() {
+            self.timeout = self.spec.chunk_timeout();
+            self.arm(self.timeout, socket);
+        }
+        let received = self.received + chunk.len() as u64;
+        let limit = self.size();
+        let Some(writer) = self.writer.as_mut().filter(|_| received <= limit) else {
+            let refusal = Refusal::new("file_size_limit_exceeded").with("limit", limit);
+            return Stop::normal().refuse(refusal).into_answer();
+        };
+        let written = match writer.write_chunk(chunk).await {
+            Err(error) => {
+                if let Err(second) = writer.close(CloseReason::Error(&error)).await {
+                    tracing::warn!(error = %second, "a writer that has failed could not close either");
+                }
+                Err(error)
+            }
+            Ok(()) if received < limit => Ok(()),
+            Ok(()) => writer.close(CloseReason::Done).await,
+        };
+        if let Err(error) = written {
+            self.writer = None;
+            self.running.over = true;
+            let (ticket, entry) = (self.running.ticket, &self.running.entry);
+            self.running.owner.writer_failed(ticket, entry, &error);
+            return Stop::normal()
+                .refuse(Refusal::new("writer_error"))
+                .into_answer();
+        }
+        self.received = received;
+        match received == limit {
+            true => self.finished(),
+            false => {
+                let running = &self.running;
+                running
+                    .owner
+                    .advance(running.ticket, &running.entry, received);
+            }
+        }
+        Answer::ok(())
+    }
+
+    /// Hands the file over to its entry.
+    fn finished(&mut self) {
+        self.running.over = true;
+        self.timer.cancel();
+        if let Some(writer) = self.writer.take() {
+            let (ticket, file) = (self.running.ticket, Finished::Writer(writer));
+            // One that nobody wants any more goes with its writer.
+            let unwanted = self.running.owner.finish(ticket, &self.running.entry, file);
+            drop(unwanted);
+        }
+    }
+
+    /// Ends the channel where no chunk has come for too long.
+    fn expire(&mut self, socket: &Socket<Self>) -> Flow {
+        let rest = self.timeout.saturating_sub(self.last.elapsed());
+        if self.writer.is_none() {
+            return Flow::CONTINUE;
+        }
+        if rest.is_zero() {
+            return Stop::normal().into_flow();
+        }
+        self.arm(rest, socket);
+        Flow::CONTINUE
+    }
+
+    /// There is one timer, and it looks at the time of the last chunk: none is made for a chunk.
+    fn arm(&mut self, rest: Duration, socket: &Socket<Self>) {
+        self.timer.cancel();
+        self.timer = socket.send_after(rest, Deadline);
+    }
+
+    async fn end(mut self, reason: Reason) {
+        let detach_for = self
+            .spec
+            .detach()
+            .filter(|_| self.resumable && reason == Reason::Closed);
+        let running = &mut self.running;
+        let (owner, ticket) = (running.owner.clone(), running.ticket);
+        if let Some(time) = detach_for {
+            let upload = match self.writer.take() {
+                Some(writer) => {
+                    let topic = owner.topic().clone();
+                    Some(Detached::new(topic, &running.entry, writer, self.received))
+                }
+                None => owner.detach_finished(ticket, &running.entry),
+            };
+            if let Some(upload) = upload {
+                detach(owner.endpoint(), ticket.entry, upload, time).await;
+            }
+            return;
+        }
+        if let Some(mut writer) = self.writer.take()
+            && let Err(error) = writer.close(CloseReason::Cancel).await
+        {
+            let entry = &running.entry;
+            tracing::warn!(%error, upload = entry.upload(), "a writer could not give up an upload");
+        }
+    }
+}

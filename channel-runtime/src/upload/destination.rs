@@ -1,0 +1,186 @@
+//! Where a file goes: to a writer here, or elsewhere.
+
+use std::{any::Any, fmt};
+
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+
+use super::{UploadEntry, UploadWriter, WriterError, writer::AnyWriter};
+use crate::Refusal;
+
+/// Where one file goes.
+pub struct Destination(pub(super) Place);
+
+pub(super) enum Place {
+    Writer(Box<dyn AnyWriter>),
+    /// A writer that has taken so many bytes already.
+    Resumed(Box<dyn AnyWriter>, u64),
+    External(External),
+}
+
+/// A file that is all there, as a handler can take it.
+pub(super) enum Finished {
+    Writer(Box<dyn AnyWriter>),
+    External(External),
+}
+
+impl Finished {
+    /// What a handler gets: the `Meta` of the writer's own type, or the [`External`].
+    pub(super) fn meta(&self) -> Result<Box<dyn Any + Send>, WriterError> {
+        match self {
+            Finished::Writer(writer) => writer.meta(),
+            Finished::External(external) => Ok(Box::new(external.without_verify())),
+        }
+    }
+}
+
+/// A file that the client sends somewhere else, such as to a presigned address of S3: what an
+/// `#[allow_upload]` returns instead of a writer. Mirrors the `:external` option.
+///
+/// The client gets the fields, and hands them to its uploader of that name; a channel's
+/// `#[handle_upload]` gets them when the client says that the file is all there. That is the
+/// client's word alone, so give it a [`External::verify`].
+///
+/// ```
+/// # use channel_runtime::{Refusal, upload::{External, UploadEntry}};
+/// # fn presign(_: &str) -> String { String::new() }
+/// # async fn size_of(_: &str) -> u64 { 0 }
+/// fn photo(entry: &UploadEntry) -> External {
+///     let key = format!("photos/{}", entry.uuid());
+///     External::new("S3")
+///         .with("url", presign(&key))
+///         .with("key", key.clone())
+///         .verify(async move |entry: UploadEntry| match size_of(&key).await {
+///             size if size == entry.client_size() => Ok(()),
+///             _ => Err(Refusal::new("incomplete")),
+///         })
+/// }
+/// ```
+pub struct External {
+    fields: Map<String, Value>,
+    verify: Option<Verify>,
+}
+
+type Verify = Box<dyn FnOnce(UploadEntry) -> BoxFuture<'static, Result<(), Refusal>> + Send>;
+
+impl External {
+    /// For the client's uploader of this name: `uploaders: {S3: …}` in JavaScript.
+    pub fn new(uploader: impl Into<String>) -> Self {
+        let fields = Map::from_iter([("uploader".to_owned(), Value::from(uploader.into()))]);
+        External {
+            fields,
+            verify: None,
+        }
+    }
+
+    /// Adds a field.
+    #[must_use]
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.into(), value.into());
+        self
+    }
+
+    /// Asks whoever has the file whether it is there, once the client says so. A refusal becomes
+    /// the error of the entry. Runs in a task of its own; one that never ends leaves the entry
+    /// unfinished.
+    #[must_use]
+    pub fn verify<F, R>(mut self, verify: F) -> Self
+    where
+        F: FnOnce(UploadEntry) -> R + Send + 'static,
+        R: Future<Output = Result<(), Refusal>> + Send + 'static,
+    {
+        self.verify = Some(Box::new(|entry| Box::pin(verify(entry))));
+        self
+    }
+
+    /// A field's value.
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.fields.get(field)
+    }
+
+    pub(super) fn fields(&self) -> &Map<String, Value> {
+        &self.fields
+    }
+
+    pub(super) fn take_verify(&mut self) -> Option<Verify> {
+        self.verify.take()
+    }
+
+    fn without_verify(&self) -> Self {
+        External {
+            fields: self.fields.clone(),
+            verify: None,
+        }
+    }
+}
+
+impl fmt::Debug for External {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("External")
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the handlers of an upload get of a finished file: the [`UploadWriter::Meta`] of a writer,
+/// or an [`External`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no place to upload to",
+    label = "neither a writer nor `External`",
+    note = "an `#[allow_upload]` returns a type that implements `UploadWriter`, such as `TempFile`, or `External`"
+)]
+pub trait Uploadable: 'static {
+    /// What a handler gets.
+    type File: Send + 'static;
+}
+
+impl<W: UploadWriter> Uploadable for W {
+    type File = W::Meta;
+}
+
+impl Uploadable for External {
+    type File = External;
+}
+
+/// What an `#[allow_upload]` can return: a writer, an [`External`], or a `Result` of one whose
+/// error becomes the entry's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no place to upload to",
+    label = "an `#[allow_upload]` returns where the file goes",
+    note = "return a type that implements `UploadWriter`, such as `TempFile`, an `External`, or a `Result` of these"
+)]
+pub trait IntoDestination {
+    /// The writer, or [`External`].
+    type Place: Uploadable;
+
+    /// Makes the destination.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    fn into_destination(self) -> Result<Destination, Refusal>;
+}
+
+impl<W: UploadWriter> IntoDestination for W {
+    type Place = W;
+
+    fn into_destination(self) -> Result<Destination, Refusal> {
+        Ok(Destination(Place::Writer(Box::new(self))))
+    }
+}
+
+impl IntoDestination for External {
+    type Place = External;
+
+    fn into_destination(self) -> Result<Destination, Refusal> {
+        Ok(Destination(Place::External(self)))
+    }
+}
+
+impl<T: IntoDestination, E: Into<Refusal>> IntoDestination for Result<T, E> {
+    type Place = T::Place;
+
+    fn into_destination(self) -> Result<Destination, Refusal> {
+        self.map_err(Into::into)?.into_destination()
+    }
+}

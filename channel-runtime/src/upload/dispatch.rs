@@ -1,0 +1,409 @@
+//! From the client's messages and the files' news to the channel's handlers.
+
+use std::{any::Any, sync::Arc};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Destination, UploadEntry,
+    destination::Place,
+    owner::{Notice, Owner, Ticket, reason},
+    selection::{Cancel, Progress, Selected, Selection},
+};
+use crate::{
+    Answer, Channel, Context, Flow, Payload, Refusal, Socket, Step,
+    channel::{Contexts, Errand},
+    role,
+};
+
+/// The events that the library takes, in a channel that has uploads.
+const EVENTS: [&str; 4] = [
+    "allow_upload",
+    "progress",
+    "upload_validate",
+    "upload_cancel",
+];
+
+/// A channel with uploads; `#[channel]` implements it. Uploads go by their position in
+/// [`Channel::UPLOADS`].
+pub trait TakesUploads: Channel {
+    /// Says where a file goes.
+    fn destination<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::allow_upload>,
+        upload: usize,
+        entry: UploadEntry,
+    ) -> Step<'a, Result<Destination, Refusal>>;
+
+    /// May refuse a file.
+    fn validate<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::validate_upload>,
+        upload: usize,
+        entry: UploadEntry,
+    ) -> Step<'a, Result<(), Refusal>>;
+
+    /// Takes a file that is all there.
+    fn uploaded<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::handle_upload>,
+        upload: usize,
+        entry: UploadEntry,
+        file: Box<dyn Any + Send>,
+    ) -> Step<'a, Consumed>;
+
+    /// Hears how far a file is.
+    fn progressed<'a>(
+        &'a mut self,
+        cx: &'a Context<'a, Self, role::handle_progress>,
+        upload: usize,
+        entry: UploadEntry,
+    ) -> Step<'a, Flow>;
+}
+
+/// What becomes of a file that a `#[handle_upload]` was given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Consumed {
+    /// It was kept, moved or read: the entry goes. What a handler returns with `()`. Phoenix:
+    /// `{:ok, value}`.
+    Yes,
+    /// It stays, for [`Uploads`](super::Uploads) to take later. Phoenix: `{:postpone, value}`.
+    Postponed,
+    /// It is not wanted: the file goes, the entry stays with this error.
+    Refused(Refusal),
+}
+
+/// What a `#[handle_upload]` can return: `()`, a [`Consumed`], or a `Result` of one whose error
+/// becomes the entry's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what becomes of the file",
+    label = "a `#[handle_upload]` returns nothing, or what becomes of the file",
+    note = "return `()`, `Consumed`, or a `Result` of these whose error becomes a `Refusal`"
+)]
+pub trait IntoConsumed {
+    /// Says it.
+    fn into_consumed(self) -> Consumed;
+}
+
+impl IntoConsumed for () {
+    fn into_consumed(self) -> Consumed {
+        Consumed::Yes
+    }
+}
+
+impl IntoConsumed for Consumed {
+    fn into_consumed(self) -> Consumed {
+        self
+    }
+}
+
+impl<T: IntoConsumed, E: Into<Refusal>> IntoConsumed for Result<T, E> {
+    fn into_consumed(self) -> Consumed {
+        match self {
+            Ok(consumed) => consumed.into_consumed(),
+            Err(error) => Consumed::Refused(error.into()),
+        }
+    }
+}
+
+/// What a `#[validate_upload]` can return: `()`, or a `Result` whose error becomes the entry's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say whether the file may come",
+    label = "a `#[validate_upload]` returns `Result<(), Refusal>`",
+    note = "return `Result<(), Refusal>`"
+)]
+pub trait IntoValidity {
+    /// Says it.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    fn into_validity(self) -> Result<(), Refusal>;
+}
+
+impl<E: Into<Refusal>> IntoValidity for Result<(), E> {
+    fn into_validity(self) -> Result<(), Refusal> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Begins the uploads of a channel: what [`Channel::allow_uploads`] does where there are any.
+pub fn allow<C: TakesUploads>(socket: &Socket<C>) {
+    let inbox = socket.channel_ref().clone();
+    socket.uploads().get_or_init(|| {
+        Owner::begin(
+            (socket.topic().clone(), socket.join_ref().clone()),
+            socket.outlet().clone(),
+            socket.endpoint().clone(),
+            C::UPLOADS,
+            Box::new(move |notice| inbox.insist(notice)),
+        )
+    });
+}
+
+/// Whether the library takes an event, in a channel that has uploads.
+pub fn is_event(event: &str) -> bool {
+    EVENTS.contains(&event)
+}
+
+/// Takes one of these events.
+pub fn handle_in<'a, C: TakesUploads>(
+    channel: &'a mut C,
+    cx: &'a Context<'a, C, role::handle_in>,
+    payload: Payload,
+) -> Step<'a, Answer> {
+    let socket = cx.socket();
+    let Some(owner) = socket.uploads().get() else {
+        return Step::ready(Answer::unknown_event());
+    };
+    let answered = match cx.event() {
+        "allow_upload" => {
+            return Step::pending(async move {
+                match allow_upload(channel, socket, owner, &payload).await {
+                    Ok(reply) => Answer::ok(reply),
+                    Err(refusal) => Answer::refuse(refusal),
+                }
+            });
+        }
+        "upload_validate" => {
+            return Step::pending(async move {
+                match validate(channel, socket, owner, &payload).await {
+                    Ok(()) => Answer::ok(()),
+                    Err(refusal) => Answer::refuse(refusal),
+                }
+            });
+        }
+        "upload_cancel" => cancel(owner, &payload),
+        _ => progress(owner, &payload),
+    };
+    Step::ready(match answered {
+        Ok(()) => Answer::ok(()),
+        Err(refusal) => Answer::refuse(refusal),
+    })
+}
+
+/// The upload that a client calls by its ref.
+fn named(owner: &Owner, upload_ref: &str) -> Result<usize, Refusal> {
+    let unknown = || Refusal::new("unknown upload").with("ref", upload_ref);
+    owner.named(upload_ref).ok_or_else(unknown)
+}
+
+/// Takes note of files, and has each of the new ones validated.
+async fn select<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    upload: usize,
+    chosen: Vec<Selected>,
+) -> Result<(), Refusal> {
+    for said in &chosen {
+        said.check()?;
+    }
+    let selected = owner.with(upload, |files| files.select(chosen));
+    let (valid, replaced) = selected.unwrap_or_default();
+    replaced.into_iter().for_each(super::owner::Link::stop);
+    for entry in valid {
+        let uuid = entry.uuid();
+        let cx = Context::new(socket);
+        if let Err(refusal) = channel.validate(&cx, upload, entry).run().await {
+            owner.with(upload, |files| files.refuse(uuid, reason(&refusal)));
+        }
+    }
+    Ok(())
+}
+
+async fn validate<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    payload: &Payload,
+) -> Result<(), Refusal> {
+    let selection: Selection = payload.decode()?;
+    let upload = named(owner, &selection.upload_ref)?;
+    let selected = select(channel, socket, owner, upload, selection.entries).await;
+    owner.refresh(upload);
+    selected
+}
+
+/// Answers a client that wants to send files: a token for each, or the fields of its external
+/// destination.
+async fn allow_upload<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    payload: &Payload,
+) -> Result<Value, Refusal> {
+    let selection: Selection = payload.decode()?;
+    let upload = named(owner, &selection.upload_ref)?;
+    let entries = &selection.entries;
+    let refs: Vec<_> = entries.iter().map(|said| said.entry_ref.clone()).collect();
+    let broken: Map<String, Value> = entries
+        .iter()
+        .filter_map(|said| Some((said.entry_ref.clone(), said.resume.clone()?.into())))
+        .collect();
+    select(channel, socket, owner, upload, selection.entries).await?;
+    let reply = preflight(channel, socket, owner, upload, &refs, &broken).await;
+    owner.refresh(upload);
+    let mut reply = reply?;
+    reply.insert("ref".to_owned(), selection.upload_ref.into());
+    Ok(reply.into())
+}
+
+async fn preflight<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    upload: usize,
+    refs: &[String],
+    broken: &Map<String, Value>,
+) -> Result<Map<String, Value>, Refusal> {
+    let spec = &C::UPLOADS[upload];
+    let rejection = || {
+        let errors = owner.with(upload, |files| json!(files.errors()));
+        Map::from_iter([("error".to_owned(), errors.unwrap_or_default())])
+    };
+    let rejected = owner.with(upload, |files| files.is_rejected());
+    if !spec.auto_upload && rejected == Some(true) {
+        return Ok(rejection());
+    }
+    let asked = owner.with(upload, |files| files.preflight(refs));
+    let (valid, invalid) = asked.unwrap_or_default();
+    let mut given = Map::new();
+    for entry in valid {
+        let (uuid, entry_ref) = (entry.uuid(), entry.entry_ref().to_owned());
+        let token = broken.get(&entry_ref).and_then(Value::as_str);
+        let destination = match adopt(owner, token, &entry) {
+            Some(destination) => Ok(destination),
+            None => {
+                channel
+                    .destination(&Context::new(socket), upload, entry)
+                    .run()
+                    .await
+            }
+        };
+        let destination = match destination {
+            Ok(destination) => destination,
+            Err(refusal) => {
+                owner.with(upload, |files| files.refuse(uuid, reason(&refusal)));
+                return Ok(rejection());
+            }
+        };
+        let answer = match &destination.0 {
+            Place::External(external) => external.fields().clone().into(),
+            _ => owner.ticket(upload, uuid)?.into(),
+        };
+        let external = matches!(destination.0, Place::External(_));
+        owner.with(upload, |files| files.allow(uuid, destination, external));
+        given.insert(entry_ref, answer);
+    }
+    let invalid = invalid
+        .into_iter()
+        .map(|(entry_ref, error)| (entry_ref, json!([error])));
+    Ok(Map::from_iter([
+        ("config".to_owned(), spec.config()),
+        ("entries".to_owned(), given.into()),
+        ("errors".to_owned(), invalid.collect::<Map<_, _>>().into()),
+    ]))
+}
+
+/// The writer of an upload that was broken off, where the client's token is for one.
+fn adopt(owner: &Owner, token: Option<&str>, entry: &UploadEntry) -> Option<Destination> {
+    let endpoint = owner.endpoint();
+    let ticket: Ticket = endpoint.token(Ticket::SALT).verify(token?).ok()?;
+    let upload = endpoint
+        .uploads()
+        .adopt(ticket.entry, owner.topic(), entry)?;
+    Some(Destination(Place::Resumed(upload.writer, upload.received)))
+}
+
+fn cancel(owner: &Owner, payload: &Payload) -> Result<(), Refusal> {
+    let cancel: Cancel = payload.decode()?;
+    let upload = named(owner, &cancel.upload_ref)?;
+    match owner.cancel(upload, &cancel.entry_ref) {
+        true => Ok(()),
+        false => Err(Refusal::new("unknown entry").with("entry_ref", cancel.entry_ref)),
+    }
+}
+
+/// What a client says of its progress is believed of the files alone that it sends elsewhere, and
+/// is otherwise its wish to see the state.
+fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
+    let Progress {
+        upload_ref,
+        entry_ref,
+        progress,
+    } = payload.decode()?;
+    let upload = named(owner, &upload_ref)?;
+    match progress.as_u64() {
+        Some(100) => owner.verify(upload, &entry_ref),
+        Some(percent) => {
+            let percent = percent.min(99) as u8;
+            let tell = owner.with(upload, |files| files.advance_external(&entry_ref, percent));
+            if tell == Some(true) {
+                owner.tell_progress(upload, &entry_ref);
+            }
+        }
+        None if owner.with(upload, |files| files.give_up(&entry_ref)) == Some(true) => {
+            owner.tell_progress(upload, &entry_ref);
+        }
+        None => {}
+    }
+    owner.refresh(upload);
+    Ok(())
+}
+
+impl<C: TakesUploads> Errand<C> for Notice {
+    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
+        let socket = cx.info.socket();
+        let Some(owner) = socket.uploads().get() else {
+            return Step::ready(Flow::CONTINUE);
+        };
+        match *self {
+            Notice::Progress { upload, entry_ref } => Step::pending(async move {
+                let entry = owner.with(upload, |files| files.told(&entry_ref)).flatten();
+                let Some(entry) = entry else {
+                    return Flow::CONTINUE;
+                };
+                channel
+                    .progressed(&Context::new(socket), upload, entry)
+                    .run()
+                    .await
+            }),
+            Notice::Done { upload, entry_ref } => Step::pending(async move {
+                hand_over(channel, socket, owner, upload, &entry_ref).await;
+                Flow::CONTINUE
+            }),
+        }
+    }
+}
+
+/// Gives a file that is all there to its handler; one that is gone by now, or that another handler
+/// has taken, is not its business.
+async fn hand_over<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    upload: usize,
+    entry_ref: &str,
+) {
+    let Ok((entry, finished)) = owner.take(upload, entry_ref) else {
+        return;
+    };
+    let file = match finished.meta() {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::error!(%error, upload = entry.upload(), "a writer cannot say what it wrote");
+            return owner.refuse(upload, &entry, &Refusal::new("writer_failure"));
+        }
+    };
+    let cx = Context::new(socket);
+    match channel
+        .uploaded(&cx, upload, entry.clone(), file)
+        .run()
+        .await
+    {
+        Consumed::Yes => owner.consume(upload, entry.uuid()),
+        Consumed::Postponed => owner.postpone(upload, entry.uuid(), finished),
+        Consumed::Refused(refusal) => owner.refuse(upload, &entry, &refusal),
+    }
+}

@@ -1,0 +1,476 @@
+//! The files of one upload: which are let in, and how far each is. No I/O.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{UploadEntry, UploadSpec, selection::Selected};
+
+/// How many files beyond those that are allowed are remembered, to tell the page of each.
+const SPARE: usize = 64;
+
+/// The files of one upload. `D` is where a file will go, `W` where it goes, and `L` the way to
+/// the channel that brings it.
+pub(super) struct Entries<D, W, L> {
+    spec: &'static UploadSpec,
+    upload_ref: String,
+    slots: Vec<Slot<D, W, L>>,
+    consumed: usize,
+    /// Files were chosen that are not even remembered.
+    overflow: bool,
+}
+
+pub(super) struct Slot<D, W, L> {
+    pub(super) entry: UploadEntry,
+    phase: Phase<D, W, L>,
+    preflighted: bool,
+    error: Option<Value>,
+    /// The channel's handler is yet to be told of the progress.
+    told: bool,
+}
+
+enum Phase<D, W, L> {
+    Selected,
+    /// The client holds a token.
+    Allowed(D),
+    Running(L),
+    /// The client sends it elsewhere.
+    External(D),
+    /// The client has sent it elsewhere, as it says.
+    Verifying,
+    Done(W, Option<L>),
+    /// A handler has it.
+    Taken(Option<L>),
+    Failed,
+}
+
+/// What the channel of an upload begins with.
+#[derive(Debug)]
+pub(super) struct Begun<D> {
+    pub(super) destination: D,
+    pub(super) entry: UploadEntry,
+}
+
+/// Why an upload does not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotBegun {
+    AlreadyRegistered,
+    Disallowed,
+}
+
+/// Why a file cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    Unknown,
+    NotDone,
+}
+
+impl<D, W, L> Entries<D, W, L> {
+    pub(super) fn new(spec: &'static UploadSpec) -> Self {
+        Entries {
+            spec,
+            upload_ref: format!("phx-{}", Uuid::new_v4().simple()),
+            slots: Vec::new(),
+            consumed: 0,
+            overflow: false,
+        }
+    }
+
+    pub(super) fn spec(&self) -> &'static UploadSpec {
+        self.spec
+    }
+
+    pub(super) fn upload_ref(&self) -> &str {
+        &self.upload_ref
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &UploadEntry> {
+        self.slots.iter().map(|slot| &slot.entry)
+    }
+
+    /// Takes note of the files a client has chosen, those it has not named before. Gives those
+    /// that a validator may still refuse, and the channels of files whose place was taken.
+    pub(super) fn select(&mut self, chosen: Vec<Selected>) -> (Vec<UploadEntry>, Vec<L>) {
+        let (mut valid, mut replaced) = (Vec::new(), Vec::new());
+        self.overflow = false;
+        let mut new: Vec<Selected> = Vec::new();
+        for said in chosen {
+            let same = |other: &Selected| other.entry_ref == said.entry_ref;
+            if self.at(&said.entry_ref).is_none() && !new.iter().any(same) {
+                new.push(said);
+            }
+        }
+        if self.spec.max_entries == 1 && self.slots.len() == 1 && new.len() == 1 {
+            replaced.extend(self.slots.pop().and_then(Slot::into_link));
+        }
+        for said in new {
+            if self.slots.len() >= self.spec.max_entries as usize + SPARE {
+                self.overflow = true;
+                continue;
+            }
+            let size = said.size;
+            let entry = UploadEntry::new(self.spec.name, Arc::new(said), 0);
+            let error = if size > self.spec.max_file_size {
+                Some("too_large")
+            } else if !self.spec.accept.takes(&entry) {
+                Some("not_accepted")
+            } else {
+                valid.push(entry.clone());
+                None
+            };
+            self.slots.push(Slot {
+                entry,
+                phase: Phase::Selected,
+                preflighted: false,
+                error: error.map(Value::from),
+                told: true,
+            });
+        }
+        (valid, replaced)
+    }
+
+    fn consumed(&self) -> usize {
+        if self.spec.counts_consumed {
+            self.consumed
+        } else {
+            0
+        }
+    }
+
+    fn has_too_many(&self) -> bool {
+        self.overflow || self.slots.len() + self.consumed() > self.spec.max_entries as usize
+    }
+
+    /// The first error of a file stays.
+    pub(super) fn refuse(&mut self, uuid: Uuid, reason: Value) {
+        if let Some(slot) = self.slot(uuid) {
+            slot.error.get_or_insert(reason);
+        }
+    }
+
+    /// All that is wrong, each with the ref it is about.
+    pub(super) fn errors(&self) -> Vec<(&str, Value)> {
+        let each = self.slots.iter();
+        let each = each.filter_map(|slot| Some((slot.entry.entry_ref(), slot.error.clone()?)));
+        let many = self
+            .has_too_many()
+            .then(|| (&*self.upload_ref, Value::from("too_many_files")));
+        many.into_iter().chain(each).collect()
+    }
+
+    /// Whether what was chosen cannot be sent as it is. A file that has failed on its way holds up
+    /// no other.
+    pub(super) fn is_rejected(&self) -> bool {
+        let mut slots = self.slots.iter();
+        self.has_too_many() || slots.any(|slot| slot.error.is_some() && !slot.preflighted)
+    }
+
+    /// The files of `refs` that may now be given a destination, and those that may not, with
+    /// what is wrong with them. A file is asked for once.
+    pub(super) fn preflight(
+        &mut self,
+        refs: &[String],
+    ) -> (Vec<UploadEntry>, Vec<(String, Value)>) {
+        let (mut valid, mut invalid) = (Vec::new(), Vec::new());
+        let places = (self.spec.max_entries as usize).saturating_sub(self.consumed());
+        for slot in self.slots.iter_mut().take(places) {
+            let asked = refs
+                .iter()
+                .any(|entry_ref| entry_ref == slot.entry.entry_ref());
+            if !asked || slot.preflighted {
+                continue;
+            }
+            slot.preflighted = true;
+            match &slot.error {
+                None => valid.push(slot.entry.clone()),
+                Some(error) => {
+                    invalid.push((slot.entry.entry_ref().to_owned(), error.clone()));
+                }
+            }
+        }
+        (valid, invalid)
+    }
+
+    /// The client may bring the file. Gives the destination back where the file is gone by now.
+    pub(super) fn allow(&mut self, uuid: Uuid, destination: D, external: bool) -> Option<D> {
+        match self.slot(uuid) {
+            Some(slot) if matches!(slot.phase, Phase::Selected) && slot.error.is_none() => {
+                slot.phase = match external {
+                    true => Phase::External(destination),
+                    false => Phase::Allowed(destination),
+                };
+                None
+            }
+            _ => Some(destination),
+        }
+    }
+
+    /// The client begins to bring it.
+    pub(super) fn begin(&mut self, uuid: Uuid, link: L) -> Result<Begun<D>, NotBegun> {
+        let slot = self.slot(uuid).ok_or(NotBegun::Disallowed)?;
+        match std::mem::replace(&mut slot.phase, Phase::Running(link)) {
+            Phase::Allowed(destination) => Ok(Begun {
+                destination,
+                entry: slot.entry.clone(),
+            }),
+            phase => {
+                slot.phase = phase;
+                match slot.phase {
+                    Phase::Running(_) | Phase::Done(..) | Phase::Taken(_) => {
+                        Err(NotBegun::AlreadyRegistered)
+                    }
+                    _ => Err(NotBegun::Disallowed),
+                }
+            }
+        }
+    }
+
+    /// So many bytes of a running upload are written. Says whether a handler is to be told.
+    pub(super) fn advance(&mut self, uuid: Uuid, received: u64) -> bool {
+        let Some(slot) = self.slot(uuid) else {
+            return false;
+        };
+        let percent = percent(received, slot.entry.client_size());
+        matches!(slot.phase, Phase::Running(_)) && slot.advance(percent)
+    }
+
+    /// All bytes are written and the writer is closed. Gives the writer back where the file is
+    /// gone by now.
+    pub(super) fn finish(&mut self, uuid: Uuid, writer: W) -> Result<(), W> {
+        let Some(slot) = self.slot(uuid) else {
+            return Err(writer);
+        };
+        match std::mem::replace(&mut slot.phase, Phase::Failed) {
+            Phase::Running(link) => slot.phase = Phase::Done(writer, Some(link)),
+            Phase::Verifying => slot.phase = Phase::Done(writer, None),
+            phase => {
+                slot.phase = phase;
+                return Err(writer);
+            }
+        }
+        slot.advance(100);
+        Ok(())
+    }
+
+    /// The file stays, with an error; the channel that brings it must end. Nothing where there
+    /// is no such file.
+    pub(super) fn fail(&mut self, uuid: Uuid, reason: Value) -> Option<Option<L>> {
+        let slot = self.slot(uuid)?;
+        slot.error.get_or_insert(reason);
+        Some(std::mem::replace(&mut slot.phase, Phase::Failed).into_link())
+    }
+
+    /// The channel of a running upload has ended without an error or an end of the file.
+    pub(super) fn drop_running(&mut self, uuid: Uuid) -> bool {
+        let before = self.slots.len();
+        self.slots
+            .retain(|slot| slot.entry.uuid() != uuid || !matches!(slot.phase, Phase::Running(_)));
+        self.slots.len() < before
+    }
+
+    /// Removes a file, whatever it is doing.
+    pub(super) fn remove(&mut self, entry_ref: &str) -> Option<Option<L>> {
+        let at = self.at(entry_ref)?;
+        Some(self.slots.remove(at).into_link())
+    }
+
+    /// Lends a finished file to a handler.
+    pub(super) fn take(&mut self, entry_ref: &str) -> Result<(UploadEntry, W), NotTaken> {
+        let at = self.at(entry_ref).ok_or(NotTaken::Unknown)?;
+        let slot = &mut self.slots[at];
+        match std::mem::replace(&mut slot.phase, Phase::Failed) {
+            Phase::Done(writer, link) => {
+                slot.phase = Phase::Taken(link);
+                Ok((slot.entry.clone(), writer))
+            }
+            phase => {
+                slot.phase = phase;
+                Err(NotTaken::NotDone)
+            }
+        }
+    }
+
+    /// The handler gives the file back, to be taken again.
+    pub(super) fn postpone(&mut self, uuid: Uuid, writer: W) {
+        if let Some(slot) = self.slot(uuid)
+            && let Phase::Taken(link) = &mut slot.phase
+        {
+            slot.phase = Phase::Done(writer, link.take());
+        }
+    }
+
+    /// The handler is done with the file: it goes, and its channel ends.
+    pub(super) fn consume(&mut self, uuid: Uuid) -> Option<L> {
+        let at = self
+            .slots
+            .iter()
+            .position(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Taken(_)))?;
+        self.consumed += 1;
+        self.slots.remove(at).into_link()
+    }
+
+    /// The refs of the files that can be taken.
+    pub(super) fn finished(&self) -> Vec<String> {
+        let done = self
+            .slots
+            .iter()
+            .filter(|slot| matches!(slot.phase, Phase::Done(..)));
+        done.map(|slot| slot.entry.entry_ref().to_owned()).collect()
+    }
+
+    /// Whether every file is finished.
+    pub(super) fn is_complete(&self) -> bool {
+        self.slots
+            .iter()
+            .all(|slot| matches!(slot.phase, Phase::Done(..)))
+    }
+
+    /// How much of a file is sent elsewhere, as the client says. Says whether a handler is to be
+    /// told.
+    pub(super) fn advance_external(&mut self, entry_ref: &str, percent: u8) -> bool {
+        let Some(at) = self.at(entry_ref) else {
+            return false;
+        };
+        let slot = &mut self.slots[at];
+        matches!(slot.phase, Phase::External(_)) && slot.advance(percent.min(99))
+    }
+
+    /// The client says that a file is all there, elsewhere: gives what is to be verified.
+    pub(super) fn verify(&mut self, entry_ref: &str) -> Option<(UploadEntry, D)> {
+        let at = self.at(entry_ref)?;
+        let slot = &mut self.slots[at];
+        match std::mem::replace(&mut slot.phase, Phase::Verifying) {
+            Phase::External(destination) => Some((slot.entry.clone(), destination)),
+            phase => {
+                slot.phase = phase;
+                None
+            }
+        }
+    }
+
+    /// The client gives up a file that it sends elsewhere.
+    pub(super) fn give_up(&mut self, entry_ref: &str) -> bool {
+        let Some(at) = self.at(entry_ref) else {
+            return false;
+        };
+        let slot = &mut self.slots[at];
+        let external = matches!(slot.phase, Phase::External(_));
+        if external {
+            slot.phase = Phase::Failed;
+            slot.error.get_or_insert("external_client_failure".into());
+        }
+        external
+    }
+
+    /// A handler has been told of a file's progress.
+    pub(super) fn told(&mut self, entry_ref: &str) -> Option<UploadEntry> {
+        let at = self.at(entry_ref)?;
+        self.slots[at].told = true;
+        Some(self.slots[at].entry.clone())
+    }
+
+    /// Forgets all files but those that `stay`, and gives the ways to the channels of the rest.
+    pub(super) fn end(&mut self, stay: impl Fn(&L) -> bool) -> Vec<L> {
+        let (kept, over): (_, Vec<_>) = std::mem::take(&mut self.slots)
+            .into_iter()
+            .partition(|slot| slot.link().is_some_and(&stay));
+        self.slots = kept;
+        over.into_iter().filter_map(Slot::into_link).collect()
+    }
+
+    /// What a page shows.
+    pub(super) fn state(&self) -> Value {
+        let refs = |keep: fn(&Slot<D, W, L>) -> bool| {
+            let kept = self.slots.iter().filter(|slot| keep(slot));
+            kept.map(|slot| slot.entry.entry_ref()).collect::<Vec<_>>()
+        };
+        let errors = self.errors();
+        let error_refs: Vec<_> = errors.iter().map(|(about, _)| *about).collect();
+        let spec = self.spec;
+        json!({
+            "name": spec.name,
+            "ref": self.upload_ref,
+            "accept": spec.accept.attribute(),
+            "auto_upload": spec.auto_upload,
+            "max_entries": spec.max_entries,
+            "max_file_size": spec.max_file_size,
+            "chunk_size": spec.chunk_size,
+            "chunk_timeout": spec.chunk_timeout_ms,
+            "active_refs": refs(|_| true),
+            "preflighted_refs": refs(|slot| slot.preflighted),
+            "done_refs": refs(Slot::is_done),
+            "error_refs": error_refs,
+            "entries": self.slots.iter().map(Slot::shown).collect::<Vec<_>>(),
+            "errors": errors,
+        })
+    }
+
+    fn at(&self, entry_ref: &str) -> Option<usize> {
+        let mut slots = self.slots.iter();
+        slots.position(|slot| slot.entry.entry_ref() == entry_ref)
+    }
+
+    fn slot(&mut self, uuid: Uuid) -> Option<&mut Slot<D, W, L>> {
+        self.slots.iter_mut().find(|slot| slot.entry.uuid() == uuid)
+    }
+}
+
+impl<D, W, L> Phase<D, W, L> {
+    fn into_link(self) -> Option<L> {
+        match self {
+            Phase::Running(link) => Some(link),
+            Phase::Done(_, link) | Phase::Taken(link) => link,
+            _ => None,
+        }
+    }
+}
+
+impl<D, W, L> Slot<D, W, L> {
+    fn into_link(self) -> Option<L> {
+        self.phase.into_link()
+    }
+
+    fn link(&self) -> Option<&L> {
+        match &self.phase {
+            Phase::Running(link) => Some(link),
+            Phase::Done(_, link) | Phase::Taken(link) => link.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done(..) | Phase::Taken(_))
+    }
+
+    /// Progress only grows. Says whether a handler is to be told, which is once at a time.
+    fn advance(&mut self, percent: u8) -> bool {
+        if percent <= self.entry.progress() && percent < 100 {
+            return false;
+        }
+        self.entry.set_progress(percent);
+        std::mem::replace(&mut self.told, false)
+    }
+
+    fn shown(&self) -> Value {
+        let entry = &self.entry;
+        json!({
+            "ref": entry.entry_ref(),
+            "uuid": entry.uuid(),
+            "name": entry.client_name(),
+            "size": entry.client_size(),
+            "type": entry.client_type(),
+            "progress": entry.progress(),
+            "valid": self.error.is_none(),
+            "done": self.is_done(),
+        })
+    }
+}
+
+/// Rounded down, so that 100 is the end.
+pub(super) fn percent(received: u64, size: u64) -> u8 {
+    match size {
+        0 => 100,
+        size => (u128::from(received.min(size)) * 100 / u128::from(size)) as u8,
+    }
+}

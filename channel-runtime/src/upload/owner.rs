@@ -1,0 +1,359 @@
+//! The uploads of one channel, shared between it and the channels that bring its files.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    UploadChannel, UploadEntry, UploadSpec, WriterError,
+    destination::{Destination, External, Finished, Place},
+    entries::{Begun, Entries, NotBegun, NotTaken},
+    registry::Detached,
+};
+use crate::{
+    ChannelRef, Endpoint, Payload, Reason, Refusal, Topic,
+    socket::{Outbox, Outlet},
+    wire::Term,
+};
+
+/// What a client's token says: which file of which channel it may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ticket {
+    pub(super) owner: Uuid,
+    pub(super) upload: usize,
+    pub(super) entry: Uuid,
+}
+
+impl Ticket {
+    /// What the tokens are made with.
+    pub(super) const SALT: &'static str = "channel upload";
+}
+
+/// The way to the channel that brings a file.
+pub(super) struct Link {
+    channel: ChannelRef<UploadChannel>,
+    /// Whether its client can go on where it was broken off.
+    resumable: bool,
+}
+
+impl Link {
+    pub(super) fn new(channel: ChannelRef<UploadChannel>, resumable: bool) -> Self {
+        Link { channel, resumable }
+    }
+
+    pub(super) fn stop(self) {
+        self.channel.stop(Reason::Normal);
+    }
+}
+
+type Files = Entries<Destination, Finished, Link>;
+
+/// What the owner's task is to be told.
+#[derive(Clone, Debug)]
+pub(super) enum Notice {
+    /// A file is all there.
+    Done { upload: usize, entry_ref: String },
+    /// A file has come further, or has failed.
+    Progress { upload: usize, entry_ref: String },
+}
+
+/// The uploads of one channel.
+///
+/// What happens to a file is written down here by whoever it happens to, and the client is told
+/// under the same lock, so what it is told is in order; the channel itself may be busy meanwhile.
+pub(crate) struct Owner {
+    id: Uuid,
+    topic: Topic,
+    join_ref: Term,
+    outlet: Outlet,
+    endpoint: Endpoint,
+    uploads: Mutex<Vec<Files>>,
+    notify: Box<dyn Fn(Notice) + Send + Sync>,
+}
+
+impl Owner {
+    /// Begins the uploads of a channel that has been joined, and tells its client of them.
+    pub(super) fn begin(
+        (topic, join_ref): (Topic, Term),
+        outlet: Outlet,
+        endpoint: Endpoint,
+        specs: &'static [UploadSpec],
+        notify: Box<dyn Fn(Notice) + Send + Sync>,
+    ) -> Arc<Self> {
+        let owner = Arc::new(Owner {
+            id: Uuid::new_v4(),
+            topic,
+            join_ref,
+            outlet,
+            endpoint,
+            uploads: Mutex::new(specs.iter().map(Files::new).collect()),
+            notify,
+        });
+        owner.endpoint.uploads().add(owner.id, &owner);
+        let files = owner.uploads.lock();
+        files.iter().for_each(|files| owner.show(files));
+        drop(files);
+        owner
+    }
+
+    /// Whether the channel's client is the one behind this connection.
+    pub(super) fn is_of(&self, outbox: &Arc<Outbox>) -> bool {
+        Arc::ptr_eq(self.outlet.outbox(), outbox)
+    }
+
+    pub(super) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The upload that a client calls by its ref.
+    pub(super) fn named(&self, upload_ref: &str) -> Option<usize> {
+        let uploads = self.uploads.lock();
+        uploads
+            .iter()
+            .position(|files| files.upload_ref() == upload_ref)
+    }
+
+    /// Reads or changes an upload's files. What changes is shown with [`Owner::change`].
+    pub(super) fn with<R>(&self, upload: usize, read: impl FnOnce(&mut Files) -> R) -> Option<R> {
+        self.uploads.lock().get_mut(upload).map(read)
+    }
+
+    /// Changes an upload's files and tells the client how they are now.
+    pub(super) fn change<R>(
+        &self,
+        upload: usize,
+        change: impl FnOnce(&mut Files) -> R,
+    ) -> Option<R> {
+        let mut uploads = self.uploads.lock();
+        let files = uploads.get_mut(upload)?;
+        let result = change(files);
+        self.show(files);
+        Some(result)
+    }
+
+    /// Tells the client how an upload's files are.
+    pub(super) fn refresh(&self, upload: usize) {
+        self.change(upload, |_| ());
+    }
+
+    fn show(&self, files: &Files) {
+        let pushed = Payload::json(&files.state()).and_then(|state| {
+            let topic = self.topic.as_str();
+            self.outlet
+                .push(&self.join_ref, topic, "upload_state", &state)
+        });
+        if let Err(error) = pushed {
+            tracing::error!(%error, topic = %self.topic, "the state of an upload cannot be sent");
+        }
+    }
+
+    /// A token for one file.
+    pub(super) fn ticket(&self, upload: usize, entry: Uuid) -> Result<String, crate::Error> {
+        let owner = self.id;
+        let ticket = Ticket {
+            owner,
+            upload,
+            entry,
+        };
+        self.endpoint.token(Ticket::SALT).sign(&ticket)
+    }
+
+    pub(super) fn start(
+        &self,
+        ticket: Ticket,
+        link: Link,
+    ) -> Result<(Begun<Destination>, &'static UploadSpec), NotBegun> {
+        let start = |files: &mut Files| Ok((files.begin(ticket.entry, link)?, files.spec()));
+        self.with(ticket.upload, start)
+            .unwrap_or(Err(NotBegun::Disallowed))
+    }
+
+    pub(super) fn advance(&self, ticket: Ticket, entry: &UploadEntry, received: u64) {
+        let tell = self.with(ticket.upload, |files| files.advance(ticket.entry, received));
+        if tell == Some(true) {
+            self.tell_progress(ticket.upload, entry.entry_ref());
+        }
+    }
+
+    pub(super) fn tell_progress(&self, upload: usize, entry_ref: &str) {
+        let entry_ref = entry_ref.to_owned();
+        (self.notify)(Notice::Progress { upload, entry_ref });
+    }
+
+    /// All of a file is there. Gives it back where nobody wants it any more.
+    pub(super) fn finish(
+        &self,
+        ticket: Ticket,
+        entry: &UploadEntry,
+        file: Finished,
+    ) -> Result<(), Finished> {
+        let mut uploads = self.uploads.lock();
+        let Some(files) = uploads.get_mut(ticket.upload) else {
+            return Err(file);
+        };
+        files.finish(ticket.entry, file)?;
+        self.show(files);
+        let (upload, by_hand) = (ticket.upload, files.spec().by_hand);
+        drop(uploads);
+        self.tell_progress(upload, entry.entry_ref());
+        if !by_hand {
+            let entry_ref = entry.entry_ref().to_owned();
+            (self.notify)(Notice::Done { upload, entry_ref });
+        }
+        Ok(())
+    }
+
+    /// A writer has failed: the file stays, with the error.
+    pub(super) fn writer_failed(&self, ticket: Ticket, entry: &UploadEntry, error: &WriterError) {
+        tracing::warn!(
+            %error, topic = %self.topic, upload = entry.upload(), "an upload's writer has failed"
+        );
+        let reason = serde_json::json!({"reason": "writer_failure", "cause": error.reason()});
+        self.fail(ticket, entry, reason);
+    }
+
+    /// A file cannot be had: it stays, with the error.
+    pub(super) fn fail(&self, ticket: Ticket, entry: &UploadEntry, reason: Value) {
+        let failed = self.change(ticket.upload, |files| files.fail(ticket.entry, reason));
+        if let Some(Some(link)) = failed {
+            link.into_iter().for_each(Link::stop);
+            self.tell_progress(ticket.upload, entry.entry_ref());
+        }
+    }
+
+    /// The channel that brings a file has ended on the way.
+    pub(super) fn dropped(&self, ticket: Ticket) {
+        let mut uploads = self.uploads.lock();
+        let Some(files) = uploads.get_mut(ticket.upload) else {
+            return;
+        };
+        if files.drop_running(ticket.entry) {
+            self.show(files);
+        }
+    }
+
+    /// Removes a file, whatever it is doing. Says whether there was one.
+    pub(super) fn cancel(&self, upload: usize, entry_ref: &str) -> bool {
+        let removed = self
+            .change(upload, |files| files.remove(entry_ref))
+            .flatten();
+        let found = removed.is_some();
+        removed.flatten().into_iter().for_each(Link::stop);
+        found
+    }
+
+    pub(super) fn take(
+        &self,
+        upload: usize,
+        entry_ref: &str,
+    ) -> Result<(UploadEntry, Finished), NotTaken> {
+        let taken = self.with(upload, |files| files.take(entry_ref));
+        taken.unwrap_or(Err(NotTaken::Unknown))
+    }
+
+    /// A handler keeps a file that it has taken: its entry goes.
+    pub(super) fn consume(&self, upload: usize, entry: Uuid) {
+        let link = self.change(upload, |files| files.consume(entry));
+        link.flatten().into_iter().for_each(Link::stop);
+    }
+
+    pub(super) fn postpone(&self, upload: usize, entry: Uuid, file: Finished) {
+        self.with(upload, |files| files.postpone(entry, file));
+    }
+
+    /// A handler does not want a file that it has taken.
+    pub(super) fn refuse(&self, upload: usize, entry: &UploadEntry, refusal: &Refusal) {
+        let (owner, uuid) = (self.id, entry.uuid());
+        let ticket = Ticket {
+            owner,
+            upload,
+            entry: uuid,
+        };
+        self.fail(ticket, entry, reason(refusal));
+    }
+
+    /// The client says that a file is all there, elsewhere.
+    pub(super) fn verify(self: &Arc<Self>, upload: usize, entry_ref: &str) {
+        let Some((entry, destination)) =
+            self.with(upload, |files| files.verify(entry_ref)).flatten()
+        else {
+            return;
+        };
+        let Place::External(mut external) = destination.0 else {
+            return;
+        };
+        let (owner, uuid) = (self.clone(), entry.uuid());
+        let ticket = Ticket {
+            owner: self.id,
+            upload,
+            entry: uuid,
+        };
+        let Some(verify) = external.take_verify() else {
+            return owner.verified(ticket, &entry, external, Ok(()));
+        };
+        self.endpoint.tasks().spawn(async move {
+            let verified = verify(entry.clone()).await;
+            owner.verified(ticket, &entry, external, verified);
+        });
+    }
+
+    fn verified(
+        &self,
+        ticket: Ticket,
+        entry: &UploadEntry,
+        external: External,
+        verified: Result<(), Refusal>,
+    ) {
+        match verified {
+            // One that is gone by now needs no end.
+            Ok(()) => drop(self.finish(ticket, entry, Finished::External(external))),
+            Err(refusal) => self.fail(ticket, entry, reason(&refusal)),
+        }
+    }
+
+    /// Puts a file aside that is all there, for a client that may come back for it.
+    pub(super) fn detach_finished(&self, ticket: Ticket, entry: &UploadEntry) -> Option<Detached> {
+        let (_, file) = self.take(ticket.upload, entry.entry_ref()).ok()?;
+        self.with(ticket.upload, |files| files.consume(ticket.entry));
+        match file {
+            Finished::Writer(writer) => Some(Detached::new(
+                self.topic.clone(),
+                entry,
+                writer,
+                entry.client_size(),
+            )),
+            Finished::External(_) => None,
+        }
+    }
+
+    /// The channel has ended, and its uploads with it. Where its connection is `gone`, those
+    /// whose client can go on with them are left to their own channels, which end too.
+    pub(crate) fn end(&self, gone: bool) {
+        self.endpoint.uploads().remove(self.id);
+        let mut links = Vec::new();
+        for files in self.uploads.lock().iter_mut() {
+            links.extend(files.end(|link| gone && link.resumable));
+        }
+        links.into_iter().for_each(Link::stop);
+    }
+}
+
+/// A refusal as the reason of an entry's error: its payload, or the word alone.
+pub(super) fn reason(refusal: &Refusal) -> Value {
+    let payload = refusal.payload();
+    let value: Option<Value> = payload
+        .as_json()
+        .and_then(|text| serde_json::from_str(text).ok());
+    match (value, refusal.reason()) {
+        (Some(Value::Object(fields)), Some(word)) if fields.len() == 1 => Value::from(word),
+        (Some(value), _) => value,
+        (None, _) => Value::from("refused"),
+    }
+}

@@ -1,0 +1,255 @@
+//! A channel that takes uploads, whose writers tell the test what is asked of them, and fail
+//! where a file's name says so.
+
+use std::{sync::Mutex, time::Duration};
+
+use channel_runtime::{
+    Bytes,
+    prelude::*,
+    upload::{
+        CloseReason, Consumed, External, UploadChannel, UploadEntry, UploadWriter, Uploads,
+        WriterError,
+    },
+};
+use serde_json::{Value, json};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+/// Who hears of the writers of an album: the test of its name.
+static LISTENERS: Mutex<Vec<(String, UnboundedSender<String>)>> = Mutex::new(Vec::new());
+
+pub(crate) fn listen(test: &str) -> UnboundedReceiver<String> {
+    let (sender, receiver) = unbounded_channel();
+    LISTENERS.lock().unwrap().push((test.to_owned(), sender));
+    receiver
+}
+
+fn tell(test: &str, what: String) {
+    let listeners = LISTENERS.lock().unwrap();
+    let listener = listeners.iter().find(|(name, _)| name == test);
+    // A test that is over listens no more.
+    let _over = listener.map(|(_, sender)| sender.send(what));
+}
+
+/// Lets the writers go on whose file's name says `slow`.
+pub(crate) static GATE: Semaphore = Semaphore::const_new(0);
+
+pub(crate) struct Recorder {
+    test: String,
+    name: String,
+    bytes: Vec<u8>,
+    chunks: usize,
+}
+
+impl Recorder {
+    fn note(&self, what: impl std::fmt::Display) {
+        tell(&self.test, format!("{}: {what}", self.name));
+    }
+
+    fn fails(&self, at: &str) -> Result<(), WriterError> {
+        if self.name.contains(&format!("{at}_panic")) {
+            panic!("{at} was asked to panic");
+        }
+        match self.name.contains(&format!("{at}_error")) {
+            true => Err(WriterError::refuse("as_asked")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl UploadWriter for Recorder {
+    type Meta = Vec<u8>;
+
+    async fn init(&mut self, entry: &UploadEntry) -> Result<(), WriterError> {
+        self.note(format!("init {}", entry.client_size()));
+        self.fails("init")
+    }
+
+    async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
+        self.note(format!("write {}", chunk.len()));
+        self.chunks += 1;
+        if self.name.contains("slow") {
+            GATE.acquire().await.unwrap().forget();
+        }
+        if self.chunks == 2 {
+            self.fails("write")?;
+        }
+        self.bytes.extend(chunk);
+        Ok(())
+    }
+
+    async fn close(&mut self, reason: CloseReason<'_>) -> Result<(), WriterError> {
+        self.note(match reason {
+            CloseReason::Done => format!("done {}", self.bytes.len()),
+            CloseReason::Cancel => format!("cancel {}", self.bytes.len()),
+            CloseReason::Error(error) => format!("error {}", error.reason()),
+        });
+        self.fails("close")
+    }
+
+    fn meta(&self) -> Vec<u8> {
+        self.note("meta");
+        self.bytes.clone()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.note("drop");
+    }
+}
+
+pub(crate) struct Album {
+    test: String,
+    postponed: bool,
+}
+
+#[channel("album:*", socket = User)]
+impl Album {
+    #[join("album:{test}")]
+    fn join(test: String) -> Self {
+        Album {
+            test,
+            postponed: false,
+        }
+    }
+
+    #[allow_upload(
+        "photos",
+        accept = [".jpg", ".bin"],
+        max_entries = 3,
+        max_file_size = 100,
+        chunk_size = 10,
+        chunk_timeout = 1_000,
+        first_chunk_timeout = 5_000,
+        detach = 4_000
+    )]
+    fn photos(&self, entry: &UploadEntry) -> Result<Recorder, Refusal> {
+        if entry.client_name().contains("unwanted") {
+            return Err(Refusal::new("unwanted"));
+        }
+        Ok(self.recorder(entry))
+    }
+
+    #[handle_upload("photos")]
+    async fn photo(&mut self, bytes: Vec<u8>, entry: &UploadEntry) -> Result<Consumed, Refusal> {
+        let name = entry.client_name();
+        tell(
+            &self.test,
+            format!("{name}: handle {} at {}", bytes.len(), entry.progress()),
+        );
+        if name.contains("refuse") {
+            return Err(Refusal::new("not nice"));
+        }
+        if name.contains("postpone") && !self.postponed {
+            self.postponed = true;
+            return Ok(Consumed::Postponed);
+        }
+        Ok(Consumed::Yes)
+    }
+
+    #[handle_progress("photos")]
+    fn progress(&mut self, entry: &UploadEntry) {
+        if entry.client_name().contains("progress") {
+            tell(&self.test, format!("progress {}", entry.progress()));
+        }
+    }
+
+    #[validate_upload("photos")]
+    fn validate(&self, entry: &UploadEntry) -> Result<(), Refusal> {
+        match entry.client_name().starts_with("bad") {
+            true => Err(Refusal::new("bad name")),
+            false => Ok(()),
+        }
+    }
+
+    #[handle_in("take")]
+    fn take(&self, entry_ref: String, photos: &Uploads<Recorder>) -> Reply<usize> {
+        Ok(photos.take(&entry_ref)?.file().len())
+    }
+
+    #[allow_upload("avatar", accept = any, chunk_size = 10)]
+    fn avatar(&self, entry: &UploadEntry) -> Recorder {
+        self.recorder(entry)
+    }
+
+    #[handle_in("save")]
+    fn save(&self, keep: Vec<String>, avatar: &Uploads<Recorder>) -> Reply<Vec<String>> {
+        let mut names = Vec::new();
+        for file in avatar.take_all()? {
+            let name = file.entry().client_name().to_owned();
+            match keep.contains(&name) {
+                true => names.push(name),
+                false => file.postpone(),
+            }
+        }
+        Ok(names)
+    }
+
+    #[handle_in("look")]
+    fn look(&self, photos: &Uploads<Recorder>, avatar: &Uploads<Recorder>) -> Reply<Value> {
+        let photos = photos.entries().len();
+        Ok(json!({"photos": photos, "avatars": avatar.entries().len(), "errors": avatar.errors()}))
+    }
+
+    #[handle_in("cancel")]
+    fn cancel(&self, entry_ref: String, photos: &Uploads<Recorder>) -> Reply<bool> {
+        Ok(photos.cancel(&entry_ref))
+    }
+
+    #[allow_upload("videos", accept = ["video/*"], max_entries = 2, auto_upload)]
+    fn videos(&self, entry: &UploadEntry) -> Result<External, Refusal> {
+        let name = entry.client_name().to_owned();
+        if name.contains("nowhere") {
+            return Err(Refusal::new("nowhere to put it").with("name", name));
+        }
+        let external = External::new("S3").with("url", format!("https://example.com/{name}"));
+        Ok(external.verify(
+            async move |entry: UploadEntry| match name.contains("lost") {
+                true => Err(Refusal::new("not there").with("size", entry.client_size())),
+                false => Ok(()),
+            },
+        ))
+    }
+
+    #[handle_upload("videos")]
+    fn video(&mut self, file: External) {
+        let url = file.get("url").and_then(Value::as_str).unwrap_or_default();
+        tell(&self.test, format!("video {url}"));
+    }
+
+    #[handle_in("crash")]
+    fn crash(&mut self) {
+        panic!("as asked");
+    }
+
+    #[handle_in("sleep")]
+    async fn sleep(&mut self) -> Reply {
+        GATE.acquire().await.map_err(|_| Refusal::empty())?.forget();
+        Ok(())
+    }
+
+    fn recorder(&self, entry: &UploadEntry) -> Recorder {
+        Recorder {
+            test: self.test.clone(),
+            name: entry.client_name().to_owned(),
+            bytes: Vec::new(),
+            chunks: 0,
+        }
+    }
+}
+
+pub(crate) struct User;
+
+#[socket(channels = [Album, UploadChannel])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+}
+
+/// Long enough for what must not happen, in paused time.
+pub(crate) const LONG: Duration = Duration::from_secs(60);

@@ -1,0 +1,73 @@
+//! Uploads that stop on the way, in paused time.
+
+use serde_json::json;
+use tokio::time::{self, Duration};
+
+use crate::{
+    album::{GATE, LONG},
+    page::{Page, file},
+};
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_without_a_next_chunk_is_given_up() {
+    let mut page = Page::open("stall").await;
+    let photos = page.upload("photos").await;
+    let upload = page.begin(&photos, file("0", "a.bin", 30)).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    time::sleep(Duration::from_millis(900)).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(
+        page.rest(),
+        ["a.bin: init 30", "a.bin: write 10", "a.bin: write 10"]
+    );
+    upload.expect_close().await;
+    page.heard("a.bin: cancel 20").await;
+    page.state(json!({"name": "photos", "active_refs": []}))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_without_a_first_chunk_is_given_up_after_its_own_time() {
+    let mut page = Page::open("nochunk").await;
+    let photos = page.upload("photos").await;
+    let upload = page.begin(&photos, file("0", "a.bin", 30)).await;
+    time::sleep(Duration::from_millis(4_900)).await;
+    assert_eq!(page.rest(), ["a.bin: init 30"]);
+    upload.expect_close().await;
+    page.heard("a.bin: cancel 0").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_outlives_the_timeout_is_acknowledged_and_then_the_upload_ends() {
+    let mut page = Page::open("slow_writer").await;
+    let photos = page.upload("photos").await;
+    let upload = page.begin(&photos, file("0", "slow.bin", 20)).await;
+    let slow = upload.push_binary("chunk", vec![1; 10]);
+    time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(page.rest(), ["slow.bin: init 20", "slow.bin: write 10"]);
+    GATE.add_permits(1);
+    slow.await.expect_ok::<()>();
+    upload.expect_close().await;
+    page.heard("slow.bin: cancel 10").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_file_waits_for_its_handler_without_a_deadline() {
+    let page = Page::open("waits").await;
+    let avatar = page.upload("avatar").await;
+    let upload = page.begin(&avatar, file("0", "me.bin", 10)).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    time::sleep(LONG).await;
+    let saved: Vec<String> = page.owner.push("save", ["me.bin"]).await.expect_ok();
+    assert_eq!(saved, ["me.bin"]);
+}
