@@ -40,17 +40,16 @@ pub struct Clients {
 impl Clients {
     /// Connects `count` clients, one after the other, each with its WebSocket handshake.
     pub fn connect(server: &Server, count: usize) -> Result<Self> {
-        let addr = server
+        let addrs: Vec<_> = server
             .addr
             .to_socket_addrs()
-            .ok()
-            .and_then(|mut addrs| addrs.next());
-        let addr = addr.with_context(|| format!("{:?} has no address", server.addr))?;
+            .with_context(|| format!("{:?} has no address", server.addr))?
+            .collect();
         let request = ws::request(&server.addr, &server.path);
         let poll = Poll::new()?;
         let mut clients = Vec::with_capacity(count);
         for n in 0..count {
-            let mut stream = std::net::TcpStream::connect(addr)
+            let mut stream = std::net::TcpStream::connect(&addrs[..])
                 .with_context(|| format!("cannot connect to {}", server.addr))?;
             stream.set_nodelay(true)?;
             let rest = handshake(&mut stream, &request)?;

@@ -3,10 +3,21 @@
 use anyhow::{Context, Result};
 
 use super::{
-    cases::{CASES, Case, IN_NODE, Unit},
+    cases::{CASES, Case, IN_NODE, SERVERS, Unit},
     compile_time::CompileTime,
     figures::{Figures, Row},
 };
+
+/// How costs grow: the ratios of two cases each.
+const GROWTH: &[(&str, &str, &str)] = &[
+    (
+        "fan-out to 10,000 ÷ to 100",
+        "fanout-1-of-10000",
+        "fanout-1-of-100",
+    ),
+    ("10,000 topics ÷ 100", "topics-10000", "topics-100"),
+    ("intercepted ÷ not", "intercept", "fanout-1"),
+];
 
 /// The cases of the short table.
 const SHORT: &[&str] = &["fanout-1", "fanout-16", "rate-50", "echo", "storm", "idle"];
@@ -65,17 +76,39 @@ fn row(figures: &Figures, case: &Case) -> Option<String> {
 
 /// Every figure of every case.
 pub(crate) fn full(figures: &Figures, compile_time: Option<&CompileTime>) -> String {
-    let mut text = String::new();
-    for case in CASES
-        .iter()
-        .filter(|case| figures.of(case.name).next().is_some())
-    {
-        text += &section(figures, case);
+    let mut text = growth(figures);
+    for case in CASES {
+        if figures.of(case.name).next().is_some() {
+            text += &section(figures, case);
+        }
     }
     if let Some(compile_time) = compile_time {
         text += &format!("## compile-time\n\n{}", compile_time.table());
     }
     text
+}
+
+/// How many times as much a delivery costs when there is more of something.
+fn growth(figures: &Figures) -> String {
+    let mut rows = String::new();
+    for server in SERVERS {
+        let ratio = |(_, of, to): &(&str, &str, &str)| {
+            let cost = |case| figures.cost(case, server, Unit::Cpu);
+            Some(cost(of)? / cost(to)?)
+        };
+        let ratios: Vec<_> = GROWTH.iter().map(ratio).collect();
+        if ratios.iter().any(Option::is_some) {
+            let cells: Vec<_> = ratios.into_iter().map(plain).collect();
+            rows += &format!("| {server} | {} |\n", cells.join(" | "));
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    let titles: Vec<_> = GROWTH.iter().map(|(title, ..)| *title).collect();
+    let line = "---|".repeat(titles.len());
+    let titles = titles.join(" | ");
+    format!("## Growth\n\nCPU time of a delivery.\n\n| server | {titles} |\n|---|{line}\n{rows}\n")
 }
 
 fn section(figures: &Figures, case: &Case) -> String {
@@ -216,6 +249,18 @@ mod tests {
             table.contains("| ws | not measured: no Node.js |"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn growth_is_a_ratio_of_two_cases_of_the_same_server() {
+        let rows = [
+            r#"{"server": "ours", "case": "fanout-1", "cpu_us": 4}"#,
+            r#"{"server": "ours", "case": "intercept", "cpu_us": 6}"#,
+            r#"{"server": "ws", "case": "fanout-1", "cpu_us": 6}"#,
+        ];
+        let figures = Figures::median(&rows.map(|row| Row::read(row).unwrap()));
+        let table = growth(&figures);
+        assert_eq!(table.trim().lines().last(), Some("| ours |  |  | 1.50 |"));
     }
 
     #[test]

@@ -120,12 +120,12 @@ fn load(folder: &Path, servers: &[&str], cases: &[&str], options: &Options) -> R
 fn keep(workspace: &Workspace, figures: &Figures, tables: &str, runs: usize) -> Result<()> {
     let folder = workspace.root.join("benchmarks");
     plots::write(figures, &folder.join("plots"))?;
-    let machine = machine();
-    let short = format!(
-        "{}\n{machine}, median of {runs} runs.",
-        markdown::short(figures)
-    );
-    let tables = format!("{machine}, median of {runs} runs; memory is measured once.\n\n{tables}");
+    let on = match runs {
+        1 => format!("{}, one run", machine()),
+        runs => format!("{}, medians of {runs} runs", machine()),
+    };
+    let short = format!("{}\n{on}.", markdown::short(figures));
+    let tables = format!("{on}; memory is measured once.\n\n{tables}");
     for (page, text) in [
         (workspace.root.join("README.md"), &short),
         (folder.join("RESULTS.md"), &tables),
