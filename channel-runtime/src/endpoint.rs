@@ -81,7 +81,7 @@ struct Inner {
     uploads: crate::upload::Registry,
     #[cfg(feature = "longpoll")]
     /// By the path of their mount.
-    long_poll: HashMap<String, crate::transport::Sessions>,
+    long_poll: HashMap<String, Arc<crate::transport::Relay>>,
     /// The tasks that flush the connections' outboxes, from the first that needs them.
     #[cfg(feature = "websocket")]
     lanes: std::sync::OnceLock<crate::socket::Lanes>,
@@ -114,20 +114,27 @@ impl Endpoint {
         drain: DrainOptions,
         #[cfg(feature = "token")] secrets: crate::token::Secrets,
     ) -> Self {
+        let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
+        #[cfg(feature = "longpoll")]
+        let polled = mounts.iter().filter_map(|(path, mount)| {
+            let options = mount.options().long_poll.clone()?;
+            let token = |salt: &str| crate::Token::of(&secrets, salt);
+            let (tasks, draining) = (tasks.clone(), draining.clone());
+            let relay = crate::transport::Relay::open;
+            let relay = relay(path, options, &pubsub, token, tasks, draining);
+            Some((path.clone(), relay))
+        });
         Endpoint(Arc::new(Inner {
-            pubsub,
             #[cfg(feature = "longpoll")]
-            long_poll: mounts
-                .iter()
-                .map(|(path, _)| (path.clone(), Default::default()))
-                .collect(),
+            long_poll: polled.collect(),
+            pubsub,
             mounts,
-            tasks: TaskTracker::new(),
+            tasks,
             connections: Mutex::default(),
             #[cfg(feature = "websocket")]
             lanes: std::sync::OnceLock::new(),
             next_connection: AtomicU64::new(1),
-            draining: CancellationToken::new(),
+            draining,
             admission,
             drain,
             #[cfg(feature = "token")]
@@ -276,13 +283,13 @@ impl Endpoint {
         self.0
             .long_poll
             .values()
-            .map(|sessions| sessions.count())
+            .map(|relay| relay.sessions().count())
             .sum()
     }
 
     #[cfg(feature = "longpoll")]
-    pub(crate) fn long_poll(&self, path: &str) -> crate::transport::Sessions {
-        self.0.long_poll.get(path).cloned().unwrap_or_default()
+    pub(crate) fn long_poll(&self, path: &str) -> Option<Arc<crate::transport::Relay>> {
+        self.0.long_poll.get(path).cloned()
     }
 
     #[cfg(feature = "uploads")]

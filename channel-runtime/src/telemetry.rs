@@ -9,7 +9,9 @@
 //! Of other nodes: counters `channel_pubsub_published_total`, `channel_pubsub_lost_total{reason}`,
 //! `channel_pubsub_received_total`, `channel_pubsub_garbage_total` and
 //! `channel_pubsub_disconnects_total`; the gauge `channel_pubsub_up`;
-//! histograms in seconds `channel_pubsub_lag_seconds` and `channel_pubsub_down_seconds`.
+//! histograms in seconds `channel_pubsub_lag_seconds` and `channel_pubsub_down_seconds`. Of
+//! long-poll requests for sessions of other nodes: `channel_longpoll_forwarded_total{kind,outcome}`,
+//! the kinds `poll` and `publish`, the outcomes `answered`, `gone` and `unreachable`.
 
 pub(crate) mod cluster;
 

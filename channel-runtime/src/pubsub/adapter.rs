@@ -24,7 +24,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// * At most once: a message may get lost, but is not delivered twice.
 /// * Messages of one topic from one node arrive in the order of the calls to
-///   [`broadcast`](Adapter::broadcast), unless they get lost.
+///   [`broadcast`](Adapter::broadcast), and those from one node to one other in the order of the
+///   calls to [`direct_broadcast`](Adapter::direct_broadcast), unless they get lost.
 /// * Nothing blocks. While the other nodes cannot be reached, publishing fails at once and
 ///   subscriptions are remembered for later.
 ///

@@ -1,9 +1,14 @@
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "longpoll")]
+use bytes::Bytes;
+
 use super::{
     Adapter, Broadcast, Health, StartError, Subscriber, SubscriberId, distributed::Distributed,
     registry::Registry,
 };
+#[cfg(feature = "longpoll")]
+use super::{BoxFuture, PublishError, mail::Mailbox};
 use crate::{Error, Topic};
 
 /// The topics of all nodes: those of this process, and the way to the others where there is one.
@@ -125,6 +130,29 @@ impl PubSub {
             sent.await.map_err(Error::Publish)?;
         }
         Ok(())
+    }
+
+    /// Writes to the mailbox of this name on one other node. The letter is under way when this
+    /// returns, or is an error at once.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn mail(
+        &self,
+        node: &str,
+        mailbox: &str,
+        letter: Bytes,
+    ) -> BoxFuture<'static, Result<(), PublishError>> {
+        match &self.others {
+            Some(others) => others.mail(node, mailbox, letter),
+            None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
+        }
+    }
+
+    /// Other nodes' letters to this name go to `mailbox` from now on.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn open_mailbox(&self, name: &str, mailbox: Arc<dyn Mailbox>) {
+        if let Some(others) = &self.others {
+            others.open_mailbox(name, mailbox);
+        }
     }
 
     /// This node's name; empty where there are no others.

@@ -9,6 +9,7 @@ mod engine;
 mod fastlane;
 mod health;
 mod hub;
+mod mail;
 mod registry;
 
 use std::{fmt, sync::Arc};
@@ -21,6 +22,8 @@ pub use self::adapters::nats::Nats;
 pub use self::adapters::redis::Redis;
 #[cfg(any(feature = "redis", feature = "nats"))]
 pub use self::engine::{ClusterOptions, WhenFull};
+#[cfg(feature = "longpoll")]
+pub(crate) use self::mail::Mailbox;
 pub use self::{
     adapter::{Adapter, BoxFuture, Inlet, PublishError, StartError},
     distributed::Garbage,

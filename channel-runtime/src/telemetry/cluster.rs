@@ -19,6 +19,13 @@ pub(crate) fn received() {
     metrics::counter!("channel_pubsub_received_total").increment(1);
 }
 
+/// A request for a long-poll session of another node has its answer.
+#[cfg(feature = "longpoll")]
+pub(crate) fn forwarded(kind: &'static str, outcome: &'static str) {
+    let labels = [("kind", kind), ("outcome", outcome)];
+    metrics::counter!("channel_longpoll_forwarded_total", &labels).increment(1);
+}
+
 /// Something came that is no message: the first is a warning, and then each that doubles the
 /// count, so that nobody fills the log from outside.
 pub(crate) fn garbage(error: &Garbage, count: u64) {

@@ -55,7 +55,7 @@ pub(crate) use self::admission::guard;
 #[cfg(feature = "longpoll")]
 pub use self::long_poll::LongPollOptions;
 #[cfg(feature = "longpoll")]
-pub(crate) use self::long_poll::Sessions;
+pub(crate) use self::long_poll::Relay;
 pub(crate) use self::{
     admission::refuse,
     connection::{Peer, Received},

@@ -32,8 +32,10 @@ impl Endpoint {
                 router = both(router, &format!("{path}/websocket"), serve);
             }
             #[cfg(feature = "longpoll")]
-            if let Some(options) = &mount.options().long_poll {
-                let polled = LongPoll::new(self.clone(), path, mount.clone(), options.clone());
+            if let (Some(options), Some(relay)) = (&mount.options().long_poll, self.long_poll(path))
+            {
+                let (endpoint, mount) = (self.clone(), mount.clone());
+                let polled = LongPoll::new(endpoint, relay, mount, options.clone());
                 let serve = any(move |request: Request| polled.serve(request));
                 router = both(router, &format!("{path}/longpoll"), serve);
             }

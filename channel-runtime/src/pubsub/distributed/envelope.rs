@@ -1,25 +1,26 @@
-//! A broadcast as the bytes that go between nodes.
+//! What goes between nodes, as bytes.
 //!
 //! ```text
 //! bytes  0..2    "ch"
 //!        2       version, 1
-//!        3       payload: 0 JSON, 1 binary
+//!        3       0: a broadcast of JSON, 1: a broadcast of bytes, 2: a letter
 //!        4..20   who published it, a random number
-//!        20..24  length of the topic, big endian
-//!        24..28  length of the event, big endian
-//!        28..    topic, event, payload
+//!        20..24  length of the topic, or of the name of the node that wrote; big endian
+//!        24..28  length of the event, or of the mailbox's name; big endian
+//!        28..    the two names, and the payload
 //! ```
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use thiserror::Error as ThisError;
 
-use crate::{Broadcast, Payload};
+use crate::{Broadcast, Payload, pubsub::mail::Mail};
 
 const MAGIC: [u8; 2] = *b"ch";
 const VERSION: u8 = 1;
 const JSON: u8 = 0;
 const BINARY: u8 = 1;
+const MAIL: u8 = 2;
 const ORIGIN: std::ops::Range<usize> = 4..20;
 const HEADER: usize = 28;
 
@@ -63,24 +64,42 @@ pub enum Garbage {
     Malformed(&'static str),
 }
 
+/// What came from another node.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Broadcast(Broadcast),
+    Mail(Mail),
+}
+
 pub(crate) fn encode(origin: Origin, broadcast: &Broadcast) -> Bytes {
-    let (topic, event) = (broadcast.topic().as_str(), broadcast.event());
+    let names = [broadcast.topic().as_str(), broadcast.event()];
     let payload = broadcast.payload();
     let (kind, body) = match (payload.as_json(), payload.as_binary()) {
         (Some(json), _) => (JSON, json.as_bytes()),
         (None, binary) => (BINARY, binary.map(AsRef::as_ref).unwrap_or_default()),
     };
-    let mut bytes = BytesMut::with_capacity(HEADER + topic.len() + event.len() + body.len());
+    write(origin, kind, names, body)
+}
+
+#[cfg(feature = "longpoll")]
+pub(crate) fn encode_mail(origin: Origin, mail: &Mail) -> Bytes {
+    write(origin, MAIL, [&mail.from, &mail.mailbox], &mail.letter)
+}
+
+fn write(origin: Origin, kind: u8, names: [&str; 2], body: &[u8]) -> Bytes {
+    let [first, second] = names.map(str::len);
+    let mut bytes = BytesMut::with_capacity(HEADER + first + second + body.len());
     bytes.put_slice(&MAGIC);
     bytes.put_u8(VERSION);
     bytes.put_u8(kind);
     bytes.put_slice(&origin.0);
-    for text in [topic, event] {
+    for name in names {
         // A name of 4 GiB is cut off by the limit on messages long before this.
-        bytes.put_u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        bytes.put_u32(u32::try_from(name.len()).unwrap_or(u32::MAX));
     }
-    bytes.put_slice(topic.as_bytes());
-    bytes.put_slice(event.as_bytes());
+    for name in names {
+        bytes.put_slice(name.as_bytes());
+    }
     bytes.put_slice(body);
     bytes.freeze()
 }
@@ -92,7 +111,7 @@ pub(crate) fn is_from(origin: Origin, message: &[u8]) -> bool {
 
 /// The payload stays the bytes it came in. JSON is walked over once, so that a client's frame is
 /// never broken by what somebody else published.
-pub(crate) fn decode(message: Bytes) -> Result<Broadcast, Garbage> {
+pub(crate) fn decode(message: Bytes) -> Result<Message, Garbage> {
     let header = message.get(..HEADER).ok_or(Garbage::Foreign)?;
     if header[..2] != MAGIC {
         return Err(Garbage::Foreign);
@@ -119,9 +138,16 @@ pub(crate) fn decode(message: Bytes) -> Result<Broadcast, Garbage> {
             .and_then(|text| Payload::from_json_text(text).ok())
             .ok_or(Garbage::Malformed("payload"))?,
         BINARY => Payload::binary(body),
+        MAIL => {
+            return Ok(Message::Mail(Mail {
+                from: topic.to_owned(),
+                mailbox: event.to_owned(),
+                letter: body,
+            }));
+        }
         _ => return Err(Garbage::Malformed("kind")),
     };
-    Ok(Broadcast::new(topic, event, payload))
+    Ok(Message::Broadcast(Broadcast::new(topic, event, payload)))
 }
 
 #[cfg(test)]
@@ -184,7 +210,20 @@ mod tests {
             let broadcast = Broadcast::new(topic, event, payload);
             let bytes = encode(Origin(origin), &broadcast);
             prop_assert!(is_from(Origin(origin), &bytes));
-            prop_assert!(same(&decode(bytes).unwrap(), &broadcast));
+            let Message::Broadcast(decoded) = decode(bytes).unwrap() else { panic!("mail") };
+            prop_assert!(same(&decoded, &broadcast));
+        }
+
+        #[cfg(feature = "longpoll")]
+        #[test]
+        fn properties_a_letter_arrives_as_it_was_written(
+            from in ".*", mailbox in ".*", letter: Vec<u8>, origin: [u8; 16],
+        ) {
+            let mail = Mail { from, mailbox, letter: letter.into() };
+            let bytes = encode_mail(Origin(origin), &mail);
+            prop_assert!(is_from(Origin(origin), &bytes));
+            let Message::Mail(decoded) = decode(bytes).unwrap() else { panic!("a broadcast") };
+            prop_assert_eq!(decoded, mail);
         }
 
         #[test]

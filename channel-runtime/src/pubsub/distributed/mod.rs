@@ -11,11 +11,18 @@ use std::sync::{
 use bytes::Bytes;
 
 pub use self::envelope::Garbage;
+#[cfg(feature = "longpoll")]
+use self::envelope::encode_mail;
 use self::{
-    envelope::{Origin, decode, encode, is_from},
+    envelope::{Message, Origin, decode, encode, is_from},
     interests::Interests,
 };
-use super::{Adapter, Broadcast, Health, Inlet, PublishError, StartError, registry::Registry};
+#[cfg(feature = "longpoll")]
+use super::mail::{Mail, Mailbox};
+use super::{
+    Adapter, Broadcast, Health, Inlet, PublishError, StartError, mail::Mailboxes,
+    registry::Registry,
+};
 use crate::{Topic, telemetry::cluster};
 
 /// This node among others.
@@ -24,6 +31,8 @@ pub(super) struct Distributed {
     origin: Origin,
     interests: Interests,
     counts: Arc<Counts>,
+    #[cfg(feature = "longpoll")]
+    mailboxes: Arc<Mailboxes>,
 }
 
 /// What was sent and received.
@@ -42,16 +51,20 @@ impl Distributed {
         local: &Arc<Registry>,
     ) -> Result<Self, StartError> {
         let (origin, counts) = (Origin::random(), Arc::new(Counts::default()));
+        let mailboxes = Arc::new(Mailboxes::default());
         adapter.start(Inlet::new(Arc::new(Receiver {
             origin,
             local: Arc::downgrade(local),
             counts: counts.clone(),
+            mailboxes: mailboxes.clone(),
         })))?;
         Ok(Distributed {
             adapter,
             origin,
             interests: Interests::default(),
             counts,
+            #[cfg(feature = "longpoll")]
+            mailboxes,
         })
     }
 
@@ -78,6 +91,28 @@ impl Distributed {
         let message = encode(self.origin, broadcast);
         let sent = self.adapter.direct_broadcast(node, message);
         self.counted(sent)
+    }
+
+    /// Writes to a mailbox of one other node. No broadcast, so not counted as one.
+    #[cfg(feature = "longpoll")]
+    pub(super) fn mail(
+        &self,
+        node: &str,
+        mailbox: &str,
+        letter: Bytes,
+    ) -> super::BoxFuture<'static, Result<(), PublishError>> {
+        let mail = Mail {
+            from: self.node().to_owned(),
+            mailbox: mailbox.to_owned(),
+            letter,
+        };
+        let message = encode_mail(self.origin, &mail);
+        self.adapter.direct_broadcast(node, message)
+    }
+
+    #[cfg(feature = "longpoll")]
+    pub(super) fn open_mailbox(&self, name: &str, mailbox: Arc<dyn Mailbox>) {
+        self.mailboxes.open(name, mailbox);
     }
 
     fn counted(
@@ -136,6 +171,7 @@ struct Receiver {
     origin: Origin,
     local: Weak<Registry>,
     counts: Arc<Counts>,
+    mailboxes: Arc<Mailboxes>,
 }
 
 impl Receive for Receiver {
@@ -144,10 +180,17 @@ impl Receive for Receiver {
             // This node's subscribers had it before it left.
             return Ok(());
         }
-        let broadcast = decode(message).inspect_err(|garbage| {
+        let message = decode(message).inspect_err(|garbage| {
             let count = self.counts.garbage.fetch_add(1, Ordering::Relaxed) + 1;
             cluster::garbage(garbage, count);
         })?;
+        let broadcast = match message {
+            Message::Broadcast(broadcast) => broadcast,
+            Message::Mail(mail) => {
+                self.mailboxes.receive(mail);
+                return Ok(());
+            }
+        };
         self.counts.received.fetch_add(1, Ordering::Relaxed);
         cluster::received();
         if let Some(local) = self.local.upgrade() {

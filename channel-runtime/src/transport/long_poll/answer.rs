@@ -6,6 +6,7 @@ use axum::{
 };
 use data_encoding::BASE64;
 use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{transport::ConnectError, wire::Frame};
 
@@ -29,7 +30,7 @@ pub(super) mod status {
 struct Polled<'a> {
     status: u16,
     token: &'a str,
-    messages: &'a [Message],
+    messages: &'a RawValue,
 }
 
 /// The answer to anything else.
@@ -52,18 +53,30 @@ impl Serialize for Message {
 }
 
 pub(super) fn polled(status: u16, token: &str, frames: Vec<Frame>) -> Response {
-    let messages: Vec<_> = frames.into_iter().map(Message).collect();
+    polled_raw(status, token, &messages(frames))
+}
+
+/// As [`polled`], with messages that another node has written.
+pub(super) fn polled_raw(status: u16, token: &str, messages: &RawValue) -> Response {
     let answer = Polled {
         status,
         token,
-        messages: &messages,
+        messages,
     };
     json(StatusCode::OK, &answer)
+}
+
+/// The messages of an answer, as it has them.
+pub(super) fn messages(frames: Vec<Frame>) -> Box<RawValue> {
+    let messages: Vec<_> = frames.into_iter().map(Message).collect();
+    // Strings cannot fail to be JSON.
+    to_raw_value(&messages).unwrap_or_default()
 }
 
 pub(super) fn status(status: u16) -> Response {
     let http = match status {
         status::TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+        status::ERROR => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     };
     json(http, &Status { status })

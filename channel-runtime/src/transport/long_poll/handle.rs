@@ -16,13 +16,34 @@ const POLLS: usize = 4;
 /// What becomes of a poll. Without any of these the session has ended.
 pub(super) enum Polled {
     /// There is something for the client.
-    Messages(Vec<Frame>),
+    Messages(Answered),
     /// A later poll has taken its place.
     Displaced,
 }
 
+/// What a client gets.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    /// None where there were none in time.
+    pub(super) frames: Vec<Frame>,
+    /// What the client hands back with its next poll, to show that it has got them.
+    pub(super) number: Option<u32>,
+}
+
+/// Who polls.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// The number of the last answer that the client has got.
+    pub(super) taken: u32,
+    /// Whether the answer leaves through another node.
+    pub(super) is_far: bool,
+}
+
 /// A poll that waits.
-pub(super) type Poll = oneshot::Sender<Polled>;
+pub(super) struct Poll {
+    pub(super) answer: oneshot::Sender<Polled>,
+    pub(super) asked: Asked,
+}
 
 /// Frames that one request brought.
 pub(super) struct Batch {
@@ -69,12 +90,14 @@ impl Handle {
     /// The session has ended.
     pub(super) async fn poll(
         &self,
+        asked: Asked,
         window: Duration,
         draining: impl Future<Output = ()>,
-    ) -> Result<Vec<Frame>, Ended> {
+    ) -> Result<Answered, Ended> {
         let until = Instant::now() + window;
         let (answer, mut polled) = oneshot::channel();
-        self.polls.send(answer).await.map_err(|_| Ended)?;
+        let poll = Poll { answer, asked };
+        self.polls.send(poll).await.map_err(|_| Ended)?;
         let polled = match timeout_at(until, &mut polled).await {
             Ok(polled) => polled.map_err(|_| Ended)?,
             Err(_) => {
@@ -82,19 +105,19 @@ impl Handle {
                 // What was on its way when the time was over counts.
                 match polled.try_recv() {
                     Ok(polled) => polled,
-                    Err(_) => return Ok(Vec::new()),
+                    Err(_) => return Ok(Answered::default()),
                 }
             }
         };
         match polled {
-            Polled::Messages(frames) => Ok(frames),
+            Polled::Messages(answered) => Ok(answered),
             Polled::Displaced => {
                 // Answered at once, it would come back and displace the other in turn.
                 tokio::select! {
                     () = sleep_until(until) => {}
                     () = draining => {}
                 }
-                Ok(Vec::new())
+                Ok(Answered::default())
             }
         }
     }

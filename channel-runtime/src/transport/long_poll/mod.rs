@@ -8,19 +8,23 @@
 //! POST, with T        one text frame, or many          {"status": 200}
 //! ```
 //!
-//! A session is a task that owns a [`Connection`](super::Connection), and an entry in the
-//! endpoint's [`Sessions`], where the requests of its client find it, whatever TCP connection
-//! they come on.
+//! A session is a task that owns a [`Connection`](super::Connection), and an entry in its node's
+//! [`Sessions`], where the requests of its client find it, whatever TCP connection they come on.
+//! Its token names that node; a request that comes to another one is passed on by the [`Relay`].
 
 mod answer;
+mod backlog;
 mod body;
 mod handle;
 mod options;
+mod publish;
 mod query;
+mod relay;
 mod serve;
 mod session;
 mod sessions;
 
 pub use self::options::LongPollOptions;
+pub(crate) use self::relay::Relay;
 pub(super) use self::serve::LongPoll;
-pub(crate) use self::sessions::Sessions;
+use self::sessions::Sessions;

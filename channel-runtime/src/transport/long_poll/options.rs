@@ -37,8 +37,28 @@ use crate::{CheckOrigin, ConfigError};
 /// unless the server goes down. The next poll opens a new session, which the client learns from
 /// the status 410.
 ///
-/// A session lives in this process: behind a load balancer, all requests of one client must
-/// reach the same node.
+/// # On several nodes
+///
+/// A session lives on the node that opened it, and is reached through any other: behind a load
+/// balancer nothing needs to be sticky. For that the nodes share a
+/// [pubsub adapter](crate::EndpointBuilder::pubsub) and a
+/// [secret key](crate::EndpointBuilder::secret_key); give them the same options as well. The node
+/// that gets a request passes it on, waits as long as it would for a session of its own, and
+/// answers as if it had one.
+///
+/// * Messages on their way to a client through another node are kept until its next poll shows that
+///   it has got them; without that, they come again. It shows so by the token of the answer; one
+///   that sends the token it got first, for ever, may get its first answer twice.
+/// * What a client publishes goes to its session's node in pieces of 60 KiB, so `max_body_bytes`
+///   is the limit there too. An engine that takes messages of less than 64 KiB is not enough: a
+///   larger body is refused with 413, larger messages to the client with 500.
+/// * When the node of a session is dead, the client gets 410 and reopens: its next request is
+///   answered so within 2 seconds, a poll that waited already within the window and 3 seconds.
+///   What a request published then may have been taken, or not, as with a WebSocket that ends.
+/// * While the engine is out of reach, requests for sessions of other nodes wait for it, for one
+///   window at most. Then they are answered with HTTP status 503 and the status 500, and the
+///   official client connects again. An outage shorter than a window ends no session; a body that
+///   was on its way when it began is answered with 500 as well.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LongPollOptions {
@@ -75,8 +95,9 @@ impl LongPollOptions {
         self
     }
 
-    /// How long a session can be found by its token; two weeks unless given. Mirrors the
-    /// `:max_age` of the `:crypto` option, which is in seconds there too.
+    /// How long a session can be found by its token; two weeks unless given. An answer through
+    /// another node brings a new token. Mirrors the `:max_age` of the `:crypto` option, which is in
+    /// seconds there too.
     #[must_use]
     pub fn token_max_age(mut self, age: Duration) -> Self {
         self.token_max_age_s = age.as_secs();

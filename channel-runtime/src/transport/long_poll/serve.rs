@@ -8,19 +8,20 @@ use axum::{
     http::{Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use tokio::time::timeout;
 
 use super::{
-    LongPollOptions, Sessions,
+    LongPollOptions, Relay,
     answer::{self, status},
     body,
-    handle::Handle,
+    handle::{Asked, Handle},
+    publish::publish,
     query,
+    relay::Missed,
     session::Session,
-    sessions::SessionId,
+    sessions::{SessionId, Ticket},
 };
 use crate::{
-    Endpoint, Error, Token, telemetry,
+    Endpoint, Error, telemetry,
     transport::{ConnectError, Connection, Mount, check_origin, connect_request},
 };
 
@@ -32,25 +33,27 @@ pub(in crate::transport) struct LongPoll {
     endpoint: Endpoint,
     mount: Arc<dyn Mount>,
     options: LongPollOptions,
-    sessions: Sessions,
-    tokens: Token,
+    relay: Arc<Relay>,
+}
+
+/// Where a session is.
+enum Place {
+    Here(Handle),
+    Elsewhere,
 }
 
 impl LongPoll {
-    /// A socket's tokens are of a kind of their own, so that none opens a session of another.
     pub(in crate::transport) fn new(
         endpoint: Endpoint,
-        path: &str,
+        relay: Arc<Relay>,
         mount: Arc<dyn Mount>,
         options: LongPollOptions,
     ) -> Arc<Self> {
-        let tokens = endpoint.token(&format!("channel long-poll {path}"));
         Arc::new(LongPoll {
-            tokens: tokens.max_age(options.token_age()),
-            sessions: endpoint.long_poll(path),
             endpoint,
             mount,
             options,
+            relay,
         })
     }
 
@@ -73,15 +76,14 @@ impl LongPoll {
 
     /// Polls the session, or opens one.
     async fn get(&self, request: Parts) -> Response {
-        if let Some((token, session)) = self.session(&request) {
-            let draining = self.endpoint.draining();
-            match session.poll(self.options.poll_time(), draining).await {
-                Ok(frames) if frames.is_empty() => {
-                    return answer::polled(status::NO_CONTENT, token, frames);
-                }
-                Ok(frames) => return answer::polled(status::OK, token, frames),
-                // The client learns that it has ended from the new one.
-                Err(_ended) => {}
+        if let Some((token, ticket, place)) = self.session(&request) {
+            let polled = match place {
+                Place::Here(session) => self.poll(token, &ticket, &session).await,
+                Place::Elsewhere => self.poll_elsewhere(token, ticket).await,
+            };
+            // Of one that has ended, the client learns from the new one.
+            if let Some(answer) = polled {
+                return answer;
             }
         }
         let opened = self.connect(request).await;
@@ -92,49 +94,73 @@ impl LongPoll {
         }
     }
 
+    /// The answer to a poll, unless the session has ended.
+    async fn poll(&self, token: &str, ticket: &Ticket, session: &Handle) -> Option<Response> {
+        let asked = Asked {
+            taken: ticket.taken,
+            is_far: false,
+        };
+        let draining = self.endpoint.draining();
+        let polled = session.poll(asked, self.options.poll_time(), draining);
+        let frames = polled.await.ok()?.frames;
+        let status = match frames.is_empty() {
+            true => status::NO_CONTENT,
+            false => status::OK,
+        };
+        Some(answer::polled(status, token, frames))
+    }
+
+    async fn poll_elsewhere(&self, token: &str, ticket: Ticket) -> Option<Response> {
+        match self.relay.poll(token, &ticket).await {
+            Ok(Some((taken, messages))) => match self.sign(&Ticket { taken, ..ticket }) {
+                Ok(token) => Some(answer::polled_raw(status::OK, &token, &messages)),
+                Err(error) => Some(answer::refused(&error)),
+            },
+            Ok(None) => Some(answer::polled(status::NO_CONTENT, token, Vec::new())),
+            Err(Missed::Gone) => None,
+            Err(Missed::Unreachable) => Some(answer::status(status::ERROR)),
+        }
+    }
+
     async fn post(&self, request: &Parts, body: Body) -> Response {
-        let Some((_, session)) = self.session(request) else {
+        let Some((token, ticket, place)) = self.session(request) else {
             return answer::status(status::GONE);
         };
         let content_type = request.headers.get(header::CONTENT_TYPE);
         let is_batch = content_type.is_some_and(|value| value == "application/x-ndjson");
-        let published = tokio::select! {
-            biased;
-            published = self.publish(&session, is_batch, body) => published,
-            () = session.ended() => Err(status::GONE),
+        let published = match place {
+            Place::Here(session) => self.publish(&session, is_batch, body).await,
+            Place::Elsewhere => {
+                let relay = &self.relay;
+                relay.publish(token, &ticket, is_batch, body).await
+            }
         };
         answer::status(published.err().unwrap_or(status::OK))
     }
 
     async fn publish(&self, session: &Handle, is_batch: bool, body: Body) -> Result<(), u16> {
-        let options = &self.options;
-        let late = |_| status::TIMEOUT;
-        body::check_length(&body, options.max_body_bytes)?;
-        let turn = timeout(options.poll_time(), session.turn())
-            .await
-            .map_err(late)?;
-        let read = body::read(body, options.max_body_bytes);
-        let bytes = timeout(options.body_time(), read).await.map_err(late)??;
-        let frames = match is_batch {
-            true => body::batch(&bytes, options.max_batch_frames)?,
-            false => body::single(bytes)?,
-        };
-        let published = timeout(options.poll_time(), turn.publish(frames)).await;
-        published.map_err(late)?
+        let most = self.options.max_body_bytes;
+        body::check_length(&body, most)?;
+        publish(session, &self.options, is_batch, body::read(body, most)).await
     }
 
     /// The session whose token a request has, and that token.
-    fn session<'r>(&self, request: &'r Parts) -> Option<(&'r str, Handle)> {
+    fn session<'r>(&self, request: &'r Parts) -> Option<(&'r str, Ticket, Place)> {
         query::tokens(request).find_map(|token| {
-            let id = self.tokens.verify(token).ok()?;
-            Some((token, self.sessions.get(id)?))
+            let ticket = self.relay.tokens().decrypt::<Ticket>(token).ok()?;
+            let place = match self.relay.sessions().get(ticket.id) {
+                Some(session) => Place::Here(session),
+                None if self.relay.is_elsewhere(&ticket) => Place::Elsewhere,
+                None => return None,
+            };
+            Some((token, ticket, place))
         })
     }
 
     async fn connect(&self, mut request: Parts) -> Result<Connection, ConnectError> {
         self.check_room()
             .inspect_err(|error| telemetry::turned_away(NAME, error))?;
-        let is_session = |token: &str| self.tokens.verify::<SessionId>(token).is_ok();
+        let is_session = |token: &str| self.relay.tokens().decrypt::<Ticket>(token).is_ok();
         if let Some(uri) = query::without_session(&request.uri, is_session) {
             request.uri = uri;
         }
@@ -150,7 +176,7 @@ impl LongPoll {
         if self.endpoint.is_draining() {
             return Err(ConnectError::Draining);
         }
-        match self.sessions.count() >= self.options.most_sessions() {
+        match self.relay.sessions().count() >= self.options.most_sessions() {
             true => Err(ConnectError::Full),
             false => Ok(()),
         }
@@ -159,22 +185,28 @@ impl LongPoll {
     /// Makes a session of a connection; its token.
     fn open(&self, connection: Connection) -> Result<String, ConnectError> {
         let (handle, requests) = Handle::new();
-        let (id, token) = self.name().map_err(|error| {
-            tracing::error!(%error, "a long-poll session cannot be named");
-            ConnectError::Full
+        let id = SessionId::random().map_err(unnamed)?;
+        let token = self.sign(&Ticket {
+            id,
+            node: self.endpoint.node().to_owned(),
+            taken: 0,
         })?;
         // Others may have come while the socket's connect ran.
-        let entry = self
-            .sessions
-            .insert(id, handle, self.options.most_sessions());
+        let most = self.options.most_sessions();
+        let entry = self.relay.sessions().insert(id, handle, most);
         let entry = entry.ok_or(ConnectError::Full)?;
         let session = Session::new(connection, requests, self.options.lifetime());
         self.endpoint.tasks().spawn(session.run(entry));
         Ok(token)
     }
 
-    fn name(&self) -> Result<(SessionId, String), Error> {
-        let id = SessionId::random()?;
-        Ok((id, self.tokens.sign(&id)?))
+    fn sign(&self, ticket: &Ticket) -> Result<String, ConnectError> {
+        self.relay.tokens().encrypt(ticket).map_err(unnamed)
     }
+}
+
+/// There is no randomness, which happens to no server that runs.
+fn unnamed(error: Error) -> ConnectError {
+    tracing::error!(%error, "a long-poll session cannot be named");
+    ConnectError::Full
 }

@@ -2,7 +2,6 @@
 
 use std::{
     future::poll_fn,
-    mem,
     task::{Context, Poll as Ready, Waker, ready},
     time::Duration,
 };
@@ -10,6 +9,7 @@ use std::{
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
+    backlog::Backlog,
     handle::{Batch, Poll, Polled, Requests},
     sessions::Entry,
 };
@@ -30,8 +30,8 @@ pub(super) struct Session {
     poll: Option<Poll>,
     /// The frames that are handed to the connection.
     batch: Option<Batch>,
-    /// Messages whose poll was gone before it got them.
-    kept: Vec<Frame>,
+    /// Messages that no poll has taken yet.
+    backlog: Backlog,
     /// How long it lives without a poll.
     lifetime: Duration,
     /// When the last poll was answered, or went away.
@@ -59,7 +59,7 @@ impl Session {
             requests,
             poll: None,
             batch: None,
-            kept: Vec::new(),
+            backlog: Backlog::default(),
             lifetime,
             polled: Instant::now(),
         }
@@ -67,18 +67,18 @@ impl Session {
 
     /// Serves the client's requests until the session ends.
     pub(super) async fn run(mut self, entry: Entry) {
-        let left = self.serve().await;
+        let is_closed = self.serve().await;
         // The channels end now, whoever still fetches their last messages.
         drop(self.connection);
-        if !left.is_empty() {
+        if is_closed && !self.backlog.is_empty() {
             let until = Instant::now() + self.lifetime;
             // Not a task that a shutdown waits for.
-            tokio::spawn(linger(left, self.requests, until, entry));
+            tokio::spawn(linger(self.backlog, self.requests, until, entry));
         }
     }
 
-    /// The messages that nobody has fetched yet, and somebody still may.
-    async fn serve(&mut self) -> Vec<Frame> {
+    /// Whether it ends in order, so that its client may fetch what is left.
+    async fn serve(&mut self) -> bool {
         loop {
             let Session {
                 connection,
@@ -92,15 +92,15 @@ impl Session {
             tokio::select! {
                 Some(poll) = requests.polls.recv() => self.take_over(poll),
                 Some(batch) = requests.batches.recv(), if !is_busy => self.batch = Some(batch),
-                () = sleep_until(self.polled + self.lifetime), if !is_polled => return Vec::new(),
+                () = sleep_until(self.polled + self.lifetime), if !is_polled => return false,
                 progress = progress => match progress {
                     Progress::Taken => {}
                     Progress::Unpolled => self.polled = Instant::now(),
                     Progress::Messages(frames) => self.answer(frames),
-                    Progress::Unreadable => return Vec::new(),
+                    Progress::Unreadable => return false,
                     Progress::Closed(frames) => {
                         self.answer(frames);
-                        return mem::take(&mut self.kept);
+                        return true;
                     }
                 },
             }
@@ -109,25 +109,18 @@ impl Session {
 
     /// Of two polls at once, the later one gets the messages.
     fn take_over(&mut self, poll: Poll) {
+        self.backlog.confirm(poll.asked.taken);
         if let Some(earlier) = self.poll.replace(poll) {
-            let _gone = earlier.send(Polled::Displaced);
+            let _gone = earlier.answer.send(Polled::Displaced);
         }
-        let kept = mem::take(&mut self.kept);
-        self.answer(kept);
+        self.answer(Vec::new());
     }
 
     /// Gives messages to the poll that waits, or keeps them for the next one.
     fn answer(&mut self, frames: Vec<Frame>) {
-        if frames.is_empty() {
-            return;
-        }
-        self.kept.extend(frames);
-        if let Some(poll) = self.poll.take() {
+        self.backlog.push(frames);
+        if self.backlog.answer(&mut self.poll) {
             self.polled = Instant::now();
-            let frames = mem::take(&mut self.kept);
-            if let Err(Polled::Messages(frames)) = poll.send(Polled::Messages(frames)) {
-                self.kept = frames;
-            }
         }
     }
 }
@@ -164,7 +157,7 @@ fn poll_progress(
             )
         }
         Some(waiting) => {
-            if waiting.poll_closed(cx).is_ready() {
+            if waiting.answer.poll_closed(cx).is_ready() {
                 *poll = None;
                 return Ready::Ready(Progress::Unpolled);
             }
@@ -210,14 +203,14 @@ fn poll_messages(
     Ready::Ready(Progress::Messages(frames))
 }
 
-/// Keeps the last messages of a session that has ended, for one more poll.
-async fn linger(mut left: Vec<Frame>, mut requests: Requests, until: Instant, entry: Entry) {
+/// Keeps the last messages of a session that has ended, for the poll that fetches them.
+async fn linger(mut backlog: Backlog, mut requests: Requests, until: Instant, entry: Entry) {
     requests.batches.close();
-    while let Ok(Some(poll)) = timeout_at(until, requests.polls.recv()).await {
-        match poll.send(Polled::Messages(left)) {
-            Err(Polled::Messages(back)) => left = back,
-            _ => break,
-        }
+    while !backlog.is_empty()
+        && let Ok(Some(poll)) = timeout_at(until, requests.polls.recv()).await
+    {
+        backlog.confirm(poll.asked.taken);
+        backlog.answer(&mut Some(poll));
     }
     drop(entry);
 }

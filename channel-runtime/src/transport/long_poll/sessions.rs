@@ -8,7 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::handle::Handle;
 use crate::{Error, token::random};
 
-/// What a session's token says: random, so that no token of an earlier process fits.
+/// What a session's token says. It is encrypted: the names of nodes are nobody's business.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Ticket {
+    pub(super) id: SessionId,
+    /// The node that has the session.
+    pub(super) node: String,
+    /// The number of the last answer that came through another node.
+    pub(super) taken: u32,
+}
+
+/// Names a session: random, so that no token of an earlier process fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct SessionId(u64, u64);
 

@@ -1,0 +1,164 @@
+//! What a client has not taken, as far as is known.
+
+use super::handle::{Answered, Poll, Polled};
+use crate::wire::Frame;
+
+/// How many answers through other nodes a client may get without showing that it has one. A client
+/// that gets more keeps the token it got first, and what it is given counts as taken.
+const UNSHOWN: u32 = 1;
+
+/// Messages that are out of the outbox and wait for a poll.
+///
+/// An answer that leaves through another node can get lost between the nodes. So it has a number,
+/// which the client gets in its next token and hands back with its next poll: without that number
+/// it gets the messages again. An answer of this node is not kept.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// Messages whose poll was gone before it got them.
+    waiting: Vec<Frame>,
+    /// The answer with the last number, until the client has shown that it has it.
+    sent: Option<Vec<Frame>>,
+    number: u32,
+    /// The highest number that the client has shown.
+    shown: u32,
+}
+
+impl Backlog {
+    /// Whether the client has all that was meant for it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.sent.is_none()
+    }
+
+    pub(super) fn push(&mut self, frames: Vec<Frame>) {
+        self.waiting.extend(frames);
+    }
+
+    /// A poll has come, of a client whose last answer had this number.
+    pub(super) fn confirm(&mut self, taken: u32) {
+        self.shown = self.shown.max(taken.min(self.number));
+        let Some(mut sent) = self.sent.take() else {
+            return;
+        };
+        let shows_none = self.shown == 0 && self.number > UNSHOWN;
+        if taken < self.number && !shows_none {
+            sent.append(&mut self.waiting);
+            self.waiting = sent;
+        }
+    }
+
+    /// Answers a poll, if there is something for it.
+    pub(super) fn answer(&mut self, poll: &mut Option<Poll>) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
+        let Some(Poll { answer, asked }) = poll.take() else {
+            return false;
+        };
+        let frames = std::mem::take(&mut self.waiting);
+        let number = asked.is_far.then(|| self.number.wrapping_add(1));
+        self.sent = number.is_some().then(|| frames.clone());
+        match answer.send(Polled::Messages(Answered { frames, number })) {
+            Ok(()) => self.number = number.unwrap_or(self.number),
+            Err(Polled::Messages(back)) => (self.sent, self.waiting) = (None, back.frames),
+            Err(Polled::Displaced) => {}
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::transport::long_poll::handle::Asked;
+
+    fn message(text: &'static str) -> Vec<Frame> {
+        vec![Frame::Text(text.into())]
+    }
+
+    /// What a poll gets: the messages and their number.
+    fn poll(backlog: &mut Backlog, asked: Asked) -> Option<(String, Option<u32>)> {
+        let (answer, mut polled) = oneshot::channel();
+        backlog.confirm(asked.taken);
+        backlog.answer(&mut Some(Poll { answer, asked }));
+        let Ok(Polled::Messages(answered)) = polled.try_recv() else {
+            return None;
+        };
+        let texts = answered.frames.iter();
+        let texts = texts.map(|frame| std::str::from_utf8(frame.bytes()).unwrap());
+        Some((texts.collect(), answered.number))
+    }
+
+    fn got(texts: &str, number: Option<u32>) -> Option<(String, Option<u32>)> {
+        Some((texts.to_owned(), number))
+    }
+
+    fn far(taken: u32) -> Asked {
+        let is_far = true;
+        Asked { taken, is_far }
+    }
+
+    fn near(taken: u32) -> Asked {
+        let is_far = false;
+        Asked { taken, is_far }
+    }
+
+    #[test]
+    fn an_answer_through_another_node_is_kept_until_its_number_is_shown() {
+        let mut backlog = Backlog::default();
+        backlog.push(message("1"));
+        assert_eq!(poll(&mut backlog, far(0)), got("1", Some(1)));
+        assert!(!backlog.is_empty());
+        assert_eq!(poll(&mut backlog, far(1)), None);
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn what_was_lost_comes_again_before_what_is_new_whatever_node_is_asked() {
+        for again in [far(1), near(1)] {
+            let mut backlog = Backlog::default();
+            backlog.push(message("1"));
+            poll(&mut backlog, far(0));
+            backlog.push(message("2"));
+            poll(&mut backlog, far(1));
+            backlog.push(message("3"));
+            let number = again.is_far.then_some(3);
+            assert_eq!(poll(&mut backlog, again), got("23", number));
+            assert_eq!(poll(&mut backlog, far(3)), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_of_this_node_is_not_kept() {
+        let mut backlog = Backlog::default();
+        backlog.push(message("1"));
+        assert_eq!(poll(&mut backlog, near(0)), got("1", None));
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn a_poll_that_is_gone_takes_nothing() {
+        let mut backlog = Backlog::default();
+        backlog.push(message("1"));
+        for asked in [near(0), far(0)] {
+            let (answer, gone) = oneshot::channel();
+            drop(gone);
+            assert!(backlog.answer(&mut Some(Poll { answer, asked })));
+        }
+        assert_eq!(poll(&mut backlog, far(0)), got("1", Some(1)));
+    }
+
+    #[test]
+    fn a_client_that_keeps_its_first_token_is_not_told_the_same_for_ever() {
+        let mut backlog = Backlog::default();
+        backlog.push(message("1"));
+        for number in 1..=2 {
+            assert_eq!(poll(&mut backlog, far(0)), got("1", Some(number)));
+        }
+        backlog.push(message("2"));
+        assert_eq!(poll(&mut backlog, far(0)), got("2", Some(3)));
+        backlog.push(message("3"));
+        assert_eq!(poll(&mut backlog, far(0)), got("3", Some(4)));
+    }
+}

@@ -1,0 +1,297 @@
+//! Requests of this node's clients for sessions of other nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::Body;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use super::{
+    Relay,
+    letter::{Answer, Letter, Pieces, Request, pieces},
+};
+use crate::{
+    pubsub::PublishError,
+    telemetry::cluster::forwarded,
+    transport::long_poll::{answer::status, body, sessions::Ticket},
+};
+
+/// How long the other node may take to say that a request has come, each of so many times, before
+/// it counts as gone.
+const REACH: Duration = Duration::from_secs(1);
+const ATTEMPTS: u32 = 2;
+
+/// How long to wait before an engine is tried again that was out of reach.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a poll waits at most while this node goes down.
+const DRAINING: Duration = Duration::from_secs(1);
+
+/// How many answers to one request wait to be looked at.
+const ANSWERS: usize = 16;
+
+/// Why a client gets nothing.
+#[derive(Debug)]
+pub(in crate::transport::long_poll) enum Missed {
+    /// The session is gone, or its node is.
+    Gone,
+    /// The engine between the nodes is out of reach.
+    Unreachable,
+}
+
+/// A request that waits for the other node.
+pub(super) struct Asked {
+    node: String,
+    pieces: Pieces,
+    news: mpsc::Sender<News>,
+}
+
+/// What the other node has said.
+#[derive(Debug)]
+enum News {
+    Alive,
+    Ready,
+    Messages(u32, Vec<u8>),
+    Done(u16),
+}
+
+impl Relay {
+    /// Polls a session of another node; what comes, and its number. `None` when nothing comes in
+    /// time.
+    pub(in crate::transport::long_poll) async fn poll(
+        self: &Arc<Self>,
+        token: &str,
+        ticket: &Ticket,
+    ) -> Result<Option<(u32, Box<RawValue>)>, Missed> {
+        let was_draining = self.draining.is_cancelled();
+        let window = match was_draining {
+            true => self.options.poll_time().min(DRAINING),
+            false => self.options.poll_time(),
+        };
+        let polled = tokio::select! {
+            polled = self.poll_for(window, token, ticket) => polled,
+            () = self.draining.cancelled(), if !was_draining => Ok(None),
+        };
+        forwarded("poll", outcome(polled.as_ref().err()));
+        polled
+    }
+
+    async fn poll_for(
+        self: &Arc<Self>,
+        window: Duration,
+        token: &str,
+        ticket: &Ticket,
+    ) -> Result<Option<(u32, Box<RawValue>)>, Missed> {
+        let until = Instant::now() + window;
+        let mut call = Call::to(self, ticket);
+        let request = || Request::Poll {
+            token: token.to_owned(),
+            window_ms: millis(until - Instant::now()),
+        };
+        let mut news = Some(call.begin(until, request).await?);
+        // The other node's answer at the end of the window is on its way for a moment.
+        let until = until + (window / 4).min(REACH);
+        loop {
+            match news {
+                Some(News::Messages(number, bytes)) => {
+                    // What is no JSON is lost, and comes again.
+                    let messages = serde_json::from_slice(&bytes).ok();
+                    return Ok(messages.map(|messages| (number, messages)));
+                }
+                Some(News::Done(status::GONE)) => return Err(Missed::Gone),
+                Some(News::Done(status::NO_CONTENT)) | None => return Ok(None),
+                Some(News::Done(_)) => return Err(Missed::Unreachable),
+                Some(News::Alive | News::Ready) => news = call.next(until).await,
+            }
+        }
+    }
+
+    /// Publishes to a session of another node.
+    ///
+    /// # Errors
+    ///
+    /// The status of the request.
+    pub(in crate::transport::long_poll) async fn publish(
+        self: &Arc<Self>,
+        token: &str,
+        ticket: &Ticket,
+        is_batch: bool,
+        body: Body,
+    ) -> Result<(), u16> {
+        let published = self.publish_body(token, ticket, is_batch, body).await;
+        let missed = match published {
+            Err(status::GONE) => Some(&Missed::Gone),
+            Err(status::ERROR) => Some(&Missed::Unreachable),
+            _ => None,
+        };
+        forwarded("publish", outcome(missed));
+        published
+    }
+
+    async fn publish_body(
+        self: &Arc<Self>,
+        token: &str,
+        ticket: &Ticket,
+        is_batch: bool,
+        body: Body,
+    ) -> Result<(), u16> {
+        let options = &self.options;
+        body::check_length(&body, options.max_body_bytes)?;
+        let until = Instant::now() + options.poll_time();
+        let mut call = Call::to(self, ticket);
+        let request = || Request::Publish {
+            token: token.to_owned(),
+            is_batch,
+        };
+        let begun = call.begin(until, request).await;
+        let mut news = begun.map_err(|missed| match missed {
+            Missed::Gone => status::GONE,
+            Missed::Unreachable => status::ERROR,
+        })?;
+        // Nothing of the body is read before it is this client's turn.
+        while !matches!(news, News::Ready) {
+            if let News::Done(status) = news {
+                return Err(status);
+            }
+            news = call.next(until).await.ok_or(status::TIMEOUT)?;
+        }
+        let read = body::read(body, options.max_body_bytes);
+        let read = timeout(options.body_time(), read).await;
+        let bytes = read.map_err(|_| status::TIMEOUT)??;
+        call.send(&bytes).await?;
+        let until = Instant::now() + options.poll_time();
+        loop {
+            match call.next(until).await.ok_or(status::TIMEOUT)? {
+                News::Done(status::OK) => return Ok(()),
+                News::Done(status) => return Err(status),
+                _ => {}
+            }
+        }
+    }
+
+    /// Another node has said something of a request.
+    pub(super) fn answered(&self, from: &str, call: u64, answer: Answer, body: &[u8]) {
+        let mut asked = self.asked.lock();
+        let Some(asked) = asked.get_mut(&call).filter(|asked| asked.node == from) else {
+            return;
+        };
+        let news = match answer {
+            Answer::Alive => News::Alive,
+            Answer::Ready => News::Ready,
+            Answer::Done(status) => News::Done(status),
+            Answer::Messages { number, piece } => match asked.pieces.take(piece, body) {
+                Ok(Some(messages)) => News::Messages(number, messages),
+                // With a piece missing there is no answer, and the next poll gets it again.
+                Ok(None) | Err(_) => return,
+            },
+        };
+        // More than a node says: nobody listens to that.
+        let _full = asked.news.try_send(news);
+    }
+}
+
+fn outcome(missed: Option<&Missed>) -> &'static str {
+    match missed {
+        None => "answered",
+        Some(Missed::Gone) => "gone",
+        Some(Missed::Unreachable) => "unreachable",
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One request to another node; dropped before its end, it is taken back.
+struct Call {
+    relay: Arc<Relay>,
+    node: String,
+    id: u64,
+    news: mpsc::Receiver<News>,
+    is_done: bool,
+}
+
+impl Call {
+    fn to(relay: &Arc<Relay>, ticket: &Ticket) -> Self {
+        let (id, node) = (relay.next_call(), ticket.node.clone());
+        let (news, heard) = mpsc::channel(ANSWERS);
+        let asked = Asked {
+            node: node.clone(),
+            // A node's outbox bounds what it sends.
+            pieces: Pieces::new(usize::MAX),
+            news,
+        };
+        relay.asked.lock().insert(id, asked);
+        Call {
+            relay: relay.clone(),
+            node,
+            id,
+            news: heard,
+            is_done: false,
+        }
+    }
+
+    /// Makes the request, until the other node says something.
+    async fn begin(
+        &mut self,
+        until: Instant,
+        request: impl Fn() -> Request,
+    ) -> Result<News, Missed> {
+        for _ in 0..ATTEMPTS {
+            self.reach(until, &request).await?;
+            if let Some(news) = self.next(Instant::now() + REACH).await {
+                return Ok(news);
+            }
+        }
+        Err(Missed::Gone)
+    }
+
+    /// Waits for the engine where it is out of reach. That it has taken the request says nothing
+    /// of the other node.
+    async fn reach(&self, until: Instant, request: impl Fn() -> Request) -> Result<(), Missed> {
+        let reached = async {
+            loop {
+                let letter = Letter::Request(request());
+                match self.relay.write(&self.node, self.id, &letter, &[]).await {
+                    Ok(()) => return,
+                    Err(_) => sleep(AGAIN).await,
+                }
+            }
+        };
+        let reached = timeout_at(until, reached).await;
+        reached.map_err(|_| Missed::Unreachable)
+    }
+
+    async fn next(&mut self, until: Instant) -> Option<News> {
+        let news = timeout_at(until, self.news.recv()).await.ok()?;
+        self.is_done = matches!(news, Some(News::Messages(..) | News::Done(_)));
+        news
+    }
+
+    /// Sends a body, one piece after the other.
+    async fn send(&self, bytes: &[u8]) -> Result<(), u16> {
+        for (piece, bytes) in pieces(bytes) {
+            let letter = Letter::Request(Request::Body(piece));
+            let sent = self.relay.write(&self.node, self.id, &letter, bytes).await;
+            sent.map_err(|error| match error {
+                PublishError::TooLarge { .. } => status::TOO_LARGE,
+                _ => status::ERROR,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.relay.asked.lock().remove(&self.id);
+        if !self.is_done {
+            let letter = Letter::Request(Request::Cancel);
+            // It is under way; without it, the other node finds out in time.
+            drop(self.relay.write(&self.node, self.id, &letter, &[]));
+        }
+    }
+}

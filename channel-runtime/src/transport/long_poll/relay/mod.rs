@@ -1,0 +1,148 @@
+//! Requests of this node's clients for sessions of other nodes, and those of other nodes for
+//! sessions here.
+//!
+//! ```text
+//! node of the request                                node of the session
+//! Poll, with the client's token            →
+//!                                          ←  Alive, where there is nothing yet
+//!                                          ←  Messages …, or Done: in vain, or no such session
+//! Publish, with the token                  →
+//!                                          ←  Alive, where somebody else publishes; Ready
+//! Body …                                   →
+//!                                          ←  Done: how it went
+//! Cancel, once the client is gone          →
+//! ```
+//!
+//! A letter may get lost, with the engine. A request that is not answered at all is made once
+//! more, then its node counts as gone. An answer that is lost costs nothing: see
+//! [`Backlog`](super::backlog::Backlog).
+
+mod ask;
+mod host;
+mod letter;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(super) use self::ask::Missed;
+use self::{
+    ask::Asked,
+    host::{Caller, Hosted},
+    letter::{Letter, decode, encode},
+};
+use super::{LongPollOptions, Sessions, sessions::Ticket};
+use crate::{
+    Token,
+    pubsub::{BoxFuture, Mailbox, PubSub, PublishError},
+};
+
+/// One socket's polled sessions, those of this node and the way to the others'.
+pub(crate) struct Relay {
+    mailbox: String,
+    /// The mailboxes belong to it.
+    pubsub: Weak<PubSub>,
+    sessions: Sessions,
+    tokens: Token,
+    options: LongPollOptions,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+    /// Requests of this node's clients, by their calls.
+    asked: Mutex<HashMap<u64, Asked>>,
+    /// Requests of other nodes.
+    hosted: Mutex<HashMap<Caller, Hosted>>,
+    next_call: AtomicU64,
+}
+
+impl Relay {
+    /// Hears other nodes from now on. `token` makes tokens of a salt.
+    pub(crate) fn open(
+        path: &str,
+        options: LongPollOptions,
+        pubsub: &Arc<PubSub>,
+        token: impl FnOnce(&str) -> Token,
+        tasks: TaskTracker,
+        draining: CancellationToken,
+    ) -> Arc<Self> {
+        // A socket's tokens are of a kind of their own, so that none opens a session of another.
+        let name = format!("channel long-poll {path}");
+        let relay = Arc::new(Relay {
+            tokens: token(&name).max_age(options.token_age()),
+            pubsub: Arc::downgrade(pubsub),
+            sessions: Sessions::default(),
+            options,
+            tasks,
+            draining,
+            asked: Mutex::default(),
+            hosted: Mutex::default(),
+            next_call: AtomicU64::new(first_call()),
+            mailbox: name,
+        });
+        pubsub.open_mailbox(&relay.mailbox, Arc::new(Letters(Arc::downgrade(&relay))));
+        relay
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(super) fn tokens(&self) -> &Token {
+        &self.tokens
+    }
+
+    /// Whether a session may be one of another node.
+    pub(super) fn is_elsewhere(&self, ticket: &Ticket) -> bool {
+        let node = self.pubsub.upgrade();
+        node.is_some_and(|pubsub| !ticket.node.is_empty() && pubsub.node() != ticket.node)
+    }
+
+    /// The letter is under way when this returns.
+    fn write(
+        &self,
+        node: &str,
+        call: u64,
+        letter: &Letter,
+        body: &[u8],
+    ) -> BoxFuture<'static, Result<(), PublishError>> {
+        match self.pubsub.upgrade() {
+            Some(pubsub) => pubsub.mail(node, &self.mailbox, encode(call, letter, body)),
+            None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
+        }
+    }
+}
+
+/// No number of an earlier process with this node's name.
+fn first_call() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// The mailbox, which does not keep its relay.
+struct Letters(Weak<Relay>);
+
+impl Mailbox for Letters {
+    fn receive(&self, from: &str, letter: Bytes) {
+        let Some(relay) = self.0.upgrade() else {
+            return;
+        };
+        match decode(&letter) {
+            Some((call, Letter::Request(request), body)) => relay.host(from, call, request, &body),
+            Some((call, Letter::Answer(answer), body)) => relay.answered(from, call, answer, &body),
+            None => tracing::debug!(from, "a letter that cannot be read"),
+        }
+    }
+}
+
+impl Relay {
+    fn next_call(&self) -> u64 {
+        self.next_call.fetch_add(1, Ordering::Relaxed)
+    }
+}

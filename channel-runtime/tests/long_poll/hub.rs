@@ -1,0 +1,172 @@
+//! Nodes of one process, over a hub that can lose what they write to each other.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use axum::Router;
+use channel_runtime::{
+    Bytes, Endpoint, LongPollOptions, SocketOptions, Topic,
+    pubsub::{Adapter, BoxFuture, Health, Inlet, PublishError, StartError},
+};
+
+use crate::room::User;
+
+/// The secret that all nodes share.
+const SECRET: [u8; 32] = [5; 32];
+
+/// What is between the nodes. Cloning shares it.
+#[derive(Clone, Default)]
+pub(crate) struct Hub(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    inlets: HashMap<String, Inlet>,
+    is_down: bool,
+    /// Per node: how many of the next messages to it get lost.
+    losses: HashMap<String, usize>,
+    /// The largest message, if there is a limit.
+    limit: Option<usize>,
+    /// How many messages went to each node.
+    direct: HashMap<String, usize>,
+}
+
+impl Hub {
+    /// A node with these options for those who poll.
+    pub(crate) fn node_with(&self, name: &str, options: LongPollOptions) -> Node {
+        let spoke = Spoke {
+            hub: self.clone(),
+            node: name.to_owned(),
+        };
+        let options = SocketOptions::default().long_poll(options);
+        let endpoint = Endpoint::builder()
+            .secret_key(SECRET)
+            .socket_with::<User>("/socket", options)
+            .pubsub(spoke)
+            .build()
+            .unwrap();
+        let app = endpoint.router();
+        Node { endpoint, app }
+    }
+
+    pub(crate) fn node(&self, name: &str) -> Node {
+        self.node_with(name, LongPollOptions::default())
+    }
+
+    pub(crate) fn nodes<const N: usize>(&self, names: [&str; N]) -> [Node; N] {
+        names.map(|name| self.node(name))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// Every message is refused from now on, or none.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.state().is_down = is_down;
+    }
+
+    /// The next messages to a node get lost, and nobody is told.
+    pub(crate) fn lose_next(&self, node: &str, messages: usize) {
+        self.state().losses.insert(node.to_owned(), messages);
+    }
+
+    /// Larger messages than this are refused.
+    pub(crate) fn limit(&self, bytes: usize) {
+        self.state().limit = Some(bytes);
+    }
+
+    /// A node is dead from now on: what is sent to it vanishes.
+    pub(crate) fn kill(&self, node: &str) {
+        self.state().inlets.remove(node);
+    }
+
+    /// How many messages were sent to a node alone.
+    pub(crate) fn sent_to(&self, node: &str) -> usize {
+        self.state().direct.get(node).copied().unwrap_or_default()
+    }
+
+    /// Hands a message to a node as anybody might who reaches the engine.
+    pub(crate) fn inject(&self, node: &str, message: Bytes) {
+        let inlet = self.state().inlets.get(node).cloned();
+        let _garbage = inlet.unwrap().deliver(message);
+    }
+}
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) app: Router,
+}
+
+struct Spoke {
+    hub: Hub,
+    node: String,
+}
+
+type Sent = BoxFuture<'static, Result<(), PublishError>>;
+
+impl Spoke {
+    fn refused(&self, message: &Bytes) -> Option<Sent> {
+        let state = self.hub.state();
+        let (len, limit) = (message.len(), state.limit.unwrap_or(usize::MAX));
+        let error = match (state.is_down, len > limit) {
+            (true, _) => PublishError::Unreachable,
+            (_, true) => PublishError::TooLarge { len, limit },
+            _ => return None,
+        };
+        Some(Box::pin(std::future::ready(Err(error))))
+    }
+}
+
+impl Adapter for Spoke {
+    fn node(&self) -> &str {
+        &self.node
+    }
+
+    fn start(&self, inlet: Inlet) -> Result<(), StartError> {
+        self.hub.state().inlets.insert(self.node.clone(), inlet);
+        Ok(())
+    }
+
+    fn broadcast(&self, _: &Topic, message: Bytes) -> Sent {
+        if let Some(refused) = self.refused(&message) {
+            return refused;
+        }
+        let inlets: Vec<Inlet> = self.hub.state().inlets.values().cloned().collect();
+        for inlet in inlets {
+            let _garbage = inlet.deliver(message.clone());
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn direct_broadcast(&self, node: &str, message: Bytes) -> Sent {
+        if let Some(refused) = self.refused(&message) {
+            return refused;
+        }
+        let inlet = {
+            let mut state = self.hub.state();
+            *state.direct.entry(node.to_owned()).or_default() += 1;
+            match state.losses.get_mut(node) {
+                Some(left @ 1..) => {
+                    *left -= 1;
+                    None
+                }
+                _ => state.inlets.get(node).cloned(),
+            }
+        };
+        if let Some(inlet) = inlet {
+            let _garbage = inlet.deliver(message);
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn subscribe(&self, _: &Topic) {}
+
+    fn unsubscribe(&self, _: &Topic) {}
+
+    fn health(&self) -> Health {
+        Health::up(&self.node)
+    }
+}
