@@ -82,7 +82,7 @@ http {
 }
 `;
 
-async function isOpen(port) {
+export async function isOpen(port) {
   for (;;) {
     const open = await new Promise(resolve => {
       const socket = connect(port, "127.0.0.1");

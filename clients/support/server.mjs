@@ -8,7 +8,7 @@ import { within } from "./within.mjs";
 const debug = name => fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url));
 
 /** Where an example's program is: `REFERENCE_BIN` names that of `reference`. */
-const program = name => process.env[`${name.toUpperCase()}_BIN`] ?? debug(name);
+export const program = name => process.env[`${name.toUpperCase()}_BIN`] ?? debug(name);
 
 export class Server {
   #child;

@@ -5,8 +5,11 @@
 
 pub mod client;
 pub mod engine;
+pub mod nginx;
 pub mod node;
+pub mod poller;
 pub mod proxy;
+pub mod record;
 pub mod room;
 pub mod table;
 

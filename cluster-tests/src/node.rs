@@ -4,10 +4,11 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use channel_runtime::{
-    Endpoint, SocketOptions,
+    Endpoint, LongPollOptions, SocketOptions,
     pubsub::{ClusterOptions, Nats, Redis, StartError, Status},
 };
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ pub struct Node {
 impl Node {
     /// A node without others.
     pub async fn alone() -> Self {
-        let builder = Endpoint::builder().socket_with::<User>("/socket", sockets());
+        let builder = Endpoint::builder().socket_with::<User>("/socket", sockets(WINDOW));
         Node::serve(builder.build().unwrap()).await
     }
 
@@ -36,7 +37,20 @@ impl Node {
     ///
     /// The adapter's.
     pub async fn connect(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
-        Ok(Node::serve(endpoint(url, options).await?).await)
+        Node::connect_with(url, options, WINDOW).await
+    }
+
+    /// As [`Node::connect`]; a poll waits for `window`.
+    ///
+    /// # Errors
+    ///
+    /// The adapter's.
+    pub async fn connect_with(
+        url: &str,
+        options: ClusterOptions,
+        window: Duration,
+    ) -> Result<Self, StartError> {
+        Ok(Node::serve(endpoint_with(url, options, window).await?).await)
     }
 
     /// Serves an endpoint on a free port.
@@ -77,8 +91,12 @@ pub async fn up(endpoint: &Endpoint) {
     probe.confirmed().await;
 }
 
-fn sockets() -> SocketOptions {
+/// How long a poll waits.
+pub const WINDOW: Duration = Duration::from_secs(4);
+
+fn sockets(window: Duration) -> SocketOptions {
     SocketOptions::default()
+        .long_poll(LongPollOptions::default().window(window))
         .outbox_frames(200_000)
         .outbox_bytes(256 << 20)
         .inbox_messages(10_000)
@@ -90,7 +108,17 @@ fn sockets() -> SocketOptions {
 ///
 /// The adapter's.
 pub async fn endpoint(url: &str, options: ClusterOptions) -> Result<Endpoint, StartError> {
-    let builder = Endpoint::builder().socket_with::<User>("/socket", sockets());
+    endpoint_with(url, options, WINDOW).await
+}
+
+async fn endpoint_with(
+    url: &str,
+    options: ClusterOptions,
+    window: Duration,
+) -> Result<Endpoint, StartError> {
+    let builder = Endpoint::builder()
+        .secret_key("one secret for all the nodes of the tests")
+        .socket_with::<User>("/socket", sockets(window));
     let builder = if url.starts_with("redis") {
         builder.pubsub(Redis::connect_with(url, options).await?)
     } else {

@@ -101,6 +101,11 @@ impl Room {
         socket.push(&Secret { seen_by, ..msg })
     }
 
+    #[handle_in("echo")]
+    fn echo(&mut self, payload: Payload) -> Reply<Payload> {
+        Ok(payload)
+    }
+
     #[handle_in("watch")]
     async fn watch(&mut self, topic: String, socket: &Socket<Self>) -> Reply {
         socket.subscribe_confirmed(topic).await;

@@ -60,7 +60,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "nginx",
-        what: "the tls example behind a proxy",
+        what: "the examples tls and cluster behind a proxy",
         run: nginx,
     },
     Step {
@@ -156,10 +156,12 @@ fn reload(workspace: &Workspace) -> Result<Counts> {
 fn nginx(workspace: &Workspace) -> Result<Counts> {
     setup::node_modules(workspace)?;
     let nginx = setup::nginx()?;
-    run(cargo(&["build", "-p", "tls"]))?;
+    setup::engines()?;
+    run(cargo(&["build", "-p", "tls", "-p", "cluster"]))?;
     let mut tests = clients(workspace, "test:nginx");
     tests
         .env("TLS_BIN", workspace.program("tls"))
+        .env("CLUSTER_BIN", workspace.program("cluster"))
         .env("NGINX_BIN", nginx);
     run(tests)
 }

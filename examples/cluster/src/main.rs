@@ -1,7 +1,8 @@
 //! Two chat nodes over one Redis: `cargo run -p cluster`, then open the two addresses it prints.
 //!
 //! `PORT` is the port of the first node, 4000 unless set; the second has the next one. 0 asks for
-//! free ones. `PUBSUB_URL` names an engine that is there already, `redis://…` or `nats://…`.
+//! free ones. `PUBSUB_URL` names an engine that is there already, `redis://…` or `nats://…`;
+//! `SECRET_KEY` is the secret that the nodes share, a random one unless set.
 
 mod node;
 mod room;

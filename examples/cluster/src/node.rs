@@ -1,9 +1,11 @@
 //! One node: an endpoint with an adapter, and a page.
 
-use anyhow::Result;
+use std::env;
+
+use anyhow::{Context, Result};
 use axum::{Router, http::header::CONTENT_TYPE, response::Html, routing::get};
 use channel_runtime::{
-    Endpoint,
+    Endpoint, LongPollOptions, SocketOptions,
     pubsub::{ClusterOptions, Nats, Redis},
     serve::listen,
 };
@@ -14,7 +16,12 @@ use crate::room::UserSocket;
 /// Serves until it is asked to stop, or until whoever started it is gone.
 pub(crate) async fn run(name: &str, url: &str) -> Result<()> {
     let options = ClusterOptions::new().namespace("campfire").node(name);
-    let builder = Endpoint::builder().socket::<UserSocket>("/socket");
+    let secret =
+        env::var("SECRET_KEY").context("a node needs SECRET_KEY, as the others have it")?;
+    let sockets = SocketOptions::default().long_poll(LongPollOptions::default());
+    let builder = Endpoint::builder()
+        .secret_key(secret)
+        .socket_with::<UserSocket>("/socket", sockets);
     let builder = if url.starts_with("nats") || url.starts_with("tls") {
         builder.pubsub(Nats::connect_with(url, options).await?)
     } else {

@@ -24,9 +24,13 @@ pub(crate) async fn run() -> Result<()> {
             (Some(redis), url)
         }
     };
+    let secret = match env::var("SECRET_KEY") {
+        Ok(secret) => secret,
+        Err(_) => secret()?,
+    };
     let (mut nodes, mut inputs) = (Vec::new(), Vec::new());
     for (name, port) in ["a", "b"].into_iter().zip([port, next(port)?]) {
-        let (mut node, address) = start_node(name, &url, port).await?;
+        let (mut node, address) = start_node(name, &url, port, &secret).await?;
         // Waiting for a process closes its input, unless that is taken first.
         inputs.push(node.stdin.take());
         println!("node {name}: {address}");
@@ -56,11 +60,19 @@ fn next(port: u16) -> Result<u16> {
     }
 }
 
-async fn start_node(name: &str, url: &str, port: u16) -> Result<(Child, String)> {
+/// One for as long as the nodes live.
+fn secret() -> Result<String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+async fn start_node(name: &str, url: &str, port: u16, secret: &str) -> Result<(Child, String)> {
     let mut command = Command::new(env::current_exe()?);
     command
         .args(["node", name, url])
         .env("PORT", port.to_string())
+        .env("SECRET_KEY", secret)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true);

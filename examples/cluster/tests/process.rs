@@ -62,6 +62,19 @@ fn an_engine_that_is_not_there_is_one_line() {
 }
 
 #[test]
+fn a_node_without_the_shared_secret_says_so() {
+    let mut command = cluster();
+    command.args(["node", "a", "redis://127.0.0.1:1"]);
+    let output = command.env_remove("SECRET_KEY").output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.starts_with("cluster: a node needs SECRET_KEY"),
+        "{said}"
+    );
+}
+
+#[test]
 fn without_redis_it_says_what_to_install() {
     let output = cluster().env("PATH", "/nowhere").output().unwrap();
     assert!(!output.status.success());

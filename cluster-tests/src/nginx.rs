@@ -1,0 +1,73 @@
+//! nginx as the balancer, with the configuration that the example `cluster` shows.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command},
+};
+
+use tempfile::TempDir;
+
+use crate::{engine::program, eventually, signal};
+
+/// nginx before two nodes; it ends when it is dropped.
+pub struct Nginx {
+    /// Where clients connect.
+    pub address: SocketAddr,
+    child: Child,
+    directory: TempDir,
+}
+
+impl Nginx {
+    /// Starts it, on a free port.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed, or does not start.
+    pub async fn start(nodes: [SocketAddr; 2]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(&directory);
+        let logged = format!(
+            "log_format node $upstream_addr; access_log {} node;",
+            log.display()
+        );
+        let config = include_str!("../../examples/cluster/nginx.conf")
+            .replace("127.0.0.1:4000", &nodes[0].to_string())
+            .replace("127.0.0.1:4001", &nodes[1].to_string())
+            .replace("127.0.0.1:8080", &address.to_string())
+            .replace("access_log off;", &logged);
+        let file = directory.path().join("nginx.conf");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(program("nginx"));
+        command.arg("-p").arg(directory.path()).arg("-c").arg(file);
+        let child = command.spawn().unwrap();
+        eventually("nginx listens", || TcpStream::connect(address).is_ok()).await;
+        Nginx {
+            address,
+            child,
+            directory,
+        }
+    }
+
+    /// How many requests it has passed to a node.
+    pub fn passed_to(&self, node: SocketAddr) -> usize {
+        let log = std::fs::read_to_string(log(&self.directory)).unwrap();
+        let node = node.to_string();
+        log.lines().filter(|line| line.contains(&node)).count()
+    }
+}
+
+fn log(directory: &TempDir) -> PathBuf {
+    directory.path().join("access.log")
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // It ends its workers when it is asked to, not when it is killed.
+        signal("TERM", self.child.id());
+        let _reaped = self.child.wait();
+    }
+}

@@ -1,0 +1,53 @@
+//! Clients that poll, and whose every request reaches another node than the one before. `cargo test
+//! -p cluster-tests --test long_poll -- --nocapture --test-threads 1` prints what they saw.
+
+// In a test, a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
+mod long_poll {
+    pub(crate) mod engine;
+    pub(crate) mod nodes;
+}
+
+use std::time::Duration;
+
+use channel_runtime::pubsub::ClusterOptions;
+use cluster_tests::engine::Kind;
+
+/// Quick to find that the engine is away.
+pub(crate) fn impatient(node: &str) -> ClusterOptions {
+    ClusterOptions::new()
+        .node(node)
+        .timeout(Duration::from_millis(500))
+        .heartbeat(Duration::from_millis(100))
+        .backoff(Duration::from_millis(10), Duration::from_millis(100))
+}
+
+macro_rules! tests {
+    ($($module:ident: $($test:ident),* $(,)?;)*) => {
+        mod redis {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
+                long_poll::$module::$test(Kind::Redis).await;
+            })*)*
+        }
+        mod nats {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
+                long_poll::$module::$test(Kind::Nats).await;
+            })*)*
+        }
+    };
+}
+
+tests! {
+    nodes:
+        a_session_is_reached_through_any_of_three_nodes,
+        a_body_larger_than_the_engine_takes_passes_in_pieces,
+        the_node_of_a_session_is_killed,
+        a_node_between_is_killed_and_nothing_is_lost,
+        a_balancer_needs_not_be_sticky;
+    engine:
+        an_engine_is_paused_and_nothing_of_the_sessions_node_is_lost,
+        an_engine_is_killed_and_nothing_of_the_sessions_node_is_lost;
+}
