@@ -21,5 +21,6 @@ pub use self::{
     handle::{FileOf, UploadError, Uploaded, Uploads, UploadsOf},
     spec::{Accept, UploadSpec},
     writer::{CloseReason, UploadWriter, WriterError},
+    writers::{StoredFile, TempFile},
 };
 pub(crate) use self::{owner::Owner, registry::Registry};

@@ -1,1 +1,5 @@
-//! The writers that come with the crate, and those that wrap another.
+//! The writers that come with the crate.
+
+mod temp_file;
+
+pub use self::temp_file::{StoredFile, TempFile};

@@ -1,0 +1,190 @@
+//! The default writer: a file that is there for as long as somebody holds it.
+
+mod directory;
+mod stored;
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+pub use self::stored::StoredFile;
+use self::{
+    directory::{Directory, sweep},
+    stored::Temporary,
+};
+use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
+
+/// Writes an upload to a temporary file, which only the program's user can read (mode `0600`).
+///
+/// The handler gets a [`StoredFile`]. The file is removed when the last of its handles is dropped,
+/// so what is to stay is given a place with [`StoredFile::persist`]. An upload that ends early
+/// leaves nothing.
+///
+/// ```
+/// use channel_runtime::upload::TempFile;
+///
+/// let in_the_system_s = TempFile::new();
+/// // On the file system of the place it will stay at, persisting is a rename.
+/// let beside_the_photos = TempFile::in_dir("/var/lib/app/incoming");
+/// ```
+///
+/// # What a crash leaves
+///
+/// A process keeps its files in a directory of its own, `channel-uploads-PID-RANDOM` (mode `0700`),
+/// and holds a lock in there for as long as it lives; the kernel takes the lock away, whatever the
+/// process dies of. The first upload of a process into a directory starts a sweep, which removes
+/// the files of processes that are dead; [`TempFile::sweep`] does the same by itself.
+///
+/// # Limits
+///
+/// One chunk in memory, and one thread of tokio's blocking pool while it is written. A full disk
+/// ends the upload with the reason `no_space`. Nothing is synced before [`StoredFile::persist`]:
+/// a temporary file does not outlive the machine. A file system without locks is refused.
+#[derive(Debug, Default)]
+pub struct TempFile {
+    base: Option<PathBuf>,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Not begun, given up, or on its way through the blocking pool.
+    #[default]
+    None,
+    Open(OpenFile),
+    Done(StoredFile),
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    temporary: Temporary,
+    file: File,
+    len: u64,
+}
+
+impl TempFile {
+    /// A file under [`std::env::temp_dir`].
+    pub fn new() -> Self {
+        TempFile::default()
+    }
+
+    /// A file under `dir`, which is made where it is missing.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        TempFile {
+            base: Some(dir.into()),
+            state: State::None,
+        }
+    }
+
+    /// Removes the files that dead processes have left under `dir`, and returns how many. Those of
+    /// live processes, this one's too, stay; so do other users'.
+    ///
+    /// This happens by itself when a process writes its first upload to `dir`. Call it at start for
+    /// directories to which nothing is uploaded any more, or to have the space before.
+    ///
+    /// ```no_run
+    /// # async fn start() -> std::io::Result<()> {
+    /// use channel_runtime::upload::TempFile;
+    ///
+    /// TempFile::sweep(std::env::temp_dir()).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `dir` cannot be listed; one that does not exist has nothing to remove. What cannot be
+    /// removed is logged, and stays.
+    pub async fn sweep(dir: impl AsRef<Path>) -> io::Result<u64> {
+        let dir = dir.as_ref().to_owned();
+        spawn_blocking(move || sweep(&dir)).await?
+    }
+}
+
+impl UploadWriter for TempFile {
+    type Meta = StoredFile;
+
+    async fn init(&mut self, _: &UploadEntry) -> Result<(), WriterError> {
+        let base = self.base.clone().unwrap_or_else(std::env::temp_dir);
+        self.state = State::Open(spawn_blocking(move || OpenFile::create(&base)).await??);
+        Ok(())
+    }
+
+    async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
+        let open = self.take_open()?;
+        // The file goes along, so it is removed if nobody is there any more to take it back.
+        self.state = State::Open(spawn_blocking(move || open.write(&chunk)).await??);
+        Ok(())
+    }
+
+    async fn close(&mut self, reason: CloseReason<'_>) -> Result<(), WriterError> {
+        match reason {
+            CloseReason::Done => {
+                let open = self.take_open()?;
+                self.state = State::Done(spawn_blocking(move || open.finish()).await?);
+            }
+            CloseReason::Cancel | CloseReason::Error(_) => {
+                if let State::Open(open) = std::mem::take(&mut self.state) {
+                    spawn_blocking(move || open.temporary.remove()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// # Panics
+    ///
+    /// Before `close(Done)`.
+    fn meta(&self) -> StoredFile {
+        match &self.state {
+            State::Done(stored) => stored.clone(),
+            _ => panic!("an upload that is not done has no file"),
+        }
+    }
+}
+
+impl TempFile {
+    fn take_open(&mut self) -> Result<OpenFile, WriterError> {
+        match std::mem::take(&mut self.state) {
+            State::Open(open) => Ok(open),
+            _ => Err(WriterError::new("the temporary file is not open")),
+        }
+    }
+}
+
+impl OpenFile {
+    fn create(base: &Path) -> io::Result<Self> {
+        let directory = Directory::of_process(base)?;
+        let file = tempfile::Builder::new()
+            .prefix("upload-")
+            .tempfile_in(directory.path())?;
+        let (file, path) = file.into_parts();
+        Ok(OpenFile {
+            temporary: Temporary::new(path, directory),
+            file,
+            len: 0,
+        })
+    }
+
+    fn write(mut self, chunk: &[u8]) -> io::Result<Self> {
+        match self.file.write_all(chunk) {
+            Ok(()) => {
+                self.len += chunk.len() as u64;
+                Ok(self)
+            }
+            Err(error) => {
+                self.temporary.remove();
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the file, which some file systems take their time for.
+    fn finish(self) -> StoredFile {
+        StoredFile::new(self.temporary, self.len)
+    }
+}

@@ -1,0 +1,64 @@
+//! An upload without a client, and other processes.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use channel_runtime::{
+    Bytes,
+    upload::{CloseReason, UploadEntry, UploadWriter, WriterError},
+};
+
+pub(crate) fn entry(size: usize) -> UploadEntry {
+    UploadEntry::example("photo.png", size as u64, "image/png")
+}
+
+/// Writes `chunks` as the upload's task does, and gives up with the first error.
+pub(crate) async fn upload<W: UploadWriter>(
+    writer: &mut W,
+    chunks: &[&[u8]],
+) -> Result<W::Meta, WriterError> {
+    writer.init(&entry(chunks.concat().len())).await?;
+    for chunk in chunks {
+        if let Err(error) = writer.write_chunk(Bytes::copy_from_slice(chunk)).await {
+            let _ = writer.close(CloseReason::Error(&error)).await;
+            return Err(error);
+        }
+    }
+    writer.close(CloseReason::Done).await?;
+    Ok(writer.meta())
+}
+
+/// Everything under `dir`.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        found.extend(files(&path));
+        found.push(path);
+    }
+    found
+}
+
+/// What is removed is removed in another thread.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("still not so: {what}");
+}
+
+/// A test of this program that is ignored, to be run in a process of its own.
+pub(crate) fn in_a_process(mut launcher: Command, test: &str) -> Command {
+    launcher.args([test, "--exact", "--ignored", "--nocapture"]);
+    launcher
+}
+
+pub(crate) fn this_program() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
