@@ -12,8 +12,14 @@
 //! histograms in seconds `channel_pubsub_lag_seconds` and `channel_pubsub_down_seconds`. Of
 //! long-poll requests for sessions of other nodes: `channel_longpoll_forwarded_total{kind,outcome}`,
 //! the kinds `poll` and `publish`, the outcomes `answered`, `gone` and `unreachable`.
+//!
+//! Of uploads whose writer is in a `Count`: counters `channel_upload_bytes_total{upload}` and
+//! `channel_upload_files_total{upload,outcome}`, where the outcome is `started` first, and then
+//! `done`, `cancelled` or `failed`.
 
 pub(crate) mod cluster;
+#[cfg(feature = "uploads")]
+pub(crate) mod uploads;
 
 use std::{
     any::Any,

@@ -13,6 +13,10 @@ mod spec;
 mod writer;
 mod writers;
 
+#[cfg(feature = "uploads-magic")]
+pub use self::writers::{Detected, MagicBytes};
+#[cfg(feature = "uploads-hash")]
+pub use self::writers::{Hash, Hashed};
 pub use self::{
     channel::UploadChannel,
     destination::{Destination, External, IntoDestination, Uploadable},
@@ -21,6 +25,6 @@ pub use self::{
     handle::{FileOf, UploadError, Uploaded, Uploads, UploadsOf},
     spec::{Accept, UploadSpec},
     writer::{CloseReason, UploadWriter, WriterError},
-    writers::{StoredFile, TempFile},
+    writers::{Count, Counts, Discard, RateLimit, RateLimiter, StoredFile, TempFile},
 };
 pub(crate) use self::{owner::Owner, registry::Registry};
