@@ -202,7 +202,7 @@ catalogue! {
     upload_handled(name, role, method) => "upload \"{name}\" has its `#[{role}]` already: `{method}`";
     upload_unhandled(name) => "nothing takes the files of \"{name}\": they would be lost\nhelp: `#[handle_upload(\"{name}\")]`, or a handler that borrows `{name}: &Uploads<…>`";
     upload_returns_nothing() => "`#[allow_upload]` returns where a file goes\nhelp: `-> TempFile`, or another `UploadWriter`, or `External`";
-    upload_owns(method, role) => "`{method}` owns a value, but a `#[{role}]` is given none: it borrows `entry: &UploadEntry`";
+    upload_owns(method, role) => "`{method}` owns a value, but `#[{role}]` is given none: it borrows `entry: &UploadEntry`";
     upload_two_files(method) => "`{method}` owns two values, but a `#[handle_upload]` owns only the file";
     upload_validity() => "`#[validate_upload]` says whether a file may come\nhelp: `-> Result<(), Refusal>`";
     upload_parameter(name, suggestion) => "no `#[allow_upload]` declares \"{name}\"{suggestion}\nhelp: the files of an upload are borrowed by its name: `photos: &Uploads<TempFile>`";

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-pub use crate::const_check::{Text, other_event, same_event, unreachable_route};
+pub use crate::const_check::{Text, other_event, same_event, wrong_route};
 pub use crate::{
     Answer, Binary, Broadcast, Bytes, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions,
     ChannelSocket, ConnectContext, Context, Endpoint, Error, Event, Flow, FromParams, FromPayload,

@@ -87,11 +87,35 @@ pub const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Op
     None
 }
 
-/// What is wrong when no client can ever reach the route at `at`.
-pub const fn unreachable_route<S, const N: usize>(
+/// What is wrong with the route at `at`, beside the others of its socket.
+pub const fn wrong_route<S, const N: usize>(routes: &[Route<S>; N], at: usize) -> Option<Text> {
+    match unreachable_route(routes, at) {
+        None => without_upload_channel(routes, at),
+        wrong => wrong,
+    }
+}
+
+/// What is wrong when a channel takes uploads that no channel of its socket brings.
+const fn without_upload_channel<S, const N: usize>(
     routes: &[Route<S>; N],
     at: usize,
 ) -> Option<Text> {
+    if !routes[at].takes_uploads() || taking(routes, N, "lvu:*").is_some() {
+        return None;
+    }
+    let channel = routes[at].channel();
+    Some(
+        Text::EMPTY
+            .with("`")
+            .with(channel)
+            .with("` takes uploads, but no channel of this socket brings them\nhelp: `channels = [")
+            .with(channel)
+            .with(", UploadChannel]`"),
+    )
+}
+
+/// What is wrong when no client can ever reach the route at `at`.
+const fn unreachable_route<S, const N: usize>(routes: &[Route<S>; N], at: usize) -> Option<Text> {
     let topics = routes[at].topics();
     let mut taker = None;
     let mut topic = 0;

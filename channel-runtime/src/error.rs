@@ -233,6 +233,19 @@ pub enum ConfigError {
     /// A limit or a time of zero would refuse or end everything.
     #[error("`{0}` must be more than zero")]
     Zero(&'static str),
+    /// A chunk of an upload that no frame of its socket can carry.
+    #[error(
+        "the upload {upload:?} has a `chunk_size` of {chunk_size} bytes, but a message of its socket \
+         has at most {most}: lower it, or raise `max_frame_size` and `max_message_size`"
+    )]
+    ChunkSize {
+        /// The upload's name.
+        upload: &'static str,
+        /// Its chunks, in bytes.
+        chunk_size: u32,
+        /// The most bytes of a chunk.
+        most: usize,
+    },
     /// A secret key that can be guessed protects nothing.
     #[error("a secret key must be at least 32 bytes long")]
     Secret,

@@ -76,11 +76,16 @@ fn names(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnos
     };
     if handler.role != Role::AllowUpload && subject.upload(&name.value()).is_none() {
         let message = say::upload_unknown(name.value(), meant(subject, &name.value()));
-        match subject.is_torn() {
+        match subject.is_torn() || has_nameless(subject, Role::AllowUpload) {
             true => handler.leave_out(),
             false => handler.wrong_on(diagnostics, name, message),
         }
     }
+}
+
+/// Whether a handler of a role may be meant for any upload, since it names none.
+fn has_nameless(subject: &Subject<'_>, role: Role) -> bool {
+    subject.with(role).any(|handler| handler.literal.is_none())
 }
 
 /// `; did you mean …?` of the uploads that are declared.
@@ -156,7 +161,8 @@ fn unhandled(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
         let Some(name) = upload.literal.as_ref().filter(|_| !subject.is_torn()) else {
             continue;
         };
-        if !subject.is_handled(upload) && !subject.is_borrowed(upload) {
+        let taken = subject.is_handled(upload) || subject.is_borrowed(upload);
+        if !taken && !has_nameless(subject, Role::HandleUpload) {
             upload.wrong_on(diagnostics, name, say::upload_unhandled(name.value()));
         }
     }

@@ -121,7 +121,7 @@ fn name(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
     call.convert("IntoSocketId", quote!(), "into_socket_id", id)
 }
 
-/// The routes, and the assertion that each can be reached. A route is made once, so that a channel
+/// The routes, and the assertion that each can be reached and has what it needs. A route is made once, so that a channel
 /// of another socket is reported once.
 fn routes(site: &Site<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
     let (krate, own) = (site.krate, site.ty());
@@ -141,12 +141,12 @@ fn routes(site: &Site<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
         return (quote!(), quote!(::std::vec![#(#routes),*]));
     }
     let count = channels.len();
-    let checks = channels.iter().enumerate().skip(1).map(|(at, channel)| {
+    let checks = channels.iter().enumerate().map(|(at, channel)| {
         let (first, _) = ends(channel);
         quote_spanned! {first=>
             const _: () = {
                 if let ::core::option::Option::Some(__message) =
-                    #krate::__private::unreachable_route(&__ROUTES, #at)
+                    #krate::__private::wrong_route(&__ROUTES, #at)
                 {
                     ::core::panic!("{}", __message.as_str());
                 }

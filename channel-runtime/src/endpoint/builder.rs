@@ -131,7 +131,10 @@ impl EndpointBuilder {
                 return Err(ConfigError::DuplicatePath(path));
             }
             options.prepare()?;
-            mounts.push((path, mount(options)));
+            let mount = mount(options);
+            #[cfg(feature = "uploads")]
+            mount.check()?;
+            mounts.push((path, mount));
         }
         self.drain.check()?;
         let pubsub = match self.adapter {

@@ -72,6 +72,8 @@ pub trait ChannelSocket: Sized + Send + Sync + 'static {
 pub struct Route<S> {
     channel: &'static str,
     topics: &'static [&'static str],
+    #[cfg(feature = "uploads")]
+    uploads: &'static [crate::upload::UploadSpec],
     start: fn(Start, &Arc<S>) -> ChannelHandle,
 }
 
@@ -81,6 +83,8 @@ impl<S> Route<S> {
         Route {
             channel: C::NAME,
             topics: C::TOPICS,
+            #[cfg(feature = "uploads")]
+            uploads: C::UPLOADS,
             start: start::<S, C>,
         }
     }
@@ -94,6 +98,19 @@ impl<S> Route<S> {
     /// The channel's name.
     pub const fn channel(&self) -> &'static str {
         self.channel
+    }
+
+    /// Whether the channel takes uploads.
+    pub const fn takes_uploads(&self) -> bool {
+        #[cfg(feature = "uploads")]
+        return !self.uploads.is_empty();
+        #[cfg(not(feature = "uploads"))]
+        false
+    }
+
+    #[cfg(feature = "uploads")]
+    pub(crate) fn uploads(&self) -> impl Iterator<Item = &'static crate::upload::UploadSpec> {
+        self.uploads.iter()
     }
 
     /// The channel's topic patterns.

@@ -111,6 +111,12 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
         &self.options
     }
 
+    #[cfg(feature = "uploads")]
+    fn check(&self) -> Result<(), crate::ConfigError> {
+        let mut uploads = self.routes.iter().flat_map(Route::uploads);
+        uploads.try_for_each(|upload| upload.check(&self.options))
+    }
+
     fn patterns(&self) -> Vec<(&'static str, &'static str)> {
         super::patterns(&self.routes).into_iter().collect()
     }

@@ -125,6 +125,12 @@ pub(crate) trait Mount: Send + Sync {
     )]
     fn options(&self) -> &SocketOptions;
 
+    /// What cannot work with these options.
+    #[cfg(feature = "uploads")]
+    fn check(&self) -> Result<(), crate::ConfigError> {
+        Ok(())
+    }
+
     /// `(topic pattern, channel)` pairs.
     fn patterns(&self) -> Vec<(&'static str, &'static str)>;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::UploadEntry;
+use crate::{ConfigError, SocketOptions};
 
 /// What an upload is declared to take. `#[allow_upload]` makes it from its options; the methods
 /// are named after them.
@@ -129,6 +130,21 @@ impl UploadSpec {
 
     pub(super) fn chunk_timeout(&self) -> Duration {
         Duration::from_millis(self.chunk_timeout_ms)
+    }
+
+    /// Whether a message can carry a chunk: its head has four fields of at most 255 bytes.
+    pub(crate) fn check(&self, options: &SocketOptions) -> Result<(), ConfigError> {
+        const HEAD: usize = 5 + 4 * 255;
+        let most = options.max_frame_size.min(options.max_message_size);
+        let most = most.saturating_sub(HEAD);
+        match self.chunk_size as usize > most {
+            true => Err(ConfigError::ChunkSize {
+                upload: self.name,
+                chunk_size: self.chunk_size,
+                most,
+            }),
+            false => Ok(()),
+        }
     }
 
     /// What a client is told when its files are allowed.

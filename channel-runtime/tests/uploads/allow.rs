@@ -1,8 +1,12 @@
 //! What a client is told of the files it has chosen.
 
+use channel_runtime::{Endpoint, SocketOptions};
 use serde_json::{Value, json};
 
-use crate::page::{Page, file};
+use crate::{
+    album::User,
+    page::{Page, file},
+};
 
 #[tokio::test]
 async fn the_page_is_told_of_every_upload_when_it_has_joined() {
@@ -207,4 +211,17 @@ async fn files_may_be_validated_before_they_are_asked_for() {
         .await;
     assert_eq!(state["errors"], json!([["0", "bad name"]]));
     assert_eq!(state["preflighted_refs"], json!([]));
+}
+
+#[test]
+fn a_chunk_that_no_frame_can_carry_is_found_when_the_endpoint_is_built() {
+    let options = SocketOptions::default().max_frame_size(1000);
+    let built = Endpoint::builder()
+        .socket_with::<User>("/socket", options)
+        .build();
+    assert_eq!(
+        built.unwrap_err().to_string(),
+        "the upload \"photos\" has a `chunk_size` of 10 bytes, but a message of its socket has at \
+         most 0: lower it, or raise `max_frame_size` and `max_message_size`"
+    );
 }

@@ -1,0 +1,23 @@
+//! A type in upper case.
+
+use channel_runtime::{prelude::*, upload::External};
+
+pub struct Album;
+
+#[channel("album:*")]
+impl Album {
+    #[join]
+    fn join() -> Self {
+        Album
+    }
+
+    #[allow_upload("photos", accept = [".JPG"])]
+    fn photos(&self) -> External {
+        External::new("S3")
+    }
+
+    #[handle_upload("photos")]
+    fn photo(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,28 @@
+//! Two uploads of one name.
+
+use channel_runtime::{prelude::*, upload::External};
+
+pub struct Album;
+
+#[channel("album:*")]
+impl Album {
+    #[join]
+    fn join() -> Self {
+        Album
+    }
+
+    #[allow_upload("photos", accept = any)]
+    fn photos(&self) -> External {
+        External::new("S3")
+    }
+
+    #[handle_upload("photos")]
+    fn photo(&mut self) {}
+
+    #[allow_upload("photos", accept = any)]
+    fn pictures(&self) -> External {
+        External::new("S3")
+    }
+}
+
+fn main() {}

@@ -1,0 +1,26 @@
+//! An entry where there is none.
+
+use channel_runtime::{prelude::*, upload::{External, UploadEntry}};
+
+pub struct Album;
+
+#[channel("album:*")]
+impl Album {
+    #[join]
+    fn join() -> Self {
+        Album
+    }
+
+    #[allow_upload("photos", accept = any)]
+    fn photos(&self) -> External {
+        External::new("S3")
+    }
+
+    #[handle_upload("photos")]
+    fn photo(&mut self) {}
+
+    #[handle_in("save")]
+    fn save(&mut self, entry: &UploadEntry) {}
+}
+
+fn main() {}

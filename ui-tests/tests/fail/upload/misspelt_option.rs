@@ -1,0 +1,23 @@
+//! An option with a typo.
+
+use channel_runtime::{prelude::*, upload::External};
+
+pub struct Album;
+
+#[channel("album:*")]
+impl Album {
+    #[join]
+    fn join() -> Self {
+        Album
+    }
+
+    #[allow_upload("photos", accept = any, max_entires = 3)]
+    fn photos(&self) -> External {
+        External::new("S3")
+    }
+
+    #[handle_upload("photos")]
+    fn photo(&mut self) {}
+}
+
+fn main() {}

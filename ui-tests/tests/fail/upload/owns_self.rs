@@ -1,0 +1,23 @@
+//! A handler that would end the channel.
+
+use channel_runtime::{prelude::*, upload::External};
+
+pub struct Album;
+
+#[channel("album:*")]
+impl Album {
+    #[join]
+    fn join() -> Self {
+        Album
+    }
+
+    #[allow_upload("photos", accept = any)]
+    fn photos(&self) -> External {
+        External::new("S3")
+    }
+
+    #[handle_upload("photos")]
+    fn photo(self) {}
+}
+
+fn main() {}

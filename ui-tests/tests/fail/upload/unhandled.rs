@@ -1,0 +1,20 @@
+//! An upload whose files nobody takes.
+
+use channel_runtime::{prelude::*, upload::External};
+
+pub struct Album;
+
+#[channel("album:*")]
+impl Album {
+    #[join]
+    fn join() -> Self {
+        Album
+    }
+
+    #[allow_upload("photos", accept = any)]
+    fn photos(&self) -> External {
+        External::new("S3")
+    }
+}
+
+fn main() {}

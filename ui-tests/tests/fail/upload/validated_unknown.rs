@@ -1,0 +1,28 @@
+//! A validator of an upload that there is not.
+
+use channel_runtime::{prelude::*, upload::External};
+
+pub struct Album;
+
+#[channel("album:*")]
+impl Album {
+    #[join]
+    fn join() -> Self {
+        Album
+    }
+
+    #[allow_upload("photos", accept = any)]
+    fn photos(&self) -> External {
+        External::new("S3")
+    }
+
+    #[handle_upload("photos")]
+    fn photo(&mut self) {}
+
+    #[validate_upload("videos")]
+    fn check(&mut self) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+fn main() {}
