@@ -36,7 +36,7 @@ pub struct Hash<W, D = Sha256> {
     digest: Vec<u8>,
 }
 
-/// What a handler gets from a [`Hash`].
+/// What a handler gets from a [`Hash`](struct@Hash).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Hashed<M> {
