@@ -114,7 +114,7 @@ impl Case {
             return !matches!(self.needs, OwnMemory | TopicsAndMemory);
         };
         match kind.name {
-            // The limit of one case, and another's buffers.
+            // It is the limit of one case.
             "floor-coalescing" => self.name == "fanout-16",
             "ours" => true,
             _ => match self.needs {

@@ -12,7 +12,7 @@ tasks:
   test --only <step>  run one of them
   list                name the steps
   dev -p <example>    run an example, rebuilt and restarted on every change; its socket stays open
-  bench               measure what this and other servers cost; takes most of an hour
+  bench               measure what this and other servers cost; takes half an hour
         --quick         only see whether all can be measured
         --case <case>   one case; --runs <n> takes the median of more or fewer than 3 runs
         --url <ws url>  measure a Phoenix that runs there, too

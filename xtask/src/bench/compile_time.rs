@@ -84,7 +84,7 @@ enum Incremental {
     Yes,
 }
 
-/// Writes a crate; its workspace is its own, its lock file and built dependencies the project's.
+/// Writes a crate, a workspace of its own with the project's lock file.
 fn generate(workspace: &Workspace, name: &str, channel: &str) -> Result<PathBuf> {
     let folder = workspace.root.join("target/compile-time").join(name);
     let runtime = workspace.root.join("channel-runtime");
