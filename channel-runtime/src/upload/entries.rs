@@ -1,10 +1,15 @@
 //! The files of one upload: which are let in, and how far each is. No I/O.
 
+#[cfg(test)]
+mod properties;
+mod slot;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::slot::{Phase, Slot, percent};
 use super::{UploadEntry, UploadSpec, selection::Selected};
 
 /// How many files beyond those that are allowed are remembered, to tell the page of each.
@@ -19,30 +24,6 @@ pub(super) struct Entries<D, W, L> {
     consumed: usize,
     /// Files were chosen that are not even remembered.
     overflow: bool,
-}
-
-pub(super) struct Slot<D, W, L> {
-    pub(super) entry: UploadEntry,
-    phase: Phase<D, W, L>,
-    preflighted: bool,
-    error: Option<Value>,
-    /// The channel's handler is yet to be told of the progress.
-    told: bool,
-}
-
-enum Phase<D, W, L> {
-    Selected,
-    /// The client holds a token.
-    Allowed(D),
-    Running(L),
-    /// The client sends it elsewhere.
-    External(D),
-    /// The client has sent it elsewhere, as it says.
-    Verifying,
-    Done(W, Option<L>),
-    /// A handler has it.
-    Taken(Option<L>),
-    Failed,
 }
 
 /// What the channel of an upload begins with.
@@ -413,64 +394,5 @@ impl<D, W, L> Entries<D, W, L> {
 
     fn slot(&mut self, uuid: Uuid) -> Option<&mut Slot<D, W, L>> {
         self.slots.iter_mut().find(|slot| slot.entry.uuid() == uuid)
-    }
-}
-
-impl<D, W, L> Phase<D, W, L> {
-    fn into_link(self) -> Option<L> {
-        match self {
-            Phase::Running(link) => Some(link),
-            Phase::Done(_, link) | Phase::Taken(link) => link,
-            _ => None,
-        }
-    }
-}
-
-impl<D, W, L> Slot<D, W, L> {
-    fn into_link(self) -> Option<L> {
-        self.phase.into_link()
-    }
-
-    fn link(&self) -> Option<&L> {
-        match &self.phase {
-            Phase::Running(link) => Some(link),
-            Phase::Done(_, link) | Phase::Taken(link) => link.as_ref(),
-            _ => None,
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(self.phase, Phase::Done(..) | Phase::Taken(_))
-    }
-
-    /// Progress only grows. Says whether a handler is to be told, which is once at a time.
-    fn advance(&mut self, percent: u8) -> bool {
-        if percent <= self.entry.progress() && percent < 100 {
-            return false;
-        }
-        self.entry.set_progress(percent);
-        std::mem::replace(&mut self.told, false)
-    }
-
-    fn shown(&self) -> Value {
-        let entry = &self.entry;
-        json!({
-            "ref": entry.entry_ref(),
-            "uuid": entry.uuid(),
-            "name": entry.client_name(),
-            "size": entry.client_size(),
-            "type": entry.client_type(),
-            "progress": entry.progress(),
-            "valid": self.error.is_none(),
-            "done": self.is_done(),
-        })
-    }
-}
-
-/// Rounded down, so that 100 is the end.
-pub(super) fn percent(received: u64, size: u64) -> u8 {
-    match size {
-        0 => 100,
-        size => (u128::from(received.min(size)) * 100 / u128::from(size)) as u8,
     }
 }

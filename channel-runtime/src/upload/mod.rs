@@ -7,6 +7,7 @@ mod entries;
 mod entry;
 mod handle;
 mod owner;
+mod preflight;
 mod registry;
 mod selection;
 mod spec;

@@ -1,0 +1,89 @@
+//! One file, and how far it is.
+
+use serde_json::{Value, json};
+
+use crate::upload::UploadEntry;
+
+/// One file.
+pub(in crate::upload) struct Slot<D, W, L> {
+    pub(super) entry: UploadEntry,
+    pub(super) phase: Phase<D, W, L>,
+    pub(super) preflighted: bool,
+    pub(super) error: Option<Value>,
+    /// The channel's handler is yet to be told of the progress.
+    pub(super) told: bool,
+}
+
+pub(super) enum Phase<D, W, L> {
+    Selected,
+    /// The client holds a token.
+    Allowed(D),
+    Running(L),
+    /// The client sends it elsewhere.
+    External(D),
+    /// The client has sent it elsewhere, as it says.
+    Verifying,
+    Done(W, Option<L>),
+    /// A handler has it.
+    Taken(Option<L>),
+    Failed,
+}
+
+impl<D, W, L> Phase<D, W, L> {
+    pub(super) fn into_link(self) -> Option<L> {
+        match self {
+            Phase::Running(link) => Some(link),
+            Phase::Done(_, link) | Phase::Taken(link) => link,
+            _ => None,
+        }
+    }
+}
+
+impl<D, W, L> Slot<D, W, L> {
+    pub(super) fn into_link(self) -> Option<L> {
+        self.phase.into_link()
+    }
+
+    pub(super) fn link(&self) -> Option<&L> {
+        match &self.phase {
+            Phase::Running(link) => Some(link),
+            Phase::Done(_, link) | Phase::Taken(link) => link.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done(..) | Phase::Taken(_))
+    }
+
+    /// Progress only grows. Says whether a handler is to be told, which is once at a time.
+    pub(super) fn advance(&mut self, percent: u8) -> bool {
+        if percent <= self.entry.progress() && percent < 100 {
+            return false;
+        }
+        self.entry.set_progress(percent);
+        std::mem::replace(&mut self.told, false)
+    }
+
+    pub(super) fn shown(&self) -> Value {
+        let entry = &self.entry;
+        json!({
+            "ref": entry.entry_ref(),
+            "uuid": entry.uuid(),
+            "name": entry.client_name(),
+            "size": entry.client_size(),
+            "type": entry.client_type(),
+            "progress": entry.progress(),
+            "valid": self.error.is_none(),
+            "done": self.is_done(),
+        })
+    }
+}
+
+/// Rounded down, so that 100 is the end.
+pub(super) fn percent(received: u64, size: u64) -> u8 {
+    match size {
+        0 => 100,
+        size => (u128::from(received.min(size)) * 100 / u128::from(size)) as u8,
+    }
+}

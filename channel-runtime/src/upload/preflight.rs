@@ -1,0 +1,146 @@
+//! From a client's choice of files to their destinations.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Destination, TakesUploads, UploadEntry,
+    destination::Place,
+    owner::{Link, Owner, Ticket, reason},
+    selection::{Selected, Selection},
+};
+use crate::{Context, Payload, Refusal, Socket};
+
+/// The upload that a client calls by its ref.
+pub(super) fn named(owner: &Owner, upload_ref: &str) -> Result<usize, Refusal> {
+    let unknown = || Refusal::new("unknown upload").with("ref", upload_ref);
+    owner.named(upload_ref).ok_or_else(unknown)
+}
+
+/// Takes note of files, and has each of the new ones validated.
+async fn select<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    upload: usize,
+    chosen: Vec<Selected>,
+) -> Result<(), Refusal> {
+    for said in &chosen {
+        said.check()?;
+    }
+    let selected = owner.with(upload, |files| files.select(chosen));
+    let (valid, replaced) = selected.unwrap_or_default();
+    replaced.into_iter().for_each(Link::stop);
+    for entry in valid {
+        let uuid = entry.uuid();
+        let cx = Context::new(socket);
+        if let Err(refusal) = channel.validate(&cx, upload, entry).run().await {
+            owner.with(upload, |files| files.refuse(uuid, reason(&refusal)));
+        }
+    }
+    Ok(())
+}
+
+/// Takes note of the files a client has chosen, before it asks to send them.
+pub(super) async fn validate<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    payload: &Payload,
+) -> Result<(), Refusal> {
+    let selection: Selection = payload.decode()?;
+    let upload = named(owner, &selection.upload_ref)?;
+    let selected = select(channel, socket, owner, upload, selection.entries).await;
+    owner.refresh(upload);
+    selected
+}
+
+/// Answers a client that wants to send files: a token for each, or the fields of its external
+/// destination.
+pub(super) async fn allow_upload<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    payload: &Payload,
+) -> Result<Value, Refusal> {
+    let selection: Selection = payload.decode()?;
+    let upload = named(owner, &selection.upload_ref)?;
+    let entries = &selection.entries;
+    let refs: Vec<_> = entries.iter().map(|said| said.entry_ref.clone()).collect();
+    let broken: Map<String, Value> = entries
+        .iter()
+        .filter_map(|said| Some((said.entry_ref.clone(), said.resume.clone()?.into())))
+        .collect();
+    select(channel, socket, owner, upload, selection.entries).await?;
+    let reply = preflight(channel, socket, owner, upload, &refs, &broken).await;
+    owner.refresh(upload);
+    let mut reply = reply?;
+    reply.insert("ref".to_owned(), selection.upload_ref.into());
+    Ok(reply.into())
+}
+
+async fn preflight<C: TakesUploads>(
+    channel: &mut C,
+    socket: &Socket<C>,
+    owner: &Owner,
+    upload: usize,
+    refs: &[String],
+    broken: &Map<String, Value>,
+) -> Result<Map<String, Value>, Refusal> {
+    let spec = &C::UPLOADS[upload];
+    let rejection = || {
+        let errors = owner.with(upload, |files| json!(files.errors()));
+        Map::from_iter([("error".to_owned(), errors.unwrap_or_default())])
+    };
+    let rejected = owner.with(upload, |files| files.is_rejected());
+    if !spec.auto_upload && rejected == Some(true) {
+        return Ok(rejection());
+    }
+    let asked = owner.with(upload, |files| files.preflight(refs));
+    let (valid, invalid) = asked.unwrap_or_default();
+    let mut given = Map::new();
+    for entry in valid {
+        let (uuid, entry_ref) = (entry.uuid(), entry.entry_ref().to_owned());
+        let token = broken.get(&entry_ref).and_then(Value::as_str);
+        let destination = match adopt(owner, token, &entry) {
+            Some(destination) => Ok(destination),
+            None => {
+                channel
+                    .destination(&Context::new(socket), upload, entry)
+                    .run()
+                    .await
+            }
+        };
+        let destination = match destination {
+            Ok(destination) => destination,
+            Err(refusal) => {
+                owner.with(upload, |files| files.refuse(uuid, reason(&refusal)));
+                return Ok(rejection());
+            }
+        };
+        let answer = match &destination.0 {
+            Place::External(external) => external.fields().clone().into(),
+            _ => owner.ticket(upload, uuid)?.into(),
+        };
+        let external = matches!(destination.0, Place::External(_));
+        owner.with(upload, |files| files.allow(uuid, destination, external));
+        given.insert(entry_ref, answer);
+    }
+    let invalid = invalid
+        .into_iter()
+        .map(|(entry_ref, error)| (entry_ref, json!([error])));
+    Ok(Map::from_iter([
+        ("config".to_owned(), spec.config()),
+        ("entries".to_owned(), given.into()),
+        ("errors".to_owned(), invalid.collect::<Map<_, _>>().into()),
+    ]))
+}
+
+/// The writer of an upload that was broken off, where the client's token is for one.
+fn adopt(owner: &Owner, token: Option<&str>, entry: &UploadEntry) -> Option<Destination> {
+    let endpoint = owner.endpoint();
+    let ticket: Ticket = endpoint.token(Ticket::SALT).verify(token?).ok()?;
+    let upload = endpoint
+        .uploads()
+        .adopt(ticket.entry, owner.topic(), entry)?;
+    Some(Destination(Place::Resumed(upload.writer, upload.received)))
+}
