@@ -1,4 +1,4 @@
-//! Uploads: a file streams from its client into a writer.
+#![doc = include_str!("../docs/upload.md")]
 
 mod channel;
 mod destination;
