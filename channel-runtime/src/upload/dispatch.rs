@@ -209,10 +209,11 @@ fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
         }
         None if owner.with(upload, |files| files.give_up(&entry_ref)) == Some(true) => {
             owner.tell_progress(upload, &entry_ref);
+            owner.refresh(upload);
         }
         None => {}
     }
-    owner.refresh(upload);
+    owner.refresh_progress(upload);
     Ok(())
 }
 

@@ -106,6 +106,7 @@ impl<D, W, L> Entries<D, W, L> {
                 preflighted: false,
                 error: error.map(Value::from),
                 told: true,
+                shown: 0,
             });
         }
         (valid, replaced)
@@ -360,8 +361,15 @@ impl<D, W, L> Entries<D, W, L> {
         over.into_iter().filter_map(Slot::into_link).collect()
     }
 
+    /// Whether a file has come further than the page was shown.
+    pub(super) fn is_stale(&self) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.shown != slot.entry.progress())
+    }
+
     /// What a page shows.
-    pub(super) fn state(&self) -> Value {
+    pub(super) fn state(&mut self) -> Value {
+        let entries: Vec<_> = self.slots.iter_mut().map(Slot::show).collect();
         let refs = |keep: fn(&Slot<D, W, L>) -> bool| {
             let kept = self.slots.iter().filter(|slot| keep(slot));
             kept.map(|slot| slot.entry.entry_ref()).collect::<Vec<_>>()
@@ -382,7 +390,7 @@ impl<D, W, L> Entries<D, W, L> {
             "preflighted_refs": refs(|slot| slot.preflighted),
             "done_refs": refs(Slot::is_done),
             "error_refs": error_refs,
-            "entries": self.slots.iter().map(Slot::shown).collect::<Vec<_>>(),
+            "entries": entries,
             "errors": errors,
         })
     }

@@ -93,8 +93,8 @@ impl Owner {
             notify,
         });
         owner.endpoint.uploads().add(owner.id, &owner);
-        let files = owner.uploads.lock();
-        files.iter().for_each(|files| owner.show(files));
+        let mut files = owner.uploads.lock();
+        files.iter_mut().for_each(|files| owner.show(files));
         drop(files);
         owner
     }
@@ -143,7 +143,15 @@ impl Owner {
         self.change(upload, |_| ());
     }
 
-    fn show(&self, files: &Files) {
+    /// The same, where a file has come further than it was told.
+    pub(super) fn refresh_progress(&self, upload: usize) {
+        let mut uploads = self.uploads.lock();
+        if let Some(files) = uploads.get_mut(upload).filter(|files| files.is_stale()) {
+            self.show(files);
+        }
+    }
+
+    fn show(&self, files: &mut Files) {
         let pushed = Payload::json(&files.state()).and_then(|state| {
             let topic = self.topic.as_str();
             self.outlet

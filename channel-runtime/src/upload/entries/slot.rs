@@ -12,6 +12,8 @@ pub(in crate::upload) struct Slot<D, W, L> {
     pub(super) error: Option<Value>,
     /// The channel's handler is yet to be told of the progress.
     pub(super) told: bool,
+    /// The progress that the page was shown last.
+    pub(super) shown: u8,
 }
 
 pub(super) enum Phase<D, W, L> {
@@ -65,7 +67,8 @@ impl<D, W, L> Slot<D, W, L> {
         std::mem::replace(&mut self.told, false)
     }
 
-    pub(super) fn shown(&self) -> Value {
+    pub(super) fn show(&mut self) -> Value {
+        self.shown = self.entry.progress();
         let entry = &self.entry;
         json!({
             "ref": entry.entry_ref(),
