@@ -99,3 +99,28 @@ pub(crate) fn floor(case: &str) -> &'static str {
         "floor"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_and_server_is_known_to_the_load_generator() {
+        let cases =
+            include_str!("../../../benchmarks/src/cases.rs").replace(char::is_whitespace, "");
+        let servers =
+            include_str!("../../../benchmarks/src/server.rs").replace(char::is_whitespace, "");
+        for case in CASES.iter().filter(|case| case.name != COMPILE_TIME) {
+            assert!(
+                cases.contains(&format!("case(\"{}\",", case.name)),
+                "{}",
+                case.name
+            );
+        }
+        for server in SERVERS {
+            assert!(servers.contains(&format!("kind(\"{server}\",")), "{server}");
+        }
+        assert_eq!(cases.matches("case(\"").count(), CASES.len() - 1);
+        assert_eq!(servers.matches("kind(\"").count(), SERVERS.len());
+    }
+}
