@@ -1,178 +1,179 @@
-//! Three nodes, one topic, a subscriber on each, beside the engine's client crate doing the same
-//! in the same run: `cargo run --release -- redis://127.0.0.1:6379` or `nats://127.0.0.1:4222`.
-//!
-//! Latency: from before a publish until two other nodes have it; one at a time, the two sides in
-//! turn. Throughput: 64 publishers that wait for each answer; CPU is that of this process, so
-//! of the publisher and its two receivers together.
+//! Three node processes over one engine, one topic, a subscriber on each; beside them three
+//! processes that use the engine's client crate by hand, in turn in the same run:
+//! `cargo run --release -- redis`, or `nats`. What it measures is in README.md.
 
-mod raw;
+mod engine;
+mod process;
+mod side;
+mod worker;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    engine::Engine,
+    process::{Worker, cpu},
+    side::Kind,
 };
 
-use anyhow::{Context, Result};
-use bytes::Bytes;
-use channel_runtime::{
-    Endpoint, Payload,
-    pubsub::{ClusterOptions, Nats, Redis},
-};
+/// How many messages one turn of the latency sends, and how far apart.
+const BURST: u64 = 500;
+const APART: Duration = Duration::from_millis(1);
+const TURNS: usize = 10;
 
-use tokio::task::JoinSet;
+/// For how long one turn of the load publishes.
+const LOAD: Duration = Duration::from_secs(3);
 
-use crate::raw::Raw;
-
-const ROUNDS: usize = 5000;
-const PUBLISHERS: u64 = 64;
-const SECONDS: u64 = 3;
-const BODY: usize = 200;
+const SIDES: [(&str, Kind); 2] = [("client crate", Kind::Raw), ("nodes", Kind::Nodes)];
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let url = std::env::args()
-        .nth(1)
-        .context("usage: cluster-benchmark URL")?;
-    let nodes = [
-        node(&url, "a").await?,
-        node(&url, "b").await?,
-        node(&url, "c").await?,
-    ];
-    let raw = Raw::connect(&url).await?;
-    latency(&nodes, &raw).await?;
-    for turn in 1..=3 {
-        println!("\nthroughput, run {turn}");
-        let count = Arc::new(AtomicU64::new(0));
-        // Dropped at the end of its turn, so that the next has no more receivers than this.
-        let receivers = raw.count(count.clone()).await?;
-        let sender = raw.sender();
-        throughput("client crate", &count, move || {
-            let sender = sender.clone();
-            async move { sender.publish(Bytes::from(vec![b'x'; BODY])).await }
-        })
-        .await?;
-        drop(receivers);
-        let count = Arc::new(AtomicU64::new(0));
-        let mut receivers = JoinSet::new();
-        for node in &nodes[1..] {
-            let (mut heard, count) = (node.subscribe("load"), count.clone());
-            heard.confirmed().await;
-            receivers.spawn(async move {
-                loop {
-                    heard.recv().await;
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            });
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [engine @ ("redis" | "nats")] => conduct(engine).await,
+        ["worker", kind, url, name] => worker::run(kind.parse()?, url, name).await,
+        _ => bail!("usage: cluster-benchmark redis, or: cluster-benchmark nats"),
+    }
+}
+
+async fn conduct(name: &str) -> Result<()> {
+    let engine = Engine::start(name).await?;
+    let mut sides = Vec::new();
+    for (name, kind) in SIDES {
+        let mut workers = Vec::new();
+        for node in ["a", "b", "c"] {
+            workers.push(Worker::start(kind, &engine.url, node).await?);
         }
-        let endpoint = nodes[0].clone();
-        throughput("nodes", &count, move || {
-            let endpoint = endpoint.clone();
-            async move {
-                let payload = Payload::binary(vec![b'x'; BODY]);
-                Ok(endpoint.broadcast_raw("load", "x", payload).await?)
+        for worker in &mut workers {
+            worker.ask("hear latency").await?;
+        }
+        sides.push((name, workers));
+    }
+    latency(&mut sides).await?;
+    for (_, workers) in &mut sides {
+        for worker in workers {
+            worker.ask("hear load").await?;
+        }
+    }
+    for publishing in [1, 3] {
+        for publishers in [1, 16, 64, 256] {
+            let nodes = if publishing == 1 {
+                "one node publishes"
+            } else {
+                "all three publish"
+            };
+            println!("\nload: {nodes}, {publishers} at once on each");
+            for (name, workers) in &mut sides {
+                load(name, workers, &engine, publishing, publishers).await?;
             }
-        })
-        .await?;
+        }
     }
     Ok(())
 }
 
-async fn node(url: &str, name: &str) -> Result<Endpoint> {
-    let options = ClusterOptions::new().node(name);
-    let builder = Endpoint::builder();
-    let builder = if url.starts_with("redis") {
-        builder.pubsub(Redis::connect_with(url, options).await?)
-    } else {
-        builder.pubsub(Nats::connect_with(url, options).await?)
-    };
-    Ok(builder.build()?)
-}
-
-async fn latency(nodes: &[Endpoint; 3], raw: &Raw) -> Result<()> {
-    let [a, b, c] = nodes;
-    let (mut at_b, mut at_c) = (b.subscribe("latency"), c.subscribe("latency"));
-    at_b.confirmed().await;
-    at_c.confirmed().await;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let mut sides = raw.receivers().await?;
-    for _ in 0..ROUNDS {
-        let began = Instant::now();
-        let payload = Payload::binary(vec![b'x'; BODY]);
-        let (sent, ..) = tokio::join!(
-            a.broadcast_raw("latency", "x", payload),
-            at_b.recv(),
-            at_c.recv()
-        );
-        sent?;
-        ours.push(began.elapsed());
-        let began = Instant::now();
-        let body = Bytes::from(vec![b'x'; BODY]);
-        let ([one, two], sender) = (&mut sides, raw.sender_to_latency());
-        let (sent, ..) = tokio::join!(sender.publish(body), one.recv(), two.recv());
-        sent?;
-        theirs.push(began.elapsed());
-    }
-    println!("latency of {ROUNDS} rounds     p50        p99");
-    for (name, times) in [("client crate", &mut theirs), ("nodes", &mut ours)] {
-        times.sort_unstable();
-        let at = |percent: usize| times[times.len() * percent / 100];
-        println!("  {name:<20}{:>9.1?}  {:>9.1?}", at(50), at(99));
-    }
-    Ok(())
-}
-
-async fn throughput<F>(
-    name: &str,
-    received: &Arc<AtomicU64>,
-    publish: impl Fn() -> F + Clone + Send + 'static,
-) -> Result<()>
-where
-    F: Future<Output = Result<()>> + Send,
-{
-    let sent = Arc::new(AtomicU64::new(0));
-    let (cpu, began) = (cpu()?, Instant::now());
-    let until = began + Duration::from_secs(SECONDS);
-    let mut tasks = Vec::new();
-    for _ in 0..PUBLISHERS {
-        let (publish, sent) = (publish.clone(), sent.clone());
-        tasks.push(tokio::spawn(async move {
-            while Instant::now() < until {
-                publish().await?;
-                sent.fetch_add(1, Ordering::Relaxed);
+/// From before the publish in one process until another one has the message.
+async fn latency(sides: &mut [(&str, Vec<Worker>)]) -> Result<()> {
+    let say = format!("say latency {BURST} {}", APART.as_micros());
+    // One turn to warm up.
+    for turn in 0..=TURNS {
+        for (_, workers) in &mut *sides {
+            workers[0].ask(&say).await?;
+        }
+        if turn == 0 {
+            for (_, workers) in &mut *sides {
+                for worker in workers {
+                    worker.ask("heard latency").await?;
+                }
             }
-            anyhow::Ok(())
-        }));
+        }
     }
-    for task in tasks {
-        task.await??;
-    }
-    // What is still on its way arrives.
-    let mut before = 0;
-    while before != received.load(Ordering::Relaxed) {
-        before = received.load(Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let sent = sent.load(Ordering::Relaxed);
-    let used = crate::cpu()?.saturating_sub(cpu);
+    let messages = BURST * TURNS as u64;
+    println!("latency of {messages} messages, one a millisecond, at the two other nodes");
     println!(
-        "  {name:<16}{:>9.0} messages/s  {:>6.1} µs of CPU a message  {} of {} delivered",
-        sent as f64 / SECONDS as f64,
-        used.as_secs_f64() * 1e6 / sent as f64,
-        received.load(Ordering::Relaxed),
-        sent * 2,
+        "{:<16}{:>10}{:>10}{:>12}",
+        "", "p50, µs", "p99, µs", "delivered"
+    );
+    let mut medians = Vec::new();
+    for (name, workers) in &mut *sides {
+        let (mut times, mut heard) = (Vec::new(), 0);
+        for worker in &mut workers[1..] {
+            let answer = worker.ask("heard latency").await?;
+            let mut numbers = answer.split(' ').map(str::parse::<u64>);
+            heard += numbers.next().context("a count")??;
+            times.extend(numbers.collect::<Result<Vec<_>, _>>()?);
+        }
+        times.sort_unstable();
+        let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or(0);
+        let micros = |nanos: u64| nanos as f64 / 1000.0;
+        let of = messages * 2;
+        println!(
+            "{name:<16}{:>10.0}{:>10.0}{heard:>8} of {of}",
+            micros(at(50)),
+            micros(at(99))
+        );
+        medians.push(micros(at(50)));
+    }
+    println!(
+        "nodes: the engine and {:.0} µs at p50",
+        medians[1] - medians[0]
     );
     Ok(())
 }
 
-/// CPU time of all threads of this process so far.
-fn cpu() -> Result<Duration> {
-    let mut total = 0;
-    for thread in std::fs::read_dir("/proc/self/task")? {
-        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        total += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
+async fn load(
+    name: &str,
+    workers: &mut [Worker],
+    engine: &Engine,
+    publishing: usize,
+    publishers: u64,
+) -> Result<()> {
+    let (used, engine_used) = (cpus(workers)?, cpu(engine.pid())?);
+    let load = format!("load load {} {publishers}", LOAD.as_millis());
+    for worker in &mut workers[..publishing] {
+        worker.tell(&load).await?;
     }
-    Ok(Duration::from_nanos(total))
+    let mut sent = 0;
+    for worker in &mut workers[..publishing] {
+        sent += worker.answer().await?.parse::<u64>()?;
+    }
+    let mut heard = 0;
+    for worker in &mut *workers {
+        let answer = worker.ask("heard load").await?;
+        heard += answer
+            .split(' ')
+            .next()
+            .unwrap_or_default()
+            .parse::<u64>()?;
+    }
+    let used: Vec<f64> = (cpus(workers)?.into_iter().zip(used))
+        .map(|(now, before)| (now - before).as_secs_f64())
+        .collect();
+    let engine_used = (cpu(engine.pid())? - engine_used).as_secs_f64();
+    let per = |seconds: f64| seconds * 1e6 / sent as f64;
+    let seconds = LOAD.as_secs_f64();
+    print!(
+        "  {name:<14}{:>8.0} messages/s a node, CPU a message {:>5.1} µs",
+        sent as f64 / seconds / publishing as f64,
+        per(used.iter().sum()),
+    );
+    if publishing == 1 {
+        let (publisher, others) = (per(used[0]), per(used[1..].iter().sum()));
+        print!(
+            " ({publisher:.1} where it is published, {:.1} at each other)",
+            others / 2.0
+        );
+    }
+    println!(
+        ", engine {:.1} µs, {:.0} % of a core; {heard} of {} delivered",
+        per(engine_used),
+        engine_used / seconds * 100.0,
+        sent * 3,
+    );
+    Ok(())
+}
+
+fn cpus(workers: &[Worker]) -> Result<Vec<Duration>> {
+    workers.iter().map(|worker| cpu(worker.pid())).collect()
 }
