@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -37,6 +37,15 @@ impl Engine {
     ///
     /// When it is not installed, or does not start.
     pub fn start(kind: Kind, extra: &str) -> Self {
+        Engine::start_at(kind, Ipv4Addr::LOCALHOST, extra)
+    }
+
+    /// As [`Engine::start`], on this address of the machine too.
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::start`].
+    pub fn start_at(kind: Kind, address: Ipv4Addr, extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         // The port may be taken between here and the server's start; then another is tried.
         for _ in 0..5 {
@@ -47,6 +56,7 @@ impl Engine {
                 directory.path().join("server.conf"),
                 config(
                     kind,
+                    address,
                     port,
                     &directory,
                     &extra.replace("$PORT", &port.to_string()),
@@ -72,9 +82,14 @@ impl Engine {
 
     /// Its URL by way of another port.
     pub fn url_at(&self, port: u16) -> String {
+        self.url_of((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Its URL by way of another address.
+    pub fn url_of(&self, address: SocketAddr) -> String {
         match self.kind {
-            Kind::Redis => format!("redis://127.0.0.1:{port}"),
-            Kind::Nats => format!("nats://127.0.0.1:{port}"),
+            Kind::Redis => format!("redis://{address}"),
+            Kind::Nats => format!("nats://{address}"),
         }
     }
 
@@ -145,13 +160,19 @@ impl Drop for Engine {
     }
 }
 
-fn config(kind: Kind, port: u16, directory: &TempDir, extra: &str) -> String {
+fn config(kind: Kind, at: Ipv4Addr, port: u16, directory: &TempDir, extra: &str) -> String {
+    // Redis takes a list of addresses; NATS has one, or all.
+    let (list, one) = match at.is_loopback() {
+        true => (at.to_string(), at),
+        false => (format!("127.0.0.1 {at}"), Ipv4Addr::UNSPECIFIED),
+    };
     match kind {
         Kind::Redis => format!(
-            "bind 127.0.0.1\nport {port}\nsave \"\"\nappendonly no\ndaemonize no\ndir {}\n{extra}\n",
+            "bind {list}\nprotected-mode no\nport {port}\nsave \"\"\nappendonly no\ndaemonize no\n\
+             dir {}\n{extra}\n",
             directory.path().display()
         ),
-        Kind::Nats => format!("host: 127.0.0.1\nport: {port}\n{extra}\n"),
+        Kind::Nats => format!("host: {one}\nport: {port}\n{extra}\n"),
     }
 }
 

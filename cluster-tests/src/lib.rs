@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod namespace;
 pub mod nginx;
 pub mod node;
 pub mod poller;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use channel_runtime::{
 };
 use tokio::task::JoinHandle;
 
-use crate::{eventually, room::User};
+use crate::{eventually, namespace::Namespace, room::User};
 
 /// A node in this process; it ends when it is dropped.
 pub struct Node {
@@ -55,7 +55,12 @@ impl Node {
 
     /// Serves an endpoint on a free port.
     pub async fn serve(endpoint: Endpoint) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Node::serve_at(endpoint, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// Serves an endpoint on a free port of this address.
+    pub async fn serve_at(endpoint: Endpoint, address: Ipv4Addr) -> Self {
+        let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = endpoint.router();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -89,6 +94,15 @@ pub async fn up(endpoint: &Endpoint) {
     eventually("up", || endpoint.health().status == Status::Up).await;
     let probe = endpoint.subscribe("probe");
     probe.confirmed().await;
+}
+
+/// Quick to find that something is broken, so that the tests are quick as well.
+pub fn impatient(node: &str) -> ClusterOptions {
+    ClusterOptions::new()
+        .node(node)
+        .timeout(Duration::from_millis(500))
+        .heartbeat(Duration::from_millis(100))
+        .backoff(Duration::from_millis(10), Duration::from_millis(100))
 }
 
 /// How long a poll waits.
@@ -138,7 +152,19 @@ impl NodeProcess {
     /// Starts one; `program` is the binary `cluster-node`.
     pub fn start(program: &str, url: &str, name: &str) -> Self {
         let mut command = Command::new(program);
-        command.args([url, name]).stdin(Stdio::piped());
+        command.args([url, name]);
+        NodeProcess::run(command, name)
+    }
+
+    /// Starts an [`impatient`] one in a network of its own.
+    pub fn start_in(namespace: &Namespace, program: &str, url: &str, name: &str) -> Self {
+        let mut command = namespace.command(program);
+        command.args([url, name, &namespace.inside().to_string()]);
+        NodeProcess::run(command, name)
+    }
+
+    fn run(mut command: Command, name: &str) -> Self {
+        command.stdin(Stdio::piped());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());

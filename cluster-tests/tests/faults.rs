@@ -10,22 +10,14 @@ mod faults {
     pub(crate) mod engine;
     pub(crate) mod messages;
     pub(crate) mod nodes;
+    pub(crate) mod partition;
     pub(crate) mod start;
 }
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use channel_runtime::{Endpoint, Error, pubsub::ClusterOptions};
+use channel_runtime::{Endpoint, Error};
 use cluster_tests::{engine::Kind, room::Said};
-
-/// Quick to find that something is broken, so that the tests are quick as well.
-pub(crate) fn impatient(node: &str) -> ClusterOptions {
-    ClusterOptions::new()
-        .node(node)
-        .timeout(Duration::from_millis(500))
-        .heartbeat(Duration::from_millis(100))
-        .backoff(Duration::from_millis(10), Duration::from_millis(100))
-}
 
 /// Broadcasts numbered messages on `room:1`; those whose publishing failed.
 pub(crate) async fn publish(
@@ -71,6 +63,8 @@ faults! {
         a_node_is_killed_under_load,
         a_node_is_cut_off,
         a_node_is_too_slow;
+    partition:
+        a_node_is_partitioned;
     messages:
         a_payload_at_the_limit_and_one_past_it,
         somebody_else_publishes_garbage,

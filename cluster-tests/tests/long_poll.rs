@@ -9,19 +9,7 @@ mod long_poll {
     pub(crate) mod nodes;
 }
 
-use std::time::Duration;
-
-use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::engine::Kind;
-
-/// Quick to find that the engine is away.
-pub(crate) fn impatient(node: &str) -> ClusterOptions {
-    ClusterOptions::new()
-        .node(node)
-        .timeout(Duration::from_millis(500))
-        .heartbeat(Duration::from_millis(100))
-        .backoff(Duration::from_millis(10), Duration::from_millis(100))
-}
 
 macro_rules! tests {
     ($($module:ident: $($test:ident),* $(,)?;)*) => {

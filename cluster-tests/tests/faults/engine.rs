@@ -4,11 +4,11 @@ use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::{
     client::Client,
     engine::{Engine, Kind},
-    node::Node,
+    node::{Node, impatient},
     table::{is_whole, print, row},
 };
 
-use crate::{impatient, publish};
+use crate::publish;
 
 /// Two nodes with a client each.
 async fn two(engine: &Engine, options: fn(&str) -> ClusterOptions) -> [(Node, Client); 2] {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use cluster_tests::{
     client::Client,
     engine::{Engine, Kind},
-    node::{Node, NodeProcess},
+    node::{Node, NodeProcess, impatient},
     proxy::Proxy,
     room::Said,
     signal,
@@ -11,7 +11,7 @@ use cluster_tests::{
 };
 use serde_json::json;
 
-use crate::{impatient, publish};
+use crate::publish;
 
 const NODE: &str = env!("CARGO_BIN_EXE_cluster-node");
 

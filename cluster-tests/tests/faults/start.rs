@@ -8,11 +8,9 @@ use cluster_tests::{
     client::Client,
     engine::{Engine, Kind},
     eventually,
-    node::{Node, endpoint, up},
+    node::{Node, endpoint, impatient, up},
     room::Said,
 };
-
-use crate::impatient;
 
 fn with_password(kind: Kind) -> Engine {
     match kind {

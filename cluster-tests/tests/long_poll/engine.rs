@@ -2,13 +2,11 @@ use std::time::Duration;
 
 use cluster_tests::{
     engine::{Engine, Kind},
-    node::Node,
+    node::{Node, impatient},
     poller::Poller,
     room::Said,
     table::{Row, is_whole, print, row},
 };
-
-use crate::impatient;
 
 /// Longer than the engine is away: so long a request waits for it.
 const WINDOW: Duration = Duration::from_secs(8);

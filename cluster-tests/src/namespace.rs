@@ -1,0 +1,111 @@
+//! A network of its own for one process, with two wires: one to the engine, one to the clients.
+
+use std::{
+    net::Ipv4Addr,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// A network namespace; it ends when it is dropped, once its processes have ended.
+pub struct Namespace {
+    name: String,
+    /// The third number of its addresses.
+    net: u8,
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl Namespace {
+    /// Makes one; `None` where that is not permitted, or there is no `ip`.
+    pub fn new() -> Option<Self> {
+        let number = std::process::id() * 8 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ct{number}");
+        if !ip(&["netns", "add", &name]) {
+            return None;
+        }
+        // Dropped, it is deleted, whatever goes wrong below.
+        let namespace = Namespace {
+            name,
+            net: (number % 250) as u8,
+        };
+        let wires = [Wire::Engine, Wire::Clients];
+        let made = wires.into_iter().all(|wire| namespace.lay(wire));
+        made.then_some(namespace)
+    }
+
+    /// A wire between this network and the namespace.
+    fn lay(&self, wire: Wire) -> bool {
+        let (outside, inside) = (self.end(wire, "o"), self.end(wire, "i"));
+        let netns = &*self.name;
+        let [here, there] = self.addresses(wire).map(|address| format!("{address}/30"));
+        ip(&[
+            "link", "add", &outside, "type", "veth", "peer", "name", &inside,
+        ]) && ip(&["link", "set", &inside, "netns", netns])
+            && ip(&["addr", "add", &here, "dev", &outside])
+            && ip(&["link", "set", &outside, "up"])
+            && ip(&["-n", netns, "addr", "add", &there, "dev", &inside])
+            && ip(&["-n", netns, "link", "set", &inside, "up"])
+    }
+
+    fn end(&self, wire: Wire, side: &str) -> String {
+        let wire = match wire {
+            Wire::Engine => "e",
+            Wire::Clients => "c",
+        };
+        format!("{}{wire}{side}", self.name)
+    }
+
+    /// The addresses of a wire's ends: here, and in the namespace.
+    fn addresses(&self, wire: Wire) -> [Ipv4Addr; 2] {
+        let first = match wire {
+            Wire::Engine => 1,
+            Wire::Clients => 5,
+        };
+        [first, first + 1].map(|last| Ipv4Addr::new(10, 231, self.net, last))
+    }
+
+    /// Where the namespace finds the engine.
+    pub fn engine(&self) -> Ipv4Addr {
+        self.addresses(Wire::Engine)[0]
+    }
+
+    /// Where clients find what listens in the namespace.
+    pub fn inside(&self) -> Ipv4Addr {
+        self.addresses(Wire::Clients)[1]
+    }
+
+    /// A command that runs in the namespace.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
+    /// Pulls the plug of the wire to the engine, or puts it back: nobody is told.
+    ///
+    /// # Panics
+    ///
+    /// When that is not permitted any more.
+    pub fn plug(&self, is_in: bool) {
+        let state = if is_in { "up" } else { "down" };
+        assert!(ip(&["link", "set", &self.end(Wire::Engine, "o"), state]));
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // The wires go with it.
+        ip(&["netns", "del", &self.name]);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Wire {
+    Engine,
+    Clients,
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    let output = Command::new("ip").args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
+}
