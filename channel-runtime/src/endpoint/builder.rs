@@ -137,6 +137,15 @@ impl EndpointBuilder {
             mounts.push((path, mount));
         }
         self.drain.check()?;
+        #[cfg(feature = "longpoll")]
+        if self.adapter.is_some()
+            && self.secrets.is_empty()
+            && mounts
+                .iter()
+                .any(|(_, mount)| mount.options().long_poll.is_some())
+        {
+            crate::telemetry::cluster::no_secret();
+        }
         let pubsub = match self.adapter {
             Some(adapter) => PubSub::with(adapter)?,
             None => PubSub::embedded(),

@@ -26,6 +26,15 @@ pub(crate) fn forwarded(kind: &'static str, outcome: &'static str) {
     metrics::counter!("channel_longpoll_forwarded_total", &labels).increment(1);
 }
 
+/// Tokens of one node are worth nothing to the others.
+#[cfg(feature = "longpoll")]
+pub(crate) fn no_secret() {
+    tracing::warn!(
+        "without a secret_key that all nodes share, a long-poll client loses its session whenever \
+         a request of it reaches another node"
+    );
+}
+
 /// Something came that is no message: the first is a warning, and then each that doubles the
 /// count, so that nobody fills the log from outside.
 pub(crate) fn garbage(error: &Garbage, count: u64) {

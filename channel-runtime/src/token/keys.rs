@@ -27,6 +27,11 @@ impl Secrets {
         self.0.push(secret.to_vec());
     }
 
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// These, or one for this process alone where there are none.
     pub(crate) fn or_random(mut self) -> Result<Self, ConfigError> {
         if self.0.is_empty() {
