@@ -50,8 +50,33 @@ pub(crate) async fn a_payload_at_the_limit_and_one_past_it(kind: Kind) {
     send(1).await.unwrap();
     let arrived = within("there", there.recv()).await;
     assert_eq!(arrived.payload().len(), 1, "the connection has lived on");
+
+    // The same, as clients see it.
+    let clients = [
+        Client::joined(a.address, "client of a", "room:1").await,
+        Client::joined(b.address, "client of b", "room:1").await,
+    ];
+    let said = async |n: u64, bytes: usize| {
+        let body = "x".repeat(bytes);
+        a.endpoint.broadcast("room:1", &Said { n, body }).await
+    };
+    let Err(Error::Publish(PublishError::TooLarge { len, .. })) = said(1, MIB).await else {
+        panic!("a message past the limit is refused");
+    };
+    let most = MIB - (len - MIB);
+    said(2, most).await.unwrap();
+    assert!(said(3, most + 1).await.is_err());
+    said(4, 1).await.unwrap();
+    let mut rows = Vec::new();
+    for client in &clients {
+        client.saw(4).await;
+        rows.push(row(&client.name, 1..=4, &client.numbers()));
+    }
+    print(&format!("{kind:?}, one at the limit, two past it"), &rows);
+    assert!(is_whole(&rows[0]), "{rows:?}");
+    assert_eq!(rows[1].lost, [1, 3].into());
     assert_eq!(b.endpoint.health().disconnects, 0);
-    assert_eq!(a.endpoint.health().lost, 2);
+    assert_eq!(a.endpoint.health().lost, 4);
 }
 
 pub(crate) async fn somebody_else_publishes_garbage(kind: Kind) {
