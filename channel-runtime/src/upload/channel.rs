@@ -11,7 +11,7 @@ use super::{
     destination::{Finished, Place},
     entries::NotBegun,
     owner::{Link, Owner, Ticket},
-    registry::{Detached, detach},
+    registry::{Detached, Source, detach},
     writer::AnyWriter,
 };
 use crate::{
@@ -60,6 +60,8 @@ pub struct UploadChannel {
     timeout: Duration,
     timer: TimerRef,
     resumable: bool,
+    /// Its client may go on with it in another channel.
+    yields: bool,
 }
 
 /// The entry that a channel brings bytes for; dropped, it says that they end here.
@@ -75,11 +77,16 @@ impl Drop for Running {
         if !self.over {
             self.owner.dropped(self.ticket);
         }
+        let registry = self.owner.endpoint().uploads();
+        registry.uncarry(self.ticket.entry);
     }
 }
 
 /// The time of the next chunk may have passed.
 struct Deadline;
+
+/// The client goes on with the upload in another channel.
+pub(super) struct Yield;
 
 #[derive(Deserialize)]
 struct Join {
@@ -156,6 +163,16 @@ impl InfoFor<UploadChannel> for Deadline {
     }
 }
 
+impl InfoFor<UploadChannel> for Yield {
+    fn handle<'a>(
+        self,
+        channel: &'a mut UploadChannel,
+        _: &'a Context<'a, UploadChannel, role::handle_info>,
+    ) -> Step<'a, Flow> {
+        Step::ready(channel.yields())
+    }
+}
+
 /// Finds the entry a token is for, and opens its writer.
 async fn begin(
     socket: &Socket<UploadChannel>,
@@ -199,6 +216,11 @@ async fn begin(
         // An external upload has no token.
         Place::External(_) => return Err("disallowed"),
     };
+    if join.resume {
+        let (owner, me) = (&running.owner, socket.channel_ref().clone());
+        let source = Source::new(owner.topic(), &running.entry);
+        owner.endpoint().uploads().carry(ticket.entry, source, me);
+    }
     let mut channel = UploadChannel {
         running,
         spec,
@@ -208,6 +230,7 @@ async fn begin(
         timeout: spec.first_chunk_timeout(),
         timer: socket.send_after(spec.first_chunk_timeout(), Deadline),
         resumable: join.resume,
+        yields: false,
     };
     if resumed && received == channel.size() {
         // The client has missed only the answer to its last chunk.
@@ -289,10 +312,27 @@ impl UploadChannel {
             return Flow::CONTINUE;
         }
         if rest.is_zero() {
-            return Stop::normal().into_flow();
+            return self.yields();
         }
         self.arm(rest, socket);
         Flow::CONTINUE
+    }
+
+    /// Ends the channel, and what it has is kept for its client.
+    fn yields(&mut self) -> Flow {
+        self.yields = true;
+        Stop::normal().into_flow()
+    }
+
+    /// Whether the client may go on elsewhere, now that the channel ends.
+    fn is_kept(&self, reason: &Reason) -> bool {
+        let kept = match reason {
+            Reason::Closed => true,
+            // Who leaves a finished file leaves it to the handlers.
+            Reason::Left => self.writer.is_some(),
+            _ => self.yields,
+        };
+        kept && self.resumable
     }
 
     /// There is one timer, and it looks at the time of the last chunk: none is made for a chunk.
@@ -302,17 +342,14 @@ impl UploadChannel {
     }
 
     async fn end(mut self, reason: Reason) {
-        let detach_for = self
-            .spec
-            .detach()
-            .filter(|_| self.resumable && reason == Reason::Closed);
+        let detach_for = self.spec.detach().filter(|_| self.is_kept(&reason));
         let running = &mut self.running;
         let (owner, ticket) = (running.owner.clone(), running.ticket);
         if let Some(time) = detach_for {
             let upload = match self.writer.take() {
                 Some(writer) => {
-                    let topic = owner.topic().clone();
-                    Some(Detached::new(topic, &running.entry, writer, self.received))
+                    let source = Source::new(owner.topic(), &running.entry);
+                    Some(Detached::new(source, writer, self.received))
                 }
                 None => owner.detach_finished(ticket, &running.entry),
             };

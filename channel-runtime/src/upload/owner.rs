@@ -11,7 +11,7 @@ use super::{
     UploadChannel, UploadEntry, UploadSpec, WriterError,
     destination::{Destination, External, Finished, Place},
     entries::{Begun, Entries, NotBegun, NotTaken},
-    registry::Detached,
+    registry::{Detached, Source},
 };
 use crate::{
     ChannelRef, Endpoint, Payload, Reason, Refusal, Topic,
@@ -331,12 +331,10 @@ impl Owner {
         let (_, file) = self.take(ticket.upload, entry.entry_ref()).ok()?;
         self.with(ticket.upload, |files| files.consume(ticket.entry));
         match file {
-            Finished::Writer(writer) => Some(Detached::new(
-                self.topic.clone(),
-                entry,
-                writer,
-                entry.client_size(),
-            )),
+            Finished::Writer(writer) => {
+                let source = Source::new(&self.topic, entry);
+                Some(Detached::new(source, writer, entry.client_size()))
+            }
             Finished::External(_) => None,
         }
     }

@@ -101,7 +101,7 @@ async fn preflight<C: TakesUploads>(
     for entry in valid {
         let (uuid, entry_ref) = (entry.uuid(), entry.entry_ref().to_owned());
         let token = broken.get(&entry_ref).and_then(Value::as_str);
-        let destination = match adopt(owner, token, &entry) {
+        let destination = match adopt(owner, token, &entry).await {
             Some(destination) => Ok(destination),
             None => {
                 channel
@@ -136,11 +136,10 @@ async fn preflight<C: TakesUploads>(
 }
 
 /// The writer of an upload that was broken off, where the client's token is for one.
-fn adopt(owner: &Owner, token: Option<&str>, entry: &UploadEntry) -> Option<Destination> {
+async fn adopt(owner: &Owner, token: Option<&str>, entry: &UploadEntry) -> Option<Destination> {
     let endpoint = owner.endpoint();
     let ticket: Ticket = endpoint.token(Ticket::SALT).verify(token?).ok()?;
-    let upload = endpoint
-        .uploads()
-        .adopt(ticket.entry, owner.topic(), entry)?;
+    let uploads = endpoint.uploads();
+    let upload = uploads.adopt(ticket.entry, owner.topic(), entry).await?;
     Some(Destination(Place::Resumed(upload.writer, upload.received)))
 }

@@ -7,57 +7,76 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::time;
+use tokio::{sync::Notify, time};
 use uuid::Uuid;
 
-use super::{CloseReason, UploadEntry, owner::Owner, writer::AnyWriter};
-use crate::{Endpoint, Topic};
+use super::{
+    CloseReason, UploadEntry,
+    channel::{UploadChannel, Yield},
+    owner::Owner,
+    writer::AnyWriter,
+};
+use crate::{ChannelRef, Endpoint, Topic};
 
 /// How many broken uploads are kept for clients that may come back; those beyond are cancelled.
 const MOST_DETACHED: usize = 1024;
+
+/// How long a client that comes back waits for the write that its old connection was broken in.
+const YIELD_WITHIN: Duration = Duration::from_secs(5);
 
 /// The uploads of an endpoint.
 #[derive(Default)]
 pub(crate) struct Registry {
     owners: Mutex<HashMap<Uuid, Weak<Owner>>>,
     detached: Mutex<HashMap<Uuid, Detached>>,
+    /// The uploads that have a channel, and whose clients can go on with them.
+    carried: Mutex<HashMap<Uuid, (Source, ChannelRef<UploadChannel>)>>,
+    /// One of these has no channel any more.
+    ended: Notify,
 }
 
-/// An upload whose client has lost its connection.
-pub(super) struct Detached {
+/// What an upload is of, as far as a client can say.
+pub(super) struct Source {
     topic: Topic,
     entry: UploadEntry,
+}
+
+impl Source {
+    pub(super) fn new(topic: &Topic, entry: &UploadEntry) -> Self {
+        Source {
+            topic: topic.clone(),
+            entry: entry.clone(),
+        }
+    }
+
+    /// Whether it is the same file for the same upload.
+    fn is(&self, topic: &Topic, entry: &UploadEntry) -> bool {
+        self.topic == *topic
+            && self.entry.upload() == entry.upload()
+            && self.entry.client_size() == entry.client_size()
+            && self.entry.client_name() == entry.client_name()
+            && self.entry.client_last_modified() == entry.client_last_modified()
+    }
+}
+
+/// An upload whose client is not there, and may come back.
+pub(super) struct Detached {
+    source: Source,
     pub(super) writer: Box<dyn AnyWriter>,
     pub(super) received: u64,
 }
 
 impl Detached {
-    pub(super) fn new(
-        topic: Topic,
-        entry: &UploadEntry,
-        writer: Box<dyn AnyWriter>,
-        received: u64,
-    ) -> Self {
-        let entry = entry.clone();
+    pub(super) fn new(source: Source, writer: Box<dyn AnyWriter>, received: u64) -> Self {
         Detached {
-            topic,
-            entry,
+            source,
             writer,
             received,
         }
     }
 
     fn is_complete(&self) -> bool {
-        self.received == self.entry.client_size()
-    }
-
-    /// Whether it is the same file for the same upload, as far as a client can say.
-    fn is_for(&self, topic: &Topic, entry: &UploadEntry) -> bool {
-        self.topic == *topic
-            && self.entry.upload() == entry.upload()
-            && self.entry.client_size() == entry.client_size()
-            && self.entry.client_name() == entry.client_name()
-            && self.entry.client_last_modified() == entry.client_last_modified()
+        self.received == self.source.entry.client_size()
     }
 
     async fn cancel(mut self) {
@@ -86,17 +105,48 @@ impl Registry {
         self.owners.lock().get(&id)?.upgrade()
     }
 
-    /// Takes a broken upload for the entry that goes on with it.
-    pub(super) fn adopt(
+    /// An upload has a channel, from which its client may take it to another one.
+    pub(super) fn carry(&self, id: Uuid, source: Source, channel: ChannelRef<UploadChannel>) {
+        self.carried.lock().insert(id, (source, channel));
+    }
+
+    /// The channel of an upload is over.
+    pub(super) fn uncarry(&self, id: Uuid) {
+        if self.carried.lock().remove(&id).is_some() {
+            self.ended.notify_waiters();
+        }
+    }
+
+    /// Takes a broken upload for the entry that goes on with it. Where it still has a channel,
+    /// because its client has noticed the break before the server or has only just left, that
+    /// one's end is waited for.
+    pub(super) async fn adopt(
         &self,
         broken: Uuid,
         topic: &Topic,
         entry: &UploadEntry,
     ) -> Option<Detached> {
+        let carried = || {
+            let carried = self.carried.lock();
+            let (source, channel) = carried.get(&broken)?;
+            source.is(topic, entry).then(|| channel.clone())
+        };
+        let over = async {
+            loop {
+                let ended = self.ended.notified();
+                let Some(channel) = carried() else {
+                    break;
+                };
+                channel.send(Yield);
+                ended.await;
+            }
+        };
+        // One that takes longer is begun anew.
+        let _late = time::timeout(YIELD_WITHIN, over).await;
         let mut detached = self.detached.lock();
         detached
             .get(&broken)
-            .filter(|upload| upload.is_for(topic, entry))?;
+            .filter(|upload| upload.source.is(topic, entry))?;
         detached.remove(&broken)
     }
 }

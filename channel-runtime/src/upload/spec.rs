@@ -96,7 +96,8 @@ impl UploadSpec {
     }
 
     /// How long, in milliseconds, an upload waits for a client that can resume and has lost its
-    /// connection; `None` does not wait. Default: 30,000.
+    /// connection, has left or has sent nothing for too long; `None` does not wait. Default:
+    /// 30,000.
     #[must_use]
     pub const fn detach_ms(mut self, milliseconds: Option<u64>) -> Self {
         self.detach_ms = milliseconds;

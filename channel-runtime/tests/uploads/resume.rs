@@ -4,7 +4,10 @@ use channel_runtime::test::TestChannel;
 use serde_json::{Value, json};
 use tokio::time::{self, Duration};
 
-use crate::page::{Page, file};
+use crate::{
+    album::GATE,
+    page::{Page, file},
+};
 
 /// Joins as a client that can resume.
 async fn join(page: &Page, token: &str) -> (TestChannel, u64) {
@@ -111,4 +114,128 @@ async fn another_file_or_another_topic_does_not_get_the_bytes() {
     let photos = elsewhere.upload("photos").await;
     let other = elsewhere.token(&photos, again("a.bin", 25, &token)).await;
     assert_eq!(join(&elsewhere, &other).await.1, 0);
+}
+
+#[tokio::test]
+async fn an_upload_is_taken_over_from_a_connection_that_does_not_know_it_is_dead() {
+    let mut page = Page::open("resume_over").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 25)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    let again_page = Page::open_at(page.endpoint.clone(), "resume_over").await;
+    let photos = again_page.upload("photos").await;
+    let token = again_page.token(&photos, again("a.bin", 25, &token)).await;
+    upload.expect_close().await;
+    let (upload, offset) = join(&again_page, &token).await;
+    assert_eq!(offset, 10);
+    upload
+        .push_binary("chunk", vec![1; 15])
+        .await
+        .expect_ok::<()>();
+    for heard in ["init 25", "write 10", "write 15", "done 25"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_still_goes_on_counts_for_the_client_that_comes_back() {
+    let mut page = Page::open("resume_slow").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "slow.bin", 25)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _lost = upload.push_binary("chunk", vec![1; 10]);
+    page.heard("slow.bin: init 25").await;
+    page.heard("slow.bin: write 10").await;
+    page.reconnect().await;
+    let photos = page.upload("photos").await;
+    let release = async {
+        GATE.add_permits(1);
+    };
+    let (token, ()) = tokio::join!(page.token(&photos, again("slow.bin", 25, &token)), release);
+    assert_eq!(join(&page, &token).await.1, 10);
+}
+
+#[tokio::test]
+async fn a_client_that_can_resume_pauses_by_leaving() {
+    let mut page = Page::open("resume_pause").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "a.bin", 25)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    upload.leave().await;
+    let token = page.token(&photos, again("a.bin", 25, &token)).await;
+    assert_eq!(join(&page, &token).await.1, 10);
+    page.heard("a.bin: init 25").await;
+    page.heard("a.bin: write 10").await;
+    assert!(page.rest().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_has_stalled_waits_for_a_client_that_can_resume() {
+    let mut page = Page::open("resume_stall").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "a.bin", 25)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    time::sleep(Duration::from_millis(900)).await;
+    upload.expect_close().await;
+    let token = page.token(&photos, again("a.bin", 25, &token)).await;
+    let (upload, offset) = join(&page, &token).await;
+    assert_eq!(offset, 10);
+    time::sleep(Duration::from_millis(4_900)).await;
+    upload.expect_close().await;
+    for heard in ["init 25", "write 10", "cancel 10", "drop"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_goes_on_is_not_taken_from_another_file_or_topic() {
+    let page = Page::open("resume_taken").await;
+    let photos = page.upload("photos").await;
+    let first = page.token(&photos, file("7", "a.bin", 25)).await;
+    let (upload, _) = join(&page, &first).await;
+    let mut other = again("b.bin", 25, &first);
+    other["ref"] = "8".into();
+    page.token(&photos, other).await;
+    let elsewhere = Page::open_at(page.endpoint.clone(), "resume_taken_elsewhere").await;
+    let photos = elsewhere.upload("photos").await;
+    elsewhere.token(&photos, again("a.bin", 25, &first)).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+}
+
+#[tokio::test]
+async fn an_upload_that_was_cancelled_is_not_kept() {
+    let mut page = Page::open("resume_cancel").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "a.bin", 25)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    let cancel = json!({"ref": photos, "entry_ref": "7"});
+    page.owner
+        .push("upload_cancel", cancel)
+        .await
+        .expect_ok::<()>();
+    upload.expect_close().await;
+    let token = page.token(&photos, again("a.bin", 25, &token)).await;
+    assert_eq!(join(&page, &token).await.1, 0);
+    for heard in ["init 25", "write 10", "cancel 10", "drop"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
 }
