@@ -1,4 +1,4 @@
-//! A running channel as its connection, or the channel that takes its place, sees it.
+//! A channel as its connection, or the channel that takes its place, sees it.
 
 use std::{
     future::poll_fn,
@@ -7,20 +7,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::AbortHandle, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     Channel, Reason,
-    inbox::{Ended, Inbox, Letter, Refused},
+    inbox::{Ended, Inbox, Next, Refused},
+    letter::Letter,
+    turn,
 };
 use crate::{
     socket::{Share, Undelivered},
     wire::{Message, Term},
 };
 
-/// What a connection needs of a running channel, whatever its type.
+/// What a connection needs of a channel, whatever its type.
 pub(crate) trait Handle: Send + Sync {
-    /// Hands over a client's message.
+    /// Hands over a client's message. Called by the channel's own connection, in whose task the
+    /// channel runs then, as far as it does not wait.
     fn push(&self, message: Message, share: Share) -> Result<(), (Message, Undelivered)>;
     /// The client leaves; the ref of its message.
     fn leave(&self, reference: Term) -> bool;
@@ -32,22 +35,22 @@ pub(crate) trait Handle: Send + Sync {
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ended>;
     /// How long the channel may take to end.
     fn shutdown(&self) -> Duration;
-    /// Drops the channel's task.
+    /// Drops what the channel is doing.
     fn abort(&self);
 }
 
 pub(crate) type ChannelHandle = Arc<dyn Handle>;
 
-pub(super) struct Running<C: Channel> {
-    pub(super) inbox: Arc<Inbox<C>>,
-    pub(super) task: AbortHandle,
-}
-
-impl<C: Channel> Handle for Running<C> {
+impl<C: Channel> Handle for Inbox<C> {
     fn push(&self, message: Message, share: Share) -> Result<(), (Message, Undelivered)> {
         let letter = |message| Letter::Push(message, share);
-        self.inbox
-            .offer(message, letter)
+        if turn::may_run_in_place()
+            && let Some(server) = self.take_resting()
+        {
+            turn::begin(server, Next::Letter(letter(message)));
+            return Ok(());
+        }
+        self.offer(message, letter)
             .map_err(|refused| match refused {
                 Refused::Full(message) => (message, Undelivered::Full),
                 Refused::Ended(message) => (message, Undelivered::Ended),
@@ -55,20 +58,20 @@ impl<C: Channel> Handle for Running<C> {
     }
 
     fn leave(&self, reference: Term) -> bool {
-        self.inbox.insist(Letter::Leave(reference)).is_ok()
+        self.insist(Letter::Leave(reference)).is_ok()
     }
 
     fn closed(&self) {
         // A channel that has ended already needs no telling.
-        let _ended = self.inbox.insist(Letter::Closed);
+        let _ended = self.insist(Letter::Closed);
     }
 
     fn stop(&self, reason: Reason) {
-        self.inbox.stop(reason);
+        Inbox::stop(self, reason);
     }
 
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ended> {
-        self.inbox.poll_ended(cx)
+        Inbox::poll_ended(self, cx)
     }
 
     fn shutdown(&self) -> Duration {
@@ -76,7 +79,7 @@ impl<C: Channel> Handle for Running<C> {
     }
 
     fn abort(&self) {
-        self.task.abort();
+        Inbox::abort(self);
     }
 }
 

@@ -1,68 +1,31 @@
-//! The bounded inbox of a channel's task.
+//! A channel's bounded inbox, where the channel itself rests while nothing happens to it.
 
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::Arc,
     task::{Context as TaskContext, Poll, Waker},
+    time::Duration,
 };
 
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::{
+    runtime::Handle as Runtime,
+    time::{Instant, Sleep, sleep},
+};
 
-use super::{CallFor, Caller, CastFor, Channel, Context, Flow, InfoFor, Reason, Step, role};
+use super::{
+    Channel, Reason, hibernate,
+    letter::{Errand, Letter},
+    server::{Joining, Server},
+    timer::Timers,
+    turn::Awake,
+};
 use crate::{
-    Broadcast, Error,
-    socket::Share,
-    wire::{Message, Term},
+    Broadcast, Error, Topic,
+    pubsub::{Encodings, Subscriber, SubscriberId, send_on},
+    socket::Outlet,
 };
-
-/// What a channel's task is told.
-pub(super) enum Letter<C: Channel> {
-    /// A client's message.
-    Push(Message, Share),
-    /// The client leaves; the ref of its message.
-    Leave(Term),
-    /// An intercepted broadcast.
-    Broadcast(Broadcast),
-    /// A message from the server's own code.
-    Errand(Box<dyn Errand<C>>),
-    /// The connection is gone.
-    Closed,
-}
-
-/// A message of a type that the channel knows: info, cast or call.
-pub(crate) trait Errand<C: Channel>: Send {
-    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow>;
-}
-
-/// The contexts of the roles an [`Errand`] may have.
-pub(crate) struct Contexts<'a, C: Channel> {
-    pub(crate) info: Context<'a, C, role::handle_info>,
-    pub(super) cast: Context<'a, C, role::handle_cast>,
-    pub(super) call: Context<'a, C, role::handle_call>,
-}
-
-pub(super) struct Info<M>(pub(super) M);
-pub(super) struct Cast<M>(pub(super) M);
-pub(super) struct Call<M, T>(pub(super) M, pub(super) oneshot::Sender<T>);
-
-impl<C: Channel, M: InfoFor<C>> Errand<C> for Info<M> {
-    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
-        self.0.handle(channel, &cx.info)
-    }
-}
-
-impl<C: Channel, M: CastFor<C>> Errand<C> for Cast<M> {
-    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
-        self.0.handle(channel, &cx.cast)
-    }
-}
-
-impl<C: Channel, M: CallFor<C>> Errand<C> for Call<M, M::Reply> {
-    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
-        self.0.handle(channel, &cx.call, Caller(self.1))
-    }
-}
 
 /// How a channel that is replaced by a new join has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,23 +36,39 @@ pub(crate) enum Ended {
     Silent,
 }
 
-/// The messages a channel has yet to take, at most `capacity` from clients and broadcasts; what
-/// ends the channel always finds room.
+/// A channel as others reach it: the messages it has yet to take, at most `capacity` from clients
+/// and broadcasts; what ends the channel always finds room.
+///
+/// While nothing happens to a channel it has no task and lies in here. Whoever brings a message
+/// takes it out and has it run: its own connection in place, others in a task of its own.
 pub(crate) struct Inbox<C: Channel> {
-    state: Mutex<State<C>>,
+    pub(super) id: SubscriberId,
+    pub(super) topic: Topic,
+    pub(super) outlet: Outlet,
+    pub(super) timers: Timers,
+    /// Where the channel's tasks run, whoever wakes it.
+    pub(super) runtime: Runtime,
     capacity: usize,
+    state: Mutex<State<C>>,
 }
 
 struct State<C: Channel> {
     letters: VecDeque<Letter<C>>,
+    /// The channel, while it rests.
+    resting: Option<Box<Server<C>>>,
     /// Ends the channel before any letter that still waits.
     stop: Option<Reason>,
     /// Set when the channel must end within its shutdown time.
     doomed: bool,
+    /// Set when it has had that time, and more.
+    aborted: bool,
     open: bool,
     ended: Option<Ended>,
+    /// The task that runs the channel, to hear that it is doomed.
     task: Option<Waker>,
     successor: Option<Waker>,
+    /// Since when the channel rests, while a timer waits to give its memory back.
+    rested: Option<Instant>,
 }
 
 /// Why a letter was not taken.
@@ -109,26 +88,43 @@ impl<T> From<Refused<T>> for Error {
     }
 }
 
-/// What the task does next.
+/// What the channel does next.
 pub(super) enum Next<C: Channel> {
+    Join(Box<Joining>),
     Letter(Letter<C>),
     Stop(Reason),
 }
 
 impl<C: Channel> Inbox<C> {
-    pub(super) fn new(capacity: usize) -> Arc<Self> {
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub(super) fn new(
+        id: SubscriberId,
+        topic: Topic,
+        outlet: Outlet,
+        capacity: usize,
+    ) -> Arc<Self> {
         let state = State {
             letters: VecDeque::new(),
+            resting: None,
             stop: None,
             doomed: false,
+            aborted: false,
             open: true,
             ended: None,
             task: None,
             successor: None,
+            rested: None,
         };
         Arc::new(Inbox {
-            state: Mutex::new(state),
+            id,
+            topic,
+            outlet,
+            timers: Timers::default(),
+            runtime: Runtime::current(),
             capacity,
+            state: Mutex::new(state),
         })
     }
 
@@ -146,7 +142,7 @@ impl<C: Channel> Inbox<C> {
             return Err(Refused::Full(content));
         }
         state.letters.push_back(letter(content));
-        state.wake();
+        self.rouse(state);
         Ok(())
     }
 
@@ -156,9 +152,11 @@ impl<C: Channel> Inbox<C> {
         if !state.open {
             return Err(letter);
         }
-        state.doomed |= matches!(letter, Letter::Closed);
+        if matches!(letter, Letter::Closed) {
+            state.doom();
+        }
         state.letters.push_back(letter);
-        state.wake();
+        self.rouse(state);
         Ok(())
     }
 
@@ -166,13 +164,71 @@ impl<C: Channel> Inbox<C> {
     pub(super) fn stop(&self, reason: Reason) {
         let mut state = self.state.lock();
         state.stop.get_or_insert(reason);
-        state.doomed = true;
-        state.wake();
+        state.doom();
+        self.rouse(state);
+    }
+
+    /// Drops what the channel is doing.
+    pub(super) fn abort(&self) {
+        let mut state = self.state.lock();
+        state.aborted = true;
+        state.doom();
+    }
+
+    /// Has the channel run in a task, where it rests.
+    fn rouse(&self, mut state: MutexGuard<'_, State<C>>) {
+        let resting = state.resting.take();
+        drop(state);
+        if let Some(server) = resting {
+            self.runtime.spawn(Awake::new(server).run());
+        }
+    }
+
+    /// The channel, where it rests and nothing is ahead of what its own connection has for it.
+    pub(super) fn take_resting(&self) -> Option<Box<Server<C>>> {
+        let mut state = self.state.lock();
+        if state.stop.is_some() || !state.letters.is_empty() {
+            return None;
+        }
+        state.resting.take()
+    }
+
+    /// Lays the channel to rest, unless something waits for it: then it is given back.
+    pub(super) fn rest(self: &Arc<Self>, server: Box<Server<C>>) -> Option<Box<Server<C>>> {
+        let mut state = self.state.lock();
+        if state.stop.is_some() || !state.letters.is_empty() {
+            return Some(server);
+        }
+        state.resting = Some(server);
+        state.task = None;
+        let watched = state.rested.is_some();
+        if let Some(after) = C::OPTIONS.hibernate_after
+            && (watched || state.letters.capacity() > 0)
+        {
+            state.rested = Some(Instant::now());
+            drop(state);
+            if !watched {
+                let watch = hibernate::watch(Arc::downgrade(self), after);
+                self.runtime.spawn(watch);
+            }
+        }
+        None
+    }
+
+    /// Takes back a channel whose task was dropped before it began, as by a runtime that ends.
+    pub(super) fn take_back(&self, server: Box<Server<C>>) {
+        let mut state = self.state.lock();
+        if state.doomed {
+            drop(state);
+            drop(server);
+        } else {
+            state.resting = Some(server);
+        }
     }
 
     /// Fire and forget, as Erlang's `send`: dropped with a warning when the inbox is full.
     pub(super) fn send(&self, errand: Box<dyn Errand<C>>) {
-        if let Err(Refused::Full(_)) = self.offer(errand, Letter::Errand) {
+        if let Err(Refused::Full(_)) = self.offer(errand, Letter::errand) {
             metrics::counter!("channel_messages_dropped_total", "channel" => C::NAME).increment(1);
             tracing::warn!(
                 channel = C::NAME,
@@ -181,26 +237,35 @@ impl<C: Channel> Inbox<C> {
         }
     }
 
-    pub(super) fn poll_next(&self, cx: &mut TaskContext<'_>) -> Poll<Next<C>> {
+    /// What waits for the channel.
+    pub(super) fn next(&self) -> Option<Next<C>> {
         let mut state = self.state.lock();
         if let Some(reason) = state.stop.take() {
-            return Poll::Ready(Next::Stop(reason));
+            return Some(Next::Stop(reason));
         }
-        if let Some(letter) = state.letters.pop_front() {
-            return Poll::Ready(Next::Letter(letter));
-        }
-        state.register(cx);
-        Poll::Pending
+        state.letters.pop_front().map(Next::Letter)
     }
 
-    /// Ready once the channel has to end within its shutdown time.
-    pub(super) fn poll_doomed(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    /// Ready when the channel had to end and has not for as long as it may take; `late` is for
+    /// its timer.
+    pub(super) fn poll_overdue(
+        &self,
+        late: &mut Option<Pin<Box<Sleep>>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
         let mut state = self.state.lock();
-        if state.doomed {
+        if state.aborted {
             return Poll::Ready(());
         }
         state.register(cx);
-        Poll::Pending
+        if !state.doomed {
+            return Poll::Pending;
+        }
+        drop(state);
+        let late = late.get_or_insert_with(|| Box::pin(sleep(C::OPTIONS.shutdown)));
+        late.as_mut().poll(cx).map(|()| {
+            tracing::warn!("a channel did not end within its shutdown time and is dropped");
+        })
     }
 
     /// Takes no more letters and gives back those that wait.
@@ -230,20 +295,44 @@ impl<C: Channel> Inbox<C> {
         }
     }
 
-    /// Gives back the memory of a burst that is over.
-    pub(super) fn shrink(&self) {
-        self.state.lock().letters.shrink_to_fit();
+    /// Gives the memory of a burst back when the channel has rested for long enough; how long it
+    /// has to go on resting otherwise.
+    pub(super) fn hibernate(&self, after: Duration) -> Option<Duration> {
+        let mut state = self.state.lock();
+        let rested = match (&state.resting, state.rested) {
+            (Some(_), Some(since)) => since.elapsed(),
+            _ => Duration::ZERO,
+        };
+        if state.open && rested < after {
+            return Some(after - rested);
+        }
+        state.letters.shrink_to_fit();
+        state.rested = None;
+        None
     }
+}
 
-    /// Whether there is memory to give back.
-    pub(super) fn is_spacious(&self) -> bool {
-        self.state.lock().letters.capacity() > 0
+/// A channel's subscription to its own topic: broadcasts go straight to the connection, past the
+/// channel, unless it intercepts them.
+impl<C: Channel> Subscriber for Inbox<C> {
+    fn deliver(&self, broadcast: &Broadcast, encodings: &mut Encodings) {
+        if !C::INTERCEPTS.contains(&broadcast.event()) {
+            return send_on(&self.outlet, broadcast, encodings);
+        }
+        if let Err(Refused::Full(_)) = self.offer(broadcast.clone(), Letter::Broadcast) {
+            self.outlet.overflow(C::NAME);
+        }
     }
 }
 
 impl<C: Channel> State<C> {
-    /// The inbox has one reader, the channel's task, so its waker is kept from one wait to the
-    /// next: a task that waits elsewhere, inside a handler, still hears that it is doomed.
+    fn doom(&mut self) {
+        self.doomed = true;
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+
     fn register(&mut self, cx: &TaskContext<'_>) {
         if !self
             .task
@@ -251,12 +340,6 @@ impl<C: Channel> State<C> {
             .is_some_and(|task| task.will_wake(cx.waker()))
         {
             self.task = Some(cx.waker().clone());
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(task) = &self.task {
-            task.wake_by_ref();
         }
     }
 }

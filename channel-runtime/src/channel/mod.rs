@@ -1,4 +1,4 @@
-//! Channels: what `#[channel]` implements, and the task that runs it.
+//! Channels: what `#[channel]` implements, and what runs it.
 
 mod answer;
 mod call;
@@ -7,6 +7,7 @@ mod handle;
 mod hibernate;
 mod inbox;
 mod join;
+mod letter;
 mod options;
 mod reason;
 mod reference;
@@ -14,12 +15,14 @@ mod server;
 mod socket;
 mod step;
 mod timer;
+mod turn;
+mod work;
 
 use std::sync::Arc;
 
 use self::inbox::Inbox;
 #[cfg(feature = "uploads")]
-pub(crate) use self::inbox::{Contexts, Errand};
+pub(crate) use self::letter::{Contexts, Errand};
 pub use self::{
     answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
@@ -41,7 +44,7 @@ use crate::{Broadcast, Payload};
 /// A channel: the state of one client on one topic. `#[channel]` implements it; nothing stops
 /// you from doing so by hand.
 ///
-/// Every joined channel is a task of its own that takes one message after the other. Mirrors the
+/// Every joined channel takes one message after the other, and those of others meanwhile. Mirrors the
 /// `Phoenix.Channel` behaviour.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a channel",

@@ -11,8 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     CallFor, CastFor, Channel, Inbox, InfoFor, SocketRef, TimerRef,
-    inbox::{Call, Cast, Info, Letter},
-    timer::Timers,
+    letter::{Call, Cast, Info, Letter},
 };
 use crate::{
     Broadcast, ConnectInfo, Endpoint, Error, Event, Topic,
@@ -36,10 +35,12 @@ pub trait PushedBy<C>: Event {}
 pub struct Socket<C: Channel> {
     me: ChannelRef<C>,
     join_ref: Term,
-    outlet: Outlet,
     user: Arc<C::Socket>,
     info: Arc<ConnectInfo>,
     endpoint: Endpoint,
+    /// To its own topic.
+    subscription: Mutex<Option<Subscription>>,
+    /// To further topics.
     subscriptions: Mutex<Vec<Subscription>>,
     #[cfg(feature = "uploads")]
     uploads: std::sync::OnceLock<Arc<crate::upload::Owner>>,
@@ -49,7 +50,6 @@ impl<C: Channel> Socket<C> {
     pub(super) fn new(
         me: ChannelRef<C>,
         join_ref: Term,
-        outlet: Outlet,
         user: Arc<C::Socket>,
         info: Arc<ConnectInfo>,
         endpoint: Endpoint,
@@ -57,10 +57,10 @@ impl<C: Channel> Socket<C> {
         Socket {
             me,
             join_ref,
-            outlet,
             user,
             info,
             endpoint,
+            subscription: Mutex::default(),
             subscriptions: Mutex::default(),
             #[cfg(feature = "uploads")]
             uploads: std::sync::OnceLock::new(),
@@ -69,7 +69,7 @@ impl<C: Channel> Socket<C> {
 
     /// The channel's topic.
     pub fn topic(&self) -> &Topic {
-        &self.me.topic
+        self.me.topic()
     }
 
     /// The socket's own state: what `#[connect]` returned.
@@ -102,7 +102,7 @@ impl<C: Channel> Socket<C> {
     /// [`Error::Encode`], [`Error::FieldTooLong`] or [`Error::BinaryUnsupported`], before
     /// anything reaches the client.
     pub fn push<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
-        self.outlet
+        self.outlet()
             .push(&self.join_ref, self.topic(), E::NAME, &event.to_payload()?)
     }
 
@@ -113,7 +113,7 @@ impl<C: Channel> Socket<C> {
     ///
     /// [`Error::FieldTooLong`] or [`Error::BinaryUnsupported`].
     pub fn forward(&self, broadcast: &Broadcast) -> Result<(), Error> {
-        self.outlet.push(
+        self.outlet().push(
             &self.join_ref,
             self.topic(),
             broadcast.event(),
@@ -145,7 +145,7 @@ impl<C: Channel> Socket<C> {
     /// As [`Socket::broadcast`].
     pub async fn broadcast_from<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
-            .publish(Some(self.me.id), self.topic().clone(), event)
+            .publish(Some(self.me.id()), self.topic().clone(), event)
             .await
     }
 
@@ -168,7 +168,7 @@ impl<C: Channel> Socket<C> {
     /// [`Error::Encode`].
     pub fn local_broadcast_from<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
-            .publish_local(Some(self.me.id), self.topic().clone(), event)
+            .publish_local(Some(self.me.id()), self.topic().clone(), event)
     }
 
     /// Subscribes the channel to a further topic: its broadcasts arrive in the `#[handle_info]`
@@ -204,12 +204,12 @@ impl<C: Channel> Socket<C> {
         if topic == *self.topic() || subscriptions.iter().any(|held| *held.topic() == topic) {
             return;
         }
-        let inbox = Arc::downgrade(&self.me.inbox);
-        let outlet = self.outlet.clone();
+        let inbox = Arc::downgrade(self.inbox());
+        let outlet = self.outlet().clone();
         let relay = Relay::new(move |broadcast: &Broadcast| {
             let Some(inbox) = inbox.upgrade() else { return };
             let errand = Box::new(Info(broadcast.clone()));
-            if let Err(super::inbox::Refused::Full(_)) = inbox.offer(errand, |e| Letter::Errand(e))
+            if let Err(super::inbox::Refused::Full(_)) = inbox.offer(errand, |e| Letter::errand(e))
             {
                 outlet.overflow(C::NAME);
             }
@@ -217,7 +217,7 @@ impl<C: Channel> Socket<C> {
         subscriptions.push(
             self.endpoint
                 .pubsub()
-                .subscribe(topic, self.me.id, Arc::new(relay)),
+                .subscribe(topic, self.me.id(), Arc::new(relay)),
         );
     }
 
@@ -246,7 +246,11 @@ impl<C: Channel> Socket<C> {
     }
 
     pub(crate) fn outlet(&self) -> &Outlet {
-        &self.outlet
+        &self.me.0.outlet
+    }
+
+    pub(super) fn inbox(&self) -> &Arc<Inbox<C>> {
+        &self.me.0
     }
 
     pub(crate) fn join_ref(&self) -> &Term {
@@ -255,11 +259,11 @@ impl<C: Channel> Socket<C> {
 
     pub(super) fn reply_to(&self, reference: &Term) -> SocketRef {
         let (topic, join_ref) = (self.topic().clone(), self.join_ref.clone());
-        SocketRef::new(self.outlet.clone(), topic, join_ref, reference.clone())
+        SocketRef::new(self.outlet().clone(), topic, join_ref, reference.clone())
     }
 
     pub(super) fn keep(&self, subscription: Subscription) {
-        self.subscriptions.lock().push(subscription);
+        *self.subscription.lock() = Some(subscription);
     }
 
     /// The uploads of the channel, where it takes any.
@@ -271,9 +275,10 @@ impl<C: Channel> Socket<C> {
     /// No more broadcasts, ticks and uploads; the connection may be `gone`.
     #[cfg_attr(not(feature = "uploads"), allow(unused_variables))]
     pub(super) fn detach(&self, gone: bool) {
+        let own = self.subscription.lock().take();
         let subscriptions = std::mem::take(&mut *self.subscriptions.lock());
-        drop(subscriptions);
-        self.me.timers.end();
+        drop((own, subscriptions));
+        self.inbox().timers.end();
         #[cfg(feature = "uploads")]
         if let Some(uploads) = self.uploads.get() {
             uploads.end(gone);
@@ -292,38 +297,28 @@ impl<C: Channel> fmt::Debug for Socket<C> {
 
 /// The address of a channel: sends it messages from any task, typed by what its `#[channel]`
 /// block handles. Cheap to clone; it does not keep the channel alive.
-pub struct ChannelRef<C: Channel> {
-    id: SubscriberId,
-    topic: Topic,
-    inbox: Arc<Inbox<C>>,
-    timers: Arc<Timers>,
-}
+pub struct ChannelRef<C: Channel>(Arc<Inbox<C>>);
 
 impl<C: Channel> ChannelRef<C> {
-    pub(super) fn new(id: SubscriberId, topic: Topic, inbox: Arc<Inbox<C>>) -> Self {
-        ChannelRef {
-            id,
-            topic,
-            inbox,
-            timers: Arc::default(),
-        }
+    pub(super) fn new(inbox: Arc<Inbox<C>>) -> Self {
+        ChannelRef(inbox)
     }
 
     /// Who the channel is to PubSub: see [`Endpoint::broadcast_from`].
     pub fn id(&self) -> SubscriberId {
-        self.id
+        self.0.id
     }
 
     /// The channel's topic.
     pub fn topic(&self) -> &Topic {
-        &self.topic
+        &self.0.topic
     }
 
     /// Sends a message to the channel's `#[handle_info]`, fire and forget: to a channel that has
     /// ended it is lost, and to one whose inbox is full it is lost with a warning. Mirrors
     /// `send/2`. Use [`ChannelRef::cast`] to hear of either.
     pub fn send<M: InfoFor<C>>(&self, message: M) {
-        self.inbox.send(Box::new(Info(message)));
+        self.0.send(Box::new(Info(message)));
     }
 
     /// Sends a message to the channel's `#[handle_cast]`. Mirrors `GenServer.cast/2`.
@@ -332,8 +327,8 @@ impl<C: Channel> ChannelRef<C> {
     ///
     /// [`Error::ChannelEnded`] or [`Error::InboxFull`].
     pub fn cast<M: CastFor<C>>(&self, message: M) -> Result<(), Error> {
-        self.inbox
-            .offer(Box::new(Cast(message)), |errand| Letter::Errand(errand))?;
+        self.0
+            .offer(Box::new(Cast(message)), |errand| Letter::errand(errand))?;
         Ok(())
     }
 
@@ -349,16 +344,15 @@ impl<C: Channel> ChannelRef<C> {
     /// [`Error::InboxFull`].
     pub async fn call<M: CallFor<C>>(&self, message: M) -> Result<M::Reply, Error> {
         let (caller, reply) = oneshot::channel();
-        self.inbox
-            .offer(Box::new(Call(message, caller)), |errand| {
-                Letter::Errand(errand)
-            })?;
+        self.0.offer(Box::new(Call(message, caller)), |errand| {
+            Letter::errand(errand)
+        })?;
         reply.await.map_err(|_| Error::ChannelEnded)
     }
 
     /// Sends the channel a message after `delay`: see [`Socket::send_after`].
     pub fn send_after<M: InfoFor<C>>(&self, delay: Duration, message: M) -> TimerRef {
-        self.timers.after(self.weak(), delay, message)
+        self.0.timers.after(self.weak(), delay, message)
     }
 
     /// Sends the channel a message every `period`: see [`Socket::interval`].
@@ -367,35 +361,30 @@ impl<C: Channel> ChannelRef<C> {
     ///
     /// When `period` is zero.
     pub fn interval<M: InfoFor<C> + Clone>(&self, period: Duration, message: M) -> TimerRef {
-        self.timers.every(self.weak(), period, message)
+        self.0.timers.every(self.weak(), period, message)
     }
 
     /// Ends the channel within its shutdown time, before what waits in its inbox.
     #[cfg(feature = "uploads")]
     pub(crate) fn stop(&self, reason: super::Reason) {
-        self.inbox.stop(reason);
+        self.0.stop(reason);
     }
 
     /// Hands over a message that ends what it is about, so that it always finds room.
     #[cfg(feature = "uploads")]
-    pub(crate) fn insist(&self, errand: impl super::inbox::Errand<C> + 'static) {
+    pub(crate) fn insist(&self, errand: impl super::letter::Errand<C> + 'static) {
         // A channel that has ended wants to hear of nothing.
-        let _ended = self.inbox.insist(Letter::Errand(Box::new(errand)));
+        let _ended = self.0.insist(Letter::errand(Box::new(errand)));
     }
 
     pub(crate) fn weak(&self) -> Weak<Inbox<C>> {
-        Arc::downgrade(&self.inbox)
+        Arc::downgrade(&self.0)
     }
 }
 
 impl<C: Channel> Clone for ChannelRef<C> {
     fn clone(&self) -> Self {
-        ChannelRef {
-            id: self.id,
-            topic: self.topic.clone(),
-            inbox: self.inbox.clone(),
-            timers: self.timers.clone(),
-        }
+        ChannelRef(self.0.clone())
     }
 }
 
@@ -403,7 +392,7 @@ impl<C: Channel> fmt::Debug for ChannelRef<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChannelRef")
             .field("channel", &C::NAME)
-            .field("topic", &self.topic)
+            .field("topic", self.topic())
             .finish()
     }
 }

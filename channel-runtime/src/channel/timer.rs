@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Channel, Inbox, InfoFor, inbox::Info};
+use super::{Channel, Inbox, InfoFor, letter::Info};
 
 /// A timer of a channel; dropping it changes nothing, and the channel's end ends it.
 #[derive(Clone, Debug)]

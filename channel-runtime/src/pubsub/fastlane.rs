@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Broadcast, Subscriber};
+use super::Broadcast;
 use crate::{
     socket::{Outlet, SharedFrame},
     wire::SharedSerializer,
@@ -31,35 +31,9 @@ impl Encodings {
     }
 }
 
-/// A channel's subscription to its own topic: broadcasts go straight to the connection, past the
-/// channel's task, unless the channel intercepts them. Mirrors Phoenix's fastlane.
-pub(crate) struct Fastlane<F> {
-    outlet: Outlet,
-    intercepts: &'static [&'static str],
-    intercept: F,
-}
-
-impl<F: Fn(&Broadcast) + Send + Sync> Fastlane<F> {
-    pub(crate) fn new(
-        outlet: Outlet,
-        intercepts: &'static [&'static str],
-        intercept: F,
-    ) -> Arc<Self> {
-        Arc::new(Fastlane {
-            outlet,
-            intercepts,
-            intercept,
-        })
-    }
-}
-
-impl<F: Fn(&Broadcast) + Send + Sync> Subscriber for Fastlane<F> {
-    fn deliver(&self, broadcast: &Broadcast, encodings: &mut Encodings) {
-        if self.intercepts.contains(&broadcast.event()) {
-            return (self.intercept)(broadcast);
-        }
-        if let Some(frame) = encodings.frame(broadcast, self.outlet.serializer()) {
-            self.outlet.send_shared(frame);
-        }
+/// Sends a broadcast straight to a connection, past its channel. Mirrors Phoenix's fastlane.
+pub(crate) fn send_on(outlet: &Outlet, broadcast: &Broadcast, encodings: &mut Encodings) {
+    if let Some(frame) = encodings.frame(broadcast, outlet.serializer()) {
+        outlet.send_shared(frame);
     }
 }

@@ -30,7 +30,7 @@ pub use self::{
     health::{Health, Status},
 };
 pub(crate) use self::{
-    fastlane::{Encodings, Fastlane},
+    fastlane::{Encodings, send_on},
     hub::{PubSub, Subscription},
     registry::{Relay, Subscriber},
 };

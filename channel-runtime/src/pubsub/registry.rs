@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     hash::BuildHasher,
     sync::{
         Arc,
@@ -38,7 +38,59 @@ impl<F: Fn(&Broadcast) + Send + Sync> Subscriber for Relay<F> {
     }
 }
 
-type Subscribers = IndexMap<SubscriberId, Arc<dyn Subscriber>>;
+/// The subscribers of one topic, in no order that counts. Most topics have one, which needs no
+/// table.
+enum Subscribers {
+    One(SubscriberId, Arc<dyn Subscriber>),
+    Many(Box<IndexMap<SubscriberId, Arc<dyn Subscriber>>>),
+}
+
+impl Subscribers {
+    fn insert(&mut self, id: SubscriberId, subscriber: Arc<dyn Subscriber>) {
+        match self {
+            Subscribers::One(only, _) if *only == id => {
+                *self = Subscribers::One(id, subscriber);
+            }
+            Subscribers::One(only, first) => {
+                let both = [(*only, first.clone()), (id, subscriber)];
+                *self = Subscribers::Many(Box::new(both.into()));
+            }
+            Subscribers::Many(all) => {
+                all.insert(id, subscriber);
+            }
+        }
+    }
+
+    /// Takes a subscriber out of many; the last one stays.
+    fn remove(&mut self, id: SubscriberId) -> Option<Arc<dyn Subscriber>> {
+        match self {
+            Subscribers::One(..) => None,
+            Subscribers::Many(all) => all.swap_remove(&id),
+        }
+    }
+
+    fn is_only(&self, id: SubscriberId) -> bool {
+        match self {
+            Subscribers::One(only, _) => *only == id,
+            Subscribers::Many(all) => all.len() == 1 && all.contains_key(&id),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Subscribers::One(..) => 1,
+            Subscribers::Many(all) => all.len(),
+        }
+    }
+
+    fn for_each(&self, mut each: impl FnMut(SubscriberId, &Arc<dyn Subscriber>)) {
+        match self {
+            Subscribers::One(id, subscriber) => each(*id, subscriber),
+            Subscribers::Many(all) => all.iter().for_each(|(id, one)| each(*id, one)),
+        }
+    }
+}
+
 type Shard = RwLock<HashMap<Topic, Subscribers>>;
 
 /// The topics of this process and their subscribers. Mirrors the registry of `Phoenix.PubSub`.
@@ -77,7 +129,12 @@ impl Registry {
         first: impl FnOnce(),
     ) {
         let mut shard = self.shard(&topic).write();
-        shard.entry(topic).or_default().insert(id, subscriber);
+        match shard.entry(topic) {
+            Entry::Occupied(mut taken) => taken.get_mut().insert(id, subscriber),
+            Entry::Vacant(free) => {
+                free.insert(Subscribers::One(id, subscriber));
+            }
+        }
         first();
     }
 
@@ -89,11 +146,11 @@ impl Registry {
         };
         let mut encodings = Encodings::default();
         corked(|| {
-            for (id, subscriber) in subscribers {
-                if Some(*id) != from {
+            subscribers.for_each(|id, subscriber| {
+                if Some(id) != from {
                     subscriber.deliver(broadcast, &mut encodings);
                 }
-            }
+            });
         });
     }
 
@@ -103,18 +160,22 @@ impl Registry {
         let Some(subscribers) = shard.get_mut(topic) else {
             return;
         };
-        let gone = subscribers.swap_remove(&id);
-        if subscribers.is_empty() {
-            shard.remove(topic);
-        }
-        drop(shard);
         // Dropped last: a subscriber's own drop must not run under the lock.
+        let gone = if subscribers.is_only(id) {
+            (shard.remove(topic), None)
+        } else {
+            (None, subscribers.remove(id))
+        };
+        drop(shard);
         drop(gone);
     }
 
     /// How many subscribers a topic has.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
-        self.shard(topic).read().get(topic).map_or(0, IndexMap::len)
+        self.shard(topic)
+            .read()
+            .get(topic)
+            .map_or(0, Subscribers::len)
     }
 }
 

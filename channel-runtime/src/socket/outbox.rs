@@ -1,11 +1,11 @@
 //! The bounded queue of frames that wait for a connection to take them.
 
 mod direct;
+mod queue;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, OnceLock},
     task::{Context, Poll, Waker},
 };
@@ -17,6 +17,7 @@ use serde::Deserialize;
 pub(crate) use self::direct::Direct;
 #[cfg(feature = "websocket")]
 pub(crate) use self::direct::{DirectEvent, TryWrite};
+use self::queue::Queue;
 use super::flush::{Lane, flush_soon};
 use crate::{Topic, socket::session::ChannelId, wire::Frame};
 
@@ -128,7 +129,7 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Queued>,
+    queue: Queue,
     frames: usize,
     bytes: usize,
     close: Option<Close>,
@@ -321,7 +322,7 @@ impl Outbox {
     pub(crate) fn abandon(&self) {
         let mut state = self.state.lock();
         state.abandoned = true;
-        state.queue = VecDeque::new();
+        state.queue = Queue::default();
         state.reader = None;
         state.direct = None;
     }
@@ -333,9 +334,6 @@ impl State {
         if let Some(len) = queued.len() {
             self.frames -= 1;
             self.bytes -= len;
-        }
-        if self.queue.is_empty() && self.queue.capacity() > 64 {
-            self.queue.shrink_to(0);
         }
         Some(queued)
     }
@@ -359,16 +357,12 @@ impl State {
     }
 
     fn drop_oldest(&mut self) -> bool {
-        let mut kept = self
-            .queue
-            .iter()
-            .enumerate()
-            .skip(usize::from(self.is_half_written()));
+        let written = usize::from(self.is_half_written());
+        let mut kept = self.queue.iter().enumerate().skip(written);
         let oldest = kept.find(|(_, queued)| queued.may_drop()).map(|(at, _)| at);
-        let Some(len) = oldest
-            .and_then(|at| self.queue.remove(at))
-            .and_then(|queued| queued.len())
-        else {
+        drop(kept);
+        let removed = oldest.and_then(|at| self.queue.remove(at));
+        let Some(len) = removed.and_then(|queued| queued.len()) else {
             return false;
         };
         self.frames -= 1;

@@ -5,7 +5,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, mem};
+use std::mem;
 
 use crate::{
     Payload, Refusal, Topic,
@@ -62,6 +62,7 @@ pub(crate) enum Undelivered {
 
 #[derive(Debug)]
 struct Entry<H> {
+    topic: Topic,
     id: ChannelId,
     join_ref: Term,
     handle: Option<H>,
@@ -75,7 +76,8 @@ struct Entry<H> {
 #[derive(Debug)]
 pub(crate) struct Session<H> {
     serializer: SharedSerializer,
-    channels: HashMap<Topic, Entry<H>>,
+    /// By topic, in order: most connections have a few, for which nothing is as small.
+    channels: Vec<Entry<H>>,
     max_channels: usize,
     /// Channels that have started and not ended, replaced ones included.
     live: usize,
@@ -86,7 +88,7 @@ impl<H: Clone> Session<H> {
     pub(crate) fn new(serializer: SharedSerializer, max_channels: usize) -> Self {
         Session {
             serializer,
-            channels: HashMap::new(),
+            channels: Vec::new(),
             max_channels,
             live: 0,
             last_id: 0,
@@ -121,8 +123,8 @@ impl<H: Clone> Session<H> {
 
     fn join(&mut self, route: usize, message: Message) -> Effect<H> {
         let topic = Topic::from(message.topic.as_str().unwrap_or_default());
-        let held = self.channels.contains_key(&topic);
-        let full = !held && self.channels.len() >= self.max_channels;
+        let place = self.place(&topic);
+        let full = place.is_err() && self.channels.len() >= self.max_channels;
         // A topic that is joined over and over leaves channels behind that are still ending.
         if full || self.live >= self.max_channels.saturating_mul(2) {
             return self.refuse(&message.join_ref, &message, "too many channels joined");
@@ -132,27 +134,30 @@ impl<H: Clone> Session<H> {
         let id = ChannelId(self.last_id);
         let join_ref = message.join_ref.clone();
         let entry = Entry {
+            topic: topic.clone(),
             id,
             join_ref,
             handle: None,
             leaving: false,
         };
-        let predecessor = self
-            .channels
-            .insert(topic.clone(), entry)
-            .and_then(|former| {
-                let Entry {
-                    join_ref,
-                    handle,
-                    leaving,
-                    ..
-                } = former;
-                handle.map(|handle| Former {
+        let predecessor = match place {
+            Ok(at) => {
+                let former = mem::replace(&mut self.channels[at], entry);
+                let (join_ref, leaving) = (former.join_ref, former.leaving);
+                former.handle.map(|handle| Former {
                     handle,
                     join_ref,
                     leaving,
                 })
-            });
+            }
+            Err(at) => {
+                if self.channels.is_empty() {
+                    self.channels.reserve_exact(1);
+                }
+                self.channels.insert(at, entry);
+                None
+            }
+        };
         Effect::Start(Join {
             id,
             route,
@@ -162,9 +167,22 @@ impl<H: Clone> Session<H> {
         })
     }
 
+    fn place(&self, topic: &str) -> Result<usize, usize> {
+        self.channels
+            .binary_search_by(|entry| entry.topic.as_str().cmp(topic))
+    }
+
+    fn entry(&self, topic: &str) -> Option<&Entry<H>> {
+        self.place(topic).ok().map(|at| &self.channels[at])
+    }
+
+    fn entry_mut(&mut self, topic: &str) -> Option<&mut Entry<H>> {
+        self.place(topic).ok().map(|at| &mut self.channels[at])
+    }
+
     /// The handle of a channel that [`Effect::Start`] has started.
     pub(crate) fn started(&mut self, topic: &Topic, id: ChannelId, handle: H) {
-        if let Some(entry) = self.channels.get_mut(topic).filter(|entry| entry.id == id) {
+        if let Some(entry) = self.entry_mut(topic).filter(|entry| entry.id == id) {
             entry.handle = Some(handle);
         }
     }
@@ -174,7 +192,7 @@ impl<H: Clone> Session<H> {
         let Some(entry) = message
             .topic
             .as_str()
-            .and_then(|topic| self.channels.get_mut(topic))
+            .and_then(|topic| self.entry_mut(topic))
         else {
             return self.reply(&message.join_ref, &message, "ok", &Payload::empty());
         };
@@ -191,11 +209,7 @@ impl<H: Clone> Session<H> {
     }
 
     fn push(&self, message: Message) -> Effect<H> {
-        match message
-            .topic
-            .as_str()
-            .and_then(|topic| self.channels.get(topic))
-        {
+        match message.topic.as_str().and_then(|topic| self.entry(topic)) {
             None => self.unmatched(&message),
             Some(entry) if !belongs(entry, &message) => Effect::Ignore,
             Some(entry) => match entry.handle.clone() {
@@ -219,8 +233,10 @@ impl<H: Clone> Session<H> {
     /// A channel's task is over.
     pub(crate) fn ended(&mut self, topic: &Topic, id: ChannelId) {
         self.live = self.live.saturating_sub(1);
-        if self.channels.get(topic).is_some_and(|entry| entry.id == id) {
-            self.channels.remove(topic);
+        if let Ok(at) = self.place(topic)
+            && self.channels[at].id == id
+        {
+            self.channels.remove(at);
             if self.channels.is_empty() {
                 self.channels.shrink_to_fit();
             }
@@ -230,7 +246,7 @@ impl<H: Clone> Session<H> {
     /// Takes out the channels that are joined now, to end them with the connection.
     pub(crate) fn take_channels(&mut self) -> impl Iterator<Item = H> + use<H> {
         mem::take(&mut self.channels)
-            .into_values()
+            .into_iter()
             .filter_map(|entry| entry.handle)
     }
 

@@ -118,6 +118,18 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
+    /// As [`Connection::receive`], without waiting.
+    #[cfg(feature = "websocket")]
+    pub(in crate::transport) fn try_receive(&mut self, frame: Frame) -> Received {
+        self.peer.receive(frame)
+    }
+
+    /// Ready when the socket may have room again.
+    #[cfg(feature = "websocket")]
+    pub(in crate::transport) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.peer.poll_room(cx)
+    }
+
     /// Tells the socket of a ping or a pong. Mirrors `c:handle_control/2`.
     pub fn control(&mut self, control: Control) {
         self.peer.control(control);
@@ -152,7 +164,7 @@ impl Connection {
     }
 
     /// As [`Connection::closing`], for transports that poll.
-    #[cfg(feature = "longpoll")]
+    #[cfg(any(feature = "websocket", feature = "longpoll"))]
     pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Close> {
         self.outbox.poll_closing(cx)
     }

@@ -85,7 +85,7 @@ impl Outbox {
         if state.abandoned {
             return;
         }
-        for queued in &mut state.queue {
+        for queued in state.queue.iter_mut() {
             let wire = match queued {
                 Queued::Frame(frame, urgency) => Queued::Wire(direct.encode(frame), *urgency),
                 Queued::Shared(shared) => {
@@ -187,7 +187,7 @@ impl State {
     fn write(&self, direct: &Direct) -> Option<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
-        for (slice, queued) in slices.iter_mut().zip(&self.queue) {
+        for (slice, queued) in slices.iter_mut().zip(self.queue.iter()) {
             let Queued::Wire(bytes, _) = queued else {
                 break;
             };

@@ -4,7 +4,9 @@ mod buffered;
 mod direct;
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
+    collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -21,7 +23,7 @@ use tokio::{
 use super::codec::{Decoder, Limits, Message, Opcode, frame};
 use crate::{
     Close, SocketOptions,
-    transport::{Connection, Control},
+    transport::{Connection, Control, Received},
     wire::Frame,
 };
 
@@ -35,7 +37,17 @@ const MAX_REASON: usize = 123;
 const READ: usize = 64 * 1024;
 
 thread_local! {
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends the thread's buffer. What is read is handed over while it is lent, so handlers run in
+/// here; one that comes back to read gets another.
+fn with_buffer<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut buffer = BUFFER.take();
+    buffer.resize(READ, 0);
+    let done = read(&mut buffer);
+    BUFFER.set(buffer);
+    done
 }
 
 /// No frame of the client for the socket's `timeout`.
@@ -58,11 +70,13 @@ pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &So
         message: options.max_message_size,
     };
     let session = Session {
-        connection,
+        intake: Intake {
+            connection,
+            waiting: VecDeque::new(),
+            pongs: BytesMut::new(),
+        },
         decoder: Decoder::new(limits),
-        messages: Vec::new(),
         wrong: None,
-        pongs: BytesMut::new(),
         idle: Idle::new(options.timeout),
     };
     match plain(upgraded) {
@@ -83,63 +97,97 @@ fn plain(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
 
 /// A connection with what reading it takes.
 struct Session {
-    connection: Connection,
+    intake: Intake,
     decoder: Decoder,
-    /// What has been read and not handed over.
-    messages: Vec<Message>,
-    /// What was wrong behind these messages.
-    wrong: Option<Close>,
-    /// Answers to pings, for the driver to write.
-    pongs: BytesMut,
+    /// How the connection ends behind the messages that wait.
+    wrong: Option<End>,
     idle: Idle,
 }
 
+/// Where messages go.
+struct Intake {
+    connection: Connection,
+    /// What has been read and found no room: sockets with channels always have some.
+    waiting: VecDeque<Message>,
+    /// Answers to pings, for the driver to write.
+    pongs: BytesMut,
+}
+
+/// What became of a message.
+enum Taken {
+    Whole,
+    NoRoom(Message),
+    End(End),
+}
+
 impl Session {
-    /// Reads the client's bytes, which are unmasked in place.
+    /// Reads the client's bytes, which are unmasked in place, and hands over the messages.
     fn decode(&mut self, bytes: &mut [u8]) {
-        let messages = &mut self.messages;
-        self.wrong = self
-            .decoder
-            .read(bytes, |message| messages.push(message))
-            .err();
+        let (intake, wrong) = (&mut self.intake, &mut self.wrong);
+        let decoded = self.decoder.read(bytes, |message| {
+            if wrong.is_some() {
+                return;
+            }
+            if !intake.waiting.is_empty() {
+                return intake.waiting.push_back(message);
+            }
+            match intake.take(message) {
+                Taken::Whole => {}
+                Taken::NoRoom(message) => intake.waiting.push_back(message),
+                Taken::End(end) => *wrong = Some(end),
+            }
+        });
+        if let Err(close) = decoded {
+            self.wrong.get_or_insert(End::Close(close));
+        }
         self.idle.seen();
     }
 
-    /// Hands over what has been read.
-    async fn hand_over(&mut self) -> Option<End> {
-        let mut messages = std::mem::take(&mut self.messages);
-        for message in messages.drain(..) {
-            if let Some(end) = self.take(message).await {
-                return Some(end);
+    /// Ready when nothing waits any more, with how the connection ends where it does.
+    fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
+        let intake = &mut self.intake;
+        while let Some(message) = intake.waiting.pop_front() {
+            match intake.take(message) {
+                Taken::Whole => {}
+                Taken::End(end) => return Poll::Ready(Some(end)),
+                Taken::NoRoom(message) => {
+                    intake.waiting.push_front(message);
+                    if intake.connection.poll_room(cx).is_pending() {
+                        let closing = intake.connection.poll_closing(cx);
+                        return closing.map(|close| Some(End::Close(close)));
+                    }
+                }
             }
         }
-        // An idle connection holds no room for messages.
-        if messages.capacity() <= 4 {
-            self.messages = messages;
-        }
-        self.wrong.take().map(End::Close)
+        Poll::Ready(self.wrong.take())
     }
 
-    async fn take(&mut self, message: Message) -> Option<End> {
-        let message = match message {
+    async fn hand_over(&mut self) -> Option<End> {
+        poll_fn(|cx| self.poll_hand_over(cx)).await
+    }
+}
+
+impl Intake {
+    fn take(&mut self, message: Message) -> Taken {
+        let frame = match message {
             Message::Text(text) => Frame::Text(text),
             Message::Binary(bytes) => Frame::Binary(bytes),
             Message::Ping(data) => {
                 self.pongs.extend_from_slice(&frame(Opcode::Pong, &data));
                 self.connection.control(Control::Ping(data));
-                return None;
+                return Taken::Whole;
             }
             Message::Pong(data) => {
                 self.connection.control(Control::Pong(data));
-                return None;
+                return Taken::Whole;
             }
-            Message::Close(code) => return Some(End::Closed(code)),
+            Message::Close(code) => return Taken::End(End::Closed(code)),
         };
-        let closing = self.connection.closing();
-        tokio::select! {
-            biased;
-            received = self.connection.receive(message) => received.err().map(End::Close),
-            close = closing => Some(End::Close(close)),
+        match self.connection.try_receive(frame) {
+            Received::Taken => Taken::Whole,
+            Received::Refused(close) => Taken::End(End::Close(close)),
+            Received::Full(Frame::Text(text)) => Taken::NoRoom(Message::Text(text)),
+            Received::Full(Frame::Binary(bytes)) => Taken::NoRoom(Message::Binary(bytes)),
         }
     }
 }

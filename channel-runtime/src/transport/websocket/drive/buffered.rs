@@ -50,7 +50,7 @@ async fn serve<I: AsyncRead + AsyncWrite>(
     let mut buffer = vec![0; READ];
     loop {
         let end = session.hand_over().await;
-        let pongs = std::mem::take(&mut session.pongs);
+        let pongs = std::mem::take(&mut session.intake.pongs);
         if !pongs.is_empty()
             && let Some(end) = write(writer, session, pongs).await
         {
@@ -60,7 +60,7 @@ async fn serve<I: AsyncRead + AsyncWrite>(
             return end;
         }
         tokio::select! {
-            event = session.connection.next() => match event {
+            event = session.intake.connection.next() => match event {
                 Event::Close(close) => return End::Close(close),
                 Event::Frame(frame) => {
                     let batch = gather(session, &frame);
@@ -82,7 +82,7 @@ async fn serve<I: AsyncRead + AsyncWrite>(
 fn gather(session: &mut Session, first: &Frame) -> BytesMut {
     let mut batch = BytesMut::from(encode(first));
     while batch.len() < WRITE
-        && let Some(frame) = session.connection.try_next()
+        && let Some(frame) = session.intake.connection.try_next()
     {
         batch.extend_from_slice(&encode(&frame));
     }
@@ -95,7 +95,7 @@ async fn write<I: AsyncRead + AsyncWrite>(
     session: &mut Session,
     bytes: BytesMut,
 ) -> Option<End> {
-    let closing = session.connection.closing();
+    let closing = session.intake.connection.closing();
     let written = async {
         writer.write_all(&bytes).await?;
         writer.flush().await

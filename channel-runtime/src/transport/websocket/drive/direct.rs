@@ -3,111 +3,125 @@
 use std::{
     future::poll_fn,
     io::{self, ErrorKind, IoSlice},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::timeout,
+};
 
-use super::{BUFFER, CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame};
+use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame, with_buffer};
 use crate::socket::{DirectEvent, TryWrite};
 
-impl TryWrite for TcpStream {
+impl TryWrite for OwnedWriteHalf {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
-            [slice] => TcpStream::try_write(self, slice),
+            [slice] => OwnedWriteHalf::try_write(self, slice),
             slices => self.try_write_vectored(slices),
         }
     }
 }
 
 /// `read` is what has come from the client already.
-pub(super) async fn run(stream: TcpStream, read: Bytes, mut session: Session) {
+///
+/// What an open connection keeps is kept once: the session is not handed from future to future.
+pub(super) fn run(
+    stream: TcpStream,
+    read: Bytes,
+    mut session: Session,
+) -> impl Future<Output = ()> + Send {
     // A small frame must not wait until the client has acknowledged the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let stream = Arc::new(stream);
-    session.connection.write_directly(stream.clone(), encode);
-    session.decode(&mut read.to_vec());
-    // Even when empty, it holds on to the buffer that HTTP was read into.
-    drop(read);
-    let end = serve(&stream, &mut session).await;
-    // What waits goes out before the close, as far as the client takes it.
-    let whole = session.connection.flush();
-    // The channels end now, not after the closing handshake.
-    drop(session);
-    if let Some(frame) = last_frame(&end).filter(|_| whole) {
-        // Boxed, so that an open connection is no larger for its end.
-        let _late = Box::pin(timeout(CLOSING, say_goodbye(&stream, &frame, &end))).await;
+    let (mut reader, writer) = stream.into_split();
+    let writer = Arc::new(writer);
+    async move {
+        let connection = &session.intake.connection;
+        connection.write_directly(writer.clone(), encode);
+        session.decode(&mut read.to_vec());
+        // Even when empty, it holds on to the buffer that HTTP was read into.
+        drop(read);
+        let end = poll_fn(|cx| poll(&mut reader, &mut session, cx)).await;
+        // What waits goes out before the close, as far as the client takes it.
+        let whole = session.intake.connection.flush();
+        // The channels end now, not after the closing handshake.
+        drop(session);
+        if let Some(frame) = last_frame(&end).filter(|_| whole) {
+            // Boxed, so that an open connection is no larger for its end.
+            let goodbye = Box::pin(say_goodbye(reader.as_ref(), &frame, &end));
+            let _late = Box::pin(timeout(CLOSING, goodbye)).await;
+        }
+        // Closing the stream says all that shutting it down would.
+        if let Some(writer) = Arc::into_inner(writer) {
+            writer.forget();
+        }
     }
 }
 
-/// What wakes the task.
-enum Woken {
-    /// Messages have been read.
-    Read,
-    Direct(DirectEvent),
-    Gone,
-    Idle,
-}
-
-async fn serve(stream: &TcpStream, session: &mut Session) -> End {
+/// Reads and hands over until the connection ends.
+fn poll(reader: &mut OwnedReadHalf, session: &mut Session, cx: &mut Context<'_>) -> Poll<End> {
     loop {
-        let end = session.hand_over().await;
-        let pongs = std::mem::take(&mut session.pongs);
+        let end = std::task::ready!(session.poll_hand_over(cx));
+        let pongs = std::mem::take(&mut session.intake.pongs);
         if !pongs.is_empty() {
-            session.connection.send_wire(pongs.freeze());
+            session.intake.connection.send_wire(pongs.freeze());
         }
         if let Some(end) = end {
-            return end;
+            return Poll::Ready(end);
         }
-        match poll_fn(|cx| poll(stream, session, cx)).await {
-            Woken::Read => {}
-            Woken::Direct(DirectEvent::Close(close)) => return End::Close(close),
-            Woken::Direct(DirectEvent::Blocked) => {
-                match Box::pin(writable(stream, session)).await {
-                    Some(end) => return end,
-                    None => session.connection.unblock(),
+        match session.intake.connection.poll_direct(cx) {
+            Poll::Pending => {}
+            Poll::Ready(DirectEvent::Close(close)) => return Poll::Ready(End::Close(close)),
+            Poll::Ready(DirectEvent::Broken | DirectEvent::Ended(..)) => {
+                return Poll::Ready(End::Gone);
+            }
+            Poll::Ready(DirectEvent::Blocked) => {
+                if let Some(end) = std::task::ready!(poll_blocked(reader.as_ref(), session, cx)) {
+                    return Poll::Ready(end);
                 }
+                continue;
             }
-            Woken::Direct(DirectEvent::Broken | DirectEvent::Ended(..)) | Woken::Gone => {
-                return End::Gone;
-            }
-            Woken::Idle => return End::Close(TIMEOUT),
         }
-    }
-}
-
-fn poll(stream: &TcpStream, session: &mut Session, cx: &mut Context<'_>) -> Poll<Woken> {
-    if let Poll::Ready(event) = session.connection.poll_direct(cx) {
-        return Poll::Ready(Woken::Direct(event));
-    }
-    while let Poll::Ready(ready) = stream.poll_read_ready(cx) {
-        let read = BUFFER.with_borrow_mut(|buffer| {
-            let read = ready.and_then(|()| stream.try_read(buffer))?;
-            session.decode(&mut buffer[..read]);
-            Ok::<_, io::Error>(read)
+        let read = with_buffer(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            let read = Pin::new(&mut *reader).poll_read(cx, &mut buffer);
+            if !buffer.filled().is_empty() {
+                session.decode(buffer.filled_mut());
+            }
+            read.map_ok(|()| buffer.filled().len())
         });
         match read {
-            Ok(1..) => return Poll::Ready(Woken::Read),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Ok(0) | Err(_) => return Poll::Ready(Woken::Gone),
+            Poll::Ready(Ok(1..)) => {}
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(End::Gone),
+            Poll::Pending => return session.idle.poll(cx).map(|()| End::Close(TIMEOUT)),
         }
     }
-    session.idle.poll(cx).map(|()| Woken::Idle)
 }
 
-/// Waits until the client takes more, and reads nothing meanwhile: who floods and does not read
+/// Ready when the client takes more, and reads nothing meanwhile: who floods and does not read
 /// waits too. Gives up as soon as the connection is to end.
-async fn writable(stream: &TcpStream, session: &mut Session) -> Option<End> {
-    let closing = session.connection.closing();
-    tokio::select! {
-        ready = stream.writable() => ready.err().map(|_| End::Gone),
-        close = closing => Some(End::Close(close)),
-        () = poll_fn(|cx| session.idle.poll(cx)) => Some(End::Close(TIMEOUT)),
+fn poll_blocked(
+    stream: &TcpStream,
+    session: &mut Session,
+    cx: &mut Context<'_>,
+) -> Poll<Option<End>> {
+    if let Poll::Ready(ready) = stream.poll_write_ready(cx) {
+        session.intake.connection.unblock();
+        return Poll::Ready(ready.err().map(|_| End::Gone));
     }
+    if let Poll::Ready(close) = session.intake.connection.poll_closing(cx) {
+        return Poll::Ready(Some(End::Close(close)));
+    }
+    session.idle.poll(cx).map(|()| Some(End::Close(TIMEOUT)))
 }
 
 /// Writes the last frame and, where it is the server's close, waits for the client's, so that

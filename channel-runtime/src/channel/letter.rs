@@ -1,0 +1,67 @@
+//! What a channel is told, by its client, by broadcasts and by the server's own code.
+
+use tokio::sync::oneshot;
+
+use super::{CallFor, Caller, CastFor, Channel, Context, Flow, InfoFor, Step, role};
+use crate::{
+    Broadcast,
+    socket::Share,
+    wire::{Message, Term},
+};
+
+/// What a channel is told.
+pub(super) enum Letter<C: Channel> {
+    /// A client's message.
+    Push(
+        Message,
+        #[expect(dead_code, reason = "given back when it is dropped")] Share,
+    ),
+    /// The client leaves; the ref of its message.
+    Leave(Term),
+    /// An intercepted broadcast.
+    Broadcast(Broadcast),
+    /// A message from the server's own code, until it is handled.
+    Errand(Option<Box<dyn Errand<C>>>),
+    /// The connection is gone.
+    Closed,
+}
+
+impl<C: Channel> Letter<C> {
+    pub(super) fn errand(errand: Box<dyn Errand<C>>) -> Self {
+        Letter::Errand(Some(errand))
+    }
+}
+
+/// A message of a type that the channel knows: info, cast or call.
+pub(crate) trait Errand<C: Channel>: Send {
+    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow>;
+}
+
+/// The contexts of the roles an [`Errand`] may have.
+pub(crate) struct Contexts<'a, C: Channel> {
+    pub(crate) info: Context<'a, C, role::handle_info>,
+    pub(super) cast: Context<'a, C, role::handle_cast>,
+    pub(super) call: Context<'a, C, role::handle_call>,
+}
+
+pub(super) struct Info<M>(pub(super) M);
+pub(super) struct Cast<M>(pub(super) M);
+pub(super) struct Call<M, T>(pub(super) M, pub(super) oneshot::Sender<T>);
+
+impl<C: Channel, M: InfoFor<C>> Errand<C> for Info<M> {
+    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
+        self.0.handle(channel, &cx.info)
+    }
+}
+
+impl<C: Channel, M: CastFor<C>> Errand<C> for Cast<M> {
+    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
+        self.0.handle(channel, &cx.cast)
+    }
+}
+
+impl<C: Channel, M: CallFor<C>> Errand<C> for Call<M, M::Reply> {
+    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
+        self.0.handle(channel, &cx.call, Caller(self.1))
+    }
+}
