@@ -16,8 +16,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::sleep,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use tower_service::Service;
+
+use crate::transport::Handover;
 
 /// How long a connection that was accepted just before the end may take to send its request:
 /// whoever connected in time is answered.
@@ -35,7 +37,23 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) async fn serve<I, A>(self, io: I, address: A)
+    /// Answers requests, and goes on with what one of them has turned the connection into;
+    /// `answering` is held until then.
+    pub(super) async fn serve<I, A>(self, io: I, address: A, answering: TaskTrackerToken)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        A: Clone + Send + Sync + 'static,
+    {
+        let upgraded = Handover::default();
+        // Boxed, so that a connection that is upgraded does not keep what HTTP took.
+        Box::pin(self.answer(io, address, upgraded.clone())).await;
+        drop(answering);
+        if let Some(upgraded) = upgraded.take() {
+            upgraded.await;
+        }
+    }
+
+    async fn answer<I, A>(self, io: I, address: A, upgraded: Handover)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         A: Clone + Send + Sync + 'static,
@@ -50,9 +68,9 @@ impl Connections {
         let seen = asked.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             seen.store(true, Ordering::Relaxed);
-            request
-                .extensions_mut()
-                .insert(ConnectInfo(address.clone()));
+            let extensions = request.extensions_mut();
+            extensions.insert(ConnectInfo(address.clone()));
+            extensions.insert(upgraded.clone());
             app.clone().call(request)
         });
         // Not hyper-util's builder for all versions: it waits for the first bytes without a limit.

@@ -23,12 +23,17 @@ use std::{
     fmt,
     future::IntoFuture,
     io,
+    panic::resume_unwind,
     time::{Duration, Instant},
 };
 
 use axum::{Router, serve::Listener};
 use futures_util::future::BoxFuture;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::task::JoinError;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use self::connection::Connections;
 pub use self::{
@@ -151,18 +156,26 @@ impl<L: Listener> Serve<L> {
             over,
         };
         let draining = endpoint.draining();
-        let accept = async {
+        let answering = tasks.clone();
+        // A task of its own, so that it runs among those it starts and not on another thread.
+        let mut accepting = AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 let (io, address) = listener.accept().await;
-                tasks.spawn(connections.clone().serve(io, address));
+                let answering = answering.token();
+                tokio::spawn(connections.clone().serve(io, address, answering));
             }
-        };
+        }));
         let stopped = tokio::select! {
             stopped = until => stopped,
             () = draining => Ok(()),
-            () = accept => Ok(()),
+            accepted = &mut accepting => match accepted.map_err(JoinError::try_into_panic) {
+                Err(Ok(panic)) => resume_unwind(panic),
+                Ok(()) | Err(Err(_)) => Ok(()),
+            },
         };
-        drop(listener);
+        accepting.abort();
+        // Nobody connects from here on: the listener is gone with its task.
+        let _aborted = accepting.await;
         stop.cancel();
         tasks.close();
         let started = Instant::now();

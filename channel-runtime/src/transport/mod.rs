@@ -56,6 +56,8 @@ pub(crate) use self::admission::guard;
 pub use self::long_poll::LongPollOptions;
 #[cfg(feature = "longpoll")]
 pub(crate) use self::long_poll::Relay;
+#[cfg(feature = "serve")]
+pub(crate) use self::websocket::Handover;
 pub(crate) use self::{
     admission::refuse,
     connection::{Peer, Received},

@@ -4,4 +4,6 @@ mod codec;
 mod drive;
 mod upgrade;
 
+#[cfg(feature = "serve")]
+pub(crate) use self::upgrade::Handover;
 pub(super) use self::upgrade::serve;

@@ -8,7 +8,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures_util::future::BoxFuture;
 use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::drive;
@@ -42,6 +44,19 @@ struct Admitted {
     connection: Connection,
     subprotocol: Option<HeaderValue>,
     on_upgrade: Option<OnUpgrade>,
+    handover: Option<Handover>,
+}
+
+/// Where a server takes a connection over that has been upgraded, so that it goes on in the task
+/// that has answered its request: an extension of the request.
+#[derive(Clone, Default)]
+pub(crate) struct Handover(Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
+
+impl Handover {
+    #[cfg(feature = "serve")]
+    pub(crate) fn take(&self) -> Option<BoxFuture<'static, ()>> {
+        self.0.lock().take()
+    }
 }
 
 async fn admit(
@@ -55,12 +70,14 @@ async fn admit(
         .inspect_err(|error| telemetry::turned_away(NAME, error))?
         .and_then(|chosen| HeaderValue::from_str(chosen).ok());
     let on_upgrade = request.extensions.remove::<OnUpgrade>();
+    let handover = request.extensions.remove::<Handover>();
     let connect = connect_request(endpoint, options, NAME, request).await?;
     let connection = mount.connect(endpoint.clone(), connect).await?;
     Ok(Admitted {
         connection,
         subprotocol,
         on_upgrade,
+        handover,
     })
 }
 
@@ -72,7 +89,8 @@ fn answer(
 ) -> Response {
     match upgrade(request, admitted.on_upgrade) {
         Ok((key, on_upgrade)) => {
-            open(&endpoint, mount, admitted.connection, on_upgrade);
+            let connection = admitted.connection;
+            open(&endpoint, mount, connection, on_upgrade, admitted.handover);
             switching(&key, admitted.subprotocol)
         }
         Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
@@ -119,13 +137,26 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
         .any(|listed| listed.trim().eq_ignore_ascii_case(token))
 }
 
-fn open(endpoint: &Endpoint, mount: Arc<dyn Mount>, connection: Connection, on_upgrade: OnUpgrade) {
-    endpoint.tasks().spawn(Corked::new(async move {
+fn open(
+    endpoint: &Endpoint,
+    mount: Arc<dyn Mount>,
+    connection: Connection,
+    on_upgrade: OnUpgrade,
+    handover: Option<Handover>,
+) {
+    let open = Corked::new(async move {
         match on_upgrade.await {
             Ok(upgraded) => drive::run(upgraded, connection, mount.options()).await,
             Err(error) => tracing::debug!(%error, "a client was gone before its upgrade"),
         }
-    }));
+    });
+    match handover {
+        Some(handover) => {
+            let open = endpoint.tasks().track_future(open);
+            *handover.0.lock() = Some(Box::pin(open));
+        }
+        None => drop(endpoint.tasks().spawn(open)),
+    }
 }
 
 fn switching(key: &HeaderValue, subprotocol: Option<HeaderValue>) -> Response {
