@@ -64,6 +64,6 @@ async fn main() -> anyhow::Result<()> {
         .build()?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("ours listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, endpoint.router::<()>()).await?;
+    endpoint.serve(listener, endpoint.router()).await?;
     Ok(())
 }
