@@ -14,10 +14,16 @@ mod spec;
 mod writer;
 mod writers;
 
+/// The crate that [`ObjectStore`] writes with.
+#[cfg(feature = "object-store")]
+pub use ::object_store;
+
 #[cfg(feature = "uploads-magic")]
 pub use self::writers::{Detected, MagicBytes};
 #[cfg(feature = "uploads-hash")]
 pub use self::writers::{Hash, Hashed};
+#[cfg(feature = "object-store")]
+pub use self::writers::{ObjectStore, StoredObject};
 pub use self::{
     channel::UploadChannel,
     destination::{Destination, External, IntoDestination, Uploadable},

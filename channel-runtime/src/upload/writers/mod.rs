@@ -6,6 +6,8 @@ mod discard;
 mod hash;
 #[cfg(feature = "uploads-magic")]
 mod magic_bytes;
+#[cfg(feature = "object-store")]
+mod object_store;
 mod rate_limit;
 mod temp_file;
 
@@ -13,6 +15,8 @@ mod temp_file;
 pub use self::hash::{Hash, Hashed};
 #[cfg(feature = "uploads-magic")]
 pub use self::magic_bytes::{Detected, MagicBytes};
+#[cfg(feature = "object-store")]
+pub use self::object_store::{ObjectStore, StoredObject};
 pub use self::{
     count::{Count, Counts},
     discard::Discard,

@@ -1,0 +1,156 @@
+//! A multipart upload that is completed or aborted, whatever happens.
+
+use std::{sync::Arc, time::Duration};
+
+use object_store::{
+    Attributes, MultipartUpload, ObjectStore, PutMultipartOptions, PutResult, path::Path,
+};
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, JoinSet, spawn},
+    time::timeout,
+};
+
+use super::failed;
+use crate::upload::WriterError;
+
+/// A part that the store is just taking in may outlive an abort, so an abort waits for those that
+/// are on their way; this long.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Dropped, it is aborted in a task.
+#[derive(Debug)]
+pub(super) struct Multipart {
+    /// `None` once there is nothing to abort.
+    open: Option<Open>,
+    runtime: Handle,
+}
+
+#[derive(Debug)]
+struct Open {
+    location: Path,
+    upload: Box<dyn MultipartUpload>,
+    parts: JoinSet<object_store::Result<()>>,
+}
+
+impl Multipart {
+    /// In a task, since a request that is dropped may have begun an upload or not. If nobody waits
+    /// for it any more, it is dropped, and so aborted.
+    pub(super) async fn begin(
+        store: Arc<dyn ObjectStore>,
+        location: Path,
+        attributes: Attributes,
+    ) -> Result<Self, WriterError> {
+        let begin = spawn(async move {
+            let options = PutMultipartOptions::from(attributes);
+            let upload = store.put_multipart_opts(&location, options).await?;
+            let open = Open {
+                location,
+                upload,
+                parts: JoinSet::new(),
+            };
+            Ok(Multipart {
+                open: Some(open),
+                runtime: Handle::current(),
+            })
+        });
+        begin.await?.map_err(failed)
+    }
+
+    /// Whether a part has failed so far.
+    pub(super) fn check(&mut self) -> Result<(), WriterError> {
+        let parts = self.open.as_mut().map(|open| &mut open.parts);
+        for ended in parts
+            .into_iter()
+            .flat_map(|parts| std::iter::from_fn(|| parts.try_join_next()))
+        {
+            ended?.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until fewer parts than that are on their way.
+    pub(super) async fn wait_for_place(
+        &mut self,
+        parts_in_flight: usize,
+    ) -> Result<(), WriterError> {
+        if let Some(open) = &mut self.open {
+            open.wait_for(parts_in_flight - 1).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, part: Vec<u8>) {
+        if let Some(open) = &mut self.open {
+            open.parts.spawn(open.upload.put_part(part.into()));
+        }
+    }
+
+    /// Sends the last part, and makes an object of them all.
+    pub(super) async fn complete(mut self, last: Vec<u8>) -> Result<PutResult, WriterError> {
+        self.send(last);
+        let completed = match &mut self.open {
+            Some(open) => open.complete().await,
+            None => Err(WriterError::new("the multipart upload is over")),
+        };
+        match completed {
+            Ok(put) => {
+                self.open = None;
+                Ok(put)
+            }
+            Err(error) => {
+                // Its own failure is logged.
+                let _ = self.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn abort(mut self) -> Result<(), WriterError> {
+        match self.begin_abort() {
+            Some(abort) => abort.await?.map_err(failed),
+            None => Ok(()),
+        }
+    }
+
+    /// In a task, so that it is carried out even if nobody waits for it.
+    fn begin_abort(&mut self) -> Option<JoinHandle<object_store::Result<()>>> {
+        let open = self.open.take()?;
+        Some(self.runtime.spawn(open.abort()))
+    }
+}
+
+impl Drop for Multipart {
+    fn drop(&mut self) {
+        self.begin_abort();
+    }
+}
+
+impl Open {
+    /// Waits until no more parts than that are on their way.
+    async fn wait_for(&mut self, parts: usize) -> Result<(), WriterError> {
+        while self.parts.len() > parts {
+            if let Some(ended) = self.parts.join_next().await {
+                ended?.map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn complete(&mut self) -> Result<PutResult, WriterError> {
+        self.wait_for(0).await?;
+        self.upload.complete().await.map_err(failed)
+    }
+
+    async fn abort(mut self) -> object_store::Result<()> {
+        let settled = async { while self.parts.join_next().await.is_some() {} };
+        let _ = timeout(SETTLE, settled).await;
+        self.parts.shutdown().await;
+        let aborted = self.upload.abort().await;
+        if let Err(error) = &aborted {
+            let location = &self.location;
+            tracing::warn!(%error, %location, "parts of an upload are left in the object store");
+        }
+        aborted
+    }
+}

@@ -1,0 +1,63 @@
+//! What the task of an upload does with its writer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use channel_runtime::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
+
+/// A file of this size.
+pub fn entry(size: usize) -> UploadEntry {
+    UploadEntry::example("file.bin", size as u64, "application/octet-stream")
+}
+
+/// Bytes that differ from one part to the next.
+pub fn pattern(size: usize) -> Vec<u8> {
+    (0..size)
+        .map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8)
+        .collect()
+}
+
+/// Writes `bytes` in pieces of 64,000, and does not close.
+///
+/// # Errors
+///
+/// The writer's, of `init` or the first chunk that has failed.
+pub async fn write<W: UploadWriter>(
+    writer: &mut W,
+    size: usize,
+    bytes: &[u8],
+) -> Result<(), WriterError> {
+    writer.init(&entry(size)).await?;
+    // An empty file is one empty chunk.
+    let first = &bytes[..bytes.len().min(64_000)];
+    writer.write_chunk(Bytes::copy_from_slice(first)).await?;
+    for chunk in bytes[first.len()..].chunks(64_000) {
+        writer.write_chunk(Bytes::copy_from_slice(chunk)).await?;
+    }
+    Ok(())
+}
+
+/// Writes a whole file, and closes the writer, whatever comes of it.
+///
+/// # Errors
+///
+/// The writer's.
+pub async fn upload<W: UploadWriter>(writer: &mut W, bytes: &[u8]) -> Result<W::Meta, WriterError> {
+    if let Err(error) = write(writer, bytes.len(), bytes).await {
+        writer.close(CloseReason::Error(&error)).await.unwrap();
+        return Err(error);
+    }
+    writer.close(CloseReason::Done).await?;
+    Ok(writer.meta())
+}
+
+/// Some things happen in a task that nobody has a handle of.
+pub async fn until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("still not so: {what}");
+}
