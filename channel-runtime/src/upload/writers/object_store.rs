@@ -70,8 +70,9 @@ const MOST_PARTS: u64 = 10_000;
 ///
 /// # Limits
 ///
-/// Memory for each upload: a part, and as many as are on their way; 15 MiB at most, or the file's
-/// size where that is less, for files up to 48 GiB.
+/// Buffers of each upload: a part, and as many as are on their way; 15 MiB at most, or the file's
+/// size where that is less, for files up to 48 GiB. What the allocator keeps of them for later comes
+/// on top; glibc's may keep as much again.
 ///
 /// A chunk waits where both parts are on their way, and the last one until the whole object is
 /// stored; if that takes longer than `chunk_timeout`, the client gives up. So the store has to take
