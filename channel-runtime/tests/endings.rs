@@ -111,6 +111,34 @@ async fn leaving_is_answered_then_terminated_then_closed() {
     assert_eq!(endpoint.subscriber_count("room:leave:1"), 0);
 }
 
+#[tokio::test]
+async fn a_channel_that_has_ended_leaves_no_task() {
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let endpoint = endpoint();
+    let client = client(&endpoint).await;
+    let before = tasks();
+    let room = client.join("room:tasks:1", ()).await.unwrap();
+    // What waits behind a handler makes a queue, whose memory is to be given back some time.
+    let slow = room.push("sleep", 10);
+    let next = room.push("sleep", 1);
+    slow.await.expect_ok::<()>();
+    next.await.expect_ok::<()>();
+    room.cast("later", ());
+    room.leave().await;
+    let over = async {
+        while tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), over)
+        .await
+        .unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_goes_away_closes_all_its_channels() {
     let mut heard = listen("closed");

@@ -11,6 +11,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     runtime::Handle as Runtime,
+    task::AbortHandle,
     time::{Instant, Sleep, sleep},
 };
 
@@ -69,6 +70,8 @@ struct State<C: Channel> {
     successor: Option<Waker>,
     /// Since when the channel rests, while a timer waits to give its memory back.
     rested: Option<Instant>,
+    /// That timer.
+    watch: Option<AbortHandle>,
 }
 
 /// Why a letter was not taken.
@@ -116,6 +119,7 @@ impl<C: Channel> Inbox<C> {
             task: None,
             successor: None,
             rested: None,
+            watch: None,
         };
         Arc::new(Inbox {
             id,
@@ -206,10 +210,9 @@ impl<C: Channel> Inbox<C> {
             && (watched || state.letters.capacity() > 0)
         {
             state.rested = Some(Instant::now());
-            drop(state);
             if !watched {
                 let watch = hibernate::watch(Arc::downgrade(self), after);
-                self.runtime.spawn(watch);
+                state.watch = Some(self.runtime.spawn(watch).abort_handle());
             }
         }
         None
@@ -279,6 +282,9 @@ impl<C: Channel> Inbox<C> {
     pub(super) fn end(&self, how: Ended) {
         let mut state = self.state.lock();
         state.ended = Some(how);
+        if let Some(watch) = state.watch.take() {
+            watch.abort();
+        }
         if let Some(successor) = state.successor.take() {
             successor.wake();
         }
@@ -308,6 +314,7 @@ impl<C: Channel> Inbox<C> {
         }
         state.letters.shrink_to_fit();
         state.rested = None;
+        state.watch = None;
         None
     }
 }

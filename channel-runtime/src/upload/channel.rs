@@ -105,7 +105,10 @@ impl Channel for UploadChannel {
     const INTERCEPTS: &'static [&'static str] = &[];
     // A client has one chunk on its way, and waits for its answer. Closing a writer may take
     // longer than what channels have otherwise.
-    const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT.inbox(4).shutdown_ms(30_000);
+    const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT
+        .inbox(4)
+        .hibernate_after_ms(None)
+        .shutdown_ms(30_000);
 
     fn join<'a>(cx: &'a Context<'a, Self, role::join>, payload: Payload) -> Step<'a, Joined<Self>> {
         Step::pending(async move {
