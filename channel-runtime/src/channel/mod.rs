@@ -44,7 +44,7 @@ use crate::{Broadcast, Payload};
 /// A channel: the state of one client on one topic. `#[channel]` implements it; nothing stops
 /// you from doing so by hand.
 ///
-/// Every joined channel takes one message after the other, and those of others meanwhile. Mirrors the
+/// A channel takes one message after the other; one that waits holds up no other. Mirrors the
 /// `Phoenix.Channel` behaviour.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a channel",

@@ -39,17 +39,27 @@ pub(super) struct Connections {
 impl Connections {
     /// Answers requests, and goes on with what one of them has turned the connection into;
     /// `answering` is held until then.
-    pub(super) async fn serve<I, A>(self, io: I, address: A, answering: TaskTrackerToken)
+    pub(super) fn serve<I, A>(
+        self,
+        io: I,
+        address: A,
+        answering: TaskTrackerToken,
+    ) -> impl Future<Output = ()> + Send
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         A: Clone + Send + Sync + 'static,
     {
-        let upgraded = Handover::default();
+        let handover = Handover::default();
         // Boxed, so that a connection that is upgraded does not keep what HTTP took.
-        Box::pin(self.answer(io, address, upgraded.clone())).await;
-        drop(answering);
-        if let Some(upgraded) = upgraded.take() {
-            upgraded.await;
+        let answered = Box::pin(self.answer(io, address, handover.clone()));
+        async move {
+            answered.await;
+            drop(answering);
+            let upgraded = handover.take();
+            drop(handover);
+            if let Some(upgraded) = upgraded {
+                upgraded.await;
+            }
         }
     }
 

@@ -87,7 +87,7 @@ impl Close {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
     Frame(Frame),
-    /// A channel's task is over; comes before the frames that tell the client.
+    /// A channel is over; comes before the frames that tell the client.
     Ended(Topic, ChannelId),
     /// The connection ends; nothing follows.
     Close(Close),
@@ -257,7 +257,7 @@ impl Outbox {
         }
     }
 
-    /// Says that a channel's task is over.
+    /// Says that a channel is over.
     pub(crate) fn ended(&self, topic: Topic, channel: ChannelId) {
         let mut state = self.state.lock();
         if !state.abandoned {

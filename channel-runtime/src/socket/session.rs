@@ -230,7 +230,7 @@ impl<H: Clone> Session<H> {
         }
     }
 
-    /// A channel's task is over.
+    /// A channel is over.
     pub(crate) fn ended(&mut self, topic: &Topic, id: ChannelId) {
         self.live = self.live.saturating_sub(1);
         if let Ok(at) = self.place(topic)

@@ -55,7 +55,7 @@ pub(crate) trait Peer: Send {
 
     fn control(&mut self, control: Control);
 
-    /// A channel's task is over.
+    /// A channel is over.
     fn ended(&mut self, _topic: &Topic, _id: ChannelId) {}
 
     /// The server goes down; dropped soon after.

@@ -48,8 +48,8 @@ use crate::{
 /// }
 /// ```
 ///
-/// Each file is a channel of its own, and so a task of its own. It belongs to its entry, and
-/// whatever ends it ends nothing else.
+/// Each file is a channel of its own. It belongs to its entry, and whatever ends it ends nothing
+/// else.
 pub struct UploadChannel {
     running: Running,
     spec: &'static UploadSpec,

@@ -24,8 +24,8 @@ use crate::channel::panic_message;
 ///
 /// # When each method is called
 ///
-/// In an upload's own task, one after the other, so none of them needs a lock, and a slow one
-/// holds up neither the connection nor another upload:
+/// In the upload's own channel, one after the other, so none of them needs a lock, and one that
+/// waits holds up neither the connection nor another upload:
 ///
 /// 1. `init`, once, when the client begins to send.
 /// 2. `write_chunk` for each chunk. The client hears `ok` when it returns, and sends the next

@@ -66,7 +66,7 @@ impl Room {
         panic!("in a language without types, this join returned nonsense")
     }
 
-    /// Holds up nobody else: a join runs in its channel's own task.
+    /// Holds up nobody else: a channel that waits has a task of its own.
     #[join("room:slow_join")]
     async fn slow_join() -> Self {
         sleep(Duration::from_millis(200)).await;

@@ -45,7 +45,7 @@ pub(crate) struct Direct {
 /// What the connection's own task has to do where frames are written by others.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DirectEvent {
-    /// A channel's task is over; what follows it is not written before this is taken.
+    /// A channel is over; what follows it is not written before this is taken.
     Ended(Topic, ChannelId),
     /// Wait until the client can be written to, and call [`Outbox::unblock`].
     Blocked,

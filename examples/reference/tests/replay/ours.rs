@@ -192,7 +192,7 @@ fn lists() -> Vec<Step> {
     ]
 }
 
-/// What comes of every channel, joins included, being a task of its own.
+/// What comes of every channel, joins included, holding up no other.
 fn tasks() -> Vec<(&'static str, &'static str, Change)> {
     let heartbeat = r#"[null,"hb","phoenix","phx_reply",{"status":"ok","response":{}}]"#;
     let other = r#"["2","5","room:2","phx_reply",{"status":"ok","response":{}}]"#;
