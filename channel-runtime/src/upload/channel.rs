@@ -77,8 +77,7 @@ impl Drop for Running {
         if !self.over {
             self.owner.dropped(self.ticket);
         }
-        let registry = self.owner.endpoint().uploads();
-        registry.uncarry(self.ticket.entry);
+        self.owner.uncarry(self.ticket);
     }
 }
 
@@ -206,8 +205,8 @@ async fn begin(
         entry,
         over: false,
     };
-    let (writer, received, resumed) = match begun.destination.0 {
-        Place::Resumed(writer, received) => (writer, received, true),
+    let (writer, received, is_done) = match begun.destination.0 {
+        Place::Resumed(broken) => (broken.writer, broken.received, broken.is_done),
         Place::Writer(mut writer) => {
             if let Err(error) = writer.init(&running.entry).await {
                 running.over = true;
@@ -235,12 +234,12 @@ async fn begin(
         resumable: join.resume,
         yields: false,
     };
-    if resumed && received == channel.size() {
+    if is_done {
         // The client has missed only the answer to its last chunk.
         channel.finished();
     }
     let response = match join.resume {
-        true => Payload::json(&json!({"offset": received})).unwrap_or_default(),
+        true => Payload::json(&json!({"offset": received, "done": is_done})).unwrap_or_default(),
         false => Payload::empty(),
     };
     Ok((channel, response))

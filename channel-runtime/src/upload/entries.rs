@@ -292,6 +292,12 @@ impl<D, W, L> Entries<D, W, L> {
         self.slots.remove(at).into_link()
     }
 
+    /// Whether a handler has a file.
+    pub(super) fn is_taken(&self, uuid: Uuid) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Taken(_)))
+    }
+
     /// The refs of the files that can be taken.
     pub(super) fn finished(&self) -> Vec<String> {
         let done = self

@@ -230,6 +230,7 @@ impl Owner {
     /// A file cannot be had: it stays, with the error.
     pub(super) fn fail(&self, ticket: Ticket, entry: &UploadEntry, reason: Value) {
         let failed = self.change(ticket.upload, |files| files.fail(ticket.entry, reason));
+        self.endpoint.uploads().uncarry(ticket.entry);
         if let Some(Some(link)) = failed {
             link.into_iter().for_each(Link::stop);
             self.tell_progress(ticket.upload, entry.entry_ref());
@@ -268,12 +269,25 @@ impl Owner {
 
     /// A handler keeps a file that it has taken: its entry goes.
     pub(super) fn consume(&self, upload: usize, entry: Uuid) {
+        let spec = self.with(upload, |files| files.spec());
+        if let Some(time) = spec.and_then(UploadSpec::detach) {
+            self.endpoint.uploads().took(entry, time);
+        }
         let link = self.change(upload, |files| files.consume(entry));
         link.flatten().into_iter().for_each(Link::stop);
     }
 
     pub(super) fn postpone(&self, upload: usize, entry: Uuid, file: Finished) {
         self.with(upload, |files| files.postpone(entry, file));
+    }
+
+    /// The channel of a file is over: its client may go on with it in another one, unless a
+    /// handler has the file and is yet to say what becomes of it.
+    pub(super) fn uncarry(&self, ticket: Ticket) {
+        let taken = self.with(ticket.upload, |files| files.is_taken(ticket.entry));
+        if taken != Some(true) {
+            self.endpoint.uploads().uncarry(ticket.entry);
+        }
     }
 
     /// A handler does not want a file that it has taken.
@@ -333,7 +347,7 @@ impl Owner {
         match file {
             Finished::Writer(writer) => {
                 let source = Source::new(&self.topic, entry);
-                Some(Detached::new(source, writer, entry.client_size()))
+                Some(Detached::done(source, writer))
             }
             Finished::External(_) => None,
         }

@@ -6,6 +6,7 @@ use super::{
     Destination, TakesUploads, UploadEntry,
     destination::Place,
     owner::{Link, Owner, Ticket, reason},
+    registry::Adopted,
     selection::{Selected, Selection},
 };
 use crate::{Context, Payload, Refusal, Socket};
@@ -97,12 +98,17 @@ async fn preflight<C: TakesUploads>(
     }
     let asked = owner.with(upload, |files| files.preflight(refs));
     let (valid, invalid) = asked.unwrap_or_default();
-    let mut given = Map::new();
+    let (mut given, mut taken) = (Map::new(), Vec::new());
     for entry in valid {
         let (uuid, entry_ref) = (entry.uuid(), entry.entry_ref().to_owned());
         let token = broken.get(&entry_ref).and_then(Value::as_str);
         let destination = match adopt(owner, token, &entry).await {
-            Some(destination) => Ok(destination),
+            Some(Adopted::Broken(upload)) => Ok(Destination(Place::Resumed(upload))),
+            Some(Adopted::Taken) => {
+                owner.with(upload, |files| files.remove(&entry_ref));
+                taken.push(entry_ref);
+                continue;
+            }
             None => {
                 channel
                     .destination(&Context::new(socket), upload, entry)
@@ -128,18 +134,22 @@ async fn preflight<C: TakesUploads>(
     let invalid = invalid
         .into_iter()
         .map(|(entry_ref, error)| (entry_ref, json!([error])));
-    Ok(Map::from_iter([
+    let mut reply = Map::from_iter([
         ("config".to_owned(), spec.config()),
         ("entries".to_owned(), given.into()),
         ("errors".to_owned(), invalid.collect::<Map<_, _>>().into()),
-    ]))
+    ]);
+    // Only a client that resumes has any of these.
+    if !taken.is_empty() {
+        reply.insert("taken".to_owned(), taken.into());
+    }
+    Ok(reply)
 }
 
-/// The writer of an upload that was broken off, where the client's token is for one.
-async fn adopt(owner: &Owner, token: Option<&str>, entry: &UploadEntry) -> Option<Destination> {
+/// What has become of an upload that was broken off, where the client's token is for one.
+async fn adopt(owner: &Owner, token: Option<&str>, entry: &UploadEntry) -> Option<Adopted> {
     let endpoint = owner.endpoint();
     let ticket: Ticket = endpoint.token(Ticket::SALT).verify(token?).ok()?;
     let uploads = endpoint.uploads();
-    let upload = uploads.adopt(ticket.entry, owner.topic(), entry).await?;
-    Some(Destination(Place::Resumed(upload.writer, upload.received)))
+    uploads.adopt(ticket.entry, owner.topic(), entry).await
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time};
+use tokio::{
+    sync::Notify,
+    time::{self, Instant},
+};
 use uuid::Uuid;
 
 use super::{
@@ -33,6 +36,15 @@ pub(crate) struct Registry {
     carried: Mutex<HashMap<Uuid, (Source, ChannelRef<UploadChannel>)>>,
     /// One of these has no channel any more.
     ended: Notify,
+    /// Uploads that a handler has taken, until when their clients may not know that yet.
+    taken: Mutex<HashMap<Uuid, (Source, Instant)>>,
+}
+
+/// What becomes of an upload that its client goes on with.
+pub(super) enum Adopted {
+    Broken(Detached),
+    /// There is nothing to go on with: a handler has it.
+    Taken,
 }
 
 /// What an upload is of, as far as a client can say.
@@ -64,6 +76,8 @@ pub(super) struct Detached {
     source: Source,
     pub(super) writer: Box<dyn AnyWriter>,
     pub(super) received: u64,
+    /// The writer is closed.
+    pub(super) is_done: bool,
 }
 
 impl Detached {
@@ -72,15 +86,20 @@ impl Detached {
             source,
             writer,
             received,
+            is_done: false,
         }
     }
 
-    fn is_complete(&self) -> bool {
-        self.received == self.source.entry.client_size()
+    pub(super) fn done(source: Source, writer: Box<dyn AnyWriter>) -> Self {
+        let size = source.entry.client_size();
+        Detached {
+            is_done: true,
+            ..Detached::new(source, writer, size)
+        }
     }
 
     async fn cancel(mut self) {
-        if !self.is_complete()
+        if !self.is_done
             && let Err(error) = self.writer.close(CloseReason::Cancel).await
         {
             tracing::warn!(%error, "a writer could not give up an upload that nobody came back for");
@@ -117,6 +136,22 @@ impl Registry {
         }
     }
 
+    /// A handler has taken an upload that its client may still want to go on with.
+    pub(super) fn took(&self, id: Uuid, time: Duration) {
+        if let Some((source, _)) = self.carried.lock().remove(&id) {
+            let now = Instant::now();
+            let mut taken = self.taken.lock();
+            if taken.len() >= MOST_DETACHED {
+                taken.retain(|_, (_, until)| *until > now);
+            }
+            if taken.len() < MOST_DETACHED {
+                taken.insert(id, (source, now + time));
+            }
+            drop(taken);
+            self.ended.notify_waiters();
+        }
+    }
+
     /// Takes a broken upload for the entry that goes on with it. Where it still has a channel,
     /// because its client has noticed the break before the server or has only just left, that
     /// one's end is waited for.
@@ -125,7 +160,7 @@ impl Registry {
         broken: Uuid,
         topic: &Topic,
         entry: &UploadEntry,
-    ) -> Option<Detached> {
+    ) -> Option<Adopted> {
         let carried = || {
             let carried = self.carried.lock();
             let (source, channel) = carried.get(&broken)?;
@@ -143,11 +178,19 @@ impl Registry {
         };
         // One that takes longer is begun anew.
         let _late = time::timeout(YIELD_WITHIN, over).await;
+        let taken = self.taken.lock();
+        if taken
+            .get(&broken)
+            .is_some_and(|(source, _)| source.is(topic, entry))
+        {
+            return Some(Adopted::Taken);
+        }
+        drop(taken);
         let mut detached = self.detached.lock();
         detached
             .get(&broken)
             .filter(|upload| upload.source.is(topic, entry))?;
-        detached.remove(&broken)
+        detached.remove(&broken).map(Adopted::Broken)
     }
 }
 

@@ -239,3 +239,54 @@ async fn an_upload_that_was_cancelled_is_not_kept() {
         page.heard(&format!("a.bin: {heard}")).await;
     }
 }
+
+#[tokio::test]
+async fn a_file_that_was_taken_is_not_brought_again_by_a_client_that_missed_the_answer() {
+    let mut page = Page::open("resume_after").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _lost = upload.push_binary("chunk", vec![1; 10]);
+    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+    page.reconnect().await;
+    let photos = page.upload("photos").await;
+    let reply = page
+        .allow(
+            &photos,
+            json!([again("a.bin", 10, &token), file("1", "b.bin", 5)]),
+        )
+        .await;
+    let reply: Value = reply.expect_ok();
+    assert_eq!(reply["taken"], json!(["0"]));
+    assert!(reply["entries"]["1"].is_string());
+    page.state(json!({"name": "photos", "active_refs": ["1"]}))
+        .await;
+    let other = page
+        .allow(&photos, json!([again("c.bin", 10, &token)]))
+        .await;
+    assert_eq!(other.expect_ok::<Value>().get("taken"), None);
+}
+
+#[tokio::test]
+async fn an_empty_file_that_was_broken_off_is_not_done() {
+    let mut page = Page::open("resume_empty").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 0)).await;
+    join(&page, &token).await;
+    page.heard("a.bin: init 0").await;
+    page.reconnect().await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, again("a.bin", 0, &token)).await;
+    let payload = json!({"token": token, "resume": true});
+    let upload = page.client.join("lvu:0", payload).await.unwrap();
+    assert_eq!(
+        upload.response::<Value>(),
+        json!({"offset": 0, "done": false})
+    );
+    upload.push_binary("chunk", vec![]).await.expect_ok::<()>();
+    for heard in ["write 0", "done 0", "meta", "handle 0 at 100"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+}
