@@ -120,7 +120,7 @@ fn benchmarks(workspace: &Workspace) -> Result<Counts> {
         cargo.current_dir(workspace.root.join(folder));
         run(cargo)
     };
-    for folder in ["benchmarks", "benchmarks/cluster"] {
+    for folder in ["benchmarks", "benchmarks/cluster", "benchmarks/uploads"] {
         inside(folder, &["fmt", "--check"])?;
         inside(folder, &["clippy", "--all-targets", "--", "-D", "warnings"])?;
     }

@@ -1,0 +1,33 @@
+//! What an upload costs beside a plain WebSocket, how much memory it takes, and what uploads leave
+//! behind. The server is a process of its own, and so are the clients that are killed.
+
+mod leaks;
+mod memory;
+mod page;
+mod server;
+mod throughput;
+
+use anyhow::{Result, bail};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments {
+        ["server", folder] => server::serve(folder).await,
+        ["client", addr, upload, count] => leaks::hold(addr, upload, count.parse()?).await,
+        [] => {
+            throughput::measure().await?;
+            memory::measure().await?;
+            leaks::measure("files").await?;
+            leaks::measure("objects").await
+        }
+        ["throughput"] => throughput::measure().await,
+        ["memory"] => memory::measure().await,
+        ["leaks"] => {
+            leaks::measure("files").await?;
+            leaks::measure("objects").await
+        }
+        _ => bail!("usage: uploads-benchmark [throughput | memory | leaks]"),
+    }
+}
