@@ -59,6 +59,7 @@ pub struct UploadChannel {
     last: Instant,
     timeout: Duration,
     timer: TimerRef,
+    fires: Instant,
     resumable: bool,
     /// Its client may go on with it in another channel.
     yields: bool,
@@ -206,7 +207,10 @@ async fn begin(
         over: false,
     };
     let (writer, received, is_done) = match begun.destination.0 {
-        Place::Resumed(broken) => (broken.writer, broken.received, broken.is_done),
+        Place::Resumed(broken) => {
+            let upload = broken.take().ok_or("disallowed")?;
+            (upload.writer, upload.received, upload.is_done)
+        }
         Place::Writer(mut writer) => {
             if let Err(error) = writer.init(&running.entry).await {
                 running.over = true;
@@ -218,7 +222,7 @@ async fn begin(
         // An external upload has no token.
         Place::External(_) => return Err("disallowed"),
     };
-    if join.resume {
+    if join.resume && spec.detach().is_some() {
         let (owner, me) = (&running.owner, socket.channel_ref().clone());
         let source = Source::new(owner.topic(), &running.entry);
         owner.endpoint().uploads().carry(ticket.entry, source, me);
@@ -230,6 +234,7 @@ async fn begin(
         received,
         last: Instant::now(),
         timeout: spec.first_chunk_timeout(),
+        fires: Instant::now() + spec.first_chunk_timeout(),
         timer: socket.send_after(spec.first_chunk_timeout(), Deadline),
         resumable: join.resume,
         yields: false,
@@ -237,6 +242,8 @@ async fn begin(
     if is_done {
         // The client has missed only the answer to its last chunk.
         channel.finished();
+    } else if received > 0 {
+        channel.advance();
     }
     let response = match join.resume {
         true => Payload::json(&json!({"offset": received, "done": is_done})).unwrap_or_default(),
@@ -253,7 +260,8 @@ impl UploadChannel {
     /// Writes a chunk. Only bytes that were written are answered with `ok`.
     async fn chunk(&mut self, Binary(chunk): Binary, socket: &Socket<Self>) -> Answer {
         self.last = Instant::now();
-        if self.timeout != self.spec.chunk_timeout() {
+        // A timer that has fired may have found the inbox full of chunks.
+        if self.timeout != self.spec.chunk_timeout() || self.fires <= self.last {
             self.timeout = self.spec.chunk_timeout();
             self.arm(self.timeout, socket);
         }
@@ -285,14 +293,19 @@ impl UploadChannel {
         self.received = received;
         match received == limit {
             true => self.finished(),
-            false => {
-                let running = &self.running;
-                running
-                    .owner
-                    .advance(running.ticket, &running.entry, received);
-            }
+            false => self.advance(),
         }
         Answer::ok(())
+    }
+
+    fn advance(&self) {
+        let Running {
+            owner,
+            ticket,
+            entry,
+            ..
+        } = &self.running;
+        owner.advance(*ticket, entry, self.received);
     }
 
     /// Hands the file over to its entry.
@@ -329,7 +342,8 @@ impl UploadChannel {
     /// Whether the client may go on elsewhere, now that the channel ends.
     fn is_kept(&self, reason: &Reason) -> bool {
         let kept = match reason {
-            Reason::Closed => true,
+            // Its handler is about to take it.
+            Reason::Closed => !self.running.owner.is_due(self.running.ticket),
             // Who leaves a finished file leaves it to the handlers.
             Reason::Left => self.writer.is_some(),
             _ => self.yields,
@@ -340,6 +354,7 @@ impl UploadChannel {
     /// There is one timer, and it looks at the time of the last chunk: none is made for a chunk.
     fn arm(&mut self, rest: Duration, socket: &Socket<Self>) {
         self.timer.cancel();
+        self.fires = Instant::now() + rest;
         self.timer = socket.send_after(rest, Deadline);
     }
 
@@ -351,7 +366,7 @@ impl UploadChannel {
             let upload = match self.writer.take() {
                 Some(writer) => {
                     let source = Source::new(owner.topic(), &running.entry);
-                    Some(Detached::new(source, writer, self.received))
+                    Some(Detached::broken(source, writer, self.received))
                 }
                 None => owner.detach_finished(ticket, &running.entry),
             };

@@ -5,7 +5,7 @@ use std::{any::Any, fmt};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{UploadEntry, UploadWriter, WriterError, registry::Detached, writer::AnyWriter};
+use super::{UploadEntry, UploadWriter, WriterError, registry::Broken, writer::AnyWriter};
 use crate::Refusal;
 
 /// Where one file goes.
@@ -14,7 +14,7 @@ pub struct Destination(pub(super) Place);
 pub(super) enum Place {
     Writer(Box<dyn AnyWriter>),
     /// A writer that has taken bytes already.
-    Resumed(Detached),
+    Resumed(Broken),
     External(External),
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Entries<D, W, L> {
     consumed: usize,
     /// Files were chosen that are not even remembered.
     overflow: bool,
+    /// The channel has ended: nobody hands files over any more.
+    over: bool,
 }
 
 /// What the channel of an upload begins with.
@@ -55,6 +57,7 @@ impl<D, W, L> Entries<D, W, L> {
             slots: Vec::new(),
             consumed: 0,
             overflow: false,
+            over: false,
         }
     }
 
@@ -75,21 +78,24 @@ impl<D, W, L> Entries<D, W, L> {
     pub(super) fn select(&mut self, chosen: Vec<Selected>) -> (Vec<UploadEntry>, Vec<L>) {
         let (mut valid, mut replaced) = (Vec::new(), Vec::new());
         self.overflow = false;
+        let most = self.spec.max_entries as usize + SPARE;
         let mut new: Vec<Selected> = Vec::new();
         for said in chosen {
             let same = |other: &Selected| other.entry_ref == said.entry_ref;
-            if self.at(&said.entry_ref).is_none() && !new.iter().any(same) {
-                new.push(said);
+            if self.at(&said.entry_ref).is_some() || new.iter().any(same) {
+                continue;
             }
+            // Before more are compared with each other than could be remembered.
+            if self.slots.len() + new.len() >= most {
+                self.overflow = true;
+                break;
+            }
+            new.push(said);
         }
         if self.spec.max_entries == 1 && self.slots.len() == 1 && new.len() == 1 {
             replaced.extend(self.slots.pop().and_then(Slot::into_link));
         }
         for said in new {
-            if self.slots.len() >= self.spec.max_entries as usize + SPARE {
-                self.overflow = true;
-                continue;
-            }
             let size = said.size;
             let entry = UploadEntry::new(self.spec.name, Arc::new(said), 0);
             let error = if size > self.spec.max_file_size {
@@ -107,6 +113,7 @@ impl<D, W, L> Entries<D, W, L> {
                 error: error.map(Value::from),
                 told: true,
                 shown: 0,
+                due: false,
             });
         }
         (valid, replaced)
@@ -174,6 +181,17 @@ impl<D, W, L> Entries<D, W, L> {
         (valid, invalid)
     }
 
+    /// The client is told nothing of what was given to these files: those without an error can be
+    /// asked for once more.
+    pub(super) fn retract(&mut self, uuids: &[Uuid]) {
+        for slot in &mut self.slots {
+            if uuids.contains(&slot.entry.uuid()) && slot.error.is_none() {
+                slot.phase = Phase::Selected;
+                slot.preflighted = false;
+            }
+        }
+    }
+
     /// The client may bring the file. Gives the destination back where the file is gone by now.
     pub(super) fn allow(&mut self, uuid: Uuid, destination: D, external: bool) -> Option<D> {
         match self.slot(uuid) {
@@ -220,6 +238,7 @@ impl<D, W, L> Entries<D, W, L> {
     /// All bytes are written and the writer is closed. Gives the writer back where the file is
     /// gone by now.
     pub(super) fn finish(&mut self, uuid: Uuid, writer: W) -> Result<(), W> {
+        let due = !self.spec.by_hand && !self.over;
         let Some(slot) = self.slot(uuid) else {
             return Err(writer);
         };
@@ -231,6 +250,7 @@ impl<D, W, L> Entries<D, W, L> {
                 return Err(writer);
             }
         }
+        slot.due = due;
         slot.advance(100);
         Ok(())
     }
@@ -264,6 +284,7 @@ impl<D, W, L> Entries<D, W, L> {
         match std::mem::replace(&mut slot.phase, Phase::Failed) {
             Phase::Done(writer, link) => {
                 slot.phase = Phase::Taken(link);
+                slot.due = false;
                 Ok((slot.entry.clone(), writer))
             }
             phase => {
@@ -273,13 +294,18 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// The handler gives the file back, to be taken again.
-    pub(super) fn postpone(&mut self, uuid: Uuid, writer: W) {
-        if let Some(slot) = self.slot(uuid)
-            && let Phase::Taken(link) = &mut slot.phase
-        {
-            slot.phase = Phase::Done(writer, link.take());
-        }
+    /// The handler gives the file back, to be taken again. Says whether it still has a channel.
+    pub(super) fn postpone(&mut self, uuid: Uuid, writer: W) -> bool {
+        let Some(slot) = self.slot(uuid) else {
+            return false;
+        };
+        let Phase::Taken(link) = &mut slot.phase else {
+            return false;
+        };
+        let link = link.take();
+        let has_channel = link.is_some();
+        slot.phase = Phase::Done(writer, link);
+        has_channel
     }
 
     /// The handler is done with the file: it goes, and its channel ends.
@@ -292,10 +318,38 @@ impl<D, W, L> Entries<D, W, L> {
         self.slots.remove(at).into_link()
     }
 
-    /// Whether a handler has a file.
-    pub(super) fn is_taken(&self, uuid: Uuid) -> bool {
+    /// The channel of a file is over, and the file may go on without. Says whether a handler has it.
+    pub(super) fn unlink(&mut self, uuid: Uuid) -> bool {
+        let phase = self.slot(uuid).map(|slot| &mut slot.phase);
+        let is_taken = matches!(phase, Some(Phase::Taken(_)));
+        if let Some(Phase::Done(_, link) | Phase::Taken(link)) = phase {
+            *link = None;
+        }
+        is_taken
+    }
+
+    /// The files that a handler has, and whose channels are over.
+    pub(super) fn unlinked(&self) -> impl Iterator<Item = Uuid> {
+        let slots = self.slots.iter();
+        let unlinked = slots.filter(|slot| matches!(slot.phase, Phase::Taken(None)));
+        unlinked.map(|slot| slot.entry.uuid())
+    }
+
+    /// Whether a file is finished and the channel's task is yet to hand it over.
+    pub(super) fn is_due(&self, uuid: Uuid) -> bool {
         let mut slots = self.slots.iter();
-        slots.any(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Taken(_)))
+        slots.any(|slot| slot.entry.uuid() == uuid && slot.due)
+    }
+
+    /// Removes a finished file, for a client that comes back for it elsewhere.
+    pub(super) fn detach(&mut self, uuid: Uuid) -> Option<W> {
+        let mut slots = self.slots.iter();
+        let at = slots
+            .position(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Done(..)))?;
+        match self.slots.remove(at).phase {
+            Phase::Done(writer, _) => Some(writer),
+            _ => None,
+        }
     }
 
     /// The refs of the files that can be taken.
@@ -364,6 +418,8 @@ impl<D, W, L> Entries<D, W, L> {
             .into_iter()
             .partition(|slot| slot.link().is_some_and(&stay));
         self.slots = kept;
+        self.slots.iter_mut().for_each(|slot| slot.due = false);
+        self.over = true;
         over.into_iter().filter_map(Slot::into_link).collect()
     }
 

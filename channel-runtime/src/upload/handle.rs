@@ -137,13 +137,22 @@ impl<P: Uploadable> Uploads<P> {
     ///
     /// # Errors
     ///
-    /// [`UploadError::Writer`].
+    /// [`UploadError::Writer`] where one cannot be had; the others stay where they are.
     pub fn take_finished(&self) -> Result<Vec<Uploaded<P>>, UploadError> {
         let finished = self.with(|owner| owner.with(self.upload, |files| files.finished()));
-        finished
-            .iter()
-            .map(|entry_ref| self.take(entry_ref))
-            .collect()
+        let mut taken = Vec::with_capacity(finished.len());
+        for entry_ref in finished {
+            match self.take(&entry_ref) {
+                Ok(file) => taken.push(file),
+                Err(UploadError::Writer) => {
+                    taken.into_iter().for_each(Uploaded::postpone);
+                    return Err(UploadError::Writer);
+                }
+                // Its client has taken it elsewhere by now.
+                Err(UploadError::Unknown | UploadError::NotDone) => {}
+            }
+        }
+        Ok(taken)
     }
 
     /// Removes an entry, whatever it is doing: its channel is closed and what it wrote is given

@@ -1,7 +1,8 @@
 //! The uploads of one channel, shared between it and the channels that bring its files.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     ChannelRef, Endpoint, Payload, Reason, Refusal, Topic,
+    channel::panic_message,
     socket::{Outbox, Outlet},
     wire::Term,
 };
@@ -278,13 +280,15 @@ impl Owner {
     }
 
     pub(super) fn postpone(&self, upload: usize, entry: Uuid, file: Finished) {
-        self.with(upload, |files| files.postpone(entry, file));
+        if self.with(upload, |files| files.postpone(entry, file)) == Some(false) {
+            self.endpoint.uploads().uncarry(entry);
+        }
     }
 
     /// The channel of a file is over: its client may go on with it in another one, unless a
     /// handler has the file and is yet to say what becomes of it.
     pub(super) fn uncarry(&self, ticket: Ticket) {
-        let taken = self.with(ticket.upload, |files| files.is_taken(ticket.entry));
+        let taken = self.with(ticket.upload, |files| files.unlink(ticket.entry));
         if taken != Some(true) {
             self.endpoint.uploads().uncarry(ticket.entry);
         }
@@ -321,7 +325,16 @@ impl Owner {
             return owner.verified(ticket, &entry, external, Ok(()));
         };
         self.endpoint.tasks().spawn(async move {
-            let verified = verify(entry.clone()).await;
+            let asked = AssertUnwindSafe(async { verify(entry.clone()).await });
+            let verified = asked.catch_unwind().await.unwrap_or_else(|panic| {
+                let panic = panic_message(&*panic);
+                tracing::error!(
+                    panic,
+                    upload = entry.upload(),
+                    "an upload's verify has panicked"
+                );
+                Err(Refusal::new("verify crashed"))
+            });
             owner.verified(ticket, &entry, external, verified);
         });
     }
@@ -340,11 +353,15 @@ impl Owner {
         }
     }
 
+    /// Whether the channel's task is yet to take a finished file.
+    pub(super) fn is_due(&self, ticket: Ticket) -> bool {
+        self.with(ticket.upload, |files| files.is_due(ticket.entry)) == Some(true)
+    }
+
     /// Puts a file aside that is all there, for a client that may come back for it.
     pub(super) fn detach_finished(&self, ticket: Ticket, entry: &UploadEntry) -> Option<Detached> {
-        let (_, file) = self.take(ticket.upload, entry.entry_ref()).ok()?;
-        self.with(ticket.upload, |files| files.consume(ticket.entry));
-        match file {
+        let file = self.change(ticket.upload, |files| files.detach(ticket.entry));
+        match file.flatten()? {
             Finished::Writer(writer) => {
                 let source = Source::new(&self.topic, entry);
                 Some(Detached::done(source, writer))
@@ -357,11 +374,15 @@ impl Owner {
     /// whose client can go on with them are left to their own channels, which end too.
     pub(crate) fn end(&self, gone: bool) {
         self.endpoint.uploads().remove(self.id);
-        let mut links = Vec::new();
+        let (mut links, mut unlinked) = (Vec::new(), Vec::new());
         for files in self.uploads.lock().iter_mut() {
+            unlinked.extend(files.unlinked());
             links.extend(files.end(|link| gone && link.resumable));
         }
         links.into_iter().for_each(Link::stop);
+        for entry in unlinked {
+            self.endpoint.uploads().uncarry(entry);
+        }
     }
 }
 

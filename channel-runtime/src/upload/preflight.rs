@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Destination, TakesUploads, UploadEntry,
+    Destination, TakesUploads, UploadEntry, UploadSpec,
     destination::Place,
     owner::{Link, Owner, Ticket, reason},
-    registry::Adopted,
+    registry::{self, Adopted},
     selection::{Selected, Selection},
 };
 use crate::{Context, Payload, Refusal, Socket};
@@ -98,11 +98,12 @@ async fn preflight<C: TakesUploads>(
     }
     let asked = owner.with(upload, |files| files.preflight(refs));
     let (valid, invalid) = asked.unwrap_or_default();
+    let all: Vec<_> = valid.iter().map(UploadEntry::uuid).collect();
     let (mut given, mut taken) = (Map::new(), Vec::new());
     for entry in valid {
         let (uuid, entry_ref) = (entry.uuid(), entry.entry_ref().to_owned());
         let token = broken.get(&entry_ref).and_then(Value::as_str);
-        let destination = match adopt(owner, token, &entry).await {
+        let destination = match adopt(owner, spec, token, &entry).await {
             Some(Adopted::Broken(upload)) => Ok(Destination(Place::Resumed(upload))),
             Some(Adopted::Taken) => {
                 owner.with(upload, |files| files.remove(&entry_ref));
@@ -119,7 +120,10 @@ async fn preflight<C: TakesUploads>(
         let destination = match destination {
             Ok(destination) => destination,
             Err(refusal) => {
-                owner.with(upload, |files| files.refuse(uuid, reason(&refusal)));
+                owner.with(upload, |files| {
+                    files.refuse(uuid, reason(&refusal));
+                    files.retract(&all);
+                });
                 return Ok(rejection());
             }
         };
@@ -147,9 +151,14 @@ async fn preflight<C: TakesUploads>(
 }
 
 /// What has become of an upload that was broken off, where the client's token is for one.
-async fn adopt(owner: &Owner, token: Option<&str>, entry: &UploadEntry) -> Option<Adopted> {
+async fn adopt(
+    owner: &Owner,
+    spec: &UploadSpec,
+    token: Option<&str>,
+    entry: &UploadEntry,
+) -> Option<Adopted> {
     let endpoint = owner.endpoint();
     let ticket: Ticket = endpoint.token(Ticket::SALT).verify(token?).ok()?;
-    let uploads = endpoint.uploads();
-    uploads.adopt(ticket.entry, owner.topic(), entry).await
+    let to = (owner.topic(), entry);
+    registry::adopt(endpoint, ticket.entry, to, spec.detach()?).await
 }

@@ -8,6 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
+    runtime::Handle as Runtime,
     sync::Notify,
     time::{self, Instant},
 };
@@ -42,7 +43,7 @@ pub(crate) struct Registry {
 
 /// What becomes of an upload that its client goes on with.
 pub(super) enum Adopted {
-    Broken(Detached),
+    Broken(Broken),
     /// There is nothing to go on with: a handler has it.
     Taken,
 }
@@ -81,7 +82,8 @@ pub(super) struct Detached {
 }
 
 impl Detached {
-    pub(super) fn new(source: Source, writer: Box<dyn AnyWriter>, received: u64) -> Self {
+    /// One whose writer waits for more.
+    pub(super) fn broken(source: Source, writer: Box<dyn AnyWriter>, received: u64) -> Self {
         Detached {
             source,
             writer,
@@ -94,7 +96,7 @@ impl Detached {
         let size = source.entry.client_size();
         Detached {
             is_done: true,
-            ..Detached::new(source, writer, size)
+            ..Detached::broken(source, writer, size)
         }
     }
 
@@ -103,6 +105,34 @@ impl Detached {
             && let Err(error) = self.writer.close(CloseReason::Cancel).await
         {
             tracing::warn!(%error, "a writer could not give up an upload that nobody came back for");
+        }
+    }
+}
+
+/// A broken upload that an entry goes on with. Until the entry has a channel nobody could close
+/// its writer, so one that is dropped before waits for its client once more, by the new token.
+pub(super) struct Broken {
+    upload: Option<Detached>,
+    entry: Uuid,
+    time: Duration,
+    endpoint: Endpoint,
+    runtime: Runtime,
+}
+
+impl Broken {
+    /// The upload, for the channel of its entry.
+    pub(super) fn take(mut self) -> Option<Detached> {
+        self.upload.take()
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        if let Some(upload) = self.upload.take()
+            && let Err(upload) = keep(&self.endpoint, &self.runtime, self.entry, upload, self.time)
+        {
+            let tasks = self.endpoint.tasks();
+            tasks.spawn_on(upload.cancel(), &self.runtime);
         }
     }
 }
@@ -152,15 +182,9 @@ impl Registry {
         }
     }
 
-    /// Takes a broken upload for the entry that goes on with it. Where it still has a channel,
-    /// because its client has noticed the break before the server or has only just left, that
-    /// one's end is waited for.
-    pub(super) async fn adopt(
-        &self,
-        broken: Uuid,
-        topic: &Topic,
-        entry: &UploadEntry,
-    ) -> Option<Adopted> {
+    /// Waits until an upload has no channel any more, which it has where its client has noticed the
+    /// break before the server or has only just left.
+    async fn wait_for_end(&self, broken: Uuid, topic: &Topic, entry: &UploadEntry) {
         let carried = || {
             let carried = self.carried.lock();
             let (source, channel) = carried.get(&broken)?;
@@ -178,47 +202,79 @@ impl Registry {
         };
         // One that takes longer is begun anew.
         let _late = time::timeout(YIELD_WITHIN, over).await;
+    }
+
+    fn has_taken(&self, id: Uuid, topic: &Topic, entry: &UploadEntry) -> bool {
         let taken = self.taken.lock();
-        if taken
-            .get(&broken)
+        taken
+            .get(&id)
             .is_some_and(|(source, _)| source.is(topic, entry))
-        {
-            return Some(Adopted::Taken);
-        }
-        drop(taken);
+    }
+
+    fn claim(&self, id: Uuid, topic: &Topic, entry: &UploadEntry) -> Option<Detached> {
         let mut detached = self.detached.lock();
         detached
-            .get(&broken)
+            .get(&id)
             .filter(|upload| upload.source.is(topic, entry))?;
-        detached.remove(&broken).map(Adopted::Broken)
+        detached.remove(&id)
     }
+}
+
+/// Takes a broken upload for an entry, to go on with within `time`.
+pub(super) async fn adopt(
+    endpoint: &Endpoint,
+    broken: Uuid,
+    (topic, entry): (&Topic, &UploadEntry),
+    time: Duration,
+) -> Option<Adopted> {
+    let registry = endpoint.uploads();
+    registry.wait_for_end(broken, topic, entry).await;
+    if registry.has_taken(broken, topic, entry) {
+        return Some(Adopted::Taken);
+    }
+    let upload = registry.claim(broken, topic, entry)?;
+    Some(Adopted::Broken(Broken {
+        upload: Some(upload),
+        entry: entry.uuid(),
+        time,
+        endpoint: endpoint.clone(),
+        runtime: Runtime::current(),
+    }))
 }
 
 /// Keeps a broken upload for a while, and cancels it then.
 pub(super) async fn detach(endpoint: &Endpoint, id: Uuid, upload: Detached, time: Duration) {
-    let registry = endpoint.uploads();
-    let refused = {
-        let mut detached = registry.detached.lock();
-        match detached.len() < MOST_DETACHED && !endpoint.is_draining() {
-            true => {
-                detached.insert(id, upload);
-                None
-            }
-            false => Some(upload),
-        }
-    };
-    if let Some(upload) = refused {
-        return upload.cancel().await;
+    if let Err(upload) = keep(endpoint, &Runtime::current(), id, upload, time) {
+        upload.cancel().await;
     }
-    let (draining, endpoint) = (endpoint.draining(), endpoint.clone());
-    endpoint.clone().tasks().spawn(async move {
+}
+
+/// The same; gives the upload back where no more are kept.
+fn keep(
+    endpoint: &Endpoint,
+    runtime: &Runtime,
+    id: Uuid,
+    upload: Detached,
+    time: Duration,
+) -> Result<(), Detached> {
+    {
+        let mut detached = endpoint.uploads().detached.lock();
+        if detached.len() >= MOST_DETACHED || endpoint.is_draining() {
+            return Err(upload);
+        }
+        detached.insert(id, upload);
+    }
+    let (draining, owned) = (endpoint.draining(), endpoint.clone());
+    let expire = async move {
         tokio::select! {
             () = time::sleep(time) => {}
             () = draining => {}
         }
-        let upload = endpoint.uploads().detached.lock().remove(&id);
+        let upload = owned.uploads().detached.lock().remove(&id);
         if let Some(upload) = upload {
             upload.cancel().await;
         }
-    });
+    };
+    endpoint.tasks().spawn_on(expire, runtime);
+    Ok(())
 }

@@ -52,12 +52,13 @@ pub(super) struct Cancel {
 }
 
 /// What is kept of an entry, and sent back to the page with every change, has to be small.
-const LIMITS: [(&str, usize); 5] = [
+const LIMITS: [(&str, usize); 6] = [
     ("ref", 64),
     ("name", 1024),
     ("type", 255),
     ("relative_path", 4096),
     ("meta", 4096),
+    ("resume", 1024),
 ];
 
 impl Selected {
@@ -88,6 +89,7 @@ impl Selected {
             self.content_type.len(),
             self.relative_path.as_ref().map_or(0, String::len),
             meta,
+            self.resume.as_ref().map_or(0, String::len),
         ];
         let mut pairs = LIMITS.iter().zip(lengths);
         match pairs.find(|((_, limit), len)| len > limit) {

@@ -1,7 +1,13 @@
 //! A channel that takes uploads, whose writers tell the test what is asked of them, and fail
 //! where a file's name says so.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use channel_runtime::{
     Bytes,
@@ -12,9 +18,12 @@ use channel_runtime::{
     },
 };
 use serde_json::{Value, json};
-use tokio::sync::{
-    Semaphore,
-    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+use tokio::{
+    sync::{
+        Semaphore,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
+    time::sleep,
 };
 
 /// Who hears of the writers of an album: the test of its name.
@@ -41,6 +50,7 @@ pub(crate) struct Recorder {
     name: String,
     bytes: Vec<u8>,
     chunks: usize,
+    metas: AtomicUsize,
 }
 
 impl Recorder {
@@ -73,6 +83,9 @@ impl UploadWriter for Recorder {
         if self.name.contains("slow") {
             GATE.acquire().await.unwrap().forget();
         }
+        if self.name.contains("long") {
+            sleep(Duration::from_secs(2)).await;
+        }
         if self.chunks == 2 {
             self.fails("write")?;
         }
@@ -91,6 +104,8 @@ impl UploadWriter for Recorder {
 
     fn meta(&self) -> Vec<u8> {
         self.note("meta");
+        let again = self.metas.fetch_add(1, Relaxed) > 0;
+        assert!(!(again && self.name.contains("meta_panic")), "as asked");
         self.bytes.clone()
     }
 }
@@ -143,6 +158,9 @@ impl Album {
         if name.contains("refuse") {
             return Err(Refusal::new("not nice"));
         }
+        if name.contains("keep") {
+            return Ok(Consumed::Postponed);
+        }
         if name.contains("postpone") && !self.postponed {
             self.postponed = true;
             return Ok(Consumed::Postponed);
@@ -168,6 +186,16 @@ impl Album {
     #[handle_in("take")]
     fn take(&self, entry_ref: String, photos: &Uploads<Recorder>) -> Reply<usize> {
         Ok(photos.take(&entry_ref)?.file().len())
+    }
+
+    #[handle_in("take_finished")]
+    fn take_finished(&self, photos: &Uploads<Recorder>) -> Reply<usize> {
+        Ok(photos.take_finished()?.len())
+    }
+
+    #[handle_in("nap")]
+    async fn nap(&mut self) {
+        sleep(Duration::from_secs(1)).await;
     }
 
     #[allow_upload("avatar", accept = any, chunk_size = 10)]
@@ -206,12 +234,13 @@ impl Album {
             return Err(Refusal::new("nowhere to put it").with("name", name));
         }
         let external = External::new("S3").with("url", format!("https://example.com/{name}"));
-        Ok(external.verify(
-            async move |entry: UploadEntry| match name.contains("lost") {
+        Ok(external.verify(async move |entry: UploadEntry| {
+            assert!(!name.contains("verify_panic"), "as asked");
+            match name.contains("lost") {
                 true => Err(Refusal::new("not there").with("size", entry.client_size())),
                 false => Ok(()),
-            },
-        ))
+            }
+        }))
     }
 
     #[handle_upload("videos")]
@@ -237,6 +266,7 @@ impl Album {
             name: entry.client_name().to_owned(),
             bytes: Vec::new(),
             chunks: 0,
+            metas: AtomicUsize::new(0),
         }
     }
 }

@@ -87,3 +87,17 @@ async fn a_destination_that_cannot_be_had_is_the_answer_with_all_it_says() {
     let reason = json!({"reason": "nowhere to put it", "name": "nowhere.mp4"});
     assert_eq!(reply, json!({"ref": videos, "error": [["0", reason]]}));
 }
+
+#[tokio::test]
+async fn a_verify_that_panics_is_an_error_of_its_entry() {
+    let page = Page::open("external_panic").await;
+    let videos = page.upload("videos").await;
+    page.allow(&videos, json!([video("0", "verify_panic.mp4")]))
+        .await
+        .expect_ok::<Value>();
+    progress(&page, &videos, "0", json!(100)).await;
+    let state = page
+        .state(json!({"name": "videos", "error_refs": ["0"]}))
+        .await;
+    assert_eq!(state["errors"], json!([["0", "verify crashed"]]));
+}

@@ -148,3 +148,44 @@ async fn the_refusal_of_a_destination_is_the_answer_and_the_entrys_error() {
         .expect_ok();
     assert_eq!(reply, json!({"ref": photos, "error": [["0", "unwanted"]]}));
 }
+
+#[tokio::test]
+async fn the_refusal_of_one_destination_costs_the_other_files_nothing() {
+    let page = Page::open("unwanted_one").await;
+    let photos = page.upload("photos").await;
+    let files = [
+        file("0", "a.bin", 1),
+        file("1", "unwanted.bin", 1),
+        file("2", "b.bin", 1),
+    ];
+    let reply: Value = page.allow(&photos, json!(files)).await.expect_ok();
+    assert_eq!(reply, json!({"ref": photos, "error": [["1", "unwanted"]]}));
+    let reply: Value = page.allow(&photos, json!(files)).await.expect_ok();
+    for entry_ref in ["0", "2"] {
+        let token = reply["entries"][entry_ref].as_str();
+        let token = token.unwrap_or_else(|| panic!("no token for {entry_ref} in {reply}"));
+        page.join(entry_ref, token).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn files_that_could_be_taken_stay_where_another_cannot() {
+    let mut page = Page::open("take_panic").await;
+    let photos = page.upload("photos").await;
+    for (entry_ref, name) in [("0", "keep.bin"), ("1", "keep_meta_panic.bin")] {
+        let upload = page.begin(&photos, file(entry_ref, name, 3)).await;
+        upload
+            .push_binary("chunk", vec![1; 3])
+            .await
+            .expect_ok::<()>();
+        for heard in ["init 3", "write 3", "done 3", "meta", "handle 3 at 100"] {
+            page.heard(&format!("{name}: {heard}")).await;
+        }
+    }
+    assert_eq!(
+        page.owner.push("take_finished", ()).await.expect_refusal(),
+        "the writer cannot say what it wrote"
+    );
+    let taken: usize = page.owner.push("take_finished", ()).await.expect_ok();
+    assert_eq!(taken, 1, "the other one is not lost");
+}

@@ -44,9 +44,14 @@ impl Page {
         }
     }
 
+    /// Another connection.
+    pub(crate) async fn another(&self) -> TestClient {
+        TestClient::connect(&self.endpoint, ()).await.unwrap()
+    }
+
     /// Connects anew, as after a broken connection, and joins again.
     pub(crate) async fn reconnect(&mut self) {
-        self.client = TestClient::connect(&self.endpoint, ()).await.unwrap();
+        self.client = self.another().await;
         self.owner = self.client.join(&self.topic, ()).await.unwrap();
     }
 

@@ -290,3 +290,58 @@ async fn an_empty_file_that_was_broken_off_is_not_done() {
         page.heard(&format!("a.bin: {heard}")).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_file_that_nobody_comes_back_for_is_cancelled() {
+    let mut page = Page::open("resume_empty_late").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 0)).await;
+    join(&page, &token).await;
+    page.reconnect().await;
+    for heard in ["init 0", "cancel 0", "drop"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_before_the_upload_goes_on_loses_nothing() {
+    let mut page = Page::open("resume_twice").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 25)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    let mut token = token;
+    for _ in 0..2 {
+        page.reconnect().await;
+        let photos = page.upload("photos").await;
+        token = page.token(&photos, again("a.bin", 25, &token)).await;
+    }
+    assert_eq!(join(&page, &token).await.1, 10);
+    page.reconnect().await;
+    let photos = page.upload("photos").await;
+    page.token(&photos, again("a.bin", 25, &token)).await;
+    page.reconnect().await;
+    for heard in ["init 25", "write 10", "cancel 10", "drop"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_acknowledged_is_handed_over_though_its_connection_breaks() {
+    let mut page = Page::open("resume_due").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _busy = page.owner.push("nap", ());
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    page.client = page.another().await;
+    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+}

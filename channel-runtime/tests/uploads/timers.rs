@@ -71,3 +71,19 @@ async fn a_finished_file_waits_for_its_handler_without_a_deadline() {
     let saved: Vec<String> = page.owner.push("save", ["me.bin"]).await.expect_ok();
     assert_eq!(saved, ["me.bin"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_holds_for_a_client_whose_chunks_fill_the_inbox() {
+    let mut page = Page::open("deadline_full").await;
+    let photos = page.upload("photos").await;
+    let upload = page.begin(&photos, file("0", "long.bin", 100)).await;
+    for _ in 0..5 {
+        let _later = upload.push_binary("chunk", vec![1; 10]);
+    }
+    page.heard("long.bin: init 100").await;
+    for _ in 0..5 {
+        page.heard("long.bin: write 10").await;
+    }
+    let cancelled = time::timeout(LONG, page.heard("long.bin: cancel 50"));
+    cancelled.await.expect("it is given up");
+}

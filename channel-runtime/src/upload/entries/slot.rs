@@ -14,6 +14,8 @@ pub(in crate::upload) struct Slot<D, W, L> {
     pub(super) told: bool,
     /// The progress that the page was shown last.
     pub(super) shown: u8,
+    /// It is finished, and the channel's task is yet to hand it over.
+    pub(super) due: bool,
 }
 
 pub(super) enum Phase<D, W, L> {
