@@ -12,3 +12,4 @@ mod isolation;
 mod page;
 mod resume;
 mod timers;
+mod transports;
