@@ -47,6 +47,12 @@ fn oracle(bytes: &[u8]) -> (Vec<Message>, bool) {
             Ok(tungstenite::Message::Binary(bytes)) => Message::Binary(bytes),
             Ok(tungstenite::Message::Ping(bytes)) => Message::Ping(bytes),
             Ok(tungstenite::Message::Pong(bytes)) => Message::Pong(bytes),
+            // What it makes of a close whose code nobody may send.
+            Ok(tungstenite::Message::Close(Some(close)))
+                if close.reason == "Protocol violation" =>
+            {
+                return (messages, true);
+            }
             Ok(tungstenite::Message::Close(_) | tungstenite::Message::Frame(_)) => {
                 return (messages, false);
             }
@@ -99,6 +105,14 @@ proptest! {
             prop_assert_eq!(messages, expected);
             prop_assert!(close.is_none() || closed.is_some());
         }
+    }
+
+    #[test]
+    fn both_refuse_a_close_with_a_code_that_nobody_may_send(code in any::<u16>()) {
+        let bytes = masked(0x88, &code.to_be_bytes());
+        let (messages, close) = decode(&bytes, bytes.len());
+        let (_, refused) = oracle(&bytes);
+        prop_assert_eq!((messages.is_empty(), close.is_some()), (refused, refused));
     }
 
     #[test]
