@@ -5,7 +5,11 @@ use std::{any::Any, fmt};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::{UploadEntry, UploadWriter, WriterError, registry::Broken, writer::AnyWriter};
+use super::{
+    UploadEntry, UploadWriter, WriterError,
+    registry::Broken,
+    writer::{AnyWriter, Guarded},
+};
 use crate::Refusal;
 
 /// Where one file goes.
@@ -165,7 +169,7 @@ impl<W: UploadWriter> IntoDestination for W {
     type Place = W;
 
     fn into_destination(self) -> Result<Destination, Refusal> {
-        Ok(Destination(Place::Writer(Box::new(self))))
+        Ok(Destination(Place::Writer(Box::new(Guarded::new(self)))))
     }
 }
 

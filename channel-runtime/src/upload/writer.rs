@@ -7,7 +7,7 @@ use std::{
     fmt,
     future::Future,
     io::{self, ErrorKind},
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use bytes::Bytes;
@@ -48,7 +48,8 @@ use crate::channel::panic_message;
 /// | `close(Done)` | that was it | the same | the same |
 /// | `close(Cancel)`, `close(Error)` | that was it | nothing: it is over already | as it was |
 ///
-/// A panic in any of them is such a failure, and nothing else than this one upload ends by it.
+/// A panic in any of them is such a failure, and nothing else than this one upload ends by it; one
+/// in the writer's `Drop` is logged.
 /// The reason that the page sees is the [`WriterError`]'s.
 ///
 /// # When nothing is called
@@ -203,6 +204,10 @@ impl WriterError {
         self.cause.as_deref()
     }
 
+    fn gone() -> Self {
+        WriterError::new("the writer is gone")
+    }
+
     fn panicked(panic: &(dyn Any + Send)) -> Self {
         WriterError::new(format!("the writer panicked: {}", panic_message(panic)))
     }
@@ -243,22 +248,45 @@ pub(crate) trait AnyWriter: Send {
     fn meta(&self) -> Result<Box<dyn Any + Send>, WriterError>;
 }
 
-impl<W: UploadWriter> AnyWriter for W {
+/// `None` while it is dropped: a panic there is nobody's business either.
+pub(super) struct Guarded<W>(Option<W>);
+
+impl<W: UploadWriter> Guarded<W> {
+    pub(super) fn new(writer: W) -> Self {
+        Guarded(Some(writer))
+    }
+
+    fn writer(&mut self) -> Result<&mut W, WriterError> {
+        self.0.as_mut().ok_or_else(WriterError::gone)
+    }
+}
+
+impl<W> Drop for Guarded<W> {
+    fn drop(&mut self) {
+        let writer = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(writer))) {
+            let panic = panic_message(&*panic);
+            tracing::error!(panic, "a writer has panicked when it was dropped");
+        }
+    }
+}
+
+impl<W: UploadWriter> AnyWriter for Guarded<W> {
     fn init<'a>(&'a mut self, entry: &'a UploadEntry) -> BoxFuture<'a, Result<(), WriterError>> {
-        guarded(async move { UploadWriter::init(self, entry).await })
+        guarded(async move { self.writer()?.init(entry).await })
     }
 
     fn write_chunk(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), WriterError>> {
-        guarded(async move { UploadWriter::write_chunk(self, chunk).await })
+        guarded(async move { self.writer()?.write_chunk(chunk).await })
     }
 
     fn close<'a>(&'a mut self, reason: CloseReason<'a>) -> BoxFuture<'a, Result<(), WriterError>> {
-        guarded(async move { UploadWriter::close(self, reason).await })
+        guarded(async move { self.writer()?.close(reason).await })
     }
 
     fn meta(&self) -> Result<Box<dyn Any + Send>, WriterError> {
-        let meta = AssertUnwindSafe(|| UploadWriter::meta(self));
-        match std::panic::catch_unwind(meta) {
+        let writer = self.0.as_ref().ok_or_else(WriterError::gone)?;
+        match catch_unwind(AssertUnwindSafe(|| writer.meta())) {
             Ok(meta) => Ok(Box::new(meta)),
             Err(panic) => Err(WriterError::panicked(&*panic)),
         }

@@ -113,6 +113,7 @@ impl UploadWriter for Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.note("drop");
+        assert!(!self.name.contains("drop_panic"), "as asked");
     }
 }
 

@@ -221,3 +221,16 @@ async fn a_connection_that_breaks_gives_up_its_uploads() {
         page.heard(&format!("a.bin: {heard}")).await;
     }
 }
+
+#[tokio::test]
+async fn a_writer_that_panics_when_it_is_dropped_ends_nothing_else() {
+    let mut page = Page::open("drop_panic").await;
+    let photos = page.upload("photos").await;
+    page.token(&photos, file("0", "drop_panic.bin", 10)).await;
+    assert!(page.owner.push("cancel", "0").await.expect_ok::<bool>());
+    page.heard("drop_panic.bin: drop").await;
+    all_is_well(&page, &photos).await;
+    page.token(&photos, file("1", "drop_panic.bin", 10)).await;
+    page.owner.leave().await;
+    page.client.join("album:drop_panic", ()).await.unwrap();
+}

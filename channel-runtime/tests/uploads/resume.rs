@@ -345,3 +345,38 @@ async fn a_file_that_was_acknowledged_is_handed_over_though_its_connection_break
         page.heard(&format!("a.bin: {heard}")).await;
     }
 }
+
+#[tokio::test]
+async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
+    let mut page = Page::open("resume_drain").await;
+    let photos = page.upload("photos").await;
+    let mut tokens = Vec::new();
+    for name in ["adopted.bin", "waits.bin"] {
+        let token = page.token(&photos, file(name, name, 25)).await;
+        let (upload, _) = join(&page, &token).await;
+        upload
+            .push_binary("chunk", vec![1; 10])
+            .await
+            .expect_ok::<()>();
+        upload.leave().await;
+        tokens.push(token);
+    }
+    page.reconnect().await;
+    let photos = page.upload("photos").await;
+    page.token(&photos, again("adopted.bin", 25, &tokens[0]))
+        .await;
+    let upload = page.begin(&photos, file("1", "flight.bin", 25)).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    page.endpoint.drain().await;
+    let mut heard = page.rest();
+    heard.retain(|heard| heard.contains("cancel") || heard.contains("drop"));
+    heard.sort();
+    let mut expected = Vec::new();
+    for name in ["adopted.bin", "flight.bin", "waits.bin"] {
+        expected.extend([format!("{name}: cancel 10"), format!("{name}: drop")]);
+    }
+    assert_eq!(heard, expected);
+}
