@@ -1,0 +1,102 @@
+//! Finished files, and who takes them.
+
+use uuid::Uuid;
+
+use super::{Entries, NotTaken, slot::Phase};
+use crate::upload::UploadEntry;
+
+impl<D, W, L> Entries<D, W, L> {
+    /// Lends a finished file to a handler.
+    pub(in crate::upload) fn take(
+        &mut self,
+        entry_ref: &str,
+    ) -> Result<(UploadEntry, W), NotTaken> {
+        let at = self.at(entry_ref).ok_or(NotTaken::Unknown)?;
+        let slot = &mut self.slots[at];
+        match std::mem::replace(&mut slot.phase, Phase::Failed) {
+            Phase::Done(writer, link) => {
+                slot.phase = Phase::Taken(link);
+                slot.due = false;
+                Ok((slot.entry.clone(), writer))
+            }
+            phase => {
+                slot.phase = phase;
+                Err(NotTaken::NotDone)
+            }
+        }
+    }
+
+    /// The handler gives the file back, to be taken again. Says whether it still has a channel.
+    pub(in crate::upload) fn postpone(&mut self, uuid: Uuid, writer: W) -> bool {
+        let Some(slot) = self.slot(uuid) else {
+            return false;
+        };
+        let Phase::Taken(link) = &mut slot.phase else {
+            return false;
+        };
+        let link = link.take();
+        let has_channel = link.is_some();
+        slot.phase = Phase::Done(writer, link);
+        has_channel
+    }
+
+    /// The handler is done with the file: it goes, and its channel ends.
+    pub(in crate::upload) fn consume(&mut self, uuid: Uuid) -> Option<L> {
+        let at = self
+            .slots
+            .iter()
+            .position(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Taken(_)))?;
+        self.consumed += 1;
+        self.slots.remove(at).into_link()
+    }
+
+    /// The channel of a file is over, and the file may go on without. Says whether a handler has it.
+    pub(in crate::upload) fn unlink(&mut self, uuid: Uuid) -> bool {
+        let phase = self.slot(uuid).map(|slot| &mut slot.phase);
+        let is_taken = matches!(phase, Some(Phase::Taken(_)));
+        if let Some(Phase::Done(_, link) | Phase::Taken(link)) = phase {
+            *link = None;
+        }
+        is_taken
+    }
+
+    /// The files that a handler has, and whose channels are over.
+    pub(in crate::upload) fn unlinked(&self) -> impl Iterator<Item = Uuid> {
+        let slots = self.slots.iter();
+        let unlinked = slots.filter(|slot| matches!(slot.phase, Phase::Taken(None)));
+        unlinked.map(|slot| slot.entry.uuid())
+    }
+
+    /// Whether a file is finished and the channel's task is yet to hand it over.
+    pub(in crate::upload) fn is_due(&self, uuid: Uuid) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.entry.uuid() == uuid && slot.due)
+    }
+
+    /// Removes a finished file, for a client that comes back for it elsewhere.
+    pub(in crate::upload) fn detach(&mut self, uuid: Uuid) -> Option<W> {
+        let mut slots = self.slots.iter();
+        let at = slots
+            .position(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Done(..)))?;
+        match self.slots.remove(at).phase {
+            Phase::Done(writer, _) => Some(writer),
+            _ => None,
+        }
+    }
+
+    /// The refs of the files that can be taken.
+    pub(in crate::upload) fn finished(&self) -> Vec<String> {
+        let done = self
+            .slots
+            .iter()
+            .filter(|slot| matches!(slot.phase, Phase::Done(..)));
+        done.map(|slot| slot.entry.entry_ref().to_owned()).collect()
+    }
+
+    /// Whether every file is finished.
+    pub(in crate::upload) fn is_complete(&self) -> bool {
+        self.slots
+            .iter()
+            .all(|slot| matches!(slot.phase, Phase::Done(..)))
+    }
+}
