@@ -358,6 +358,15 @@ impl Owner {
         self.with(ticket.upload, |files| files.is_due(ticket.entry)) == Some(true)
     }
 
+    /// What the upload of a ticket is of, while it has its entry.
+    pub(super) fn source(&self, ticket: Ticket) -> Option<Source> {
+        self.with(ticket.upload, |files| {
+            let entry = files.entries().find(|entry| entry.uuid() == ticket.entry)?;
+            Some(Source::new(&self.topic, entry))
+        })
+        .flatten()
+    }
+
     /// Puts a file aside that is all there, for a client that may come back for it.
     pub(super) fn detach_finished(&self, ticket: Ticket, entry: &UploadEntry) -> Option<Detached> {
         let file = self.change(ticket.upload, |files| files.detach(ticket.entry));

@@ -160,5 +160,5 @@ async fn adopt(
     let endpoint = owner.endpoint();
     let ticket: Ticket = endpoint.token(Ticket::SALT).verify(token?).ok()?;
     let to = (owner.topic(), entry);
-    registry::adopt(endpoint, ticket.entry, to, spec.detach()?).await
+    registry::adopt(endpoint, ticket, to, spec.detach()?).await
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     CloseReason, UploadEntry,
     channel::{UploadChannel, Yield},
-    owner::Owner,
+    owner::{Owner, Ticket},
     writer::AnyWriter,
 };
 use crate::{ChannelRef, Endpoint, Topic};
@@ -223,16 +223,24 @@ impl Registry {
 /// Takes a broken upload for an entry, to go on with within `time`.
 pub(super) async fn adopt(
     endpoint: &Endpoint,
-    broken: Uuid,
+    ticket: Ticket,
     (topic, entry): (&Topic, &UploadEntry),
     time: Duration,
 ) -> Option<Adopted> {
-    let registry = endpoint.uploads();
+    let (registry, broken) = (endpoint.uploads(), ticket.entry);
     registry.wait_for_end(broken, topic, entry).await;
-    if registry.has_taken(broken, topic, entry) {
+    // One that its client has left when it was all there is still its channel's.
+    let owner = registry.owner(ticket.owner);
+    let left = owner.and_then(|owner| Some((owner.source(ticket)?, owner)));
+    let left = left.filter(|(source, _)| source.is(topic, entry));
+    let is_due = left.as_ref().is_some_and(|(_, owner)| owner.is_due(ticket));
+    if is_due || registry.has_taken(broken, topic, entry) {
         return Some(Adopted::Taken);
     }
-    let upload = registry.claim(broken, topic, entry)?;
+    let upload = match left {
+        Some((_, owner)) => owner.detach_finished(ticket, entry),
+        None => registry.claim(broken, topic, entry),
+    }?;
     Some(Adopted::Broken(Broken {
         upload: Some(upload),
         entry: entry.uuid(),

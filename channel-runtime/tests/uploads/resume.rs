@@ -380,3 +380,43 @@ async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
     }
     assert_eq!(heard, expected);
 }
+
+#[tokio::test]
+async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_again() {
+    let mut page = Page::open("resume_patience").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "slow.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _late = upload.push_binary("chunk", vec![1; 10]);
+    page.heard("slow.bin: init 10").await;
+    page.heard("slow.bin: write 10").await;
+    let left = upload.leave();
+    let asked = page.allow(&photos, json!([again("slow.bin", 10, &token)]));
+    let release = async { GATE.add_permits(1) };
+    let (reply, (), ()) = tokio::join!(asked, left, release);
+    assert_eq!(reply.expect_ok::<Value>()["taken"], json!(["0"]));
+    for heard in ["done 10", "meta", "handle 10 at 100", "drop"] {
+        page.heard(&format!("slow.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_finished_file_that_its_client_has_left_is_found_again() {
+    let mut page = Page::open("resume_left").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "postpone.bin", 3)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 3])
+        .await
+        .expect_ok::<()>();
+    for heard in ["init 3", "write 3", "done 3", "meta", "handle 3 at 100"] {
+        page.heard(&format!("postpone.bin: {heard}")).await;
+    }
+    upload.leave().await;
+    let token = page.token(&photos, again("postpone.bin", 3, &token)).await;
+    assert_eq!(join(&page, &token).await.1, 3);
+    for heard in ["meta", "handle 3 at 100", "drop"] {
+        page.heard(&format!("postpone.bin: {heard}")).await;
+    }
+}
