@@ -75,3 +75,6 @@ export class Person {
     return this.page.screenshot({ path: `${SCREENSHOTS}${name}.png`, animations: "disabled" });
   }
 }
+
+/** What a page shows, as a file for people to look at. */
+export const screenshot = (page, name) => page.screenshot({ path: `${SCREENSHOTS}${name}.png`, animations: "disabled" });

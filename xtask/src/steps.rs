@@ -50,7 +50,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "node",
-        what: "the official JavaScript clients, old and new",
+        what: "the official JavaScript clients, old and new, and those of uploads",
         run: node,
     },
     Step {
@@ -65,7 +65,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "browser",
-        what: "the chat in two pages of Chromium",
+        what: "the chat in two pages of Chromium, and files uploaded from one",
         run: browser,
     },
 ];
@@ -135,9 +135,13 @@ fn test(_: &Workspace) -> Result<Counts> {
 fn node(workspace: &Workspace) -> Result<Counts> {
     setup::node_modules(workspace)?;
     run(cargo(&["build", "-p", "reference"]))?;
-    let mut tests = clients(workspace, "test:node");
-    tests.env("REFERENCE_BIN", workspace.program("reference"));
-    run(tests)
+    let reference = workspace.program("reference");
+    let against = |script: &str| {
+        let mut tests = clients(workspace, script);
+        tests.env("REFERENCE_BIN", &reference);
+        run(tests)
+    };
+    Ok(against("test:node")? + against("test:uploads")?)
 }
 
 fn reload(workspace: &Workspace) -> Result<Counts> {
@@ -169,10 +173,11 @@ fn nginx(workspace: &Workspace) -> Result<Counts> {
 fn browser(workspace: &Workspace) -> Result<Counts> {
     setup::node_modules(workspace)?;
     let chromium = setup::chromium()?;
-    run(cargo(&["build", "-p", "chat"]))?;
+    run(cargo(&["build", "-p", "chat", "-p", "uploads"]))?;
     let mut tests = clients(workspace, "test:browser");
     tests
         .env("CHAT_BIN", workspace.program("chat"))
+        .env("UPLOADS_BIN", workspace.program("uploads"))
         .env("CHROMIUM", chromium);
     run(tests)
 }

@@ -1,6 +1,7 @@
 //! The reference room: every way a channel can answer, at one address, to point a client's own
 //! test suite at. Run it with `cargo run -p reference`; `PORT` chooses the port.
 
+mod album;
 mod events;
 mod http;
 mod options;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use channel_runtime::{ConfigError, Endpoint, serve::listen};
 use tracing_subscriber::EnvFilter;
 
-use crate::socket::UserSocket;
+use crate::{album::AlbumSocket, socket::UserSocket};
 
 /// Where it listens unless `PORT` says otherwise.
 const PORT: u16 = 4000;
@@ -40,7 +41,7 @@ async fn serve() -> anyhow::Result<()> {
     Ok(server.await?)
 }
 
-/// One socket type, at a path for each set of options.
+/// One socket type, at a path for each set of options, and one with uploads.
 fn endpoint() -> Result<Endpoint, ConfigError> {
     let builder = Endpoint::builder().url("//localhost");
     let mounts = options::mounts().into_iter();
@@ -48,5 +49,6 @@ fn endpoint() -> Result<Endpoint, ConfigError> {
         .fold(builder, |builder, (path, options)| {
             builder.socket_with::<UserSocket>(path, options)
         })
+        .socket_with::<AlbumSocket>("/uploads", options::open())
         .build()
 }

@@ -11,7 +11,6 @@ pub(crate) fn mounts() -> [(&'static str, SocketOptions); 10] {
     let polled = LongPollOptions::default;
     let idle = polled().window(Duration::from_millis(600));
     let example = polled().check_origin(CheckOrigin::list(&ORIGINS[..1]));
-    let open = || SocketOptions::default().check_origin(CheckOrigin::off());
     let only = |check| SocketOptions::default().check_origin(check);
     [
         ("/socket", open().long_poll(polled())),
@@ -32,6 +31,11 @@ pub(crate) fn mounts() -> [(&'static str, SocketOptions); 10] {
         // Compression is an offer, and this server does not take it.
         ("/deflate", open()),
     ]
+}
+
+/// For every page.
+pub(crate) fn open() -> SocketOptions {
+    SocketOptions::default().check_origin(CheckOrigin::off())
 }
 
 const ORIGINS: [&str; 3] = [

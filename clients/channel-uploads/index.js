@@ -1,0 +1,409 @@
+// Uploads to a channel, over the official phoenix client. README.md says how it is used.
+
+import { UploadEntry, toError } from "./entry.js";
+import { ExternalTransfer, Transfer } from "./transfer.js";
+
+export { UploadEntry };
+
+const DEFAULTS = {
+  parallel: 3,
+  retryDelays: [0, 1000, 3000, 5000],
+  uploaders: {},
+  meta: () => undefined,
+};
+
+/** All uploads of a page share its connection, and each file is a topic. */
+let refs = 0;
+const newRef = () => `u${refs++}`;
+
+/** What is not for the page: the way of one file. */
+class Job {
+  /** Its name on the server, from one try to the next. */
+  ref = newRef();
+  /** The server has been asked where it goes. */
+  asked = false;
+  /** The answer: a token, or the fields of an external place. */
+  place = null;
+  /** The last token, to go on with. */
+  token;
+  transfer = null;
+  /** The last transfer is not over on the server yet. */
+  leaving = false;
+  /** The page says that it is all there, elsewhere. */
+  told = false;
+  tries = 0;
+  timer;
+
+  take(place) {
+    this.place = place;
+    if (typeof place === "string") this.token = place;
+  }
+
+  /** Asks anew the next time, as another entry: the server may still have the old one. */
+  renew() {
+    this.ref = newRef();
+    this.asked = false;
+    this.place = null;
+    this.transfer = null;
+    this.told = false;
+  }
+}
+
+export class Uploads extends EventTarget {
+  #channel;
+  #options;
+  #config = null;
+  #jobs = new Map();
+
+  /** The uploads of this name, as an `#[allow_upload]` of the channel declares them. */
+  constructor(channel, name, options = {}) {
+    super();
+    this.#channel = channel;
+    this.#options = { ...DEFAULTS, ...options };
+    channel.on("upload_state", state => {
+      if (state.name === name) this.#hear(state);
+    });
+    channel.onError(() => this.#lose());
+    channel.onClose(() => this.#lose());
+  }
+
+  /** Every file that is chosen and not cancelled, in order. */
+  get entries() {
+    return [...this.#jobs.keys()];
+  }
+
+  /** The file that the server calls by this ref at present. */
+  entry(ref) {
+    return this.entries.find(entry => this.#jobs.get(entry).ref === ref);
+  }
+
+  /** The upload's limits, as in `upload_state`; `null` before the channel is joined. */
+  get config() {
+    return this.#config;
+  }
+
+  /** Adds files. They are sent at once where the upload is `auto_upload`, or with `start()`. */
+  add(files) {
+    const max = this.#config?.max_entries;
+    if (max === 1 && files.length === 1) {
+      this.entries.filter(entry => !entry.taken).forEach(entry => this.cancel(entry));
+    }
+    const added = [...files].map(file => new UploadEntry(file));
+    added.forEach(entry => this.#jobs.set(entry, new Job()));
+    if (this.#config) this.#admit(added);
+    added.forEach(entry => this.#changed(entry));
+    return added;
+  }
+
+  /** Sends what was chosen, where the upload is not `auto_upload`. */
+  start() {
+    this.#each("selected", entry => this.#become(entry, "queued"));
+    this.#pump();
+  }
+
+  /** Stops a file where it is. The server keeps it for a while (`detach`), then it begins anew. */
+  pause(entry) {
+    if (entry.isOver || entry.status === "paused" || entry.status === "selected") return;
+    this.#stop(entry);
+    this.#become(entry, "paused");
+    this.#pump();
+  }
+
+  /** Goes on with a file that was paused. */
+  resume(entry) {
+    if (entry.status !== "paused") return;
+    this.#become(entry, this.#config ? "queued" : "waiting");
+    this.#pump();
+  }
+
+  /** Tries a file again that has failed. */
+  retry(entry) {
+    if (entry.status !== "failed") return;
+    const job = this.#jobs.get(entry);
+    this.#anew(job);
+    job.tries = 0;
+    entry.sent = 0;
+    this.#become(entry, "selected");
+    if (!this.#config) return;
+    this.#admit([entry]);
+    if (entry.status === "selected") this.#become(entry, "queued");
+    this.#pump();
+  }
+
+  /** Takes a file off the list, whatever it is doing; what the server has of it is given up. */
+  cancel(entry) {
+    const job = this.#jobs.get(entry);
+    if (!job) return;
+    this.#jobs.delete(entry);
+    clearTimeout(job.timer);
+    if (!entry.taken) this.#forget(job);
+    // The server closes the file's channel; what is left is not to be joined again.
+    if (entry.status !== "done") job.transfer?.stop();
+    this.#become(entry, "cancelled");
+    this.#pump();
+  }
+
+  #hear(state) {
+    const anew = state.ref !== this.#config?.ref;
+    this.#config = state;
+    if (anew) this.#return();
+    const errors = new Map(state.errors);
+    for (const [entry, { ref, told }] of this.#jobs) {
+      const gone = !state.active_refs.includes(ref);
+      if (errors.has(ref)) this.#fail(entry, errors.get(ref));
+      else if (told && (gone || state.done_refs.includes(ref))) this.#finish(entry);
+      else if (entry.status === "done" && !entry.taken && gone) this.#take(entry);
+    }
+    this.#pump();
+    this.#changed(null);
+  }
+
+  /** The channel is joined: what it does not know of goes on. */
+  #return() {
+    const unknown = this.entries.filter(entry => entry.status === "selected");
+    this.#each("waiting", entry => {
+      clearTimeout(this.#jobs.get(entry).timer);
+      this.#become(entry, "queued");
+    });
+    this.#admit(unknown);
+  }
+
+  /** The channel is gone, with all it knew. */
+  #lose() {
+    if (!this.#config) return;
+    this.#config = null;
+    for (const [entry, job] of this.#jobs) {
+      job.asked = false;
+      // One that is done and was not taken is to be found again.
+      const goesOn = !entry.isOver || (entry.status === "done" && !entry.taken);
+      if (!goesOn) continue;
+      this.#stop(entry);
+      if (["selected", "paused"].includes(entry.status)) continue;
+      this.#become(entry, "waiting", "connection_lost");
+    }
+    this.#changed(null);
+  }
+
+  /** Checks new files, and queues them or asks the server about them. */
+  #admit(entries) {
+    const { max_entries, max_file_size, auto_upload, ref } = this.#config;
+    let places = max_entries - this.entries.filter(entry => {
+      return !entries.includes(entry) && !entry.taken && entry.status !== "failed";
+    }).length;
+    const admitted = entries.filter(entry => {
+      if (entry.size > max_file_size) this.#fail(entry, { reason: "too_large", limit: max_file_size });
+      else if (places <= 0) this.#fail(entry, { reason: "too_many_files", limit: max_entries });
+      else return places--;
+      return false;
+    });
+    if (auto_upload) {
+      admitted.forEach(entry => this.#become(entry, "queued"));
+      this.#pump();
+    } else if (admitted.length) {
+      this.#channel.push("upload_validate", { ref, entries: admitted.map(entry => this.#said(entry)) });
+    }
+  }
+
+  /** What the server is told of a file. */
+  #said(entry) {
+    const { ref, token } = this.#jobs.get(entry);
+    const { name, size, type, lastModified, webkitRelativePath } = entry.file;
+    return {
+      ref, name, size, type,
+      last_modified: lastModified,
+      relative_path: webkitRelativePath || undefined,
+      meta: this.#options.meta(entry),
+      resume: token,
+    };
+  }
+
+  /** Asks for what has to be asked for, and begins what can begin. */
+  #pump() {
+    if (!this.#config) return;
+    const queued = [...this.#jobs].filter(([entry, job]) => entry.status === "queued" && !job.leaving);
+    const fresh = queued.filter(([, job]) => !job.asked);
+    if (fresh.length) this.#ask(fresh);
+    let free = this.#options.parallel;
+    this.#each("uploading", () => { free -= 1; });
+    for (const [entry, job] of queued) {
+      if (free > 0 && job.place && entry.status === "queued") {
+        free -= 1;
+        this.#send(entry, job);
+      }
+    }
+  }
+
+  #ask(fresh) {
+    const { ref } = this.#config;
+    fresh.forEach(([, job]) => { job.asked = true; });
+    const entries = fresh.map(([entry]) => this.#said(entry));
+    // What is answered after the connection was lost is about entries that are gone.
+    const still = answer => reply => {
+      if (ref !== this.#config?.ref) return;
+      fresh.filter(([entry]) => this.#jobs.has(entry) && !entry.isOver).forEach(([entry, job]) => answer(entry, job, reply));
+      this.#pump();
+    };
+    this.#channel.push("allow_upload", { ref, entries })
+      .receive("ok", still((entry, job, reply) => this.#answered(entry, job, reply)))
+      .receive("error", still((entry, _, reason) => this.#fail(entry, reason)))
+      .receive("timeout", still((entry, job) => {
+        this.#anew(job);
+        this.#again(entry, "stalled");
+      }));
+  }
+
+  #answered(entry, job, reply) {
+    const errors = new Map(reply.error ?? Object.entries(reply.errors).map(([ref, [reason]]) => [ref, reason]));
+    const place = reply.entries?.[job.ref];
+    if (errors.has(job.ref)) {
+      this.#fail(entry, errors.get(job.ref));
+    } else if (entry.status !== "queued") {
+      // Paused meanwhile.
+      if (place) job.take(place);
+      else this.#anew(job);
+    } else if (reply.taken?.includes(job.ref)) {
+      // It was all there already; only the answer was lost.
+      this.#finish(entry);
+      this.#take(entry);
+    } else if (place) {
+      job.take(place);
+    } else if (reply.error && !errors.has(reply.ref)) {
+      // Others were wrong: it goes without them, or waits for them to be put right.
+      job.asked = false;
+      this.#become(entry, this.#config.auto_upload ? "queued" : "selected");
+    } else {
+      this.#again(entry, "too_many_files");
+    }
+  }
+
+  #send(entry, job) {
+    const { place } = job;
+    job.place = null;
+    this.#become(entry, "uploading");
+    if (typeof place !== "string") return this.#sendOutside(entry, job, place);
+    const heard = {
+      progress: bytes => {
+        if (bytes > entry.sent) job.tries = 0;
+        entry.sent = bytes;
+        this.#changed(entry);
+      },
+      done: () => this.#finish(entry),
+      failed: reason => this.#fail(entry, reason),
+      stalled: (reason, left) => {
+        this.#leave(job, left);
+        this.#again(entry, reason);
+      },
+      closed: () => this.#fail(entry, "cancelled"),
+    };
+    const { ref, token } = job;
+    job.transfer = new Transfer(this.#channel.socket, { ref, token, file: entry.file, config: this.#config, heard });
+  }
+
+  #sendOutside(entry, job, meta) {
+    const uploader = this.#options.uploaders[meta.uploader];
+    if (!uploader) return this.#fail(entry, { reason: "no_uploader", uploader: meta.uploader });
+    const { ref } = this.#config;
+    const tell = progress => this.#channel.push("progress", { ref, entry_ref: job.ref, progress });
+    const heard = {
+      progress: percent => {
+        entry.sent = Math.floor(entry.size * Math.min(percent, 100) / 100);
+        // Whether it is all there is for the server to say.
+        job.told = percent >= 100;
+        tell(percent);
+        this.#changed(entry);
+      },
+      error: reason => tell({ error: reason }),
+    };
+    job.transfer = new ExternalTransfer(uploader, { file: entry.file, meta, heard });
+  }
+
+  #finish(entry) {
+    if (entry.isOver) return;
+    const job = this.#jobs.get(entry);
+    entry.sent = entry.size;
+    job.told = false;
+    this.#become(entry, "done");
+    // The handler may have been quicker than the answer to the last chunk.
+    if (this.#config && job.asked && !this.#config.active_refs.includes(job.ref)) this.#take(entry);
+    this.#pump();
+  }
+
+  #take(entry) {
+    entry.taken = true;
+    this.#changed(entry);
+  }
+
+  #fail(entry, reason) {
+    const job = this.#jobs.get(entry);
+    if (!job || entry.status === "failed") return;
+    // What the server has recorded says more than its answer.
+    const recorded = this.#config?.errors.find(([ref]) => ref === job.ref)?.[1];
+    job.transfer?.stop();
+    job.transfer = null;
+    // Nothing waits for it where files are taken as they come, so it keeps no place.
+    if (this.#config?.auto_upload) this.#forget(job);
+    this.#become(entry, "failed", recorded ?? reason);
+    this.#pump();
+  }
+
+  /** Tries again after a while, the longer the more often, or gives up. */
+  #again(entry, reason) {
+    const job = this.#jobs.get(entry);
+    const delay = this.#options.retryDelays[job.tries++];
+    if (delay === undefined) return this.#fail(entry, reason);
+    this.#become(entry, "waiting", reason);
+    // The connection is lost: whoever joins again goes on with it.
+    if (!this.#config) return;
+    job.asked = false;
+    job.timer = setTimeout(() => {
+      if (entry.status !== "waiting" || !this.#config) return;
+      this.#become(entry, "queued");
+      this.#pump();
+    }, delay);
+  }
+
+  /** Stops what a file is doing, so that it can go on later. */
+  #stop(entry) {
+    const job = this.#jobs.get(entry);
+    clearTimeout(job.timer);
+    if (job.transfer instanceof ExternalTransfer) this.#forget(job);
+    if (job.transfer) this.#leave(job, job.transfer.stop());
+    else if (!this.#config) job.place = null;
+  }
+
+  #leave(job, left) {
+    job.renew();
+    job.leaving = true;
+    left.then(() => {
+      job.leaving = false;
+      this.#pump();
+    });
+  }
+
+  /** What the server has of it goes, and it is another entry from now on. */
+  #anew(job) {
+    this.#forget(job);
+    job.renew();
+  }
+
+  /** The server need not know of it any more. */
+  #forget(job) {
+    if (!this.#config || !this.#config.active_refs.includes(job.ref) && !job.asked) return;
+    this.#channel.push("upload_cancel", { ref: this.#config.ref, entry_ref: job.ref });
+    job.asked = false;
+  }
+
+  #each(status, act) {
+    this.entries.filter(entry => entry.status === status).forEach(act);
+  }
+
+  #become(entry, status, reason = null) {
+    entry.status = status;
+    entry.error = reason === null ? null : toError(reason);
+    this.#changed(entry);
+  }
+
+  #changed(entry) {
+    this.dispatchEvent(new CustomEvent("change", { detail: entry }));
+  }
+}

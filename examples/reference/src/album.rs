@@ -1,0 +1,232 @@
+//! Uploads in every way they can go, for the clients' tests.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use channel_runtime::{
+    Bytes,
+    prelude::*,
+    upload::{
+        CloseReason, External, StoredFile, TempFile, UploadChannel, UploadEntry, UploadWriter,
+        Uploads, WriterError,
+    },
+};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::{sync::Semaphore, time::timeout};
+
+/// Lets the slow writers of an album go on, whichever connection they are of.
+static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+
+/// How long a slow writer waits at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn gate(album: &str) -> Arc<Semaphore> {
+    let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
+    let gate = gates.entry(album.to_owned());
+    gate.or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
+}
+
+/// An album of one page.
+pub(crate) struct Album {
+    gate: Arc<Semaphore>,
+    kept: Vec<StoredFile>,
+}
+
+/// A photo is stored.
+#[derive(Serialize, Event)]
+#[event("stored")]
+pub(crate) struct Stored {
+    name: String,
+    path: String,
+}
+
+/// A writer was closed.
+#[derive(Serialize, Event)]
+#[event("closed")]
+pub(crate) struct Closed {
+    name: String,
+    why: &'static str,
+}
+
+/// A temporary file that fails where the name of what is written to it says so.
+pub(crate) struct Capricious {
+    file: TempFile,
+    name: String,
+    chunks: u32,
+    gate: Arc<Semaphore>,
+    album: ChannelRef<Album>,
+}
+
+impl Capricious {
+    fn fails(&self, at: &str) -> Result<(), WriterError> {
+        match self.name.contains(&format!("{at}_error")) {
+            true => Err(WriterError::refuse("as_asked")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl UploadWriter for Capricious {
+    type Meta = StoredFile;
+
+    async fn init(&mut self, entry: &UploadEntry) -> Result<(), WriterError> {
+        self.fails("init")?;
+        self.file.init(entry).await
+    }
+
+    async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
+        self.chunks += 1;
+        if self.chunks == 2 {
+            self.fails("write")?;
+            assert!(!self.name.contains("write_panic"), "as asked");
+        }
+        if self.chunks == 3 && self.name.contains("slow") {
+            timeout(PATIENCE, self.gate.acquire()).await??.forget();
+        }
+        self.file.write_chunk(chunk).await
+    }
+
+    async fn close(&mut self, reason: CloseReason<'_>) -> Result<(), WriterError> {
+        let name = self.name.clone();
+        let why = match reason {
+            CloseReason::Done => "done",
+            CloseReason::Cancel => "cancel",
+            CloseReason::Error(_) => "error",
+        };
+        self.album.send(Closed { name, why });
+        if matches!(reason, CloseReason::Done) {
+            self.fails("close")?;
+        }
+        self.file.close(reason).await
+    }
+
+    fn meta(&self) -> StoredFile {
+        self.file.meta()
+    }
+}
+
+#[channel("album:*", socket = AlbumSocket, pushes = [Stored, Closed])]
+impl Album {
+    #[join]
+    fn join(topic: &Topic) -> Self {
+        Album {
+            gate: gate(topic.as_str()),
+            kept: Vec::new(),
+        }
+    }
+
+    #[allow_upload(
+        "photos",
+        accept = ["image/*", ".bin"],
+        max_entries = 5,
+        max_file_size = 10_000_000,
+        chunk_timeout = 500,
+        auto_upload
+    )]
+    fn photos(&self, entry: &UploadEntry, me: &ChannelRef<Self>) -> Result<Capricious, Refusal> {
+        if entry.client_name().contains("unwanted") {
+            return Err(Refusal::new("unwanted"));
+        }
+        Ok(Capricious {
+            file: TempFile::new(),
+            name: entry.client_name().to_owned(),
+            chunks: 0,
+            gate: self.gate.clone(),
+            album: me.clone(),
+        })
+    }
+
+    /// The files stay for as long as the channel does.
+    #[handle_upload("photos")]
+    fn photo(
+        &mut self,
+        file: StoredFile,
+        entry: &UploadEntry,
+        socket: &Socket<Self>,
+    ) -> Result<(), Refusal> {
+        let name = entry.client_name().to_owned();
+        if name.contains("refuse") {
+            return Err(Refusal::new("not nice"));
+        }
+        let path = file.path().display().to_string();
+        self.kept.push(file);
+        // A page that is gone does not hear of it.
+        let _gone = socket.push(&Stored { name, path });
+        Ok(())
+    }
+
+    #[handle_info]
+    fn closed(&mut self, closed: Closed, socket: &Socket<Self>) -> Result<(), Error> {
+        socket.push(&closed)
+    }
+
+    /// Lets a slow writer of an album go on.
+    #[handle_in("release")]
+    fn release(&mut self, album: String) -> Reply {
+        gate(&album).add_permits(1);
+        Ok(())
+    }
+
+    /// Ends a photo from here.
+    #[handle_in("drop")]
+    fn give_up(&mut self, entry_ref: String, photos: &Uploads<Capricious>) -> Reply<bool> {
+        Ok(photos.cancel(&entry_ref))
+    }
+
+    #[allow_upload("documents", accept = [".txt"], max_entries = 3, max_file_size = 1_000, chunk_size = 10)]
+    fn documents(&self) -> TempFile {
+        TempFile::new()
+    }
+
+    /// Takes the documents, once all are there.
+    #[handle_in("save")]
+    async fn save(&mut self, documents: &Uploads<TempFile>) -> Reply<Vec<String>> {
+        let mut texts = Vec::new();
+        for document in documents.take_all()? {
+            let path = document.file().path().to_owned();
+            let text = tokio::fs::read_to_string(path).await;
+            texts.push(text.map_err(|_| Refusal::new("unreadable"))?);
+        }
+        Ok(texts)
+    }
+
+    #[allow_upload("videos", accept = ["video/*"], max_entries = 2, auto_upload)]
+    fn videos(&self, entry: &UploadEntry) -> External {
+        let name = entry.client_name().to_owned();
+        External::new("Elsewhere")
+            .with("url", format!("/elsewhere/{name}"))
+            .verify(async move |_| match name.contains("lost") {
+                true => Err(Refusal::new("not there")),
+                false => Ok(()),
+            })
+    }
+
+    #[handle_upload("videos")]
+    fn video(
+        &mut self,
+        file: External,
+        entry: &UploadEntry,
+        socket: &Socket<Self>,
+    ) -> Result<(), Refusal> {
+        let url = file.get("url").and_then(Value::as_str);
+        let path = url.unwrap_or_default().to_owned();
+        let name = entry.client_name().to_owned();
+        let _gone = socket.push(&Stored { name, path });
+        Ok(())
+    }
+}
+
+/// A connection of a page with uploads.
+pub(crate) struct AlbumSocket;
+
+#[socket(channels = [Album, UploadChannel])]
+impl AlbumSocket {
+    #[connect]
+    fn connect() -> Self {
+        AlbumSocket
+    }
+}
