@@ -1,151 +1,221 @@
-// The uploads as people use them: real files, in a page of a real browser.
+// The page of the uploads example in Chromium, with real files.
 
 import assert from "node:assert/strict";
-import { mkdtemp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
+import { deflateSync } from "node:zlib";
 
-import { launch, screenshot } from "../support/browser.mjs";
+import { launch } from "../support/browser.mjs";
 import { content } from "../support/files.mjs";
+import { Harbour } from "../support/harbour.mjs";
 import { Server } from "../support/server.mjs";
 import { Wire } from "../support/wire.mjs";
 
 const CHUNK = 64_000;
-const LARGE = 50_000_000;
+const BIG = 50_000_000;
 
 let browser;
-let files;
+let sources;
 let folder;
 let server;
-let page;
-let errors;
+let wire;
 
 before(async () => {
   browser = await launch();
-  files = await mkdtemp(join(tmpdir(), "to-upload-"));
+  sources = await mkdtemp(join(tmpdir(), "sources-"));
 });
 after(async () => {
-  await browser.close();
-  await rm(files, { recursive: true });
+  await browser?.close();
+  await rm(sources, { recursive: true });
 });
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "uploaded-"));
+  folder = await mkdtemp(join(tmpdir(), "harbour-"));
   server = await Server.start("uploads", { env: { UPLOADS_DIR: folder } });
+  wire = await Wire.to(server.port);
 });
 afterEach(async () => {
   await Promise.all(browser.contexts().map(context => context.close()));
-  await server.stop();
+  await wire.close();
+  await server.stop("SIGKILL");
   await rm(folder, { recursive: true });
 });
 
-async function open(url = server.url, colorScheme = "light") {
-  const context = await browser.newContext({ viewport: { width: 900, height: 760 }, colorScheme });
-  context.setDefaultTimeout(30_000);
-  errors = [];
-  page = await context.newPage();
-  page.on("pageerror", error => errors.push(String(error)));
-  await page.goto(url);
-  await page.waitForSelector("#status.online");
+/** A file on the disk, for the page to choose. */
+async function source(name, bytes) {
+  const path = join(sources, name);
+  await writeFile(path, typeof bytes === "number" ? content(bytes) : bytes);
+  return path;
 }
 
-/** Files on the disk of whoever uses the page. */
-async function onDisk(sizes) {
-  return Promise.all(Object.entries(sizes).map(async ([name, bytes]) => {
-    const path = join(files, name);
-    await writeFile(path, typeof bytes === "number" ? content(bytes) : bytes);
-    return path;
-  }));
+/** The checksum of a part of a PNG. */
+function crc32(bytes) {
+  let sum = ~0;
+  for (const byte of bytes) {
+    sum ^= byte;
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0);
+  }
+  return ~sum >>> 0;
 }
 
-const row = name => page.locator(".file", { has: page.locator(".name", { hasText: name }) });
-const is = (name, status) => row(name).and(page.locator(`[data-status="${status}"]`)).waitFor();
-
-/** What the server has kept, by size. */
-async function kept() {
-  const names = (await readdir(folder)).filter(name => !name.startsWith("channel-uploads-"));
-  const all = await Promise.all(names.map(name => readFile(join(folder, name))));
-  return all.sort((one, other) => one.length - other.length);
-}
-
-/** Files that no upload has completed. */
-async function unfinished() {
-  const directories = (await readdir(folder)).filter(name => name.startsWith("channel-uploads-"));
-  const inside = await Promise.all(directories.map(name => readdir(join(folder, name))));
-  return inside.flat().filter(name => name !== "lock");
-}
-
-test("files of no byte, one byte, one chunk and 50 MB are kept byte for byte", async () => {
-  await open();
-  const sizes = { "nothing.bin.zip": 0, "one.zip": 1, "chunk.zip": CHUNK, "large.zip": LARGE };
-  await page.setInputFiles("#files", await onDisk(sizes));
-  await page.locator('.file[data-status="uploading"]').first().waitFor();
-  await screenshot(page, "uploads-several");
-  for (const name of Object.keys(sizes)) await is(name, "done");
-  const stored = await kept();
-  assert.deepEqual(stored.map(bytes => bytes.length), [0, 1, CHUNK, LARGE]);
-  stored.forEach(bytes => assert.ok(bytes.equals(content(bytes.length)), `${bytes.length} bytes`));
-  assert.deepEqual([await unfinished(), errors], [[], []]);
-});
-
-test("an image is shown, and what is no image, too large or of another type is refused in words", async () => {
-  await open(server.url, "dark");
-  const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64");
-  const paths = await onDisk({ "dot.png": png, "fake.png": 500, "program.exe": 10, "huge.zip": 101_000_000 });
-  await page.setInputFiles("#files", paths);
-  await is("dot.png", "done");
-  await row("dot.png").locator(".thumb img").waitFor();
-  const words = async name => {
-    await is(name, "failed");
-    return row(name).locator(".words").textContent();
+/** A picture of one colour. */
+function png(width, height, [red, green, blue]) {
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
   };
-  assert.equal(await words("program.exe"), "Files of this type are not taken");
-  assert.equal(await words("huge.zip"), "Too large: at most 100 MB");
-  assert.equal(await words("fake.png"), "It is called an image, and is none");
-  await screenshot(page, "uploads-errors-dark");
-  assert.equal((await kept()).length, 1);
-  assert.deepEqual([await unfinished(), errors], [[], []]);
-});
-
-test("a file that is cancelled on its way leaves nothing", async () => {
-  await open();
-  await page.setInputFiles("#files", await onDisk({ "large.zip": LARGE }));
-  await is("large.zip", "uploading");
-  await row("large.zip").locator(".cancel").click();
-  await row("large.zip").waitFor({ state: "detached" });
-  await until(async () => (await unfinished()).length === 0);
-  assert.deepEqual([await kept(), errors], [[], []]);
-});
-
-test("an upload goes on where it was when the connection is back", async () => {
-  const wire = await Wire.to(server.port);
-  await open(wire.url);
-  await page.setInputFiles("#files", await onDisk({ "large.zip": LARGE }));
-  await until(() => wire.sent > LARGE / 4);
-  wire.cut();
-  await is("large.zip", "done");
-  const [stored] = await kept();
-  assert.ok(stored.equals(content(LARGE)));
-  assert.ok(wire.sent < LARGE * 1.2, `${wire.sent} bytes were sent`);
-  await page.context().close();
-  await wire.close();
-});
-
-test("what kill -9 leaves is swept by the next server, and the page brings its file again", async () => {
-  await open();
-  await page.setInputFiles("#files", await onDisk({ "large.zip": LARGE }));
-  await until(async () => (await unfinished()).length === 1);
-  await server.stop("SIGKILL");
-  const [left] = await unfinished();
-  server = await Server.start("uploads", { port: server.port, env: { UPLOADS_DIR: folder } });
-  assert.ok(!(await unfinished()).includes(left), "it is swept at the start");
-  await is("large.zip", "done");
-  assert.ok((await kept())[0].equals(content(LARGE)));
-  assert.deepEqual(await unfinished(), []);
-});
-
-/** Looks until it is so; the test's own time limit ends it. */
-async function until(holds) {
-  while (!(await holds())) await new Promise(resolve => setImmediate(resolve));
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 2], 8);
+  const line = Buffer.from([0, ...Array(width).fill([red, green, blue]).flat()]);
+  const lines = deflateSync(Buffer.concat(Array(height).fill(line)));
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", lines), chunk("IEND", Buffer.alloc(0))]);
 }
+
+const kept = async () => (await readdir(folder)).filter(name => /^[0-9a-f-]{36}\./.test(name));
+
+/** The files of uploads on their way. */
+async function incoming() {
+  const folders = (await readdir(folder)).filter(name => name.startsWith("channel-uploads-"));
+  const files = await Promise.all(folders.map(async name => (await readdir(join(folder, name))).map(file => join(folder, name, file))));
+  return files.flat().filter(path => path.includes("/upload-"));
+}
+
+/** Waits for what only the disk says. */
+async function eventually(holds, what) {
+  for (const end = Date.now() + 10_000; Date.now() < end;) {
+    if (await holds()) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+  throw new Error(`not within 10000 ms: ${what}`);
+}
+
+test("files of every size are stored byte for byte, several at once", async () => {
+  const page = await Harbour.opens(browser, server.url);
+  await page.screenshot("uploads-empty");
+  const sizes = { "none.txt": 0, "one.txt": 1, "chunk.txt": CHUNK, "more.txt": CHUNK + 1, "big.zip": BIG };
+  await page.chooses(...await Promise.all(Object.entries(sizes).map(([name, size]) => source(name, size))));
+  await page.reaches("big.zip", 5);
+  await page.screenshot("uploads-on-their-way");
+  for (const [name, size] of Object.entries(sizes)) {
+    await page.shows(name, "done");
+    const { headers, body } = await page.fetches(name);
+    assert.ok(body.equals(content(size)), name);
+    assert.equal(headers["content-type"], "application/octet-stream");
+    assert.equal(headers["x-content-type-options"], "nosniff");
+    assert.equal(headers["content-disposition"], "attachment");
+  }
+  const stored = await Promise.all((await kept()).map(name => stat(join(folder, name))));
+  assert.deepEqual(stored.map(({ size }) => size).sort((a, b) => a - b), [0, 1, CHUNK, CHUNK + 1, BIG]);
+  assert.ok(stored.every(({ mode }) => (mode & 0o777) === 0o600), "nobody else can read them");
+  assert.deepEqual(await incoming(), []);
+  assert.deepEqual(page.errors, []);
+});
+
+test("an image is shown when it is there, and large when it is clicked", async () => {
+  const page = await Harbour.opens(browser, server.url, { colorScheme: "dark" });
+  await page.chooses(await source("sea.png", png(320, 200, [16, 130, 140])), await source("sand.png", png(200, 200, [230, 190, 120])));
+  const thumb = (await page.shows("sea.png", "done")).locator(".thumb img");
+  await thumb.waitFor();
+  assert.equal(await thumb.evaluate(image => image.naturalWidth), 320);
+  assert.equal((await page.fetches("sea.png")).headers["content-type"], "image/png");
+  await page.shows("sand.png", "done");
+  await page.screenshot("uploads-images-dark");
+  await page.clicks("sea.png", "thumb");
+  await page.page.locator("#viewer[open] img").waitFor();
+  await page.page.keyboard.press("Escape");
+  await page.page.locator("#viewer:not([open])").waitFor({ state: "attached" });
+  assert.deepEqual(page.errors, []);
+});
+
+test("what is dropped anywhere on the page is taken, and what cannot be is said in words", async () => {
+  const page = await Harbour.opens(browser, server.url);
+  await page.drops(
+    ["note.txt", "text/plain", 5],
+    ["program.exe", "application/x-msdownload", 5],
+    ["film.mp4", "video/mp4", 100_000_001],
+    ["fake.png", "image/png", 500],
+    ["page.html", "text/html", 5],
+  );
+  await page.shows("note.txt", "done");
+  for (const [name, words] of [
+    ["program.exe", "Files of this type are not taken"],
+    ["film.mp4", "Too large: at most 100 MB"],
+    ["fake.png", "It is called an image, and is none"],
+    ["page.html", "Files of this type are not taken"],
+  ]) {
+    await page.shows(name, "failed");
+    assert.equal(await page.words(name), words);
+  }
+  await page.screenshot("uploads-errors");
+  assert.equal((await kept()).length, 1);
+  await page.page.click("#clear");
+  assert.equal(await page.page.locator(".file").count(), 0);
+  await page.drops(...Array.from({ length: 22 }, (_, n) => [`${n}.txt`, "text/plain", 1]));
+  await page.shows("21.txt", "failed");
+  assert.equal(await page.words("21.txt"), "Too many files: at most 20 at once");
+  await page.shows("19.txt", "done");
+  assert.deepEqual(page.errors, []);
+});
+
+test("a file that is cancelled leaves nothing, and one that is paused goes on", async () => {
+  const page = await Harbour.opens(browser, server.url);
+  await page.chooses(await source("big.zip", BIG), await source("other.zip", BIG));
+  await page.reaches("big.zip", 5);
+  await page.reaches("other.zip", 5);
+  await page.clicks("other.zip", "pause");
+  await page.shows("other.zip", "paused");
+  await page.clicks("big.zip", "cancel");
+  await eventually(async () => (await incoming()).length === 1, "only the paused one is there");
+  const before = await page.reaches("other.zip", 5);
+  await page.clicks("other.zip", "resume");
+  await page.shows("other.zip", "uploading");
+  assert.ok(await page.reaches("other.zip", 0) >= before - 1, "it does not begin anew");
+  await page.shows("other.zip", "done");
+  assert.ok((await page.fetches("other.zip")).body.equals(content(BIG)));
+  assert.equal(await page.row("big.zip").count(), 0);
+  assert.deepEqual([(await kept()).length, await incoming()], [1, []]);
+  assert.deepEqual(page.errors, []);
+});
+
+test("an upload goes on after a broken connection, and sends nothing again that was there", async () => {
+  const page = await Harbour.opens(browser, wire.url);
+  await page.chooses(await source("big.zip", BIG));
+  const before = wire.sent;
+  await page.reaches("big.zip", 30);
+  wire.cut();
+  await page.shows("big.zip", "waiting");
+  assert.equal(await page.words("big.zip"), "Connection lost; going on when it is back");
+  await page.screenshot("uploads-connection-lost");
+  await page.shows("big.zip", "done");
+  // What was on its way when it broke may be sent again, and every chunk has a head.
+  assert.ok(wire.sent - before < BIG * 1.02, `${wire.sent - before} bytes were sent`);
+  assert.ok((await page.fetches("big.zip")).body.equals(content(BIG)));
+  assert.deepEqual(page.errors.filter(error => !/WebSocket connection to .* failed/.test(error)), []);
+});
+
+test("a server that is killed leaves files that its next start sweeps, and the page begins anew", async () => {
+  const page = await Harbour.opens(browser, server.url);
+  await page.chooses(await source("big.zip", BIG));
+  await page.reaches("big.zip", 30);
+  const { port } = server;
+  assert.equal(await server.stop("SIGKILL"), "SIGKILL");
+  const [left] = await incoming();
+  assert.ok((await stat(left)).size > 0);
+  await page.is("offline");
+  server = await Server.start("uploads", { port, env: { UPLOADS_DIR: folder } });
+  assert.ok(!(await incoming()).includes(left), "it is swept before the server listens");
+  await page.shows("big.zip", "done");
+  const [name, ...others] = await kept();
+  assert.deepEqual(others, []);
+  assert.ok((await readFile(join(folder, name))).equals(content(BIG)));
+  assert.deepEqual(await incoming(), []);
+  assert.deepEqual(page.errors.filter(error => !/WebSocket connection to .* failed/.test(error)), []);
+});

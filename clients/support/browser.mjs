@@ -72,7 +72,7 @@ export class Person {
   }
 
   screenshot(name) {
-    return this.page.screenshot({ path: `${SCREENSHOTS}${name}.png`, animations: "disabled" });
+    return screenshot(this.page, name);
   }
 }
 

@@ -86,3 +86,6 @@ fn refusal(error: NotKept) -> Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

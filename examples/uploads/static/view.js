@@ -1,6 +1,6 @@
 // How the page looks. Everything that comes from a file or the server goes through textContent.
 
-import { doing, limits, problem, size } from "./words.js";
+import { doing, hasHope, limits, problem, size } from "./words.js";
 
 const $ = id => document.getElementById(id);
 
@@ -55,7 +55,7 @@ class Row {
     this.element.dataset.status = status;
     pause.hidden = !["uploading", "queued", "waiting"].includes(status);
     resume.hidden = status !== "paused";
-    retry.hidden = status !== "failed";
+    retry.hidden = status !== "failed" || !hasHope(this.#entry);
     download.hidden = !(status === "done" && download.href);
     this.#label("cancel", this.#entry.isOver ? `Take ${this.#entry.name} off the list` : `Cancel ${this.#entry.name}`);
     return true;

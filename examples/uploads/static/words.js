@@ -39,6 +39,12 @@ const ERRORS = {
   connection_lost: () => "The connection is lost",
 };
 
+/** What stays as it is, however often a file is sent. */
+const HOPELESS = ["too_large", "file_size_limit_exceeded", "not_accepted", "not_what_it_says", "unreadable"];
+
+/** Whether another try may help a file that has failed. */
+export const hasHope = ({ error }) => !HOPELESS.includes(error?.reason);
+
 /** What has gone wrong with a file. */
 export function problem({ reason, cause, ...details }) {
   const words = ERRORS[cause] ?? ERRORS[reason];

@@ -1,0 +1,78 @@
+// The page of the uploads example, in a browser.
+
+import { screenshot } from "./browser.mjs";
+
+export class Harbour {
+  /** What the page complained of. */
+  errors = [];
+
+  static async opens(browser, url, { width = 1000, height = 860, colorScheme = "light" } = {}) {
+    const harbour = new Harbour();
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme, acceptDownloads: true });
+    context.setDefaultTimeout(15_000);
+    const page = harbour.page = await context.newPage();
+    page.on("pageerror", error => harbour.errors.push(String(error)));
+    page.on("console", message => {
+      if (["error", "warning"].includes(message.type())) harbour.errors.push(message.text());
+    });
+    await page.goto(url);
+    await harbour.is("online");
+    return harbour;
+  }
+
+  is(status) {
+    return this.page.waitForSelector(`#status.${status}`);
+  }
+
+  chooses(...files) {
+    return this.page.setInputFiles("#files", files);
+  }
+
+  /** Lets files fall on the page: `[name, type, size]`. */
+  async drops(...files) {
+    const data = await this.page.evaluateHandle(files => {
+      const data = new DataTransfer();
+      for (const [name, type, size] of files) data.items.add(new File([new Uint8Array(size)], name, { type }));
+      return data;
+    }, files);
+    await this.page.dispatchEvent("body", "dragover", { dataTransfer: data });
+    await this.page.dispatchEvent("body", "drop", { dataTransfer: data });
+  }
+
+  row(name) {
+    return this.page.locator(".file", { has: this.page.locator(".name", { hasText: new RegExp(`^${name.replaceAll(".", "\\.")}$`) }) });
+  }
+
+  /** Waits until a file is `done`, `failed`, `uploading` and so on. */
+  async shows(name, status) {
+    const row = this.row(name);
+    await row.and(this.page.locator(`[data-status="${status}"]`)).waitFor();
+    return row;
+  }
+
+  async words(name) {
+    return this.row(name).locator(".words").textContent();
+  }
+
+  /** Waits until so many percent of a file are there. */
+  async reaches(name, percent) {
+    const bar = await this.row(name).locator("progress").elementHandle();
+    await this.page.waitForFunction(([bar, percent]) => bar.value >= percent, [bar, percent]);
+    return this.row(name).locator("progress").evaluate(bar => bar.value);
+  }
+
+  async clicks(name, tool) {
+    await this.row(name).locator(`.${tool}`).click();
+  }
+
+  /** What the server serves of a file. */
+  async fetches(name) {
+    const href = await this.row(name).locator(".download").getAttribute("href");
+    const response = await this.page.request.get(new URL(href, this.page.url()).href);
+    return { headers: response.headers(), body: await response.body() };
+  }
+
+  screenshot(name) {
+    return screenshot(this.page, name);
+  }
+}
