@@ -157,7 +157,7 @@ test("what is dropped anywhere on the page is taken, and what cannot be is said 
   await page.screenshot("uploads-errors");
   assert.equal((await kept()).length, 1);
   await page.page.click("#clear");
-  assert.equal(await page.page.locator(".file").count(), 0);
+  await page.page.waitForFunction(() => !document.querySelector("#list .file"));
   await page.drops(...Array.from({ length: 22 }, (_, n) => [`${n}.txt`, "text/plain", 1]));
   await page.shows("21.txt", "failed");
   assert.equal(await page.words("21.txt"), "Too many files: at most 20 at once");
