@@ -8,7 +8,7 @@ pub(crate) const USAGE: &str = "\
 usage: cargo xtask <task>
 
 tasks:
-  test                run every check, in order, up to the first that fails
+  test                run every check, in order; at the end stands all that failed
   test --only <step>  run one of them
   list                name the steps
   dev -p <example>    run an example, rebuilt and restarted on every change; its socket stays open

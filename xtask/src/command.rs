@@ -2,14 +2,14 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::report::Counts;
+use crate::report::{Failure, Listener, Outcome};
 
 /// A program with words for arguments; no shell is involved.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
@@ -18,28 +18,44 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command, shows its output as it comes, and counts the tests that it reports.
-pub(crate) fn run(mut command: Command) -> Result<Counts> {
+/// Runs a command that others need: where it fails, they are not run.
+pub(crate) fn run(command: Command) -> Result<()> {
+    let Outcome { failures, .. } = check(command);
+    match failures.into_iter().next() {
+        Some(failure) => bail!(failure.what),
+        None => Ok(()),
+    }
+}
+
+/// Runs a command, shows its output as it comes, and reads which tests it reports.
+pub(crate) fn check(mut command: Command) -> Outcome {
     let shown = show(&command);
     println!("$ {shown}");
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
-    let mut counts = Counts::default();
+    let mut listener = Listener::default();
+    let failure = match listen(&mut command, &mut listener) {
+        Ok(status) if status.success() => None,
+        Ok(status) => Some(format!("`{shown}` ended with {status}")),
+        Err(error) => Some(format!("cannot run `{shown}`: {error}")),
+    };
+    let Listener { counts, tests, .. } = listener;
+    let failures = failure.map(|what| Failure { what, tests });
+    Outcome {
+        counts,
+        failures: Vec::from_iter(failures),
+    }
+}
+
+fn listen(command: &mut Command, listener: &mut Listener) -> io::Result<ExitStatus> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).split(b'\n') {
             let line = line?;
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
-            counts = counts + Counts::of_line(&line);
+            listener.hear(&line);
         }
     }
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("`{shown}` ended with {status}");
-    }
-    Ok(counts)
+    child.wait()
 }
 
 /// A command as one would type it, without the variables that it gets.

@@ -10,16 +10,13 @@ mod setup;
 mod steps;
 mod workspace;
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{process::ExitCode, time::Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, ensure};
 
 use crate::{
     args::Task,
-    report::{Counts, Row},
+    report::{Outcome, Row},
     steps::{STEPS, Step},
     workspace::Workspace,
 };
@@ -61,39 +58,69 @@ fn drain(arguments: &[String]) -> Result<()> {
     let mut cargo = command::command("cargo", &["run", "--quiet"]);
     cargo.args(["-p", "channel-runtime", "--example", "drain", "--"]);
     cargo.args(arguments);
-    command::run(cargo).map(drop)
+    command::run(cargo)
 }
 
-/// Runs the steps in order, up to the first that fails, and sums up.
+/// Runs the steps in order, all of them whatever fails, and sums up.
 fn test(only: Option<&str>) -> Result<()> {
     let workspace = Workspace::load()?;
-    let mut rows = Vec::new();
-    let mut failed = None;
-    for step in STEPS
-        .iter()
-        .filter(|step| only.is_none_or(|only| only == step.name))
-    {
-        println!("\n━━━ {} ━━━ {}\n", step.name, step.what);
-        let (took, outcome) = run(step, &workspace);
-        rows.push(Row {
-            step: step.name,
-            took,
-            counts: outcome.as_ref().ok().copied(),
-        });
-        if let Err(error) = outcome {
-            failed = Some(anyhow!(
-                "step `{0}` failed: {error:#}\nto run only this step again: cargo xtask test --only {0}",
-                step.name
-            ));
-            break;
-        }
-    }
+    let chosen = |step: &&Step| only.is_none_or(|only| only == step.name);
+    let rows = run(STEPS.iter().filter(chosen), &workspace);
     print!("\n━━━ summary ━━━\n\n{}", report::table(&rows));
-    failed.map_or(Ok(()), Err)
+    let failed: Vec<_> = rows
+        .iter()
+        .filter(|row| row.has_failed())
+        .map(|row| row.step)
+        .collect();
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
 }
 
-fn run(step: &Step, workspace: &Workspace) -> (Duration, Result<Counts>) {
-    let started = Instant::now();
-    let outcome = (step.run)(workspace);
-    (started.elapsed(), outcome)
+fn run<'a>(steps: impl Iterator<Item = &'a Step>, workspace: &Workspace) -> Vec<Row> {
+    steps
+        .map(|step| {
+            println!("\n━━━ {} ━━━ {}\n", step.name, step.what);
+            let started = Instant::now();
+            let outcome =
+                (step.run)(workspace).unwrap_or_else(|error| Outcome::failed(format!("{error:#}")));
+            Row {
+                step: step.name,
+                took: started.elapsed(),
+                outcome,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{command::check, report::Counts};
+
+    #[test]
+    fn a_step_that_fails_or_cannot_begin_holds_up_no_other() {
+        let step = |name, run| Step {
+            name,
+            what: "",
+            run,
+        };
+        let steps = [
+            step("broken", |_| Ok(check(command::command("false", &[])))),
+            step("missing", |_| anyhow::bail!("there is no Chromium")),
+            step("tested", |_| {
+                let line = "test result: ok. 3 passed; 0 failed";
+                Ok(check(command::command("echo", &[line])))
+            }),
+        ];
+        let workspace = Workspace::load().unwrap();
+        let rows = run(steps.iter(), &workspace);
+        let failed: Vec<_> = rows.iter().map(Row::has_failed).collect();
+        assert_eq!(failed, [true, true, false]);
+        assert_eq!(rows[1].outcome.failures[0].what, "there is no Chromium");
+        let counts = Counts {
+            passed: 3,
+            ..Counts::default()
+        };
+        assert_eq!(rows[2].outcome.counts, counts);
+    }
 }

@@ -1,6 +1,77 @@
-//! What the runners counted, and the table at the end.
+//! What the runners reported, and the table at the end.
 
 use std::{iter::Sum, ops::Add, time::Duration};
+
+/// What a command, or all of a step, came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) counts: Counts,
+    pub(crate) failures: Vec<Failure>,
+}
+
+impl Outcome {
+    /// Nothing was run, for this reason.
+    pub(crate) fn failed(what: String) -> Self {
+        let failure = Failure {
+            what,
+            tests: Vec::new(),
+        };
+        Outcome {
+            counts: Counts::default(),
+            failures: vec![failure],
+        }
+    }
+}
+
+impl Add for Outcome {
+    type Output = Outcome;
+
+    fn add(mut self, other: Outcome) -> Outcome {
+        self.counts = self.counts + other.counts;
+        self.failures.extend(other.failures);
+        self
+    }
+}
+
+impl Sum for Outcome {
+    fn sum<I: Iterator<Item = Outcome>>(outcomes: I) -> Outcome {
+        outcomes.fold(Outcome::default(), Add::add)
+    }
+}
+
+/// A command that failed, and which of its tests, where it has any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) what: String,
+    pub(crate) tests: Vec<String>,
+}
+
+/// Reads what a runner writes, line by line.
+#[derive(Default)]
+pub(crate) struct Listener {
+    pub(crate) counts: Counts,
+    /// The tests that failed.
+    pub(crate) tests: Vec<String>,
+    /// Where the test is whose name is in the next line.
+    at: Option<String>,
+}
+
+impl Listener {
+    pub(crate) fn hear(&mut self, line: &str) {
+        self.counts = self.counts + Counts::of_line(line);
+        let at = self.at.take();
+        if let Some(place) = line.strip_prefix("test at ") {
+            self.at = Some(place.to_owned());
+        } else if let (Some(place), Some(name)) = (at, line.strip_prefix("✖ ")) {
+            let name = name.rsplit_once(" (").map_or(name, |(name, _)| name);
+            self.tests.push(format!("{place} {name}"));
+        } else if let Some(test) = line.strip_prefix("test ")
+            && let Some(name) = test.strip_suffix(" ... FAILED")
+        {
+            self.tests.push(name.to_owned());
+        }
+    }
+}
 
 /// How many tests a step ran; all zero for a check that is no test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +101,8 @@ impl Counts {
         };
         match what {
             "passed" | "pass" => self.passed = number,
-            "failed" | "fail" => self.failed = number,
+            // Node's word for those that a deadline ended.
+            "failed" | "fail" | "cancelled" => self.failed = number,
             "ignored" | "skipped" => self.ignored = number,
             _ => {}
         }
@@ -59,42 +131,77 @@ impl Sum for Counts {
     }
 }
 
-/// One step that has run; no counts when it failed.
+/// One step that has run.
 pub(crate) struct Row {
     pub(crate) step: &'static str,
     pub(crate) took: Duration,
-    pub(crate) counts: Option<Counts>,
+    pub(crate) outcome: Outcome,
 }
 
-/// The table of all steps, and when none failed and any test ran a last line in the words of cargo's own runner.
+impl Row {
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.outcome.failures.is_empty()
+    }
+}
+
+/// The table of all steps; below it what failed, and when any test ran a last line in the words of
+/// cargo's own runner.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
-    for Row { step, took, counts } in rows {
-        let outcome = match counts {
-            None => "FAILED".to_owned(),
-            Some(counts) if counts.any() => format!(
-                "ok      {} passed, {} ignored",
-                counts.passed, counts.ignored
-            ),
-            Some(_) => "ok".to_owned(),
-        };
-        text += &format!("{step:<10}{:>8}   {outcome}\n", duration(*took));
-    }
-    let total: Option<Counts> = rows.iter().map(|row| row.counts).sum();
-    if let Some(total) = total.filter(|total| total.any()) {
-        let took: Duration = rows.iter().map(|row| row.took).sum();
+    for row in rows {
         let Counts {
             passed,
             failed,
             ignored,
-        } = total;
-        text += &format!(
-            "\ntest result: ok. {passed} passed; {failed} failed; {ignored} ignored; \
-             0 measured; 0 filtered out; finished in {:.2}s\n",
-            took.as_secs_f64()
-        );
+        } = row.outcome.counts;
+        let word = if row.has_failed() { "FAILED" } else { "ok" };
+        let (step, took) = (row.step, duration(row.took));
+        text += &match (row.outcome.counts.any(), failed) {
+            (false, _) => format!("{step:<10}{took:>8}   {word}\n"),
+            (true, 0) => {
+                format!("{step:<10}{took:>8}   {word:<8}{passed} passed, {ignored} ignored\n")
+            }
+            (true, _) => format!(
+                "{step:<10}{took:>8}   {word:<8}{failed} failed, {passed} passed, {ignored} ignored\n"
+            ),
+        };
+    }
+    text + &failures(rows) + &total(rows)
+}
+
+fn failures(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| row.has_failed()) {
+        text += &format!("\n{}: cargo xtask test --only {0}\n", row.step);
+        for Failure { what, tests } in &row.outcome.failures {
+            text += &format!("  {what}\n");
+            text.extend(tests.iter().map(|test| format!("    {test}\n")));
+        }
     }
     text
+}
+
+fn total(rows: &[Row]) -> String {
+    let counts: Counts = rows.iter().map(|row| row.outcome.counts).sum();
+    if !counts.any() {
+        return String::new();
+    }
+    let took: Duration = rows.iter().map(|row| row.took).sum();
+    let Counts {
+        passed,
+        failed,
+        ignored,
+    } = counts;
+    let word = if rows.iter().any(Row::has_failed) {
+        "FAILED"
+    } else {
+        "ok"
+    };
+    format!(
+        "\ntest result: {word}. {passed} passed; {failed} failed; {ignored} ignored; \
+         0 measured; 0 filtered out; finished in {:.2}s\n",
+        took.as_secs_f64()
+    )
 }
 
 fn duration(took: Duration) -> String {
@@ -151,39 +258,115 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_table_ends_with_the_total() {
-        let row = |step, counts| Row {
-            step,
-            took: Duration::from_millis(61_500),
-            counts,
-        };
-        let rows = [
-            row("fmt", Some(Counts::default())),
-            row("test", Some(counts(5, 0, 1))),
-            row("node", Some(counts(2, 0, 0))),
-        ];
-        let table = table(&rows);
-        assert!(
-            table.contains("1m 01s   ok      5 passed, 1 ignored"),
-            "{table}"
-        );
-        let last = table.lines().last().unwrap();
-        assert!(
-            last.starts_with("test result: ok. 7 passed; 0 failed; 1 ignored;"),
-            "{last}"
-        );
+    fn heard(lines: &[&str]) -> Listener {
+        let mut listener = Listener::default();
+        lines.iter().for_each(|line| listener.hear(line));
+        listener
     }
 
     #[test]
-    fn a_step_that_failed_is_seen() {
-        let rows = [Row {
-            step: "fmt",
-            took: Duration::from_millis(1234),
-            counts: None,
-        }];
-        let table = table(&rows);
-        assert!(table.contains("1.2s   FAILED"), "{table}");
-        assert!(!table.contains("test result"), "{table}");
+    fn cargos_tests_that_failed_are_named() {
+        let listener = heard(&[
+            "running 3 tests",
+            "test engine::a_pause_is_survived ... ok",
+            "test engine::a_restart_is_survived ... FAILED",
+            "test src/token.rs - token::Token (line 12) ... FAILED",
+            "---- engine::a_restart_is_survived stdout ----",
+            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured",
+        ]);
+        let expected = [
+            "engine::a_restart_is_survived",
+            "src/token.rs - token::Token (line 12)",
+        ];
+        assert_eq!(listener.tests, expected);
+        assert_eq!(listener.counts, counts(1, 2, 0));
+    }
+
+    #[test]
+    fn nodes_tests_that_failed_are_named_once_with_their_place() {
+        let listener = heard(&[
+            "▶ what arrives",
+            "  ✖ several at once (with one) (12.5ms)",
+            "✖ what arrives (13ms)",
+            "ℹ pass 4",
+            "ℹ fail 1",
+            "ℹ cancelled 1",
+            "",
+            "✖ failing tests:",
+            "",
+            "test at uploads/live-view.test.mjs:60:3",
+            "✖ several at once (with one) (12.5ms)",
+            "  'not within 30000 ms'",
+            "test at browser/chat.test.mjs:1:1",
+            "✖ browser/chat.test.mjs (120214.8ms)",
+        ]);
+        let expected = [
+            "uploads/live-view.test.mjs:60:3 several at once (with one)",
+            "browser/chat.test.mjs:1:1 browser/chat.test.mjs",
+        ];
+        assert_eq!(listener.tests, expected);
+        assert_eq!(listener.counts, counts(4, 2, 0));
+    }
+
+    fn row(step: &'static str, counts: Counts, failures: &[(&str, &[&str])]) -> Row {
+        let failures = failures.iter().map(|(what, tests)| Failure {
+            what: (*what).to_owned(),
+            tests: tests.iter().copied().map(str::to_owned).collect(),
+        });
+        Row {
+            step,
+            took: Duration::from_millis(61_500),
+            outcome: Outcome {
+                counts,
+                failures: failures.collect(),
+            },
+        }
+    }
+
+    #[test]
+    fn the_table_ends_with_the_total() {
+        let rows = [
+            row("fmt", Counts::default(), &[]),
+            row("test", counts(5, 0, 1), &[]),
+            row("node", counts(2, 0, 0), &[]),
+        ];
+        let expected = "\
+fmt         1m 01s   ok
+test        1m 01s   ok      5 passed, 1 ignored
+node        1m 01s   ok      2 passed, 0 ignored
+
+test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 184.50s
+";
+        assert_eq!(table(&rows), expected);
+    }
+
+    #[test]
+    fn all_that_failed_is_listed_below_the_table_each_with_its_step() {
+        let rows = [
+            row("fmt", Counts::default(), &[("`cargo fmt` ended", &[])]),
+            row("docs", Counts::default(), &[]),
+            row(
+                "node",
+                counts(5, 2, 1),
+                &[("`one` ended", &["a", "b"]), ("`two` ended", &[])],
+            ),
+        ];
+        let expected = "\
+fmt         1m 01s   FAILED
+docs        1m 01s   ok
+node        1m 01s   FAILED  2 failed, 5 passed, 1 ignored
+
+fmt: cargo xtask test --only fmt
+  `cargo fmt` ended
+
+node: cargo xtask test --only node
+  `one` ended
+    a
+    b
+  `two` ended
+
+test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 184.50s
+";
+        assert_eq!(table(&rows), expected);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn packages(folder: &Path) -> Result<()> {
     }
     let mut install = command("npm", &["ci", "--no-audit", "--no-fund"]);
     install.current_dir(folder);
-    run(install).map(drop)
+    run(install)
 }
 
 fn node_version() -> Option<u32> {
@@ -135,7 +135,7 @@ fn installed() -> Option<PathBuf> {
 fn apt_get(arguments: &[&str]) -> Result<()> {
     let mut apt = command("apt-get", &["--quiet=2", "--option", "Acquire::Retries=3"]);
     apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    run(apt).map(drop)
+    run(apt)
 }
 
 fn is_root() -> bool {

@@ -5,8 +5,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    command::{command, run},
-    report::Counts,
+    command::{check, command, run},
+    report::Outcome,
     setup,
     workspace::Workspace,
 };
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
-    pub(crate) run: fn(&Workspace) -> Result<Counts>,
+    pub(crate) run: fn(&Workspace) -> Result<Outcome>,
 }
 
 pub(crate) const STEPS: &[Step] = &[
@@ -74,12 +74,12 @@ fn cargo(arguments: &[&str]) -> Command {
     command("cargo", arguments)
 }
 
-fn fmt(_: &Workspace) -> Result<Counts> {
-    run(cargo(&["fmt", "--all", "--check"]))
+fn fmt(_: &Workspace) -> Result<Outcome> {
+    Ok(check(cargo(&["fmt", "--all", "--check"])))
 }
 
-fn clippy(_: &Workspace) -> Result<Counts> {
-    run(cargo(&[
+fn clippy(_: &Workspace) -> Result<Outcome> {
+    Ok(check(cargo(&[
         "clippy",
         "--workspace",
         "--all-targets",
@@ -87,77 +87,76 @@ fn clippy(_: &Workspace) -> Result<Counts> {
         "--",
         "-D",
         "warnings",
-    ]))
+    ])))
 }
 
 /// The library only: its tests ask for features of their own.
-fn features(workspace: &Workspace) -> Result<Counts> {
+fn features(workspace: &Workspace) -> Result<Outcome> {
     const PACKAGE: &str = "channel-runtime";
     let names = workspace.features(PACKAGE)?;
-    let check = |features: &[&str]| {
+    let with = |features: &[&str]| {
         let package = ["clippy", "--package", PACKAGE, "--no-default-features"];
-        run(cargo(
+        check(cargo(
             &[&package[..], features, &["--", "-D", "warnings"]].concat(),
         ))
     };
-    check(&[])?;
-    for name in &names {
-        check(&["--features", name])?;
-    }
-    check(&["--all-features"])
+    let none = with(&[]);
+    let each: Outcome = names.iter().map(|name| with(&["--features", name])).sum();
+    Ok(none + each + with(&["--all-features"]))
 }
 
-fn docs(_: &Workspace) -> Result<Counts> {
+fn docs(_: &Workspace) -> Result<Outcome> {
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
-    run(doc)
+    Ok(check(doc))
 }
 
 /// Workspaces of their own, so that nobody builds the peers with the project.
-fn benchmarks(workspace: &Workspace) -> Result<Counts> {
+fn benchmarks(workspace: &Workspace) -> Result<Outcome> {
     let inside = |folder: &str, arguments: &[&str]| {
         let mut cargo = cargo(arguments);
         cargo.current_dir(workspace.root.join(folder));
-        run(cargo)
+        check(cargo)
     };
-    for folder in ["benchmarks", "benchmarks/cluster", "benchmarks/uploads"] {
-        inside(folder, &["fmt", "--check"])?;
-        inside(folder, &["clippy", "--all-targets", "--", "-D", "warnings"])?;
-    }
-    inside("benchmarks", &["test", "--lib", "--bin=load"])
+    let lints = ["benchmarks", "benchmarks/cluster", "benchmarks/uploads"].map(|folder| {
+        inside(folder, &["fmt", "--check"])
+            + inside(folder, &["clippy", "--all-targets", "--", "-D", "warnings"])
+    });
+    let lints: Outcome = lints.into_iter().sum();
+    Ok(lints + inside("benchmarks", &["test", "--lib", "--bin=load"]))
 }
 
-fn test(_: &Workspace) -> Result<Counts> {
+fn test(_: &Workspace) -> Result<Outcome> {
     setup::engines()?;
-    run(cargo(&["test", "--workspace"]))
+    Ok(check(cargo(&["test", "--workspace", "--no-fail-fast"])))
 }
 
-fn node(workspace: &Workspace) -> Result<Counts> {
+fn node(workspace: &Workspace) -> Result<Outcome> {
     setup::node_modules(workspace)?;
     run(cargo(&["build", "-p", "reference"]))?;
     let reference = workspace.program("reference");
     let against = |script: &str| {
         let mut tests = clients(workspace, script);
         tests.env("REFERENCE_BIN", &reference);
-        run(tests)
+        check(tests)
     };
-    Ok(against("test:node")? + against("test:uploads")?)
+    Ok(against("test:node") + against("test:uploads"))
 }
 
-fn reload(workspace: &Workspace) -> Result<Counts> {
+fn reload(workspace: &Workspace) -> Result<Outcome> {
     const CHAT: [&str; 2] = ["--package=chat", "--features=reload"];
     setup::node_modules(workspace)?;
     let chromium = setup::chromium()?;
-    let restarts = run(cargo(&[&["test"], &CHAT[..], &["--test=reload"]].concat()))?;
+    let restarts = check(cargo(&[&["test"], &CHAT[..], &["--test=reload"]].concat()));
     run(cargo(&[&["build"], &CHAT[..]].concat()))?;
     let mut pages = clients(workspace, "test:reload");
     pages
         .env("CHAT_BIN", workspace.program("chat"))
         .env("CHROMIUM", chromium);
-    Ok(restarts + run(pages)?)
+    Ok(restarts + check(pages))
 }
 
-fn nginx(workspace: &Workspace) -> Result<Counts> {
+fn nginx(workspace: &Workspace) -> Result<Outcome> {
     setup::node_modules(workspace)?;
     let nginx = setup::nginx()?;
     setup::engines()?;
@@ -167,10 +166,10 @@ fn nginx(workspace: &Workspace) -> Result<Counts> {
         .env("TLS_BIN", workspace.program("tls"))
         .env("CLUSTER_BIN", workspace.program("cluster"))
         .env("NGINX_BIN", nginx);
-    run(tests)
+    Ok(check(tests))
 }
 
-fn browser(workspace: &Workspace) -> Result<Counts> {
+fn browser(workspace: &Workspace) -> Result<Outcome> {
     setup::node_modules(workspace)?;
     let chromium = setup::chromium()?;
     run(cargo(&["build", "-p", "chat", "-p", "uploads"]))?;
@@ -179,10 +178,10 @@ fn browser(workspace: &Workspace) -> Result<Counts> {
         .env("CHAT_BIN", workspace.program("chat"))
         .env("UPLOADS_BIN", workspace.program("uploads"))
         .env("CHROMIUM", chromium);
-    run(tests)
+    Ok(check(tests))
 }
 
-/// A script of `clients/package.json`; [`Counts`] reads what its reporter writes.
+/// A script of `clients/package.json`; [`check`] reads what its reporter writes.
 fn clients(workspace: &Workspace, script: &str) -> Command {
     let mut npm = command("npm", &["run", "--silent", script]);
     npm.current_dir(workspace.root.join("clients"));
