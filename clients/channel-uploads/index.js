@@ -1,6 +1,7 @@
 // Uploads to a channel, over the official phoenix client. README.md says how it is used.
 
 import { UploadEntry, toError } from "./entry.js";
+import { Job } from "./job.js";
 import { ExternalTransfer, Transfer } from "./transfer.js";
 
 export { UploadEntry };
@@ -11,43 +12,6 @@ const DEFAULTS = {
   uploaders: {},
   meta: () => undefined,
 };
-
-/** All uploads of a page share its connection, and each file is a topic. */
-let refs = 0;
-const newRef = () => `u${refs++}`;
-
-/** What is not for the page: the way of one file. */
-class Job {
-  /** Its name on the server, from one try to the next. */
-  ref = newRef();
-  /** The server has been asked where it goes. */
-  asked = false;
-  /** The answer: a token, or the fields of an external place. */
-  place = null;
-  /** The last token, to go on with. */
-  token;
-  transfer = null;
-  /** The last transfer is not over on the server yet. */
-  leaving = false;
-  /** The page says that it is all there, elsewhere. */
-  told = false;
-  tries = 0;
-  timer;
-
-  take(place) {
-    this.place = place;
-    if (typeof place === "string") this.token = place;
-  }
-
-  /** Asks anew the next time, as another entry: the server may still have the old one. */
-  renew() {
-    this.ref = newRef();
-    this.asked = false;
-    this.place = null;
-    this.transfer = null;
-    this.told = false;
-  }
-}
 
 export class Uploads extends EventTarget {
   #channel;
@@ -261,10 +225,6 @@ export class Uploads extends EventTarget {
       // Paused meanwhile.
       if (place) job.take(place);
       else this.#anew(job);
-    } else if (reply.taken?.includes(job.ref)) {
-      // It was all there already; only the answer was lost.
-      this.#finish(entry);
-      this.#take(entry);
     } else if (place) {
       job.take(place);
     } else if (reply.error && !errors.has(reply.ref)) {

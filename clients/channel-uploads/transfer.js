@@ -96,6 +96,11 @@ export class Transfer {
   }
 
   #refused(reason) {
+    // It was all there already, and a handler has it; only the answer was lost.
+    if (reason === "taken") {
+      this.stop();
+      return this.#heard.done();
+    }
     const passing = ["join crashed", "channel overloaded", "too many channels joined", "unmatched topic", "already_registered"];
     this.#end(passing.includes(reason) ? "stalled" : "failed", reason);
   }

@@ -10,8 +10,8 @@ use super::{
     CloseReason, UploadEntry, UploadSpec,
     destination::{Finished, Place},
     entries::NotBegun,
-    owner::{Link, Owner, Ticket},
-    registry::{Detached, Source, detach},
+    owner::{Grant, Link, Owner, Ticket},
+    registry::{Adopted, Detached, Source, adopt, detach},
     writer::AnyWriter,
 };
 use crate::{
@@ -182,8 +182,8 @@ async fn begin(
     payload: &Payload,
 ) -> Result<(UploadChannel, Payload), &'static str> {
     let join: Join = payload.decode().map_err(|_| "invalid_token")?;
-    let token = socket.endpoint().token(Ticket::SALT);
-    let ticket: Ticket = token
+    let token = socket.endpoint().token(Grant::SALT);
+    let Grant { ticket, .. } = token
         .verify(join.token.as_deref())
         .map_err(|_| "invalid_token")?;
     let owner = socket
@@ -206,12 +206,22 @@ async fn begin(
         entry,
         over: false,
     };
-    let (writer, received, is_done) = match begun.destination.0 {
-        Place::Resumed(broken) => {
-            let upload = broken.take().ok_or("disallowed")?;
-            (upload.writer, upload.received, upload.is_done)
+    let writer = match begun.destination.0 {
+        Place::Resumed(broken, fresh) => {
+            let (uploads, topic) = (socket.endpoint().uploads(), running.owner.topic());
+            match adopt(uploads, broken, topic, &running.entry).await {
+                Some(Adopted::Broken(upload)) => Ok(upload),
+                Some(Adopted::Taken) => return Err("taken"),
+                None => Err(fresh),
+            }
         }
-        Place::Writer(mut writer) => {
+        Place::Writer(writer) => Err(writer),
+        // An external upload has no token.
+        Place::External(_) => return Err("disallowed"),
+    };
+    let (writer, received, is_done) = match writer {
+        Ok(upload) => (upload.writer, upload.received, upload.is_done),
+        Err(mut writer) => {
             if let Err(error) = writer.init(&running.entry).await {
                 running.over = true;
                 running.owner.writer_failed(ticket, &running.entry, &error);
@@ -219,8 +229,6 @@ async fn begin(
             }
             (writer, 0, false)
         }
-        // An external upload has no token.
-        Place::External(_) => return Err("disallowed"),
     };
     if join.resume && spec.detach().is_some() {
         let (owner, me) = (&running.owner, socket.channel_ref().clone());

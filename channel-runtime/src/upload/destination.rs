@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     UploadEntry, UploadWriter, WriterError,
-    registry::Broken,
+    owner::Ticket,
     writer::{AnyWriter, Guarded},
 };
 use crate::Refusal;
@@ -17,8 +17,8 @@ pub struct Destination(pub(super) Place);
 
 pub(super) enum Place {
     Writer(Box<dyn AnyWriter>),
-    /// A writer that has taken bytes already.
-    Resumed(Broken),
+    /// The writer of a broken upload, or this one where there is none to go on with.
+    Resumed(Ticket, Box<dyn AnyWriter>),
     External(External),
 }
 
@@ -26,6 +26,16 @@ pub(super) enum Place {
 pub(super) enum Finished {
     Writer(Box<dyn AnyWriter>),
     External(External),
+}
+
+impl Destination {
+    /// Goes on with a broken upload, where there is one by the time the client brings it.
+    pub(super) fn resuming(self, broken: Option<Ticket>) -> Self {
+        match (self.0, broken) {
+            (Place::Writer(writer), Some(broken)) => Destination(Place::Resumed(broken, writer)),
+            (place, _) => Destination(place),
+        }
+    }
 }
 
 impl Finished {

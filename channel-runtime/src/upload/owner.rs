@@ -21,7 +21,7 @@ use crate::{
     wire::Term,
 };
 
-/// What a client's token says: which file of which channel it may bring.
+/// One file of one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ticket {
     pub(super) owner: Uuid,
@@ -29,7 +29,17 @@ pub(super) struct Ticket {
     pub(super) entry: Uuid,
 }
 
-impl Ticket {
+/// What a client's token says: which file it may bring, and what it may go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Grant {
+    #[serde(flatten)]
+    pub(super) ticket: Ticket,
+    /// The upload that was broken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) resumes: Option<Ticket>,
+}
+
+impl Grant {
     /// What the tokens are made with.
     pub(super) const SALT: &'static str = "channel upload";
 }
@@ -165,14 +175,20 @@ impl Owner {
     }
 
     /// A token for one file.
-    pub(super) fn ticket(&self, upload: usize, entry: Uuid) -> Result<String, crate::Error> {
+    pub(super) fn token(
+        &self,
+        upload: usize,
+        entry: Uuid,
+        resumes: Option<Ticket>,
+    ) -> Result<String, crate::Error> {
         let owner = self.id;
         let ticket = Ticket {
             owner,
             upload,
             entry,
         };
-        self.endpoint.token(Ticket::SALT).sign(&ticket)
+        let grant = Grant { ticket, resumes };
+        self.endpoint.token(Grant::SALT).sign(&grant)
     }
 
     pub(super) fn start(
@@ -358,10 +374,10 @@ impl Owner {
         self.with(ticket.upload, |files| files.is_due(ticket.entry)) == Some(true)
     }
 
-    /// What the upload of a ticket is of, while it has its entry.
-    pub(super) fn source(&self, ticket: Ticket) -> Option<Source> {
+    /// What the file of a ticket is, where it is finished and nobody has taken it.
+    pub(super) fn finished(&self, ticket: Ticket) -> Option<Source> {
         self.with(ticket.upload, |files| {
-            let entry = files.entries().find(|entry| entry.uuid() == ticket.entry)?;
+            let entry = files.finished_entry(ticket.entry)?;
             Some(Source::new(&self.topic, entry))
         })
         .flatten()

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Destination, TakesUploads, UploadEntry, UploadSpec,
+    TakesUploads, UploadEntry,
     destination::Place,
-    owner::{Link, Owner, Ticket, reason},
-    registry::{self, Adopted},
+    owner::{Grant, Link, Owner, Ticket, reason},
     selection::{Selected, Selection},
 };
 use crate::{Context, Payload, Refusal, Socket};
@@ -99,26 +98,17 @@ async fn preflight<C: TakesUploads>(
     let asked = owner.with(upload, |files| files.preflight(refs));
     let (valid, invalid) = asked.unwrap_or_default();
     let all: Vec<_> = valid.iter().map(UploadEntry::uuid).collect();
-    let (mut given, mut taken) = (Map::new(), Vec::new());
+    let mut given = Map::new();
     for entry in valid {
         let (uuid, entry_ref) = (entry.uuid(), entry.entry_ref().to_owned());
         let token = broken.get(&entry_ref).and_then(Value::as_str);
-        let destination = match adopt(owner, spec, token, &entry).await {
-            Some(Adopted::Broken(upload)) => Ok(Destination(Place::Resumed(upload))),
-            Some(Adopted::Taken) => {
-                owner.with(upload, |files| files.remove(&entry_ref));
-                taken.push(entry_ref);
-                continue;
-            }
-            None => {
-                channel
-                    .destination(&Context::new(socket), upload, entry)
-                    .run()
-                    .await
-            }
-        };
+        let broken = spec.detach().and_then(|_| broken_off(owner, token));
+        let destination = channel
+            .destination(&Context::new(socket), upload, entry)
+            .run()
+            .await;
         let destination = match destination {
-            Ok(destination) => destination,
+            Ok(destination) => destination.resuming(broken),
             Err(refusal) => {
                 owner.with(upload, |files| {
                     files.refuse(uuid, reason(&refusal));
@@ -129,7 +119,7 @@ async fn preflight<C: TakesUploads>(
         };
         let answer = match &destination.0 {
             Place::External(external) => external.fields().clone().into(),
-            _ => owner.ticket(upload, uuid)?.into(),
+            _ => owner.token(upload, uuid, broken)?.into(),
         };
         let external = matches!(destination.0, Place::External(_));
         owner.with(upload, |files| files.allow(uuid, destination, external));
@@ -138,27 +128,21 @@ async fn preflight<C: TakesUploads>(
     let invalid = invalid
         .into_iter()
         .map(|(entry_ref, error)| (entry_ref, json!([error])));
-    let mut reply = Map::from_iter([
+    Ok(Map::from_iter([
         ("config".to_owned(), spec.config()),
         ("entries".to_owned(), given.into()),
         ("errors".to_owned(), invalid.collect::<Map<_, _>>().into()),
-    ]);
-    // Only a client that resumes has any of these.
-    if !taken.is_empty() {
-        reply.insert("taken".to_owned(), taken.into());
-    }
-    Ok(reply)
+    ]))
 }
 
-/// What has become of an upload that was broken off, where the client's token is for one.
-async fn adopt(
-    owner: &Owner,
-    spec: &UploadSpec,
-    token: Option<&str>,
-    entry: &UploadEntry,
-) -> Option<Adopted> {
+/// The upload that was broken off, where the client's token is for one. Whether it can be gone on
+/// with is seen when its channel is joined: it may be in the middle of a write, and nothing but
+/// that one file is to wait for it.
+fn broken_off(owner: &Owner, token: Option<&str>) -> Option<Ticket> {
     let endpoint = owner.endpoint();
-    let ticket: Ticket = endpoint.token(Ticket::SALT).verify(token?).ok()?;
-    let to = (owner.topic(), entry);
-    registry::adopt(endpoint, ticket, to, spec.detach()?).await
+    let Grant { ticket, resumes } = endpoint.token(Grant::SALT).verify(token?).ok()?;
+    // One that was given to go on, and was not used, is for what it was to go on with.
+    resumes
+        .filter(|_| !endpoint.uploads().was_begun(ticket))
+        .or(Some(ticket))
 }

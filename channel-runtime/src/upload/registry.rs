@@ -8,7 +8,6 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    runtime::Handle as Runtime,
     sync::Notify,
     time::{self, Instant},
 };
@@ -43,7 +42,7 @@ pub(crate) struct Registry {
 
 /// What becomes of an upload that its client goes on with.
 pub(super) enum Adopted {
-    Broken(Broken),
+    Broken(Detached),
     /// There is nothing to go on with: a handler has it.
     Taken,
 }
@@ -105,34 +104,6 @@ impl Detached {
             && let Err(error) = self.writer.close(CloseReason::Cancel).await
         {
             tracing::warn!(%error, "a writer could not give up an upload that nobody came back for");
-        }
-    }
-}
-
-/// A broken upload that an entry goes on with. Until the entry has a channel nobody could close
-/// its writer, so one that is dropped before waits for its client once more, by the new token.
-pub(super) struct Broken {
-    upload: Option<Detached>,
-    entry: Uuid,
-    time: Duration,
-    endpoint: Endpoint,
-    runtime: Runtime,
-}
-
-impl Broken {
-    /// The upload, for the channel of its entry.
-    pub(super) fn take(mut self) -> Option<Detached> {
-        self.upload.take()
-    }
-}
-
-impl Drop for Broken {
-    fn drop(&mut self) {
-        if let Some(upload) = self.upload.take()
-            && let Err(upload) = keep(&self.endpoint, &self.runtime, self.entry, upload, self.time)
-        {
-            let tasks = self.endpoint.tasks();
-            tasks.spawn_on(upload.cancel(), &self.runtime);
         }
     }
 }
@@ -204,11 +175,31 @@ impl Registry {
         let _late = time::timeout(YIELD_WITHIN, over).await;
     }
 
+    /// Whether the upload of a ticket has, or had, a channel that its client may go on with.
+    pub(super) fn was_begun(&self, ticket: Ticket) -> bool {
+        let id = ticket.entry;
+        let owner = || self.owner(ticket.owner);
+        self.carried.lock().contains_key(&id)
+            || self.detached.lock().contains_key(&id)
+            || self.taken.lock().contains_key(&id)
+            || owner().is_some_and(|owner| owner.finished(ticket).is_some())
+    }
+
     fn has_taken(&self, id: Uuid, topic: &Topic, entry: &UploadEntry) -> bool {
         let taken = self.taken.lock();
         taken
             .get(&id)
             .is_some_and(|(source, _)| source.is(topic, entry))
+    }
+
+    /// Gives the upload back where no more are kept.
+    fn keep(&self, id: Uuid, upload: Detached, draining: bool) -> Result<(), Detached> {
+        let mut detached = self.detached.lock();
+        if detached.len() >= MOST_DETACHED || draining {
+            return Err(upload);
+        }
+        detached.insert(id, upload);
+        Ok(())
     }
 
     fn claim(&self, id: Uuid, topic: &Topic, entry: &UploadEntry) -> Option<Detached> {
@@ -220,18 +211,18 @@ impl Registry {
     }
 }
 
-/// Takes a broken upload for an entry, to go on with within `time`.
+/// Takes a broken upload for the entry that goes on with it.
 pub(super) async fn adopt(
-    endpoint: &Endpoint,
+    registry: &Registry,
     ticket: Ticket,
-    (topic, entry): (&Topic, &UploadEntry),
-    time: Duration,
+    topic: &Topic,
+    entry: &UploadEntry,
 ) -> Option<Adopted> {
-    let (registry, broken) = (endpoint.uploads(), ticket.entry);
+    let broken = ticket.entry;
     registry.wait_for_end(broken, topic, entry).await;
     // One that its client has left when it was all there is still its channel's.
     let owner = registry.owner(ticket.owner);
-    let left = owner.and_then(|owner| Some((owner.source(ticket)?, owner)));
+    let left = owner.and_then(|owner| Some((owner.finished(ticket)?, owner)));
     let left = left.filter(|(source, _)| source.is(topic, entry));
     let is_due = left.as_ref().is_some_and(|(_, owner)| owner.is_due(ticket));
     if is_due || registry.has_taken(broken, topic, entry) {
@@ -240,37 +231,14 @@ pub(super) async fn adopt(
     let upload = match left {
         Some((_, owner)) => owner.detach_finished(ticket, entry),
         None => registry.claim(broken, topic, entry),
-    }?;
-    Some(Adopted::Broken(Broken {
-        upload: Some(upload),
-        entry: entry.uuid(),
-        time,
-        endpoint: endpoint.clone(),
-        runtime: Runtime::current(),
-    }))
+    };
+    upload.map(Adopted::Broken)
 }
 
-/// Keeps a broken upload for a while, and cancels it then.
+/// Keeps a broken upload for a while, and cancels it then, or at once where no more are kept.
 pub(super) async fn detach(endpoint: &Endpoint, id: Uuid, upload: Detached, time: Duration) {
-    if let Err(upload) = keep(endpoint, &Runtime::current(), id, upload, time) {
-        upload.cancel().await;
-    }
-}
-
-/// The same; gives the upload back where no more are kept.
-fn keep(
-    endpoint: &Endpoint,
-    runtime: &Runtime,
-    id: Uuid,
-    upload: Detached,
-    time: Duration,
-) -> Result<(), Detached> {
-    {
-        let mut detached = endpoint.uploads().detached.lock();
-        if detached.len() >= MOST_DETACHED || endpoint.is_draining() {
-            return Err(upload);
-        }
-        detached.insert(id, upload);
+    if let Err(upload) = endpoint.uploads().keep(id, upload, endpoint.is_draining()) {
+        return upload.cancel().await;
     }
     let (draining, owned) = (endpoint.draining(), endpoint.clone());
     let expire = async move {
@@ -283,6 +251,5 @@ fn keep(
             upload.cancel().await;
         }
     };
-    endpoint.tasks().spawn_on(expire, runtime);
-    Ok(())
+    endpoint.tasks().spawn(expire);
 }

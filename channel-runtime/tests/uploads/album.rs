@@ -50,6 +50,7 @@ pub(crate) struct Recorder {
     name: String,
     bytes: Vec<u8>,
     chunks: usize,
+    begun: bool,
     metas: AtomicUsize,
 }
 
@@ -73,6 +74,7 @@ impl UploadWriter for Recorder {
     type Meta = Vec<u8>;
 
     async fn init(&mut self, entry: &UploadEntry) -> Result<(), WriterError> {
+        self.begun = true;
         self.note(format!("init {}", entry.client_size()));
         self.fails("init")
     }
@@ -112,7 +114,9 @@ impl UploadWriter for Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.note("drop");
+        if self.begun {
+            self.note("drop");
+        }
         assert!(!self.name.contains("drop_panic"), "as asked");
     }
 }
@@ -267,6 +271,7 @@ impl Album {
             name: entry.client_name().to_owned(),
             bytes: Vec::new(),
             chunks: 0,
+            begun: false,
             metas: AtomicUsize::new(0),
         }
     }

@@ -190,7 +190,7 @@ async fn the_end_of_the_channel_is_the_end_of_its_uploads() {
     page.owner.expect_error().await;
     upload.expect_close().await;
     let mut heard = Vec::new();
-    while heard.len() < 5 {
+    while heard.len() < 4 {
         heard.extend(page.rest());
         tokio::task::yield_now().await;
     }
@@ -201,8 +201,7 @@ async fn the_end_of_the_channel_is_the_end_of_its_uploads() {
             "a.bin: cancel 10",
             "a.bin: drop",
             "a.bin: init 20",
-            "a.bin: write 10",
-            "b.bin: drop"
+            "a.bin: write 10"
         ]
     );
 }
@@ -224,11 +223,10 @@ async fn a_connection_that_breaks_gives_up_its_uploads() {
 
 #[tokio::test]
 async fn a_writer_that_panics_when_it_is_dropped_ends_nothing_else() {
-    let mut page = Page::open("drop_panic").await;
+    let page = Page::open("drop_panic").await;
     let photos = page.upload("photos").await;
     page.token(&photos, file("0", "drop_panic.bin", 10)).await;
     assert!(page.owner.push("cancel", "0").await.expect_ok::<bool>());
-    page.heard("drop_panic.bin: drop").await;
     all_is_well(&page, &photos).await;
     page.token(&photos, file("1", "drop_panic.bin", 10)).await;
     page.owner.leave().await;

@@ -129,10 +129,10 @@ async fn an_upload_is_taken_over_from_a_connection_that_does_not_know_it_is_dead
     let again_page = Page::open_at(page.endpoint.clone(), "resume_over").await;
     let photos = again_page.upload("photos").await;
     let token = again_page.token(&photos, again("a.bin", 25, &token)).await;
-    upload.expect_close().await;
-    let (upload, offset) = join(&again_page, &token).await;
+    let (again, offset) = join(&again_page, &token).await;
     assert_eq!(offset, 10);
-    upload
+    upload.expect_close().await;
+    again
         .push_binary("chunk", vec![1; 15])
         .await
         .expect_ok::<()>();
@@ -152,11 +152,17 @@ async fn a_write_that_still_goes_on_counts_for_the_client_that_comes_back() {
     page.heard("slow.bin: write 10").await;
     page.reconnect().await;
     let photos = page.upload("photos").await;
+    let token = page.token(&photos, again("slow.bin", 25, &token)).await;
     let release = async {
+        // The channel is not held up meanwhile.
+        page.owner
+            .push("save", [""; 0])
+            .await
+            .expect_ok::<Vec<String>>();
         GATE.add_permits(1);
     };
-    let (token, ()) = tokio::join!(page.token(&photos, again("slow.bin", 25, &token)), release);
-    assert_eq!(join(&page, &token).await.1, 10);
+    let ((_upload, offset), ()) = tokio::join!(join(&page, &token), release);
+    assert_eq!(offset, 10);
 }
 
 #[tokio::test]
@@ -259,14 +265,20 @@ async fn a_file_that_was_taken_is_not_brought_again_by_a_client_that_missed_the_
         )
         .await;
     let reply: Value = reply.expect_ok();
-    assert_eq!(reply["taken"], json!(["0"]));
-    assert!(reply["entries"]["1"].is_string());
+    let join = async |token: &Value| {
+        let payload = json!({"token": token, "resume": true});
+        page.client.join("lvu:0", payload).await
+    };
+    let refused = join(&reply["entries"]["0"]).await.unwrap_err();
+    assert_eq!(refused.expect_refusal(), "taken");
     page.state(json!({"name": "photos", "active_refs": ["1"]}))
         .await;
     let other = page
         .allow(&photos, json!([again("c.bin", 10, &token)]))
         .await;
-    assert_eq!(other.expect_ok::<Value>().get("taken"), None);
+    join(&other.expect_ok::<Value>()["entries"]["0"])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -391,10 +403,12 @@ async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_ag
     page.heard("slow.bin: init 10").await;
     page.heard("slow.bin: write 10").await;
     let left = upload.leave();
-    let asked = page.allow(&photos, json!([again("slow.bin", 10, &token)]));
+    let token = page.token(&photos, again("slow.bin", 10, &token)).await;
+    let payload = json!({"token": token, "resume": true});
+    let joined = page.client.join("lvu:0", payload);
     let release = async { GATE.add_permits(1) };
-    let (reply, (), ()) = tokio::join!(asked, left, release);
-    assert_eq!(reply.expect_ok::<Value>()["taken"], json!(["0"]));
+    let (refused, (), ()) = tokio::join!(joined, left, release);
+    assert_eq!(refused.unwrap_err().expect_refusal(), "taken");
     for heard in ["done 10", "meta", "handle 10 at 100", "drop"] {
         page.heard(&format!("slow.bin: {heard}")).await;
     }

@@ -15,7 +15,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/", "text/html", file!("static/index.html")),
     ("/app.js", JS, file!("static/app.js")),
     ("/view.js", JS, file!("static/view.js")),
@@ -35,6 +35,11 @@ const FILES: [(&str, &str, &str); 9] = [
         "/channel-uploads/entry.js",
         JS,
         file!("../../clients/channel-uploads/entry.js"),
+    ),
+    (
+        "/channel-uploads/job.js",
+        JS,
+        file!("../../clients/channel-uploads/job.js"),
     ),
     (
         "/channel-uploads/transfer.js",

@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{Entries, NotTaken, slot::Phase};
+use super::{
+    Entries, NotTaken,
+    slot::{Phase, Slot},
+};
 use crate::upload::UploadEntry;
 
 impl<D, W, L> Entries<D, W, L> {
@@ -73,6 +76,12 @@ impl<D, W, L> Entries<D, W, L> {
         slots.any(|slot| slot.entry.uuid() == uuid && slot.due)
     }
 
+    /// A finished file that nobody has taken.
+    pub(in crate::upload) fn finished_entry(&self, uuid: Uuid) -> Option<&UploadEntry> {
+        let mut entries = self.done().map(|slot| &slot.entry);
+        entries.find(|entry| entry.uuid() == uuid)
+    }
+
     /// Removes a finished file, for a client that comes back for it elsewhere.
     pub(in crate::upload) fn detach(&mut self, uuid: Uuid) -> Option<W> {
         let mut slots = self.slots.iter();
@@ -86,11 +95,14 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The refs of the files that can be taken.
     pub(in crate::upload) fn finished(&self) -> Vec<String> {
-        let done = self
-            .slots
-            .iter()
-            .filter(|slot| matches!(slot.phase, Phase::Done(..)));
-        done.map(|slot| slot.entry.entry_ref().to_owned()).collect()
+        self.done()
+            .map(|slot| slot.entry.entry_ref().to_owned())
+            .collect()
+    }
+
+    fn done(&self) -> impl Iterator<Item = &Slot<D, W, L>> {
+        let slots = self.slots.iter();
+        slots.filter(|slot| matches!(slot.phase, Phase::Done(..)))
     }
 
     /// Whether every file is finished.
