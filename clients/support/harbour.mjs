@@ -1,6 +1,7 @@
 // The page of the uploads example, in a browser.
 
 import { screenshot } from "./browser.mjs";
+import { PATIENCE } from "./within.mjs";
 
 export class Harbour {
   /** What the page complained of. */
@@ -9,7 +10,7 @@ export class Harbour {
   static async opens(browser, url, { width = 1000, height = 860, colorScheme = "light" } = {}) {
     const harbour = new Harbour();
     const context = await browser.newContext({ viewport: { width, height }, colorScheme, acceptDownloads: true });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(PATIENCE);
     const page = harbour.page = await context.newPage();
     page.on("pageerror", error => harbour.errors.push(String(error)));
     page.on("console", message => {
@@ -50,8 +51,16 @@ export class Harbour {
     return row;
   }
 
-  async words(name) {
-    return this.row(name).locator(".words").textContent();
+  /** Waits until the server has kept a file, and serves it: of the two, the page may hear the other first. */
+  async keeps(name) {
+    const row = await this.shows(name, "done");
+    await row.locator(".download").waitFor();
+    return row;
+  }
+
+  /** Waits for what is said of a file. */
+  says(name, words) {
+    return this.row(name).locator(`.words:text-is("${words}")`).waitFor();
   }
 
   /** Waits until so many percent of a file are there. */
@@ -65,9 +74,9 @@ export class Harbour {
     await this.row(name).locator(`.${tool}`).click();
   }
 
-  /** What the server serves of a file. */
+  /** What the server serves of a file, once it has it. */
   async fetches(name) {
-    const href = await this.row(name).locator(".download").getAttribute("href");
+    const href = await (await this.keeps(name)).locator(".download").getAttribute("href");
     const response = await this.page.request.get(new URL(href, this.page.url()).href);
     return { headers: response.headers(), body: await response.body() };
   }

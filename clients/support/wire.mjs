@@ -1,17 +1,28 @@
-// A wire between clients and a server that can be cut, or carry nothing more without either end
-// knowing.
+// A wire between clients and a server that can be cut, hold back what clients send, or carry nothing
+// more without either end knowing.
 
 import { connect, createServer } from "node:net";
+import { Transform } from "node:stream";
 
 export class Wire {
-  /** Bytes from clients to the server. */
+  /** Bytes from clients, for the server. */
   sent = 0;
+  #target;
   #server;
   #pairs = new Set();
+  #down = false;
+  /** How many bytes still go through to the server. */
+  #allowed = Infinity;
+  #released = Promise.resolve();
+  #release = () => {};
 
   static async to(port) {
     const wire = new Wire();
-    wire.#server = createServer(client => wire.#carry(client, connect(port, "127.0.0.1")));
+    wire.leadsTo(port);
+    wire.#server = createServer(client => {
+      if (wire.#down) client.destroy();
+      else wire.#carry(client, connect(wire.#target, "127.0.0.1"));
+    });
     await new Promise(resolve => wire.#server.listen(0, "127.0.0.1", resolve));
     wire.port = wire.#server.address().port;
     wire.url = `http://127.0.0.1:${wire.port}`;
@@ -22,7 +33,7 @@ export class Wire {
     const pair = [client, server];
     this.#pairs.add(pair);
     client.on("data", data => { this.sent += data.length; });
-    client.pipe(server).pipe(client);
+    client.pipe(this.#gate()).pipe(server).pipe(client);
     for (const end of pair) {
       end.on("error", () => {});
       end.on("close", () => {
@@ -33,7 +44,48 @@ export class Wire {
     }
   }
 
-  /** Breaks every connection there is; what was sent before arrives. */
+  #gate() {
+    const gate = new Transform({
+      transform: async (data, _, done) => {
+        const now = data.subarray(0, this.#allowed);
+        this.#allowed -= now.length;
+        if (now.length === data.length) return done(null, data);
+        gate.push(now);
+        await this.#released;
+        done(null, data.subarray(now.length));
+      },
+    });
+    return gate;
+  }
+
+  /** From now on clients reach the server of this port; those that are connected stay. */
+  leadsTo(port) {
+    this.#target = port;
+  }
+
+  /** Lets no more than so many bytes through to the server, until `release()`. */
+  hold(bytes) {
+    this.#allowed = bytes;
+    this.#released = new Promise(resolve => { this.#release = resolve; });
+  }
+
+  /** Lets through what was held back, and all that follows. */
+  release() {
+    this.#allowed = Infinity;
+    this.#release();
+  }
+
+  /** Breaks every connection, and takes no other until `up()`. */
+  down() {
+    this.#down = true;
+    this.cut();
+  }
+
+  up() {
+    this.#down = false;
+  }
+
+  /** Breaks every connection there is; what was sent before arrives, but for what is held back. */
   cut() {
     this.#pairs.forEach(pair => pair.forEach(end => end.destroySoon()));
   }
@@ -43,7 +95,7 @@ export class Wire {
     for (const pair of this.#pairs) {
       const [client, server] = pair;
       pair.silent = true;
-      client.unpipe(server);
+      client.unpipe();
       server.unpipe(client);
       server.resume();
       client.destroy();

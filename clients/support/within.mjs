@@ -1,5 +1,8 @@
+/** How long a test waits for what must come: a machine may be slow, and others may use it. */
+export const PATIENCE = 60_000;
+
 /** The promise's value, or an error that says what did not happen in time. */
-export function within(promise, what, ms = 5000) {
+export function within(promise, what, ms = PATIENCE) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
