@@ -68,6 +68,6 @@ test("a page that polls is missed when it is closed, and comes back with its ser
   await grace.sees("still here");
   await ada.page.context().close();
   // Its session ends when nobody has polled for one and a half times the window.
-  await grace.page.locator(".log:not([hidden]) .notice", { hasText: "Ada Lovelace left" }).waitFor({ timeout: 20_000 });
+  await grace.page.locator(".log:not([hidden]) .notice", { hasText: "Ada Lovelace left" }).waitFor();
   assert.deepEqual(complaints(grace), []);
 });

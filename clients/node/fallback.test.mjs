@@ -6,6 +6,7 @@ import { after, afterEach, before, test } from "node:test";
 import { NEWEST, answer, create, disconnectAll, events, happens, join } from "../support/client.mjs";
 import { BlockingProxy } from "../support/proxy.mjs";
 import { Server } from "../support/server.mjs";
+import { PATIENCE } from "../support/within.mjs";
 
 let server;
 let proxy;
@@ -27,7 +28,7 @@ async function falling(url) {
     setItem: (key, value) => storage.set(key, String(value)),
     removeItem: key => storage.delete(key),
   };
-  const socket = await create(NEWEST, url, { longPollFallbackMs: 500, sessionStorage });
+  const socket = await create(NEWEST, url, { longPollFallbackMs: PATIENCE / 2, sessionStorage });
   const opened = happens(callback => socket.onOpen(callback), "the socket opens");
   socket.connect();
   await opened;

@@ -84,8 +84,8 @@ describe("long-poll", () => {
     const polls = [];
     const poll = socket.conn.poll.bind(socket.conn);
     await happens(callback => {
-      socket.conn.poll = () => { poll(); if (polls.push(1) === 4) callback(); };
-    }, "four polls in vain");
+      socket.conn.poll = () => { poll(); if (polls.push(1) === 3) callback(); };
+    }, "three polls in vain");
     assert.equal(closed, false);
     assert.equal((await answer(channel.push("ack", {}))).status, "ok");
   });

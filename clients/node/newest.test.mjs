@@ -108,11 +108,11 @@ describe("one socket", () => {
     const socket = await client();
     const [slow, quick] = [await join(socket, room()), await join(socket, room())];
     let slept = false;
-    const sleep = answer(slow.push("sleep", { ms: 400 })).then(result => { slept = true; return result; });
+    const sleep = answer(slow.push("sleep", { ms: 3000 })).then(result => { slept = true; return result; });
     assert.equal((await answer(quick.push("ack", {}))).status, "ok");
     await happens(callback => socket.ping(callback), "the ping is answered");
     assert.equal(slept, false);
-    assert.deepEqual(await sleep, { status: "ok", response: { slept: 400 } });
+    assert.deepEqual(await sleep, { status: "ok", response: { slept: 3000 } });
   });
 
   test("a slow join does not hold up another", async () => {

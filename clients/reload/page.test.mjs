@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { launch } from "../support/browser.mjs";
 import { Server } from "../support/server.mjs";
+import { PATIENCE } from "../support/within.mjs";
 
 const STYLE = fileURLToPath(new URL("../../examples/chat/static/style.css", import.meta.url));
 
@@ -24,6 +25,7 @@ after(async () => {
 /** An open page that listens for changes, and what it complains of. */
 async function open() {
   const page = await (await browser.newContext()).newPage();
+  page.setDefaultTimeout(PATIENCE);
   const errors = [];
   page.on("pageerror", error => errors.push(String(error)));
   const listens = page.waitForResponse(response => response.url().endsWith("/__reload/events"));
@@ -32,7 +34,7 @@ async function open() {
   return { page, errors };
 }
 
-const loads = page => page.waitForEvent("load", { timeout: 15_000 });
+const loads = page => page.waitForEvent("load", { timeout: PATIENCE });
 
 test("a page reloads when the server was restarted", async () => {
   const { page, errors } = await open();

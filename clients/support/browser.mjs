@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
+import { PATIENCE } from "./within.mjs";
+
 const SCREENSHOTS = fileURLToPath(new URL("../screenshots/", import.meta.url));
 
 /** Options that keep it to this machine: no sandbox for root, and nothing fetched on its own. */
@@ -18,6 +20,7 @@ export async function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ARGUMENTS,
+    timeout: PATIENCE,
   });
 }
 
@@ -29,7 +32,7 @@ export class Person {
   static async enters(browser, url, name, { width = 1100, height = 760, colorScheme = "light" } = {}) {
     const person = new Person();
     const context = await browser.newContext({ viewport: { width, height }, colorScheme });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(PATIENCE);
     const page = person.page = await context.newPage();
     page.on("pageerror", error => person.errors.push(String(error)));
     page.on("console", message => {

@@ -2,7 +2,7 @@
 
 import WebSocket from "ws";
 
-import { within } from "./within.mjs";
+import { PATIENCE, within } from "./within.mjs";
 
 /** The client's versions; 1.2 speaks version 1 of the protocol. */
 export const VERSIONS = ["1.2", "1.3", "1.6", "1.7", "1.8"];
@@ -12,6 +12,8 @@ const SOON = () => 20;
 const STATUSES = ["ok", "error", "teapot", "timeout"];
 
 const open = new Set();
+/** Their timers would keep the process: not every push is answered. */
+const pushes = new Set();
 
 /** Connects a client of a version, and waits until it is open. */
 export async function connect(version, url, { params = {}, ...options } = {}) {
@@ -30,13 +32,26 @@ export async function create(version, url, options) {
   const { Socket } = await library(version);
   const socket = new Socket(url, {
     transport: WebSocket,
-    timeout: 5000,
+    timeout: PATIENCE / 2,
     reconnectAfterMs: SOON,
     rejoinAfterMs: SOON,
     ...options,
   });
   open.add(socket);
+  const channel = socket.channel.bind(socket);
+  socket.channel = (...words) => remember(channel(...words));
   return socket;
+}
+
+function remember(channel) {
+  const push = channel.push.bind(channel);
+  pushes.add(channel.joinPush);
+  channel.push = (...words) => {
+    const pushed = push(...words);
+    pushes.add(pushed);
+    return pushed;
+  };
+  return channel;
 }
 
 /** Ends all clients, as every test does when it is over. */
@@ -48,6 +63,8 @@ export function disconnectAll() {
     [socket, ...socket.channels].forEach(one => (one.reconnectTimer ?? one.rejoinTimer)?.reset());
   });
   open.clear();
+  pushes.forEach(push => push.cancelTimeout());
+  pushes.clear();
 }
 
 /** Resolves when a callback that is handed out is called. */
@@ -60,7 +77,7 @@ export function answer(push) {
   const any = new Promise(resolve => {
     STATUSES.forEach(status => push.receive(status, response => resolve({ status, response })));
   });
-  return within(any, "the push is answered", 8000);
+  return within(any, "the push is answered");
 }
 
 /** Joins a topic that takes this client. */

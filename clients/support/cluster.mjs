@@ -32,7 +32,7 @@ export class Cluster {
     await writeFile(file, site);
     const words = ["-p", cluster.#folder, "-e", "stderr", "-c", file];
     cluster.#nginx = spawn(process.env.NGINX_BIN ?? "/usr/sbin/nginx", words, { stdio: ["ignore", "inherit", "inherit"] });
-    await within(isOpen(cluster.port), "nginx listens", 10_000);
+    await within(isOpen(cluster.port), "nginx listens");
     return cluster;
   }
 
@@ -49,7 +49,7 @@ export class Cluster {
         const nodes = [...text.matchAll(/node \w: http:\/\/(\S+)\n/g)].map(([, address]) => address);
         if (nodes.length === 2) resolve(nodes);
       });
-    }), "two nodes listen", 20_000);
+    }), "two nodes listen");
   }
 
   #log() {
@@ -72,7 +72,7 @@ export class Cluster {
       if (!child || child.exitCode !== null) continue;
       const ended = new Promise(resolve => child.once("exit", resolve));
       child.kill("SIGTERM");
-      await within(ended, "it ends", 15_000);
+      await within(ended, "it ends");
     }
     await rm(this.#folder, { recursive: true });
   }

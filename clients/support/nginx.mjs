@@ -53,7 +53,7 @@ export class Nginx {
     });
     failed.catch(() => {});
     const ports = Promise.all([nginx.plain, nginx.secure].map(isOpen));
-    await within(Promise.race([ports, failed]), "nginx listens", 10_000);
+    await within(Promise.race([ports, failed]), "nginx listens");
     return nginx;
   }
 
@@ -62,7 +62,7 @@ export class Nginx {
     if (this.#child.exitCode === null) {
       const ended = new Promise(resolve => this.#child.once("exit", resolve));
       this.#child.kill("SIGTERM");
-      await within(ended, "nginx ends", 10_000);
+      await within(ended, "nginx ends");
     }
     await rm(this.#folder, { recursive: true });
   }

@@ -18,7 +18,7 @@ export class Server {
     const server = new Server();
     const env = { ...process.env, PORT: String(port), RUST_BACKTRACE: "0", ...more };
     server.#child = spawn(program(name), { env, stdio: ["ignore", "pipe", "inherit"] });
-    server.url = await within(server.#line(name), `${name} listens`, 20_000);
+    server.url = await within(server.#line(name), `${name} listens`);
     server.port = Number(new URL(server.url).port);
     return server;
   }
@@ -53,6 +53,6 @@ export class Server {
     if (exitCode !== null || signalCode !== null) return exitCode ?? signalCode;
     const ended = new Promise(resolve => this.#child.once("exit", (code, by) => resolve(code ?? by)));
     this.#child.kill(signal);
-    return within(ended, "the server ends", 15_000);
+    return within(ended, "the server ends");
   }
 }

@@ -54,7 +54,7 @@ class Page {
     this.#waiting.forEach(look => look());
   }
 
-  until(holds, what, ms = 10_000) {
+  until(holds, what) {
     if (holds()) return Promise.resolve();
     return within(new Promise(resolve => {
       const look = () => {
@@ -63,7 +63,7 @@ class Page {
         resolve();
       };
       this.#waiting.add(look);
-    }), what, ms);
+    }), what);
   }
 
   is(entry, status) {

@@ -39,14 +39,14 @@ const has = (page, entry, percent) => page.progress.some(([ref, progress]) => re
 
 /** Waits until so many files are stored, and reads them. */
 async function read(page, files) {
-  await page.until(() => stored(page).length === files, `${files} files are stored`, 10_000);
+  await page.until(() => stored(page).length === files, `${files} files are stored`);
   return Object.fromEntries(await Promise.all(stored(page).map(async ({ name, path }) => [name, await readFile(path)])));
 }
 
 /** Of one that a handler takes as it comes, the entry goes, which this client calls cancelled too. */
 const done = entries => entries.map(entry => entry.isDone());
 const ends = entries => entries.map(entry => [entry.isDone(), entry.isCancelled()]);
-const complete = entries => within(entries.completed, "the uploader is done", 10_000);
+const complete = entries => within(entries.completed, "the uploader is done");
 
 describe("what arrives", () => {
   for (const size of [1, CHUNK - 1, CHUNK, CHUNK + 1, 5_000_000]) {

@@ -56,7 +56,7 @@ impl Drop for Chat {
 
 fn ask(address: SocketAddr, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    let limit = Some(Duration::from_secs(20));
+    let limit = Some(Duration::from_secs(60));
     stream.set_read_timeout(limit).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();

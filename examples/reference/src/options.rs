@@ -9,14 +9,15 @@ use channel_runtime::{CheckOrigin, LongPollOptions, SocketOptions, transport::Co
 /// those about WebSockets alone can be polled too.
 pub(crate) fn mounts() -> [(&'static str, SocketOptions); 10] {
     let polled = LongPollOptions::default;
-    let idle = polled().window(Duration::from_millis(600));
+    // Long enough for a client on a busy machine, which has to be heard of more often.
+    let idle = polled().window(Duration::from_secs(2));
     let example = polled().check_origin(CheckOrigin::list(&ORIGINS[..1]));
     let only = |check| SocketOptions::default().check_origin(check);
     [
         ("/socket", open().long_poll(polled())),
         (
             "/idle",
-            open().timeout(Duration::from_secs(1)).long_poll(idle),
+            open().timeout(Duration::from_secs(3)).long_poll(idle),
         ),
         ("/small", open().max_frame_size(1024)),
         (

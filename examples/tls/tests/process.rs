@@ -30,7 +30,7 @@ use tokio_rustls::{
 };
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn soon<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("it does not happen")
@@ -143,7 +143,7 @@ async fn curl(mut command: Command, arguments: &[&str]) -> String {
             "--noproxy",
             "*",
             "--max-time",
-            "10",
+            "60",
         ])
         .args(["--output", "/dev/null", "--write-out", told])
         .args(arguments);

@@ -22,8 +22,8 @@ const FILES: [(&str, &str); 7] = [
 ];
 
 /// How long a client pauses between the signs of life that keep it connected: several of them
-/// are longer than the socket's timeout of one second, a single one is not.
-const PAUSE: Duration = Duration::from_millis(400);
+/// are longer than the socket's timeout of three seconds, a single one is not.
+const PAUSE: Duration = Duration::from_millis(1200);
 
 /// One scenario.
 #[derive(Debug)]

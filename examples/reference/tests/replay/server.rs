@@ -15,7 +15,7 @@ use tokio::{
 use crate::{Outcome, recording::Http};
 
 /// How long anything may take that is expected to happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; dropping it kills the process.
 pub(crate) struct Server {

@@ -95,7 +95,7 @@ impl Scenario {
                 let in_vain = json!({"status": 204, "token": "", "messages": []});
                 let first = Exchange {
                     body: in_vain,
-                    least: Duration::from_millis(590),
+                    least: Duration::from_millis(1990),
                     ..poll.clone()
                 };
                 let heartbeat = publish("/idle", &[r#"[null,"hb","phoenix","heartbeat",{}]"#]);
@@ -103,9 +103,9 @@ impl Scenario {
                     last..,
                     [
                         Step::Start(first),
-                        Step::Pause(Duration::from_millis(100)),
+                        Step::Pause(Duration::from_millis(300)),
                         Step::Start(poll),
-                        Step::Pause(Duration::from_millis(150)),
+                        Step::Pause(Duration::from_millis(500)),
                         Step::Do(heartbeat),
                         Step::Finish,
                         Step::Finish,
