@@ -73,7 +73,7 @@ impl Room {
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Every wait of these tests is for an event; this is only how long a failing one takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn serve(options: SocketOptions) -> (Endpoint, SocketAddr) {
     let endpoint = Endpoint::builder()

@@ -17,7 +17,7 @@ pub mod table;
 use std::{future::Future, time::Duration};
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for something that must come.
 ///

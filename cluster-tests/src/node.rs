@@ -96,14 +96,21 @@ pub async fn up(endpoint: &Endpoint) {
     probe.confirmed().await;
 }
 
-/// Quick to find that something is broken, so that the tests are quick as well.
+/// Quick to find that something is broken, so that the tests are quick as well; but no quicker than
+/// a busy machine may be to answer.
 pub fn impatient(node: &str) -> ClusterOptions {
     ClusterOptions::new()
         .node(node)
-        .timeout(Duration::from_millis(500))
-        .heartbeat(Duration::from_millis(100))
+        .timeout(BROKEN)
+        .heartbeat(Duration::from_millis(200))
         .backoff(Duration::from_millis(10), Duration::from_millis(100))
 }
+
+/// After how long without an answer an [`impatient`] node gives the engine up.
+pub const BROKEN: Duration = Duration::from_secs(2);
+
+/// How long a join waits for the engine: a test whose engine is there misses nothing.
+const CONFIRM: Duration = Duration::from_secs(5);
 
 /// How long a poll waits.
 pub const WINDOW: Duration = Duration::from_secs(4);
@@ -130,6 +137,7 @@ async fn endpoint_with(
     options: ClusterOptions,
     window: Duration,
 ) -> Result<Endpoint, StartError> {
+    let options = options.confirm_within(CONFIRM);
     let builder = Endpoint::builder()
         .secret_key("one secret for all the nodes of the tests")
         .socket_with::<User>("/socket", sockets(window));

@@ -23,8 +23,10 @@ use crate::{
     wire::{Frame, reserved},
 };
 
-/// How long a test waits for what it expects.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a test waits for what it expects: a machine may be slow.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a test waits for what it does not expect.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// A client in memory: one connection to a socket of an [`Endpoint`].
 ///
@@ -257,7 +259,7 @@ impl TestClient {
     pub fn expect_close(&self) -> impl Future<Output = Close> + use<> {
         let (at, wire) = (Location::caller(), self.0.clone());
         async move {
-            let closed = wire.wait(|wire| wire.closed.lock().clone()).await;
+            let closed = wire.wait(PATIENCE, |wire| wire.closed.lock().clone()).await;
             closed.unwrap_or_else(|| panic!("{at}: expected the connection to be closed"))
         }
     }
@@ -265,7 +267,10 @@ impl TestClient {
     /// Closes the connection, as a client that goes away does, and waits until it is gone.
     pub async fn close(self) {
         self.0.frames.lock().take();
-        let _patience = self.0.wait(|wire| wire.closed.lock().clone()).await;
+        let _patience = self
+            .0
+            .wait(PATIENCE, |wire| wire.closed.lock().clone())
+            .await;
     }
 }
 
@@ -335,7 +340,7 @@ impl Wire {
         wanted: &str,
         fits: impl Fn(&Inbound) -> bool,
     ) -> Inbound {
-        let found = self.wait(|wire| wire.take(&fits)).await;
+        let found = self.wait(PATIENCE, |wire| wire.take(&fits)).await;
         found.unwrap_or_else(|| {
             let got = self.received.lock();
             panic!("{at}: expected {wanted}; what came instead: {got:#?}")
@@ -349,7 +354,7 @@ impl Wire {
         unwanted: &str,
         fits: impl Fn(&Inbound) -> bool,
     ) {
-        if let Some(message) = self.wait(|wire| wire.take(&fits)).await {
+        if let Some(message) = self.wait(SILENCE, |wire| wire.take(&fits)).await {
             panic!("{at}: expected no {unwanted}, but this came: {message:?}");
         }
     }
@@ -360,7 +365,7 @@ impl Wire {
         received.remove(at)
     }
 
-    async fn wait<T>(&self, ready: impl Fn(&Self) -> Option<T>) -> Option<T> {
+    async fn wait<T>(&self, most: Duration, ready: impl Fn(&Self) -> Option<T>) -> Option<T> {
         let wait = async {
             loop {
                 let changed = self.changed.notified();
@@ -372,7 +377,7 @@ impl Wire {
                 changed.await;
             }
         };
-        timeout(PATIENCE, wait).await.ok()
+        timeout(most, wait).await.ok()
     }
 }
 

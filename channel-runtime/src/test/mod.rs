@@ -2,9 +2,9 @@
 //!
 //! A [`TestClient`] connects to an [`Endpoint`](crate::Endpoint) as a real one would, through the
 //! same session, serializer and channel tasks, only without a network. What it expects and does
-//! not get within a second of tokio's clock fails the test with a list of what came instead;
-//! with `#[tokio::test(start_paused = true)]` that second, and every timer of a channel, takes no
-//! time at all. Mirrors `Phoenix.ChannelTest`.
+//! not get within ten seconds of tokio's clock fails the test with a list of what came instead,
+//! and what it refutes must not come within one; with `#[tokio::test(start_paused = true)]` these
+//! seconds, and every timer of a channel, take no time at all. Mirrors `Phoenix.ChannelTest`.
 //!
 //! Needs the feature `test`:
 //!

@@ -14,7 +14,7 @@ use tokio::{
 use crate::room::{endpoint_with, heard, said};
 
 /// Every wait of these tests is for an event; this is only how long a failing one takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn serve(options: LongPollOptions) -> (Endpoint, SocketAddr) {
     let endpoint = endpoint_with(SocketOptions::default().long_poll(options));
@@ -95,8 +95,7 @@ async fn each_request_may_come_on_a_connection_of_its_own() {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_while_it_polls_ends_its_session_in_time() {
-    let (endpoint, addr) =
-        serve(LongPollOptions::default().window(Duration::from_millis(100))).await;
+    let (endpoint, addr) = serve(LongPollOptions::default().window(Duration::from_secs(3))).await;
     let token = open(addr).await;
     let answer = publish(addr, &token, json!(["1", "1", "room:1", "phx_join", {}])).await;
     assert_eq!(answer["status"], 200);

@@ -96,14 +96,15 @@ async fn a_session_is_found_from_any_router_of_its_endpoint() {
 #[tokio::test]
 async fn a_token_that_is_too_old_is_worth_nothing() {
     // A token's age is that of the wall clock, which a test cannot stop.
-    let options = LongPollOptions::default().token_max_age(Duration::from_secs(1));
+    let max_age = Duration::from_secs(3);
+    let options = LongPollOptions::default().token_max_age(max_age);
     let endpoint = Endpoint::builder()
         .socket_with::<User>("/socket", SocketOptions::default().long_poll(options))
         .build()
         .unwrap();
     let client = Client::open(&endpoint).await;
     client.lives().await;
-    sleep(Duration::from_millis(1100)).await;
+    sleep(max_age + Duration::from_millis(100)).await;
     is_worth_nothing(&client.token, &client.app, "/socket").await;
 }
 

@@ -4,7 +4,7 @@ use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::{
     client::Client,
     engine::{Engine, Kind},
-    node::{Node, impatient},
+    node::{BROKEN, Node, impatient},
     table::{is_whole, print, row},
 };
 
@@ -22,9 +22,10 @@ async fn two(engine: &Engine, options: fn(&str) -> ClusterOptions) -> [(Node, Cl
     nodes.try_into().ok().unwrap()
 }
 
+/// Longer than [`BROKEN`].
 fn pause() -> Duration {
     let seconds = std::env::var("CLUSTER_PAUSE").ok();
-    Duration::from_secs(seconds.map_or(2, |seconds| seconds.parse().unwrap()))
+    Duration::from_secs(seconds.map_or(4, |seconds| seconds.parse().unwrap()))
 }
 
 pub(crate) async fn an_engine_is_killed_and_started_again(kind: Kind) {
@@ -41,10 +42,8 @@ pub(crate) async fn an_engine_is_killed_and_started_again(kind: Kind) {
     let meanwhile = publish(&a.endpoint, 101..=200).await;
     assert_eq!(meanwhile, (101..=200).collect());
     here.saw(200).await;
-    // A join is answered at once.
-    let began = Instant::now();
+    // A join is answered all the same.
     let joined_meanwhile = Client::joined(b.address, "joined meanwhile", "room:1").await;
-    assert!(began.elapsed() < Duration::from_secs(5));
 
     engine.restart();
     a.up().await;
@@ -109,7 +108,7 @@ pub(crate) async fn an_engine_is_paused_for_longer_than_the_timeout(kind: Kind) 
     let began = Instant::now();
     let failed = publish(&a.endpoint, 101..=200).await;
     // The first waits for the answer that does not come, the others are told at once.
-    assert!(began.elapsed() < pause() * 3, "{:?}", began.elapsed());
+    assert!(began.elapsed() < BROKEN * 20, "{:?}", began.elapsed());
     assert_eq!(failed, (101..=200).collect());
     here.saw(200).await;
     a.down().await;
@@ -124,7 +123,10 @@ pub(crate) async fn an_engine_is_paused_for_longer_than_the_timeout(kind: Kind) 
         client.saw(300).await;
     }
     let rows = [&here, &there].map(|client| row(&client.name, 1..=300, &client.numbers()));
-    let title = format!("{kind:?} paused for {:?}, the timeout is 500 ms", pause());
+    let title = format!(
+        "{kind:?} paused for {:?}, the timeout is {BROKEN:?}",
+        pause()
+    );
     print(&title, &rows);
     assert!(is_whole(&rows[0]));
     // The one that was on its way may have arrived though it was reported.
