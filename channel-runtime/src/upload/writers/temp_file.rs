@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 pub use self::stored::StoredFile;
 use self::{
@@ -42,8 +42,9 @@ use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
 ///
 /// # Limits
 ///
-/// One chunk in memory, and one thread of tokio's blocking pool while it is written. A full disk
-/// ends the upload with the reason `no_space`. Nothing is synced before [`StoredFile::persist`]:
+/// Two chunks in memory: one is written, on a thread of tokio's blocking pool, while the client
+/// sends the next. A full disk ends the upload with the reason `no_space`, at the next chunk or at
+/// the end. Nothing is synced before [`StoredFile::persist`]:
 /// a temporary file does not outlive the machine. A file system without locks is refused.
 #[derive(Debug, Default)]
 pub struct TempFile {
@@ -57,6 +58,9 @@ enum State {
     #[default]
     None,
     Open(OpenFile),
+    /// The last chunk is on its way to the file, which goes along: where nobody is there any more
+    /// to take it back, it is removed.
+    Writing(JoinHandle<io::Result<OpenFile>>),
     Done(StoredFile),
 }
 
@@ -115,20 +119,20 @@ impl UploadWriter for TempFile {
     }
 
     async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
-        let open = self.take_open()?;
-        // The file goes along, so it is removed if nobody is there any more to take it back.
-        self.state = State::Open(spawn_blocking(move || open.write(&chunk)).await??);
+        let open = self.open().await?;
+        self.state = State::Writing(spawn_blocking(move || open.write(&chunk)));
         Ok(())
     }
 
     async fn close(&mut self, reason: CloseReason<'_>) -> Result<(), WriterError> {
         match reason {
             CloseReason::Done => {
-                let open = self.take_open()?;
+                let open = self.open().await?;
                 self.state = State::Done(spawn_blocking(move || open.finish()).await?);
             }
             CloseReason::Cancel | CloseReason::Error(_) => {
-                if let State::Open(open) = std::mem::take(&mut self.state) {
+                // One that could not be written is removed already.
+                if let Ok(open) = self.open().await {
                     spawn_blocking(move || open.temporary.remove()).await?;
                 }
             }
@@ -148,9 +152,11 @@ impl UploadWriter for TempFile {
 }
 
 impl TempFile {
-    fn take_open(&mut self) -> Result<OpenFile, WriterError> {
+    /// The file, once its last chunk is written.
+    async fn open(&mut self) -> Result<OpenFile, WriterError> {
         match std::mem::take(&mut self.state) {
             State::Open(open) => Ok(open),
+            State::Writing(written) => Ok(written.await??),
             _ => Err(WriterError::new("the temporary file is not open")),
         }
     }
