@@ -267,11 +267,9 @@ impl UploadChannel {
 
     /// Writes a chunk. Only bytes that were written are answered with `ok`.
     async fn chunk(&mut self, Binary(chunk): Binary, socket: &Socket<Self>) -> Answer {
-        self.last = Instant::now();
-        // A timer that has fired may have found the inbox full of chunks.
-        if self.timeout != self.spec.chunk_timeout() || self.fires <= self.last {
-            self.timeout = self.spec.chunk_timeout();
-            self.arm(self.timeout, socket);
+        // Who sends nothing, and often, is not on the way.
+        if !chunk.is_empty() {
+            self.heard(socket);
         }
         let received = self.received + chunk.len() as u64;
         let limit = self.size();
@@ -307,13 +305,8 @@ impl UploadChannel {
     }
 
     fn advance(&self) {
-        let Running {
-            owner,
-            ticket,
-            entry,
-            ..
-        } = &self.running;
-        owner.advance(*ticket, entry, self.received);
+        let Running { owner, entry, .. } = &self.running;
+        owner.advance(self.running.ticket, entry, self.received);
     }
 
     /// Hands the file over to its entry.
@@ -357,6 +350,16 @@ impl UploadChannel {
             _ => self.yields,
         };
         kept && self.resumable
+    }
+
+    /// Bytes have come: the next ones have their full time.
+    fn heard(&mut self, socket: &Socket<Self>) {
+        self.last = Instant::now();
+        // A timer that has fired may have found the inbox full of chunks.
+        if self.timeout != self.spec.chunk_timeout() || self.fires <= self.last {
+            self.timeout = self.spec.chunk_timeout();
+            self.arm(self.timeout, socket);
+        }
     }
 
     /// There is one timer, and it looks at the time of the last chunk: none is made for a chunk.

@@ -34,6 +34,23 @@ async fn an_upload_without_a_next_chunk_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn empty_chunks_do_not_keep_an_upload_open() {
+    let mut page = Page::open("empties").await;
+    let photos = page.upload("photos").await;
+    let upload = page.begin(&photos, file("0", "a.bin", 30)).await;
+    for bytes in [10, 0] {
+        upload
+            .push_binary("chunk", vec![1; bytes])
+            .await
+            .expect_ok::<()>();
+        time::sleep(Duration::from_millis(600)).await;
+    }
+    let heard = ["init 30", "write 10", "write 0", "cancel 10", "drop"];
+    assert_eq!(page.rest(), heard.map(|heard| format!("a.bin: {heard}")));
+    upload.expect_close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upload_without_a_first_chunk_is_given_up_after_its_own_time() {
     let mut page = Page::open("nochunk").await;
     let photos = page.upload("photos").await;
