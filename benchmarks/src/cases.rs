@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use crate::{
     client::Clients,
     figures::Measured,
+    process::Cpu,
     protocol::Said,
     server::{Kind, Server},
 };
@@ -132,7 +133,7 @@ impl Case {
 }
 
 /// Counts from here on: the server's CPU time and the clock.
-struct Watch(Option<Duration>, Instant);
+struct Watch(Option<Cpu>, Instant);
 
 impl Watch {
     fn start(server: &Server) -> Result<Self> {
@@ -141,10 +142,12 @@ impl Watch {
 
     fn stop(self, server: &Server, count: usize, latencies: Vec<Duration>) -> Result<Measured> {
         let took = self.1.elapsed();
-        let cpu = server.cpu()?.zip(self.0).map(|(now, then)| now - then);
+        let cpu = server.cpu()?.zip(self.0);
+        let cpu = cpu.map(|(now, then)| now.since(then));
         Ok(Measured {
             count,
-            cpu,
+            cpu: cpu.map(|(total, _)| total),
+            system: cpu.and_then(|(_, system)| system),
             took,
             latencies,
             kib_each: None,

@@ -11,6 +11,8 @@ pub struct Measured {
     pub count: usize,
     /// The server's CPU time for them, where it is known.
     pub cpu: Option<Duration>,
+    /// What of it was the kernel's.
+    pub system: Option<Duration>,
     /// How long they took.
     pub took: Duration,
     /// How long each took, or each round of them.
@@ -28,6 +30,8 @@ pub struct Row {
     pub case: String,
     /// The server's CPU µs for each delivery, answer or join.
     pub cpu_us: Option<f64>,
+    /// What of it was the kernel's.
+    pub system_us: Option<f64>,
     /// How many of them a second.
     pub per_second: Option<f64>,
     /// The median latency, in ms.
@@ -48,16 +52,19 @@ impl Row {
         let Measured {
             count,
             cpu,
+            system,
             took,
             mut latencies,
             kib_each,
         } = measured;
         latencies.sort_unstable();
         let at = |part| percentile(&latencies, part).map(|took| took.as_secs_f64() * 1e3);
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
         Row {
             server: server.to_owned(),
             case: case.to_owned(),
-            cpu_us: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / count as f64),
+            cpu_us: cpu.map(each),
+            system_us: system.map(each),
             per_second: (!took.is_zero()).then(|| count as f64 / took.as_secs_f64()),
             p50_ms: at(0.5),
             p99_ms: at(0.99),
@@ -69,8 +76,8 @@ impl Row {
 
     /// The head of the table whose rows are [`Row`]s.
     pub const HEAD: &str = "\
-| server | case | CPU µs each | per second | p50 ms | p99 ms | p99.9 ms | KiB each | RSS KiB |
-|---|---|---|---|---|---|---|---|---|";
+| server | case | CPU µs each | in the kernel | per second | p50 ms | p99 ms | p99.9 ms | KiB each | RSS KiB |
+|---|---|---|---|---|---|---|---|---|---|";
 }
 
 /// The value below which `part` of the sorted ones are.
@@ -86,6 +93,7 @@ impl fmt::Display for Row {
         write!(f, "| {} | {} |", self.server, self.case)?;
         for (figure, digits) in [
             (self.cpu_us, 2),
+            (self.system_us, 2),
             (self.per_second, 0),
             (self.p50_ms, 2),
             (self.p99_ms, 2),
@@ -129,7 +137,7 @@ mod tests {
             ..Measured::default()
         };
         let row = Row::new("phoenix", "echo", measured, None).to_string();
-        assert_eq!(row, "| phoenix | echo | | 5 | | | | | |");
+        assert_eq!(row, "| phoenix | echo | | | 5 | | | | | |");
         assert_eq!(
             row.matches('|').count(),
             Row::HEAD.lines().next().unwrap().matches('|').count()

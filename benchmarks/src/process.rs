@@ -9,6 +9,28 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+/// CPU time that a process has used.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    /// User and system, to the nanosecond.
+    total: Duration,
+    /// Of it, in user mode; as the ticks of the clock have found it.
+    user: u64,
+    /// Of it, in the kernel.
+    system: u64,
+}
+
+impl Cpu {
+    /// What has been used since `then`, and how much of that in the kernel, where there were ticks
+    /// enough to tell.
+    pub fn since(self, then: Cpu) -> (Duration, Option<Duration>) {
+        let total = self.total - then.total;
+        let (user, system) = (self.user - then.user, self.system - then.system);
+        let share = (user + system >= 50).then(|| system as f64 / (user + system) as f64);
+        (total, share.map(|share| total.mul_f64(share)))
+    }
+}
+
 /// A server under measurement; killed when dropped, or when the load generator is.
 pub struct Process {
     child: Child,
@@ -51,14 +73,23 @@ impl Process {
         Ok(process)
     }
 
-    /// CPU time of all its threads so far, user and system, to the nanosecond.
-    pub fn cpu(&self) -> Result<Duration> {
+    /// CPU time of all its threads so far.
+    pub fn cpu(&self) -> Result<Cpu> {
         let mut total = 0;
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
             total += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
         }
-        Ok(Duration::from_nanos(total))
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind its name, which may hold anything: utime and stime are the 14th and 15th.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+        let mut next = || ticks.next().context("no CPU time in its stat");
+        Ok(Cpu {
+            total: Duration::from_nanos(total),
+            user: next()??,
+            system: next()??,
+        })
     }
 
     /// Resident memory in KiB, without what the kernel holds for its sockets.

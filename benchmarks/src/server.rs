@@ -4,7 +4,10 @@ use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process::Process, protocol::Protocol};
+use crate::{
+    process::{Cpu, Process},
+    protocol::Protocol,
+};
 
 /// How a server is started.
 enum Program {
@@ -131,8 +134,8 @@ impl Server {
         })
     }
 
-    /// CPU time of all its threads so far; `None` for a server that was not started here.
-    pub fn cpu(&self) -> Result<Option<std::time::Duration>> {
+    /// CPU time so far; `None` for a server that was not started here.
+    pub fn cpu(&self) -> Result<Option<Cpu>> {
         self.process.as_ref().map(Process::cpu).transpose()
     }
 

@@ -58,7 +58,7 @@ fn print(target: &Target, case: &Case, options: &Options) {
                 serde_json::json!({"server": name, "case": case.name, "error": error})
             );
         }
-        Err(error) => println!("| {name} | {} | {error:#} | | | | | | |", case.name),
+        Err(error) => println!("| {name} | {} | {error:#} | | | | | | | |", case.name),
     }
 }
 
