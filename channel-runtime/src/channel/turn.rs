@@ -88,8 +88,9 @@ fn run<C: Channel>(
                 let mut work = pin!(server.work(&mut next));
                 poll_fn(|cx| {
                     let _in_span = span.enter();
-                    let polled =
-                        corked(|| catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))));
+                    let polled = corked(inbox.outlet.outbox(), || {
+                        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+                    });
                     match polled {
                         Ok(Poll::Ready(end)) => Poll::Ready(end),
                         Ok(Poll::Pending) => {
@@ -108,7 +109,7 @@ fn run<C: Channel>(
                     Some(busy) => server = busy,
                     None => return,
                 },
-                end => return corked(|| server.finish(&end)),
+                end => return corked(inbox.outlet.outbox(), || server.finish(&end)),
             }
             // Others have their turn: what a handler sends to its own channel must not keep the
             // connection in whose task it runs.

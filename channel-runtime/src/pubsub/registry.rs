@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use parking_lot::RwLock;
 
 use super::{Broadcast, Encodings, SubscriberId};
-use crate::{Topic, socket::corked};
+use crate::{Topic, socket::burst};
 
 /// Locks of the topic map, so that joins on one topic do not wait for broadcasts on another.
 const SHARDS: usize = 64;
@@ -140,12 +140,13 @@ impl Registry {
 
     /// Delivers to the subscribers of this process, but not to `from`.
     pub(crate) fn deliver(&self, from: Option<SubscriberId>, broadcast: &Broadcast) {
-        let shard = self.shard(broadcast.topic()).read();
-        let Some(subscribers) = shard.get(broadcast.topic()) else {
-            return;
-        };
-        let mut encodings = Encodings::default();
-        corked(|| {
+        // What is written at once is written when the lock is free again.
+        burst(|| {
+            let shard = self.shard(broadcast.topic()).read();
+            let Some(subscribers) = shard.get(broadcast.topic()) else {
+                return;
+            };
+            let mut encodings = Encodings::default();
             subscribers.for_each(|id, subscriber| {
                 if Some(id) != from {
                     subscriber.deliver(broadcast, &mut encodings);

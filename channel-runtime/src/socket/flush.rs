@@ -2,12 +2,13 @@
 //! them pauses, so that a burst for one client becomes one write.
 //!
 //! A task that sends runs [`corked`]: outboxes that get frames meanwhile are remembered, and
-//! flushed when its turn is over, a few at once in place, many by the endpoint's [`Lanes`].
+//! flushed when its turn is over, a few at once in place, many by the endpoint's [`Lanes`]. Those
+//! of other connections do not wait for so long: they are flushed when the [`burst`] is over.
 
 use std::{
     cell::RefCell,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
 };
 
@@ -20,22 +21,66 @@ use super::Outbox;
 /// How many outboxes are flushed in place.
 const IN_PLACE: usize = 8;
 
-/// How many outboxes a lane flushes before other tasks have their turn.
-const TURN: usize = 32;
+/// How many outboxes a lane flushes before other tasks have their turn. To give way costs more
+/// than it seems: a worker that finds nothing else to do wakes another one to look too.
+const TURN: usize = 128;
 
 /// What one thread is about to flush.
 struct Cork {
     /// Whether a task runs corked.
     on: bool,
+    /// The outbox of the connection that the task belongs to: only compared, never read.
+    own: *const Outbox,
     dirty: Vec<Arc<Outbox>>,
 }
 
-thread_local! {
-    static CORK: RefCell<Cork> = const { RefCell::new(Cork { on: false, dirty: Vec::new() }) };
+impl Cork {
+    /// All but the task's own outbox.
+    fn take_others(&mut self) -> Vec<Arc<Outbox>> {
+        let own = |outbox: &Arc<Outbox>| Arc::as_ptr(outbox) == self.own;
+        let kept = self.dirty.iter().position(own);
+        if kept.is_some() && self.dirty.len() == 1 {
+            return Vec::new();
+        }
+        let kept = kept.map(|at| self.dirty.swap_remove(at));
+        let others = std::mem::take(&mut self.dirty);
+        self.dirty.extend(kept);
+        others
+    }
 }
 
-/// Runs `work`, and flushes the outboxes it has filled afterwards, also when it panics.
-pub(crate) fn corked<T>(work: impl FnOnce() -> T) -> T {
+thread_local! {
+    static CORK: RefCell<Cork> = const {
+        RefCell::new(Cork { on: false, own: std::ptr::null(), dirty: Vec::new() })
+    };
+}
+
+/// Runs `work` for a connection, and flushes the outboxes it has filled afterwards, also when it
+/// panics.
+pub(crate) fn corked<T>(own: &Arc<Outbox>, work: impl FnOnce() -> T) -> T {
+    run_corked(Arc::as_ptr(own), work)
+}
+
+/// Runs `work`, which sends to many, and flushes the outboxes it has filled afterwards, also when
+/// it panics. Within a task that runs corked, that connection's own outbox waits for its end.
+pub(crate) fn burst<T>(work: impl FnOnce() -> T) -> T {
+    /// Flushes when dropped.
+    struct Over;
+
+    impl Drop for Over {
+        fn drop(&mut self) {
+            flush_all(CORK.with_borrow_mut(Cork::take_others));
+        }
+    }
+
+    if !CORK.with_borrow(|cork| cork.on) {
+        return run_corked(std::ptr::null(), work);
+    }
+    let _over = Over;
+    work()
+}
+
+fn run_corked<T>(own: *const Outbox, work: impl FnOnce() -> T) -> T {
     /// Flushes when dropped.
     struct Uncork;
 
@@ -43,14 +88,22 @@ pub(crate) fn corked<T>(work: impl FnOnce() -> T) -> T {
         fn drop(&mut self) {
             let dirty = CORK.with_borrow_mut(|cork| {
                 cork.on = false;
+                cork.own = std::ptr::null();
                 std::mem::take(&mut cork.dirty)
             });
             flush_all(dirty);
         }
     }
 
-    let outermost = CORK.with_borrow_mut(|cork| !std::mem::replace(&mut cork.on, true));
-    let _uncork = outermost.then_some(Uncork);
+    let outermost = CORK.with_borrow_mut(|cork| {
+        let outermost = !std::mem::replace(&mut cork.on, true);
+        if outermost {
+            cork.own = own;
+        }
+        outermost
+    });
+    // Made only by the outermost, since whoever drops one takes the cork off.
+    let _uncork = outermost.then(|| Uncork);
     work()
 }
 
@@ -154,16 +207,19 @@ impl Drop for Lanes {
 }
 
 pin_project! {
-    /// A future whose every turn is corked.
+    /// A future of a connection, whose every turn is corked.
     pub(crate) struct Corked<F> {
+        outbox: Weak<Outbox>,
         #[pin]
         future: F,
     }
 }
 
 impl<F: Future> Corked<F> {
-    pub(crate) fn new(future: F) -> Self {
-        Corked { future }
+    /// A future of the connection with this outbox.
+    pub(crate) fn new(outbox: &Arc<Outbox>, future: F) -> Self {
+        let outbox = Arc::downgrade(outbox);
+        Corked { outbox, future }
     }
 }
 
@@ -171,7 +227,7 @@ impl<F: Future> Future for Corked<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        corked(|| future.poll(cx))
+        let this = self.project();
+        run_corked(this.outbox.as_ptr(), || this.future.poll(cx))
     }
 }

@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
 pub(crate) use self::{
     budget::{Budget, Share},
-    flush::{Corked, corked},
+    flush::{Corked, burst, corked},
     mount::MountOf,
     outbox::{Out, Outbox, OutboxLimits, Outgoing, SharedFrame, Urgency},
     outlet::Outlet,

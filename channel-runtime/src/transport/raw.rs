@@ -211,7 +211,7 @@ impl<S: RawSocket> RawMount<S> {
             over: over.clone(),
         };
         let registered = endpoint.register(&outbox)?;
-        endpoint.tasks().spawn(Corked::new(task.run()));
+        endpoint.tasks().spawn(Corked::new(&outbox, task.run()));
         let peer = RawPeer {
             frames: PollSender::new(frames),
             over,

@@ -10,11 +10,15 @@ use bytes::Bytes;
 use super::{Connection, Event};
 use crate::{
     Close,
-    socket::{Direct, DirectEvent, Out, TryWrite, Urgency},
+    socket::{Direct, DirectEvent, Out, Outbox, TryWrite, Urgency},
     wire::Frame,
 };
 
 impl Connection {
+    pub(in crate::transport) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
     /// Has frames written by whoever sends them, from now on; [`Connection::poll_direct`] says
     /// what is left to do.
     pub(in crate::transport) fn write_directly(

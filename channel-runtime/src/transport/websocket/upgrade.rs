@@ -144,7 +144,8 @@ fn open(
     on_upgrade: OnUpgrade,
     handover: Option<Handover>,
 ) {
-    let open = Corked::new(async move {
+    let outbox = connection.outbox().clone();
+    let open = Corked::new(&outbox, async move {
         match on_upgrade.await {
             Ok(upgraded) => drive::run(upgraded, connection, mount.options()).await,
             Err(error) => tracing::debug!(%error, "a client was gone before its upgrade"),

@@ -3,7 +3,7 @@ use std::{collections::VecDeque, task::Waker};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::socket::{Lanes, Out, OutboxLimits, SharedFrame, SlowConsumer, Urgency, corked};
+use crate::socket::{Lanes, Out, OutboxLimits, SharedFrame, SlowConsumer, Urgency, burst, corked};
 
 /// A client that takes as many bytes at a time as it is told.
 #[derive(Default)]
@@ -59,7 +59,7 @@ fn what_is_sent_is_written_at_once_and_a_burst_in_one_write() {
     let (outbox, client) = outbox(SlowConsumer::Disconnect);
     outbox.send(own("a"), Urgency::MustSend);
     assert_eq!((got(&client).as_str(), *client.writes.lock()), ("<a>", 1));
-    corked(|| {
+    corked(&outbox, || {
         outbox.send(own("b"), Urgency::MustSend);
         outbox.send(
             Out::Shared(&SharedFrame::new(Frame::Text("c".into()))),
@@ -75,9 +75,42 @@ fn what_is_sent_is_written_at_once_and_a_burst_in_one_write() {
 }
 
 #[test]
+fn what_is_sent_within_several_corks_is_written_once_when_the_outermost_is_off() {
+    let (outbox, client) = outbox(SlowConsumer::Disconnect);
+    corked(&outbox, || {
+        outbox.send(own("a"), Urgency::MustSend);
+        corked(&outbox, || outbox.send(own("b"), Urgency::MustSend));
+        outbox.send(own("c"), Urgency::MustSend);
+        assert_eq!(got(&client), "");
+    });
+    assert_eq!(
+        (got(&client).as_str(), *client.writes.lock()),
+        ("<a><b><c>", 1)
+    );
+}
+
+#[test]
+fn what_a_turn_broadcasts_is_written_to_others_before_the_turn_is_over() {
+    let (mine, me) = outbox(SlowConsumer::Disconnect);
+    let (theirs, they) = outbox(SlowConsumer::Disconnect);
+    corked(&mine, || {
+        burst(|| {
+            mine.send(own("all"), Urgency::MayDrop);
+            theirs.send(own("all"), Urgency::MayDrop);
+            assert_eq!(got(&they), "");
+        });
+        assert_eq!((got(&they).as_str(), got(&me).as_str()), ("<all>", ""));
+        mine.send(own("reply"), Urgency::MustSend);
+    });
+    assert_eq!((got(&me).as_str(), *me.writes.lock()), ("<all><reply>", 1));
+}
+
+#[test]
 fn a_burst_longer_than_the_outbox_is_no_slowness_of_the_client() {
     let (outbox, client) = outbox(SlowConsumer::Disconnect);
-    corked(|| (0..50).for_each(|n| outbox.send(own(&n.to_string()), Urgency::MayDrop)));
+    corked(&outbox, || {
+        (0..50).for_each(|n| outbox.send(own(&n.to_string()), Urgency::MayDrop))
+    });
     assert_eq!(got(&client).matches('<').count(), 50);
     assert_eq!(next(&outbox), None);
 }
@@ -106,7 +139,7 @@ fn what_a_client_takes_in_parts_arrives_whole_and_in_order() {
 #[test]
 fn nothing_behind_the_end_of_a_channel_is_written_before_it_is_taken() {
     let (outbox, client) = outbox(SlowConsumer::Disconnect);
-    corked(|| {
+    corked(&outbox, || {
         outbox.send(own("a"), Urgency::MustSend);
         outbox.ended("t".into(), ChannelId(1));
         outbox.send(own("closed"), Urgency::Final);
@@ -169,7 +202,7 @@ fn what_waits_when_direct_writing_begins_is_written_first() {
 fn a_panic_in_a_corked_task_loses_nothing() {
     let (outbox, client) = outbox(SlowConsumer::Disconnect);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        corked(|| {
+        corked(&outbox, || {
             outbox.send(own("a"), Urgency::MustSend);
             panic!("as told");
         });
@@ -196,7 +229,7 @@ async fn a_large_burst_is_flushed_by_the_lanes() {
             (outbox, client)
         })
         .collect();
-    corked(|| {
+    burst(|| {
         clients
             .iter()
             .for_each(|(outbox, _)| outbox.send(own("x"), Urgency::MayDrop))
