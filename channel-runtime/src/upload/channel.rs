@@ -382,7 +382,8 @@ impl UploadChannel {
                 None => owner.detach_finished(ticket, &running.entry),
             };
             if let Some(upload) = upload {
-                detach(owner.endpoint(), ticket.entry, upload, time).await;
+                let most = self.spec.max_entries as usize;
+                detach(owner.endpoint(), ticket, upload, (time, most)).await;
             }
             return;
         }

@@ -31,7 +31,7 @@ const YIELD_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct Registry {
     owners: Mutex<HashMap<Uuid, Weak<Owner>>>,
-    detached: Mutex<HashMap<Uuid, Detached>>,
+    detached: Mutex<HashMap<Uuid, (Ticket, Detached)>>,
     /// The uploads that have a channel, and whose clients can go on with them.
     carried: Mutex<HashMap<Uuid, (Source, ChannelRef<UploadChannel>)>>,
     /// One of these has no channel any more.
@@ -192,13 +192,16 @@ impl Registry {
             .is_some_and(|(source, _)| source.is(topic, entry))
     }
 
-    /// Gives the upload back where no more are kept.
-    fn keep(&self, id: Uuid, upload: Detached, draining: bool) -> Result<(), Detached> {
+    /// Gives the upload back where no more are kept: one page has no more than its upload allows.
+    fn keep(&self, ticket: Ticket, upload: Detached, most: usize) -> Result<(), Detached> {
         let mut detached = self.detached.lock();
-        if detached.len() >= MOST_DETACHED || draining {
+        let same = |(other, _): &&(Ticket, Detached)| {
+            (other.owner, other.upload) == (ticket.owner, ticket.upload)
+        };
+        if detached.len() >= MOST_DETACHED || detached.values().filter(same).count() >= most {
             return Err(upload);
         }
-        detached.insert(id, upload);
+        detached.insert(ticket.entry, (ticket, upload));
         Ok(())
     }
 
@@ -206,8 +209,8 @@ impl Registry {
         let mut detached = self.detached.lock();
         detached
             .get(&id)
-            .filter(|upload| upload.source.is(topic, entry))?;
-        detached.remove(&id)
+            .filter(|(_, upload)| upload.source.is(topic, entry))?;
+        detached.remove(&id).map(|(_, upload)| upload)
     }
 }
 
@@ -235,9 +238,18 @@ pub(super) async fn adopt(
     upload.map(Adopted::Broken)
 }
 
-/// Keeps a broken upload for a while, and cancels it then, or at once where no more are kept.
-pub(super) async fn detach(endpoint: &Endpoint, id: Uuid, upload: Detached, time: Duration) {
-    if let Err(upload) = endpoint.uploads().keep(id, upload, endpoint.is_draining()) {
+/// Keeps a broken upload for `time`, and cancels it then, or at once where no more are kept.
+pub(super) async fn detach(
+    endpoint: &Endpoint,
+    ticket: Ticket,
+    upload: Detached,
+    (time, most): (Duration, usize),
+) {
+    let kept = match endpoint.is_draining() {
+        false => endpoint.uploads().keep(ticket, upload, most),
+        true => Err(upload),
+    };
+    if let Err(upload) = kept {
         return upload.cancel().await;
     }
     let (draining, owned) = (endpoint.draining(), endpoint.clone());
@@ -246,8 +258,8 @@ pub(super) async fn detach(endpoint: &Endpoint, id: Uuid, upload: Detached, time
             () = time::sleep(time) => {}
             () = draining => {}
         }
-        let upload = owned.uploads().detached.lock().remove(&id);
-        if let Some(upload) = upload {
+        let upload = owned.uploads().detached.lock().remove(&ticket.entry);
+        if let Some((_, upload)) = upload {
             upload.cancel().await;
         }
     };

@@ -434,3 +434,19 @@ async fn a_finished_file_that_its_client_has_left_is_found_again() {
         page.heard(&format!("postpone.bin: {heard}")).await;
     }
 }
+
+#[tokio::test]
+async fn a_page_has_no_more_files_waiting_than_its_upload_allows() {
+    let mut page = Page::open("resume_many").await;
+    let photos = page.upload("photos").await;
+    for name in ["a.bin", "b.bin", "c.bin", "d.bin"] {
+        let token = page.token(&photos, file(name, name, 25)).await;
+        join(&page, &token).await.0.leave().await;
+    }
+    page.heard("a.bin: init 25").await;
+    page.heard("b.bin: init 25").await;
+    page.heard("c.bin: init 25").await;
+    for heard in ["init 25", "cancel 0", "drop"] {
+        page.heard(&format!("d.bin: {heard}")).await;
+    }
+}
