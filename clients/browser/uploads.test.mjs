@@ -92,13 +92,15 @@ async function incoming() {
   return files.flat().filter(path => path.includes("/upload-"));
 }
 
-/** Waits for what only the disk says. */
-async function eventually(holds, what) {
+/** Waits until so many uploads are on their way, which only the disk says. */
+async function remain(count) {
+  let there;
   for (const end = Date.now() + PATIENCE; Date.now() < end;) {
-    if (await holds()) return;
+    there = await incoming();
+    if (there.length === count) return;
     await new Promise(resolve => setTimeout(resolve, 20));
   }
-  throw new Error(`not within ${PATIENCE} ms: ${what}`);
+  throw new Error(`not within ${PATIENCE} ms: ${count} are there, but ${there.join(", ")}`);
 }
 
 /** What a page complained of, but for the WebSocket that the browser reports as failed. */
@@ -182,7 +184,7 @@ test("a file that is cancelled leaves nothing, and one that is paused goes on", 
   await page.shows("other.zip", "paused");
   await page.clicks("big.zip", "cancel");
   wire.release();
-  await eventually(async () => (await incoming()).length === 1, "only the paused one is there");
+  await remain(1);
   const before = await page.reaches("other.zip", 10);
   const rest = BIG * (1 - before / 100);
   const { sent } = wire;

@@ -100,9 +100,9 @@ export class Uploads extends EventTarget {
     if (!job) return;
     this.#jobs.delete(entry);
     clearTimeout(job.timer);
-    if (!entry.taken) this.#forget(job);
+    const told = entry.taken ? null : this.#forget(job);
     // The server closes the file's channel; what is left is not to be joined again.
-    if (entry.status !== "done") job.transfer?.stop();
+    if (entry.status !== "done") job.transfer?.stop(told);
     this.#become(entry, "cancelled");
     this.#pump();
   }
@@ -346,11 +346,11 @@ export class Uploads extends EventTarget {
     job.renew();
   }
 
-  /** The server need not know of it any more. */
+  /** The server need not know of it any more; the push that tells it so. */
   #forget(job) {
-    if (!this.#config || !this.#config.active_refs.includes(job.ref) && !job.asked) return;
-    this.#channel.push("upload_cancel", { ref: this.#config.ref, entry_ref: job.ref });
+    if (!this.#config || !this.#config.active_refs.includes(job.ref) && !job.asked) return null;
     job.asked = false;
+    return this.#channel.push("upload_cancel", { ref: this.#config.ref, entry_ref: job.ref });
   }
 
   #each(status, act) {

@@ -17,6 +17,7 @@ export class Transfer {
   #offset = 0;
   #sentAt = Date.now();
   #over = false;
+  #closed = false;
   #left = null;
 
   constructor(socket, { ref, token, file, config, heard }) {
@@ -30,6 +31,7 @@ export class Transfer {
       else this.#end("stalled", "connection_lost");
     });
     this.#channel.onClose(() => {
+      this.#closed = true;
       this.#left ??= Promise.resolve();
       const idle = Date.now() - this.#sentAt;
       if (idle >= this.#timeout) this.#end("stalled", "stalled");
@@ -41,13 +43,20 @@ export class Transfer {
       .receive("timeout", () => this.#end("stalled", "stalled"));
   }
 
-  /** Stops it where it is; resolves when the server knows. */
-  stop() {
+  /**
+   * Stops it where it is; resolves when the server knows. What is left can go on, so one that is
+   * cancelled is left `after` the server has heard of that.
+   */
+  stop(after = null) {
     this.#over = true;
     return this.#left ??= new Promise(resolve => {
       // Where it ends by itself meanwhile, nobody hears the answer.
       this.#channel.onClose(resolve);
-      this.#channel.leave().receive("ok", resolve).receive("error", resolve).receive("timeout", resolve);
+      const leave = () => {
+        if (!this.#closed) answered(this.#channel.leave(), resolve);
+      };
+      if (after) answered(after, leave);
+      else leave();
     });
   }
 
@@ -118,6 +127,8 @@ export class Transfer {
     this.#heard[how](reason, left);
   }
 }
+
+const answered = (push, heard) => push.receive("ok", heard).receive("error", heard).receive("timeout", heard);
 
 /** Hands a file to an uploader of the page's own, with the signature that LiveView's have. */
 export class ExternalTransfer {

@@ -211,6 +211,17 @@ describe("what goes wrong", () => {
     assert.deepEqual(page.uploads.entries, [other]);
   });
 
+  test("a file that is cancelled leaves nothing, though the channel hears of it late", async () => {
+    const page = await Page.open();
+    const [big] = page.uploads.add([file("big.bin", 60 * CHUNK)]);
+    await page.until(() => big.sent >= CHUNK, "a part of it is there");
+    page.channel.push("hold", {});
+    page.uploads.cancel(big);
+    await page.release();
+    const closed = page.until(() => page.closed.some(({ why }) => why === "cancel"), "its writer is closed");
+    await within(closed, "it is not kept as one that goes on", 20_000);
+  });
+
   test("a file that the server cancels is not tried again", async () => {
     const page = await Page.open();
     const [slow] = page.uploads.add([file("slow.bin", 5 * CHUNK)]);

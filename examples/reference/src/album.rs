@@ -171,6 +171,14 @@ impl Album {
         Ok(())
     }
 
+    /// Holds up this channel until its gate is opened.
+    #[handle_in("hold")]
+    async fn hold(&mut self) -> Reply {
+        let opened = self.gate.acquire().await;
+        opened.map_err(|_| Refusal::new("closed"))?.forget();
+        Ok(())
+    }
+
     /// Ends a photo from here.
     #[handle_in("drop")]
     fn give_up(&mut self, entry_ref: String, photos: &Uploads<Capricious>) -> Reply<bool> {
