@@ -30,8 +30,9 @@ use std::{
 };
 
 use axum::http::{HeaderValue, request::Parts};
+use metrics::{Key, Label, Metadata, with_recorder};
 use serde_json::Value;
-use tracing::{Level, Span};
+use tracing::{Level, Span, level_filters::LevelFilter};
 
 use crate::{
     Payload, Topic,
@@ -41,6 +42,10 @@ use crate::{
 
 /// Names whose values never reach a log: any parameter that contains one of these.
 const SECRETS: [&str; 4] = ["password", "token", "secret", "authorization"];
+
+/// Of the metrics that are not recorded by a macro.
+static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), metrics::Level::INFO, Some(module_path!()));
 
 /// An event or a span whose level is known at run time only.
 macro_rules! at_level {
@@ -140,14 +145,26 @@ pub(crate) fn joined<C: Channel>(
 pub(crate) struct HandleIn<'a, C> {
     topic: &'a Topic,
     event: &'a str,
-    params: Payload,
+    /// Kept only where the log may show them.
+    params: Option<Payload>,
     started: Instant,
     channel: PhantomData<C>,
 }
 
 impl<'a, C: Channel> HandleIn<'a, C> {
+    // Made when compiled: the macros of `metrics` would make them again for every message, since
+    // a channel's name is no literal.
+    const LABELS: &'static [Label] = &[Label::from_static_parts("channel", C::NAME)];
+    const MESSAGES: &'static Key = &Key::from_static_parts("channel_messages_total", Self::LABELS);
+    const SECONDS: &'static Key =
+        &Key::from_static_parts("channel_handle_in_seconds", Self::LABELS);
+
     pub(crate) fn begin(topic: &'a Topic, event: &'a str, params: &Payload) -> Self {
-        let params = params.clone();
+        let shown = match C::OPTIONS.log_handle_in {
+            LogLevel::Off => false,
+            LogLevel::At(level) => level <= LevelFilter::current(),
+        };
+        let params = shown.then(|| params.clone());
         HandleIn {
             topic,
             event,
@@ -167,15 +184,20 @@ impl<'a, C: Channel> HandleIn<'a, C> {
 
     pub(crate) fn finish(self, answer: &Answer) {
         let took = self.started.elapsed();
-        metrics::counter!("channel_messages_total", "channel" => C::NAME).increment(1);
-        metrics::histogram!("channel_handle_in_seconds", "channel" => C::NAME)
-            .record(took.as_secs_f64());
-        if let LogLevel::At(level) = C::OPTIONS.log_handle_in {
+        with_recorder(|recorder| {
+            recorder
+                .register_counter(Self::MESSAGES, &METADATA)
+                .increment(1);
+            recorder
+                .register_histogram(Self::SECONDS, &METADATA)
+                .record(took.as_secs_f64());
+        });
+        if let (LogLevel::At(level), Some(params)) = (C::OPTIONS.log_handle_in, &self.params) {
             let status = answer
                 .reply
                 .as_ref()
                 .map_or("", |(status, _)| status.as_str());
-            let (topic, event, params) = (self.topic, self.event, Params(&self.params));
+            let (topic, event, params) = (self.topic, self.event, Params(params));
             at_level!(
                 level, event, channel = C::NAME, %topic, event, status, took = ?took, %params,
                 "handle_in"

@@ -202,12 +202,18 @@ impl fmt::Debug for SharedSerializer {
 }
 
 /// Appends `text` as a JSON string.
-fn write_json_str(out: &mut Vec<u8>, text: &str) {
-    // Writing text to a Vec has no way to fail: the writer takes all, and text is always JSON.
-    let _infallible = serde_json::to_writer(out, text);
+fn write_json_str(out: &mut String, text: &str) {
+    if text.bytes().all(is_plain) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else if let Ok(escaped) = serde_json::to_string(text) {
+        // Text is always JSON.
+        out.push_str(&escaped);
+    }
 }
 
-/// What is written here is JSON made of UTF-8 parts only.
-fn into_text(json: Vec<u8>) -> ByteString {
-    ByteString::try_from(json).expect("every part written was a str or JSON made by serde_json")
+/// Whether a byte stands for itself in a JSON string.
+fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
 }

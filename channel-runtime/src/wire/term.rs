@@ -61,11 +61,20 @@ impl Term {
     }
 
     /// Appends the value as JSON.
-    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
+    pub(super) fn write_json(&self, out: &mut String) {
         match self {
-            Term::Null => out.extend_from_slice(b"null"),
+            Term::Null => out.push_str("null"),
             Term::Text(text) => super::write_json_str(out, text),
-            Term::Json(json) => out.extend_from_slice(json.as_bytes()),
+            Term::Json(json) => out.push_str(json),
+        }
+    }
+
+    /// How long the JSON is, where nothing in it is escaped.
+    pub(super) fn json_len(&self) -> usize {
+        match self {
+            Term::Null => 4,
+            Term::Text(text) => text.len() + 2,
+            Term::Json(json) => json.len(),
         }
     }
 

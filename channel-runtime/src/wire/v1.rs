@@ -4,9 +4,7 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    DecodeError, Frame, Message, Push, Reply, Serializer, Term, into_text, reserved, write_json_str,
-};
+use super::{DecodeError, Frame, Message, Push, Reply, Serializer, Term, reserved, write_json_str};
 use crate::{Broadcast, Error, Payload};
 
 /// `{"topic", "event", "payload", "ref"}`, as spoken by clients older than Phoenix 1.4.
@@ -53,19 +51,19 @@ impl Serializer for V1 {
 
     fn reply(&self, reply: Reply<'_>) -> Result<Frame, Error> {
         let response = json(reply.payload)?;
-        let mut out = Vec::with_capacity(64 + response.len());
-        out.extend_from_slice(b"{\"topic\":");
+        let mut out = String::with_capacity(64 + response.len());
+        out.push_str("{\"topic\":");
         reply.topic.write_json(&mut out);
-        out.extend_from_slice(b",\"event\":\"");
-        out.extend_from_slice(reserved::REPLY.as_bytes());
-        out.extend_from_slice(b"\",\"ref\":");
+        out.push_str(",\"event\":\"");
+        out.push_str(reserved::REPLY);
+        out.push_str("\",\"ref\":");
         reply.reference.write_json(&mut out);
-        out.extend_from_slice(b",\"payload\":{\"status\":");
+        out.push_str(",\"payload\":{\"status\":");
         write_json_str(&mut out, reply.status);
-        out.extend_from_slice(b",\"response\":");
-        out.extend_from_slice(response.as_bytes());
-        out.extend_from_slice(b"}}");
-        Ok(Frame::Text(into_text(out)))
+        out.push_str(",\"response\":");
+        out.push_str(response);
+        out.push_str("}}");
+        Ok(Frame::Text(out.into()))
     }
 
     fn push(&self, push: Push<'_>) -> Result<Frame, Error> {
@@ -88,17 +86,17 @@ fn json(payload: &Payload) -> Result<&str, Error> {
 
 fn object(topic: &str, event: &str, reference: &Term, payload: &Payload) -> Result<Frame, Error> {
     let payload = json(payload)?;
-    let mut out = Vec::with_capacity(48 + topic.len() + event.len() + payload.len());
-    out.extend_from_slice(b"{\"topic\":");
+    let mut out = String::with_capacity(48 + topic.len() + event.len() + payload.len());
+    out.push_str("{\"topic\":");
     write_json_str(&mut out, topic);
-    out.extend_from_slice(b",\"event\":");
+    out.push_str(",\"event\":");
     write_json_str(&mut out, event);
-    out.extend_from_slice(b",\"ref\":");
+    out.push_str(",\"ref\":");
     reference.write_json(&mut out);
-    out.extend_from_slice(b",\"payload\":");
-    out.extend_from_slice(payload.as_bytes());
-    out.push(b'}');
-    Ok(Frame::Text(into_text(out)))
+    out.push_str(",\"payload\":");
+    out.push_str(payload);
+    out.push('}');
+    Ok(Frame::Text(out.into()))
 }
 
 #[cfg(test)]

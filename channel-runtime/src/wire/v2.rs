@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::{
-    DecodeError, Frame, Message, Push, Reply, Serializer, Term, into_text, reserved,
+    DecodeError, Frame, MAX_NAME_BYTES, Message, Push, Reply, Serializer, Term, is_plain, reserved,
     v2_text::V2Text, write_json_str,
 };
 use crate::{Broadcast, Error, Payload};
@@ -28,6 +28,14 @@ mod kind {
     pub(super) const REPLY: u8 = 1;
     pub(super) const BROADCAST: u8 = 2;
 }
+
+/// What a reply has between its parts.
+const STATUS: &str = "\",{\"status\":";
+const RESPONSE: &str = ",\"response\":";
+
+/// How long a reply is, but for its parts.
+const REPLY_LEN: usize =
+    "[,,,\"\"\"}]".len() + reserved::REPLY.len() + STATUS.len() + RESPONSE.len();
 
 impl Serializer for V2 {
     fn decode(&self, frame: Frame) -> Result<Message, DecodeError> {
@@ -51,21 +59,30 @@ impl Serializer for V2 {
             ];
             return binary(kind::REPLY, fields, reply.payload);
         };
-        let mut out = Vec::with_capacity(96 + response.len());
-        out.push(b'[');
-        reply.join_ref.write_json(&mut out);
-        out.push(b',');
-        reply.reference.write_json(&mut out);
-        out.push(b',');
-        reply.topic.write_json(&mut out);
-        out.extend_from_slice(b",\"");
-        out.extend_from_slice(reserved::REPLY.as_bytes());
-        out.extend_from_slice(b"\",{\"status\":");
-        write_json_str(&mut out, reply.status);
-        out.extend_from_slice(b",\"response\":");
-        out.extend_from_slice(response.as_bytes());
-        out.extend_from_slice(b"}]");
-        Ok(Frame::Text(into_text(out)))
+        let Reply {
+            join_ref,
+            reference,
+            topic,
+            status,
+            ..
+        } = reply;
+        let names = join_ref.json_len() + reference.json_len() + topic.json_len() + status.len();
+        // With the room it takes, it becomes a frame without another allocation.
+        let mut out = String::with_capacity(REPLY_LEN + names + response.len());
+        out.push('[');
+        join_ref.write_json(&mut out);
+        out.push(',');
+        reference.write_json(&mut out);
+        out.push(',');
+        topic.write_json(&mut out);
+        out.push_str(",\"");
+        out.push_str(reserved::REPLY);
+        out.push_str(STATUS);
+        write_json_str(&mut out, status);
+        out.push_str(RESPONSE);
+        out.push_str(response);
+        out.push_str("}]");
+        Ok(Frame::Text(out.into()))
     }
 
     fn push(&self, push: Push<'_>) -> Result<Frame, Error> {
@@ -104,19 +121,21 @@ impl Serializer for V2 {
 }
 
 fn array(join_ref: &Term, reference: &Term, topic: &str, event: &str, payload: &Payload) -> Frame {
-    let mut out = Vec::with_capacity(40 + topic.len() + event.len() + payload.len());
-    out.push(b'[');
+    let payload = payload.as_json().unwrap_or("null");
+    let names = join_ref.json_len() + reference.json_len() + topic.len() + event.len();
+    let mut out = String::with_capacity("[,,\"\",\"\",]".len() + names + payload.len());
+    out.push('[');
     join_ref.write_json(&mut out);
-    out.push(b',');
+    out.push(',');
     reference.write_json(&mut out);
-    out.push(b',');
+    out.push(',');
     write_json_str(&mut out, topic);
-    out.push(b',');
+    out.push(',');
     write_json_str(&mut out, event);
-    out.push(b',');
-    out.extend_from_slice(payload.as_json().unwrap_or("null").as_bytes());
-    out.push(b']');
-    Frame::Text(into_text(out))
+    out.push(',');
+    out.push_str(payload);
+    out.push(']');
+    Frame::Text(out.into())
 }
 
 /// The kind, the length of each field, the fields, the data.
@@ -144,6 +163,38 @@ fn binary<const N: usize>(
 }
 
 fn decode_text(text: &ByteString) -> Result<Message, DecodeError> {
+    match read_plain(text) {
+        Some(message) => Ok(message),
+        None => read_any(text),
+    }
+}
+
+/// A message whose first four parts are null or text without escapes, as clients write them.
+fn read_plain(text: &ByteString) -> Option<Message> {
+    let mut rest = text.strip_prefix('[')?;
+    let mut next = || {
+        if let Some(after) = rest.strip_prefix("null,") {
+            rest = after;
+            return Some(Term::Null);
+        }
+        let inside = rest.strip_prefix('"')?;
+        let (name, after) = inside.split_at(inside.bytes().position(|byte| !is_plain(byte))?);
+        rest = after.strip_prefix("\",")?;
+        (name.len() <= MAX_NAME_BYTES).then(|| Term::Text(SmolStr::new(name)))
+    };
+    let [join_ref, reference, topic, event] = [next()?, next()?, next()?, next()?];
+    let payload: &RawValue = serde_json::from_str(rest.strip_suffix(']')?).ok()?;
+    Some(Message {
+        join_ref,
+        reference,
+        topic,
+        event,
+        payload: Payload::from_checked_json(text.slice_ref(payload.get())),
+    })
+}
+
+/// Any message, or why it is none.
+fn read_any(text: &ByteString) -> Result<Message, DecodeError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
     let [join_ref, reference, topic, event, payload] =
@@ -259,6 +310,32 @@ mod tests {
             decode(r#"[null,"4","t","e",{}]"#).unwrap().join_ref,
             Term::Null
         );
+    }
+
+    #[test]
+    fn a_plain_message_is_read_as_any_other_is() {
+        for json in [
+            r#"["1","2","t","e",{"a":1}]"#,
+            r#"[null,"2","t","e", [1] ]"#,
+            r#"["","","","",null]"#,
+        ] {
+            let json = ByteString::from(json);
+            let plain = read_plain(&json);
+            assert!(plain.is_some() && plain == read_any(&json).ok(), "{json}");
+        }
+        let long = "t".repeat(MAX_NAME_BYTES + 1);
+        for json in [
+            r#"[ "1","2","t","e",{}]"#.to_owned(),
+            r#"["1",2,"t","e",{}]"#.to_owned(),
+            r#"["1","2","\u0074","e",{}]"#.to_owned(),
+            "[\"1\",\"2\",\"t\n\",\"e\",{}]".to_owned(),
+            r#"["1","2","t","e",{},1]"#.to_owned(),
+            r#"["1","2","t","e",]"#.to_owned(),
+            r#"["1","2","t","e",{}"#.to_owned(),
+            format!(r#"["1","2","{long}","e",{{}}]"#),
+        ] {
+            assert_eq!(read_plain(&json.as_str().into()), None, "{json}");
+        }
     }
 
     #[test]

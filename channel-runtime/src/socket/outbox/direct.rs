@@ -185,17 +185,22 @@ impl State {
 
     /// Writes once; `None` when no frame is at the front.
     fn write(&self, direct: &Direct) -> Option<io::Result<usize>> {
+        let mut waiting = self.queue.iter().map_while(|queued| match queued {
+            Queued::Wire(bytes, _) => Some(&**bytes),
+            _ => None,
+        });
+        let first = IoSlice::new(&waiting.next()?[direct.written..]);
+        let Some(second) = waiting.next() else {
+            return Some(direct.io.try_write(&[first]));
+        };
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
-        for (slice, queued) in slices.iter_mut().zip(self.queue.iter()) {
-            let Queued::Wire(bytes, _) = queued else {
-                break;
-            };
-            let from = if count == 0 { direct.written } else { 0 };
-            *slice = IoSlice::new(&bytes[from..]);
+        let all = [first, IoSlice::new(second)].into_iter();
+        for (slice, bytes) in slices.iter_mut().zip(all.chain(waiting.map(IoSlice::new))) {
+            *slice = bytes;
             count += 1;
         }
-        (count > 0).then(|| direct.io.try_write(&slices[..count]))
+        Some(direct.io.try_write(&slices[..count]))
     }
 
     /// Drops what has been written.
