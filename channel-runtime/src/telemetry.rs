@@ -23,15 +23,17 @@ pub(crate) mod uploads;
 
 use std::{
     any::Any,
+    cell::Cell,
     fmt,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::http::{HeaderValue, request::Parts};
-use metrics::{Key, Label, Metadata, with_recorder};
+use metrics::{IntoF64, Key, Label, Metadata, with_recorder};
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{Level, Span, level_filters::LevelFilter};
 
 use crate::{
@@ -141,6 +143,28 @@ pub(crate) fn joined<C: Channel>(
     }
 }
 
+thread_local! {
+    /// When the last handler of this thread began.
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Runs what may run handlers in place, and says what time it is: as one of them has read the
+/// clock, or else by reading it.
+pub(crate) fn with_time_of_handlers<T>(run: impl FnOnce() -> T) -> (T, Instant) {
+    BEGAN.set(None);
+    let done = run();
+    (done, BEGAN.take().unwrap_or_else(Instant::now))
+}
+
+/// The seconds since then, for which the clock is read only where they are recorded.
+struct Since(Instant);
+
+impl IntoF64 for Since {
+    fn into_f64(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
 /// One run of a `#[handle_in]`.
 pub(crate) struct HandleIn<'a, C> {
     topic: &'a Topic,
@@ -165,11 +189,13 @@ impl<'a, C: Channel> HandleIn<'a, C> {
             LogLevel::At(level) => level <= LevelFilter::current(),
         };
         let params = shown.then(|| params.clone());
+        let started = Instant::now();
+        BEGAN.set(Some(started));
         HandleIn {
             topic,
             event,
             params,
-            started: Instant::now(),
+            started,
             channel: PhantomData,
         }
     }
@@ -183,14 +209,13 @@ impl<'a, C: Channel> HandleIn<'a, C> {
     }
 
     pub(crate) fn finish(self, answer: &Answer) {
-        let took = self.started.elapsed();
         with_recorder(|recorder| {
             recorder
                 .register_counter(Self::MESSAGES, &METADATA)
                 .increment(1);
             recorder
                 .register_histogram(Self::SECONDS, &METADATA)
-                .record(took.as_secs_f64());
+                .record(Since(self.started));
         });
         if let (LogLevel::At(level), Some(params)) = (C::OPTIONS.log_handle_in, &self.params) {
             let status = answer
@@ -198,6 +223,7 @@ impl<'a, C: Channel> HandleIn<'a, C> {
                 .as_ref()
                 .map_or("", |(status, _)| status.as_str());
             let (topic, event, params) = (self.topic, self.event, Params(params));
+            let took = self.started.elapsed();
             at_level!(
                 level, event, channel = C::NAME, %topic, event, status, took = ?took, %params,
                 "handle_in"

@@ -6,14 +6,18 @@
 use std::{sync::Mutex, time::Duration};
 
 use channel_runtime::{
+    SocketOptions,
     prelude::*,
     test::{TestChannel, TestClient},
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// Where a test finds the channel it has joined, by its topic.
 static FOUND: Mutex<Vec<(String, ChannelRef<Room>)>> = Mutex::new(Vec::new());
+
+/// What lets a handler go on that waits.
+static GO: Notify = Notify::const_new();
 
 struct User;
 
@@ -69,6 +73,12 @@ impl Room {
         socket
             .send_after(Duration::from_millis(milliseconds), Tick)
             .cancel();
+        Ok(())
+    }
+
+    #[handle_in("wait")]
+    async fn wait(&mut self) -> Reply {
+        GO.notified().await;
         Ok(())
     }
 
@@ -194,6 +204,25 @@ async fn a_full_inbox_refuses_clients_and_code_alike() {
     open.send(()).unwrap();
     room.push("tick_every", 1).await;
     assert_eq!(me.call(Total).await.unwrap(), 256);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_takes_of_the_clients_bytes_until_its_handler_is_done() {
+    let options = SocketOptions::default().inbox_bytes(1);
+    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+    let endpoint = endpoint.build().unwrap();
+    let client = TestClient::connect(&endpoint, ()).await.unwrap();
+    let room = client.join("room:bytes", ()).await.unwrap();
+    for _ in 0..2 {
+        let waits = room.push("wait", ());
+        assert_eq!(
+            room.push("tick_never", 1).await.expect_refusal(),
+            "channel overloaded"
+        );
+        GO.notify_one();
+        waits.await.expect_ok::<()>();
+        room.push("tick_never", 1).await.expect_ok::<()>();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use super::{
     turn,
 };
 use crate::{
-    socket::{Share, Undelivered},
+    socket::{Claim, Undelivered},
     wire::{Message, Term},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 pub(crate) trait Handle: Send + Sync {
     /// Hands over a client's message. Called by the channel's own connection, in whose task the
     /// channel runs then, as far as it does not wait.
-    fn push(&self, message: Message, share: Share) -> Result<(), (Message, Undelivered)>;
+    fn push(&self, message: Message, claim: Claim<'_>) -> Result<(), (Message, Undelivered)>;
     /// The client leaves; the ref of its message.
     fn leave(&self, reference: Term) -> bool;
     /// The connection is gone.
@@ -42,15 +42,17 @@ pub(crate) trait Handle: Send + Sync {
 pub(crate) type ChannelHandle = Arc<dyn Handle>;
 
 impl<C: Channel> Handle for Inbox<C> {
-    fn push(&self, message: Message, share: Share) -> Result<(), (Message, Undelivered)> {
-        let letter = |message| Letter::Push(message, share);
+    fn push(&self, message: Message, claim: Claim<'_>) -> Result<(), (Message, Undelivered)> {
         if turn::may_run_in_place()
             && let Some(server) = self.take_resting()
         {
-            turn::begin(server, Next::Letter(letter(message)));
+            let letter = Letter::Push(message, None);
+            turn::begin(server, Next::Letter(letter), &self.runtime, || {
+                self.hold(claim.take());
+            });
             return Ok(());
         }
-        self.offer(message, letter)
+        self.offer(message, |message| Letter::Push(message, Some(claim.take())))
             .map_err(|refused| match refused {
                 Refused::Full(message) => (message, Undelivered::Full),
                 Refused::Ended(message) => (message, Undelivered::Ended),

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Broadcast, Error, Topic,
     pubsub::{Encodings, Subscriber, SubscriberId, send_on},
-    socket::Outlet,
+    socket::{Outlet, Share},
 };
 
 /// How a channel that is replaced by a new join has ended.
@@ -55,6 +55,8 @@ pub(crate) struct Inbox<C: Channel> {
 
 struct State<C: Channel> {
     letters: VecDeque<Letter<C>>,
+    /// Of the client's budget, what the message takes whose handler waits.
+    held: Option<Share>,
     /// The channel, while it rests.
     resting: Option<Box<Server<C>>>,
     /// Ends the channel before any letter that still waits.
@@ -110,6 +112,7 @@ impl<C: Channel> Inbox<C> {
     ) -> Arc<Self> {
         let state = State {
             letters: VecDeque::new(),
+            held: None,
             resting: None,
             stop: None,
             doomed: false,
@@ -179,6 +182,11 @@ impl<C: Channel> Inbox<C> {
         state.doom();
     }
 
+    /// Keeps what a message takes of the client's budget until the channel is done with it.
+    pub(super) fn hold(&self, share: Share) {
+        self.state.lock().held = Some(share);
+    }
+
     /// Has the channel run in a task, where it rests.
     fn rouse(&self, mut state: MutexGuard<'_, State<C>>) {
         let resting = state.resting.take();
@@ -200,6 +208,7 @@ impl<C: Channel> Inbox<C> {
     /// Lays the channel to rest, unless something waits for it: then it is given back.
     pub(super) fn rest(self: &Arc<Self>, server: Box<Server<C>>) -> Option<Box<Server<C>>> {
         let mut state = self.state.lock();
+        state.held = None;
         if state.stop.is_some() || !state.letters.is_empty() {
             return Some(server);
         }
@@ -243,6 +252,7 @@ impl<C: Channel> Inbox<C> {
     /// What waits for the channel.
     pub(super) fn next(&self) -> Option<Next<C>> {
         let mut state = self.state.lock();
+        state.held = None;
         if let Some(reason) = state.stop.take() {
             return Some(Next::Stop(reason));
         }
@@ -275,6 +285,7 @@ impl<C: Channel> Inbox<C> {
     pub(super) fn close(&self) -> VecDeque<Letter<C>> {
         let mut state = self.state.lock();
         state.open = false;
+        state.held = None;
         std::mem::take(&mut state.letters)
     }
 

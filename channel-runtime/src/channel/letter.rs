@@ -14,7 +14,9 @@ pub(super) enum Letter<C: Channel> {
     /// A client's message.
     Push(
         Message,
-        #[expect(dead_code, reason = "given back when it is dropped")] Share,
+        /// Where it has waited.
+        #[expect(dead_code, reason = "given back when it is dropped")]
+        Option<Share>,
     ),
     /// The client leaves; the ref of its message.
     Leave(Term),

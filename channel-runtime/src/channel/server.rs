@@ -73,7 +73,9 @@ pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelH
         payload,
         share: start.share,
     };
-    turn::begin(Box::new(server), Next::Join(Box::new(join)));
+    // A join holds its share itself.
+    let next = Next::Join(Box::new(join));
+    turn::begin(Box::new(server), next, &inbox.runtime, || {});
     inbox
 }
 

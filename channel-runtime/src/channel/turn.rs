@@ -10,7 +10,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::task::{coop, yield_now};
+use tokio::{
+    runtime::Handle as Runtime,
+    task::{coop, yield_now},
+};
 
 use super::{
     Channel,
@@ -32,13 +35,19 @@ pub(super) fn may_run_in_place() -> bool {
 }
 
 /// Runs a channel in place, for as long as it does not wait, and in a task of its own from then
-/// on: what a handler answers at once is written in the turn of the connection's own task.
-pub(super) fn begin<C: Channel>(server: Box<Server<C>>, next: Next<C>) {
-    let runtime = server.inbox().runtime.clone();
+/// on, after `waits`: what a handler answers at once is written in the turn of the connection's
+/// own task.
+pub(super) fn begin<C: Channel>(
+    server: Box<Server<C>>,
+    next: Next<C>,
+    runtime: &Runtime,
+    waits: impl FnOnce(),
+) {
     let mut turn = Box::pin(run(server, Some(next)));
     // The task polls it again, and so whatever it waits for learns of the task's waker.
     let mut cx = Context::from_waker(Waker::noop());
     if turn.as_mut().poll(&mut cx).is_pending() {
+        waits();
         runtime.spawn(turn);
     }
 }

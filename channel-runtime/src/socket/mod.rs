@@ -15,7 +15,7 @@ mod session;
 use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
 pub(crate) use self::{
-    budget::{Budget, Share},
+    budget::{Budget, Claim, Share},
     flush::{Corked, burst, corked},
     mount::MountOf,
     outbox::{Out, Outbox, OutboxLimits, Outgoing, SharedFrame, Urgency},

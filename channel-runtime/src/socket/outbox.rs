@@ -125,6 +125,8 @@ pub(crate) struct Outbox {
     limits: OutboxLimits,
     /// Who flushes it in a large burst, where frames are written by whoever sends them.
     lane: OnceLock<Arc<Lane>>,
+    /// Where they are, what makes a frame of text behind room for its header.
+    frame_in_place: OnceLock<fn(Vec<u8>) -> Bytes>,
 }
 
 #[derive(Debug, Default)]
@@ -175,6 +177,7 @@ impl Outbox {
             state: Mutex::default(),
             limits,
             lane: OnceLock::new(),
+            frame_in_place: OnceLock::new(),
         })
     }
 

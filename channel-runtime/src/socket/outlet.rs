@@ -56,7 +56,14 @@ impl Outlet {
             event,
             payload,
         };
-        self.send(self.serializer.push(push)?, Urgency::MustSend);
+        if let Some(frame) = self.outbox.framing()
+            && let Some(text) = self.serializer.push_behind_room(push)
+        {
+            let wire = frame(text.into_bytes());
+            self.outbox.send(Out::Wire(wire), Urgency::MustSend);
+        } else {
+            self.send(self.serializer.push(push)?, Urgency::MustSend);
+        }
         Ok(())
     }
 
@@ -93,6 +100,13 @@ impl Outlet {
             status,
             payload,
         };
+        if let Some(frame) = self.outbox.framing()
+            && let Some(text) = self.serializer.reply_behind_room(reply)
+        {
+            let wire = frame(text.into_bytes());
+            self.outbox.send(Out::Wire(wire), urgency);
+            return true;
+        }
         let frame = match self.serializer.reply(reply) {
             Ok(frame) => frame,
             Err(error) => {

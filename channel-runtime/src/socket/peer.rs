@@ -72,19 +72,41 @@ impl ChannelPeer {
         }
     }
 
-    /// `share` is what the frame takes of the budget; without one, nothing is started or
-    /// delivered.
-    fn carry_out(&mut self, effect: Effect<ChannelHandle>, share: Option<Share>) {
-        let undelivered = match (effect, share) {
+    /// The bytes of a frame, where the budget has room for them.
+    fn room(&self, bytes: usize) -> Option<usize> {
+        self.budget.has_room(bytes).then_some(bytes)
+    }
+
+    fn received(
+        &mut self,
+        effect: Result<Effect<ChannelHandle>, DecodeError>,
+        room: Option<usize>,
+    ) -> Received {
+        match effect {
+            Ok(effect) => {
+                self.carry_out(effect, room);
+                Received::Taken
+            }
+            Err(error) => Received::Refused(unreadable(&error)),
+        }
+    }
+
+    /// `room` is how many bytes of the budget the frame may take; without it, nothing is started
+    /// or delivered.
+    fn carry_out(&mut self, effect: Effect<ChannelHandle>, room: Option<usize>) {
+        let undelivered = match (effect, room) {
             (Effect::Send(frame), _) => {
                 self.outlet.send(frame, Urgency::MustSend);
                 None
             }
-            (Effect::Start(join), Some(share)) => {
+            (Effect::Start(join), Some(bytes)) => {
+                let share = self.budget.claim(bytes).take();
                 self.start(join, share);
                 None
             }
-            (Effect::Deliver { to, message }, Some(share)) => to.push(message, share).err(),
+            (Effect::Deliver { to, message }, Some(bytes)) => {
+                to.push(message, self.budget.claim(bytes)).err()
+            }
             (Effect::Leave { to, message }, _) => {
                 (!to.leave(message.reference.clone())).then_some((message, Undelivered::Ended))
             }
@@ -127,15 +149,17 @@ impl ChannelPeer {
 
 impl Peer for ChannelPeer {
     fn receive(&mut self, frame: Frame) -> Received {
-        let share = self.budget.take(frame.len());
+        let room = self.room(frame.len());
         let route = |topic: &str| self.channels.route(topic);
-        match self.session.receive(frame, share.is_some(), route) {
-            Ok(effect) => {
-                self.carry_out(effect, share);
-                Received::Taken
-            }
-            Err(error) => Received::Refused(unreadable(&error)),
-        }
+        let effect = self.session.receive(frame, room.is_some(), route);
+        self.received(effect, room)
+    }
+
+    fn receive_text(&mut self, text: &str) -> Received {
+        let room = self.room(text.len());
+        let route = |topic: &str| self.channels.route(topic);
+        let effect = self.session.receive_text(text, room.is_some(), route);
+        self.received(effect, room)
     }
 
     fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {

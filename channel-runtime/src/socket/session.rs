@@ -104,13 +104,33 @@ impl<H: Clone> Session<H> {
         route: impl FnOnce(&str) -> Option<usize>,
     ) -> Result<Effect<H>, DecodeError> {
         let message = self.serializer.decode(frame)?;
+        Ok(self.take(message, room, route))
+    }
+
+    /// As [`Session::receive`], of a text frame; copies of it only what is kept.
+    pub(crate) fn receive_text(
+        &mut self,
+        text: &str,
+        room: bool,
+        route: impl FnOnce(&str) -> Option<usize>,
+    ) -> Result<Effect<H>, DecodeError> {
+        let message = self.serializer.decode_text(text)?;
+        Ok(self.take(message, room, route))
+    }
+
+    fn take(
+        &mut self,
+        message: Message,
+        room: bool,
+        route: impl FnOnce(&str) -> Option<usize>,
+    ) -> Effect<H> {
         let Some(topic) = message.topic.as_str() else {
-            return Ok(self.unmatched(&message));
+            return self.unmatched(&message);
         };
         if topic == reserved::PHOENIX && message.event.as_str() == Some(reserved::HEARTBEAT) {
-            return Ok(self.reply(&Term::Null, &message, "ok", &Payload::empty()));
+            return self.reply(&Term::Null, &message, "ok", &Payload::empty());
         }
-        Ok(match message.event.as_str() {
+        match message.event.as_str() {
             Some(reserved::LEAVE) => self.leave(message, room),
             _ if !room => self.undelivered(&message, Undelivered::Full),
             Some(reserved::JOIN) => match route(topic) {
@@ -118,7 +138,7 @@ impl<H: Clone> Session<H> {
                 None => self.unmatched(&message),
             },
             _ => self.push(message),
-        })
+        }
     }
 
     fn join(&mut self, route: usize, message: Message) -> Effect<H> {

@@ -51,6 +51,11 @@ pub(crate) enum Received {
 pub(crate) trait Peer: Send {
     fn receive(&mut self, frame: Frame) -> Received;
 
+    /// As [`Peer::receive`], of a text frame; copies of it only what is kept.
+    fn receive_text(&mut self, text: &str) -> Received {
+        self.receive(Frame::Text(text.into()))
+    }
+
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     fn control(&mut self, control: Control);
@@ -122,6 +127,12 @@ impl Connection {
     #[cfg(feature = "websocket")]
     pub(in crate::transport) fn try_receive(&mut self, frame: Frame) -> Received {
         self.peer.receive(frame)
+    }
+
+    /// As [`Connection::try_receive`], of a text frame.
+    #[cfg(feature = "websocket")]
+    pub(in crate::transport) fn try_receive_text(&mut self, text: &str) -> Received {
+        self.peer.receive_text(text)
     }
 
     /// Ready when the socket may have room again.

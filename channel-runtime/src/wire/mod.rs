@@ -27,6 +27,12 @@ use crate::{Broadcast, Error, Payload};
 /// They are kept as long as the channel is joined, so they are bounded apart from the frame.
 pub const MAX_NAME_BYTES: usize = 4096;
 
+/// How many bytes before a frame's text are for the header of a transport's frame, at most.
+pub(crate) const HEADER_ROOM: usize = ROOM.len();
+
+/// What stands there until the header does.
+const ROOM: &str = "          ";
+
 /// The events that belong to the protocol itself.
 pub(crate) mod reserved {
     pub(crate) const JOIN: &str = "phx_join";
@@ -164,6 +170,29 @@ pub trait Serializer: Send + Sync + 'static {
     ///
     /// As [`Serializer::reply`]; the subscribers of this serializer are then left out.
     fn broadcast(&self, broadcast: &Broadcast) -> Result<Frame, Error>;
+
+    /// As [`Serializer::decode`], of a text frame that is only lent: copies of it what is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Serializer::decode`].
+    #[doc(hidden)]
+    fn decode_text(&self, text: &str) -> Result<Message, DecodeError> {
+        self.decode(Frame::Text(text.into()))
+    }
+
+    /// A reply that is text, behind [`HEADER_ROOM`] bytes for the header of a transport's frame,
+    /// which spares a copy; `None` where [`Serializer::reply`] is to be asked.
+    #[doc(hidden)]
+    fn reply_behind_room(&self, _reply: Reply<'_>) -> Option<String> {
+        None
+    }
+
+    /// As `reply_behind_room`, of a push.
+    #[doc(hidden)]
+    fn push_behind_room(&self, _push: Push<'_>) -> Option<String> {
+        None
+    }
 
     /// The same messages without binary frames, for transports that carry none to a client, such
     /// as long-poll. `None` unless implemented: such a transport then makes of a binary frame

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use super::{Frame, Message, Push, Reply, Serializer, Term, V1, V2};
+use super::{Frame, HEADER_ROOM, Message, Push, Reply, Serializer, Term, V1, V2};
 use crate::Payload;
 
 fn term() -> impl Strategy<Value = Term> {
@@ -66,7 +66,9 @@ proptest! {
         let frame = Frame::Text(text.clone().into());
         prop_assert!(V1.decode(frame.clone()).is_err());
         let elements = serde_json::from_str::<Vec<Value>>(&text).map(|parts| parts.len());
-        match V2.decode(frame) {
+        let read = V2.decode(frame);
+        prop_assert_eq!(&V2.decode_text(&text), &read);
+        match read {
             Ok(_) => prop_assert!(elements.is_ok_and(|elements| elements >= 5)),
             Err(error) => prop_assert!(!elements.is_ok_and(|elements| elements >= 5), "{error}"),
         }
@@ -95,9 +97,14 @@ proptest! {
         let Frame::Text(text) = V2.push(push).unwrap() else { panic!("JSON goes as text") };
         let expected = json!([as_json(&join_ref), as_json(&reference), topic, event, payload]);
         prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        let behind_room = V2.push_behind_room(push).unwrap();
+        prop_assert_eq!(&behind_room[HEADER_ROOM..], &*text);
 
         let topic_term = Term::from(topic.as_str());
         let reply = Reply { join_ref: &join_ref, reference: &reference, topic: &topic_term, status: &event, payload: &body };
+        let Frame::Text(text) = V2.reply(reply).unwrap() else { panic!("JSON goes as text") };
+        let behind_room = V2.reply_behind_room(reply).unwrap();
+        prop_assert_eq!(&behind_room[HEADER_ROOM..], &*text);
         let Frame::Text(text) = V1.reply(reply).unwrap() else { panic!("JSON goes as text") };
         let expected = json!({
             "topic": topic, "event": "phx_reply", "ref": as_json(&reference),

@@ -1,16 +1,17 @@
 //! Version 2: JSON arrays with a join_ref, and binary frames.
 
-use std::{fmt, sync::Arc};
+mod text;
+
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
-use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
+use self::text::read_text;
 use super::{
-    DecodeError, Frame, MAX_NAME_BYTES, Message, Push, Reply, Serializer, Term, is_plain, reserved,
-    v2_text::V2Text, write_json_str,
+    DecodeError, Frame, Message, Push, ROOM, Reply, Serializer, Term, reserved, v2_text::V2Text,
+    write_json_str,
 };
 use crate::{Broadcast, Error, Payload};
 
@@ -39,14 +40,15 @@ const REPLY_LEN: usize =
 
 impl Serializer for V2 {
     fn decode(&self, frame: Frame) -> Result<Message, DecodeError> {
-        let mut message = match frame {
-            Frame::Text(text) => decode_text(&text)?,
+        let message = match frame {
+            Frame::Text(text) => read_text(&text, |payload| text.slice_ref(payload))?,
             Frame::Binary(bytes) => decode_binary(&bytes)?,
         };
-        if message.join_ref.is_null() && message.event.as_str() == Some(reserved::JOIN) {
-            message.join_ref = message.reference.clone();
-        }
-        Ok(message)
+        Ok(with_join_ref(message))
+    }
+
+    fn decode_text(&self, text: &str) -> Result<Message, DecodeError> {
+        read_text(text, ByteString::from).map(with_join_ref)
     }
 
     fn reply(&self, reply: Reply<'_>) -> Result<Frame, Error> {
@@ -59,41 +61,17 @@ impl Serializer for V2 {
             ];
             return binary(kind::REPLY, fields, reply.payload);
         };
-        let Reply {
-            join_ref,
-            reference,
-            topic,
-            status,
-            ..
-        } = reply;
-        let names = join_ref.json_len() + reference.json_len() + topic.json_len() + status.len();
-        // With the room it takes, it becomes a frame without another allocation.
-        let mut out = String::with_capacity(REPLY_LEN + names + response.len());
-        out.push('[');
-        join_ref.write_json(&mut out);
-        out.push(',');
-        reference.write_json(&mut out);
-        out.push(',');
-        topic.write_json(&mut out);
-        out.push_str(",\"");
-        out.push_str(reserved::REPLY);
-        out.push_str(STATUS);
-        write_json_str(&mut out, status);
-        out.push_str(RESPONSE);
-        out.push_str(response);
-        out.push_str("}]");
-        Ok(Frame::Text(out.into()))
+        Ok(Frame::Text(reply_text("", &reply, response).into()))
+    }
+
+    fn reply_behind_room(&self, reply: Reply<'_>) -> Option<String> {
+        let response = reply.payload.as_json()?;
+        Some(reply_text(ROOM, &reply, response))
     }
 
     fn push(&self, push: Push<'_>) -> Result<Frame, Error> {
         if push.payload.as_json().is_some() {
-            return Ok(array(
-                push.join_ref,
-                push.reference,
-                push.topic,
-                push.event,
-                push.payload,
-            ));
+            return Ok(Frame::Text(array("", &push).into()));
         }
         let fields = [
             ("join_ref", push.join_ref.as_field()),
@@ -103,10 +81,22 @@ impl Serializer for V2 {
         binary(kind::PUSH, fields, push.payload)
     }
 
+    fn push_behind_room(&self, push: Push<'_>) -> Option<String> {
+        push.payload.as_json()?;
+        Some(array(ROOM, &push))
+    }
+
     fn broadcast(&self, broadcast: &Broadcast) -> Result<Frame, Error> {
         let (topic, event, payload) = (broadcast.topic(), broadcast.event(), broadcast.payload());
         if payload.as_json().is_some() {
-            return Ok(array(&Term::Null, &Term::Null, topic, event, payload));
+            let push = Push {
+                join_ref: &Term::Null,
+                reference: &Term::Null,
+                topic,
+                event,
+                payload,
+            };
+            return Ok(Frame::Text(array("", &push).into()));
         }
         binary(
             kind::BROADCAST,
@@ -120,10 +110,49 @@ impl Serializer for V2 {
     }
 }
 
-fn array(join_ref: &Term, reference: &Term, topic: &str, event: &str, payload: &Payload) -> Frame {
+/// A reply behind `room`.
+fn reply_text(room: &str, reply: &Reply<'_>, response: &str) -> String {
+    let Reply {
+        join_ref,
+        reference,
+        topic,
+        status,
+        ..
+    } = *reply;
+    let names = join_ref.json_len() + reference.json_len() + topic.json_len() + status.len();
+    // With the room it takes, it becomes a frame without another allocation.
+    let mut out = String::with_capacity(room.len() + REPLY_LEN + names + response.len());
+    out.push_str(room);
+    out.push('[');
+    join_ref.write_json(&mut out);
+    out.push(',');
+    reference.write_json(&mut out);
+    out.push(',');
+    topic.write_json(&mut out);
+    out.push_str(",\"");
+    out.push_str(reserved::REPLY);
+    out.push_str(STATUS);
+    write_json_str(&mut out, status);
+    out.push_str(RESPONSE);
+    out.push_str(response);
+    out.push_str("}]");
+    out
+}
+
+/// A message behind `room`.
+fn array(room: &str, push: &Push<'_>) -> String {
+    let Push {
+        join_ref,
+        reference,
+        topic,
+        event,
+        payload,
+    } = *push;
     let payload = payload.as_json().unwrap_or("null");
     let names = join_ref.json_len() + reference.json_len() + topic.len() + event.len();
-    let mut out = String::with_capacity("[,,\"\",\"\",]".len() + names + payload.len());
+    let mut out =
+        String::with_capacity(room.len() + "[,,\"\",\"\",]".len() + names + payload.len());
+    out.push_str(room);
     out.push('[');
     join_ref.write_json(&mut out);
     out.push(',');
@@ -135,7 +164,7 @@ fn array(join_ref: &Term, reference: &Term, topic: &str, event: &str, payload: &
     out.push(',');
     out.push_str(payload);
     out.push(']');
-    Frame::Text(out.into())
+    out
 }
 
 /// The kind, the length of each field, the fields, the data.
@@ -162,72 +191,12 @@ fn binary<const N: usize>(
     Ok(Frame::Binary(out.freeze()))
 }
 
-fn decode_text(text: &ByteString) -> Result<Message, DecodeError> {
-    match read_plain(text) {
-        Some(message) => Ok(message),
-        None => read_any(text),
+/// A join without join_ref takes its ref.
+fn with_join_ref(mut message: Message) -> Message {
+    if message.join_ref.is_null() && message.event.as_str() == Some(reserved::JOIN) {
+        message.join_ref = message.reference.clone();
     }
-}
-
-/// A message whose first four parts are null or text without escapes, as clients write them.
-fn read_plain(text: &ByteString) -> Option<Message> {
-    let mut rest = text.strip_prefix('[')?;
-    let mut next = || {
-        if let Some(after) = rest.strip_prefix("null,") {
-            rest = after;
-            return Some(Term::Null);
-        }
-        let inside = rest.strip_prefix('"')?;
-        let (name, after) = inside.split_at(inside.bytes().position(|byte| !is_plain(byte))?);
-        rest = after.strip_prefix("\",")?;
-        (name.len() <= MAX_NAME_BYTES).then(|| Term::Text(SmolStr::new(name)))
-    };
-    let [join_ref, reference, topic, event] = [next()?, next()?, next()?, next()?];
-    let payload: &RawValue = serde_json::from_str(rest.strip_suffix(']')?).ok()?;
-    Some(Message {
-        join_ref,
-        reference,
-        topic,
-        event,
-        payload: Payload::from_checked_json(text.slice_ref(payload.get())),
-    })
-}
-
-/// Any message, or why it is none.
-fn read_any(text: &ByteString) -> Result<Message, DecodeError> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());
-    let [join_ref, reference, topic, event, payload] =
-        reader.deserialize_seq(Parts).map_err(malformed)?;
-    reader.end().map_err(malformed)?;
-    Ok(Message {
-        join_ref: Term::from_raw(join_ref, "join_ref")?,
-        reference: Term::from_raw(reference, "ref")?,
-        topic: Term::from_raw(topic, "topic")?,
-        event: Term::from_raw(event, "event")?,
-        payload: Payload::from_checked_json(text.slice_ref(payload.get())),
-    })
-}
-
-/// The five parts of a message, still as text; further elements are ignored.
-struct Parts;
-
-impl<'de> Visitor<'de> for Parts {
-    type Value = [&'de RawValue; 5];
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[join_ref, ref, topic, event, payload]")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut next = |at| {
-            seq.next_element::<&'de RawValue>()?
-                .ok_or_else(|| A::Error::invalid_length(at, &self))
-        };
-        let parts = [next(0)?, next(1)?, next(2)?, next(3)?, next(4)?];
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(parts)
-    }
+    message
 }
 
 fn decode_binary(bytes: &Bytes) -> Result<Message, DecodeError> {
@@ -310,32 +279,6 @@ mod tests {
             decode(r#"[null,"4","t","e",{}]"#).unwrap().join_ref,
             Term::Null
         );
-    }
-
-    #[test]
-    fn a_plain_message_is_read_as_any_other_is() {
-        for json in [
-            r#"["1","2","t","e",{"a":1}]"#,
-            r#"[null,"2","t","e", [1] ]"#,
-            r#"["","","","",null]"#,
-        ] {
-            let json = ByteString::from(json);
-            let plain = read_plain(&json);
-            assert!(plain.is_some() && plain == read_any(&json).ok(), "{json}");
-        }
-        let long = "t".repeat(MAX_NAME_BYTES + 1);
-        for json in [
-            r#"[ "1","2","t","e",{}]"#.to_owned(),
-            r#"["1",2,"t","e",{}]"#.to_owned(),
-            r#"["1","2","\u0074","e",{}]"#.to_owned(),
-            "[\"1\",\"2\",\"t\n\",\"e\",{}]".to_owned(),
-            r#"["1","2","t","e",{},1]"#.to_owned(),
-            r#"["1","2","t","e",]"#.to_owned(),
-            r#"["1","2","t","e",{}"#.to_owned(),
-            format!(r#"["1","2","{long}","e",{{}}]"#),
-        ] {
-            assert_eq!(read_plain(&json.as_str().into()), None, "{json}");
-        }
     }
 
     #[test]

@@ -78,6 +78,18 @@ impl Direct {
 }
 
 impl Outbox {
+    /// From now on, text that comes behind room for a header is made a frame by this.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn frame_in_place(&self, make: fn(Vec<u8>) -> Bytes) {
+        let _once = self.frame_in_place.set(make);
+    }
+
+    /// What makes a frame of text that comes behind room for a header; what it makes is sent as
+    /// [`Out::Wire`](super::Out::Wire).
+    pub(crate) fn framing(&self) -> Option<fn(Vec<u8>) -> Bytes> {
+        self.frame_in_place.get().copied()
+    }
+
     /// From now on, whoever sends writes. What is queued already becomes bytes.
     pub(crate) fn write_directly(&self, direct: Direct, lane: Arc<Lane>) {
         let _once = self.lane.set(lane);

@@ -20,12 +20,15 @@ impl Connection {
     }
 
     /// Has frames written by whoever sends them, from now on; [`Connection::poll_direct`] says
-    /// what is left to do.
+    /// what is left to do. `frame_in_place` makes a frame of text behind
+    /// [`HEADER_ROOM`](crate::wire::HEADER_ROOM).
     pub(in crate::transport) fn write_directly(
         &self,
         io: Arc<dyn TryWrite>,
         encode: fn(&Frame) -> Bytes,
+        frame_in_place: fn(Vec<u8>) -> Bytes,
     ) {
+        self.outbox.frame_in_place(frame_in_place);
         self.outbox
             .write_directly(Direct::new(io, encode), self.registered.lane());
     }

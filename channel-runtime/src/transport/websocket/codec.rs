@@ -6,10 +6,10 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
 
-use crate::Close;
+use crate::{Close, wire::HEADER_ROOM};
 
 /// A whole message, or a control frame, of the client.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +20,23 @@ pub(super) enum Message {
     Pong(Bytes),
     /// With the client's code, when it gave one.
     Close(Option<u16>),
+}
+
+/// A message as it is read.
+pub(super) enum Read<'a> {
+    /// Text in one frame, which most messages are, where it was received.
+    Text(&'a str),
+    /// Any other.
+    Message(Message),
+}
+
+impl Read<'_> {
+    pub(super) fn into_message(self) -> Message {
+        match self {
+            Read::Text(text) => Message::Text(text.into()),
+            Read::Message(message) => message,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +50,7 @@ pub(super) enum Opcode {
 }
 
 /// The largest header a server writes.
-pub(super) const MAX_HEADER: usize = 10;
+pub(super) const MAX_HEADER: usize = HEADER_ROOM;
 
 /// The most a control frame can carry.
 pub(super) const MAX_CONTROL: usize = 125;
@@ -98,6 +115,17 @@ pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// A whole frame of text that stands behind room for its header.
+pub(super) fn frame_in_place(mut text: Vec<u8>) -> Bytes {
+    let mut head = [0; MAX_HEADER];
+    let head_len = header(Opcode::Text, text.len() - MAX_HEADER, &mut head);
+    let start = MAX_HEADER - head_len;
+    text[start..MAX_HEADER].copy_from_slice(&head[..head_len]);
+    let mut frame = Bytes::from(text);
+    frame.advance(start);
+    frame
+}
+
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -149,7 +177,7 @@ impl Decoder {
     pub(super) fn read(
         &mut self,
         mut bytes: &mut [u8],
-        mut each: impl FnMut(Message),
+        mut each: impl FnMut(Read<'_>),
     ) -> Result<(), Close> {
         while !self.partial.is_empty() && !bytes.is_empty() {
             // Only as much as completes the frame, so that what follows is read in place.
@@ -248,16 +276,25 @@ impl Decoder {
     }
 
     /// Takes a whole frame.
-    fn take(&mut self, head: &Head, payload: &mut [u8]) -> Result<Option<Message>, Close> {
+    fn take<'a>(&mut self, head: &Head, payload: &'a mut [u8]) -> Result<Option<Read<'a>>, Close> {
         unmask(payload, head.mask);
-        let text = match head.opcode {
-            Opcode::Close => return close(payload).map(|code| Some(Message::Close(code))),
-            Opcode::Ping => return Ok(Some(Message::Ping(Bytes::copy_from_slice(payload)))),
-            Opcode::Pong => return Ok(Some(Message::Pong(Bytes::copy_from_slice(payload)))),
-            Opcode::Continuation => return self.fragment(head.fin, payload),
-            Opcode::Text => true,
-            Opcode::Binary => false,
+        let payload = &*payload;
+        let control = match head.opcode {
+            Opcode::Close => Message::Close(close(payload)?),
+            Opcode::Ping => Message::Ping(Bytes::copy_from_slice(payload)),
+            Opcode::Pong => Message::Pong(Bytes::copy_from_slice(payload)),
+            Opcode::Continuation => {
+                let whole = self.fragment(head.fin, payload)?;
+                return Ok(whole.map(Read::Message));
+            }
+            Opcode::Text | Opcode::Binary => return self.begin(head, payload),
         };
+        Ok(Some(Read::Message(control)))
+    }
+
+    /// Takes the first frame of a message.
+    fn begin<'a>(&mut self, head: &Head, payload: &'a [u8]) -> Result<Option<Read<'a>>, Close> {
+        let text = head.opcode == Opcode::Text;
         if self.fragments.is_some() {
             return Err(protocol("a message begins before the last has ended"));
         }
@@ -265,10 +302,14 @@ impl Decoder {
             return Err(TOO_LARGE);
         }
         if !head.fin {
-            self.fragments = Some((text, BytesMut::from(&*payload)));
+            self.fragments = Some((text, BytesMut::from(payload)));
             return Ok(None);
         }
-        message(text, Bytes::copy_from_slice(payload)).map(Some)
+        Ok(Some(if text {
+            Read::Text(std::str::from_utf8(payload).map_err(|_| NOT_UTF8)?)
+        } else {
+            Read::Message(Message::Binary(Bytes::copy_from_slice(payload)))
+        }))
     }
 
     fn fragment(&mut self, fin: bool, payload: &[u8]) -> Result<Option<Message>, Close> {

@@ -7,8 +7,8 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     future::poll_fn,
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -17,12 +17,13 @@ use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::{
     net::TcpStream,
+    task::coop::unconstrained,
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::codec::{Decoder, Limits, Message, Opcode, frame};
+use super::codec::{Decoder, Limits, Message, Opcode, Read, frame};
 use crate::{
-    Close, SocketOptions,
+    Close, SocketOptions, telemetry,
     transport::{Connection, Control, Received},
     wire::Frame,
 };
@@ -77,6 +78,7 @@ pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &So
         },
         decoder: Decoder::new(limits),
         wrong: None,
+        held_up: true,
         idle: Idle::new(options.timeout),
     };
     match plain(upgraded) {
@@ -101,6 +103,8 @@ struct Session {
     decoder: Decoder,
     /// How the connection ends behind the messages that wait.
     wrong: Option<End>,
+    /// Whether something has to be seen to before more is read.
+    held_up: bool,
     idle: Idle,
 }
 
@@ -124,23 +128,30 @@ impl Session {
     /// Reads the client's bytes, which are unmasked in place, and hands over the messages.
     fn decode(&mut self, bytes: &mut [u8]) {
         let (intake, wrong) = (&mut self.intake, &mut self.wrong);
-        let decoded = self.decoder.read(bytes, |message| {
-            if wrong.is_some() {
-                return;
-            }
-            if !intake.waiting.is_empty() {
-                return intake.waiting.push_back(message);
-            }
-            match intake.take(message) {
-                Taken::Whole => {}
-                Taken::NoRoom(message) => intake.waiting.push_back(message),
-                Taken::End(end) => *wrong = Some(end),
-            }
-        });
+        let read = || {
+            self.decoder.read(bytes, |read| {
+                if wrong.is_some() {
+                    return;
+                }
+                if !intake.waiting.is_empty() {
+                    return intake.waiting.push_back(read.into_message());
+                }
+                let taken = match read {
+                    Read::Text(text) => intake.connection.try_receive_text(text).into(),
+                    Read::Message(message) => intake.take(message),
+                };
+                match taken {
+                    Taken::Whole => {}
+                    Taken::NoRoom(message) => intake.waiting.push_back(message),
+                    Taken::End(end) => *wrong = Some(end),
+                }
+            })
+        };
+        let (decoded, at) = telemetry::with_time_of_handlers(read);
         if let Err(close) = decoded {
             self.wrong.get_or_insert(End::Close(close));
         }
-        self.idle.seen();
+        self.idle.seen(at);
     }
 
     /// Ready when nothing waits any more, with how the connection ends where it does.
@@ -183,7 +194,13 @@ impl Intake {
             }
             Message::Close(code) => return Taken::End(End::Closed(code)),
         };
-        match self.connection.try_receive(frame) {
+        self.connection.try_receive(frame).into()
+    }
+}
+
+impl From<Received> for Taken {
+    fn from(received: Received) -> Self {
+        match received {
             Received::Taken => Taken::Whole,
             Received::Refused(close) => Taken::End(End::Close(close)),
             Received::Full(Frame::Text(text)) => Taken::NoRoom(Message::Text(text)),
@@ -198,6 +215,8 @@ struct Idle {
     limit: Duration,
     seen: Instant,
     timer: Pin<Box<Sleep>>,
+    /// Whom the timer wakes.
+    task: Option<Waker>,
 }
 
 impl Idle {
@@ -207,16 +226,28 @@ impl Idle {
             limit,
             seen,
             timer: Box::pin(sleep_until(seen + limit)),
+            task: None,
         }
     }
 
-    fn seen(&mut self) {
-        self.seen = Instant::now();
+    fn seen(&mut self, at: Instant) {
+        self.seen = at;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let known = |task: &Waker| task.will_wake(cx.waker());
+        if self.task.as_ref().is_some_and(known) && !self.timer.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
-            std::task::ready!(self.timer.as_mut().poll(cx));
+            // Without a budget, since a timer that gives way has not kept the waker.
+            if pin!(unconstrained(self.timer.as_mut()))
+                .poll(cx)
+                .is_pending()
+            {
+                self.task = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
             let due = self.seen + self.limit;
             if due <= Instant::now() {
                 return Poll::Ready(());
@@ -256,8 +287,8 @@ fn has_close(bytes: &mut [u8]) -> bool {
         frame: bytes.len(),
         message: bytes.len(),
     };
-    let _broken = Decoder::new(limits).read(bytes, |message| {
-        closed |= matches!(message, Message::Close(_));
+    let _broken = Decoder::new(limits).read(bytes, |read| {
+        closed |= matches!(read, Read::Message(Message::Close(_)));
     });
     closed
 }

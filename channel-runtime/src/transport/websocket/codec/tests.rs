@@ -36,7 +36,7 @@ pub(super) fn decode(bytes: &[u8], piece: usize) -> (Vec<Message>, Option<u16>) 
     let mut messages = Vec::new();
     for chunk in bytes.chunks(piece) {
         let mut chunk = chunk.to_vec();
-        if let Err(close) = decoder.read(&mut chunk, |message| messages.push(message)) {
+        if let Err(close) = decoder.read(&mut chunk, |read| messages.push(read.into_message())) {
             return (messages, Some(close.code));
         }
     }
@@ -163,4 +163,14 @@ fn nothing_is_kept_between_whole_frames() {
     decoder.read(&mut bytes[500..], |_| count += 1).unwrap();
     assert_eq!(count, 1);
     assert_eq!(decoder.partial.capacity(), 0);
+}
+
+#[test]
+fn a_frame_made_in_place_is_as_any_other() {
+    for len in [0, 1, 125, 126, 65_535, 65_536] {
+        let behind_room = vec![b'x'; HEADER_ROOM + len];
+        let text = &behind_room[HEADER_ROOM..];
+        let expected = frame(Opcode::Text, text);
+        assert_eq!(frame_in_place(behind_room), expected, "{len} bytes");
+    }
 }

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame, with_buffer};
 use crate::socket::{DirectEvent, TryWrite};
+use crate::transport::websocket::codec::frame_in_place;
 
 impl TryWrite for OwnedWriteHalf {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -46,7 +47,7 @@ pub(super) fn run(
     let writer = Arc::new(writer);
     async move {
         let connection = &session.intake.connection;
-        connection.write_directly(writer.clone(), encode);
+        connection.write_directly(writer.clone(), encode, frame_in_place);
         session.decode(&mut read.to_vec());
         // Even when empty, it holds on to the buffer that HTTP was read into.
         drop(read);
@@ -68,41 +69,71 @@ pub(super) fn run(
 }
 
 /// Reads and hands over until the connection ends.
+///
+/// Most often it is woken by what it reads, so it looks first there, and once at the rest.
 fn poll(reader: &mut OwnedReadHalf, session: &mut Session, cx: &mut Context<'_>) -> Poll<End> {
+    let mut settled = false;
+    loop {
+        if !session.held_up {
+            match poll_read(reader, session, cx) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(End::Gone),
+                Poll::Pending if settled => {
+                    return session.idle.poll(cx).map(|()| End::Close(TIMEOUT));
+                }
+                Poll::Pending => {}
+            }
+        }
+        session.held_up = true;
+        if let Some(end) = std::task::ready!(poll_settled(reader.as_ref(), session, cx)) {
+            return Poll::Ready(end);
+        }
+        session.held_up = false;
+        settled = true;
+    }
+}
+
+/// Reads what has come, as far as the buffer goes, and hands it over.
+fn poll_read(
+    reader: &mut OwnedReadHalf,
+    session: &mut Session,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    with_buffer(|buffer| {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = Pin::new(reader).poll_read(cx, &mut buffer);
+        if !buffer.filled().is_empty() {
+            session.decode(buffer.filled_mut());
+        }
+        read.map_ok(|()| buffer.filled().len())
+    })
+}
+
+/// Ready when nothing that came before keeps the connection from reading, or with its end.
+fn poll_settled(
+    stream: &TcpStream,
+    session: &mut Session,
+    cx: &mut Context<'_>,
+) -> Poll<Option<End>> {
     loop {
         let end = std::task::ready!(session.poll_hand_over(cx));
         let pongs = std::mem::take(&mut session.intake.pongs);
         if !pongs.is_empty() {
             session.intake.connection.send_wire(pongs.freeze());
         }
-        if let Some(end) = end {
+        if end.is_some() {
             return Poll::Ready(end);
         }
-        match session.intake.connection.poll_direct(cx) {
-            Poll::Pending => {}
-            Poll::Ready(DirectEvent::Close(close)) => return Poll::Ready(End::Close(close)),
-            Poll::Ready(DirectEvent::Broken | DirectEvent::Ended(..)) => {
-                return Poll::Ready(End::Gone);
-            }
+        let end = match session.intake.connection.poll_direct(cx) {
+            Poll::Pending => return Poll::Ready(None),
+            Poll::Ready(DirectEvent::Close(close)) => Some(End::Close(close)),
+            Poll::Ready(DirectEvent::Broken | DirectEvent::Ended(..)) => Some(End::Gone),
             Poll::Ready(DirectEvent::Blocked) => {
-                if let Some(end) = std::task::ready!(poll_blocked(reader.as_ref(), session, cx)) {
-                    return Poll::Ready(end);
-                }
-                continue;
+                std::task::ready!(poll_blocked(stream, session, cx))
             }
-        }
-        let read = with_buffer(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            let read = Pin::new(&mut *reader).poll_read(cx, &mut buffer);
-            if !buffer.filled().is_empty() {
-                session.decode(buffer.filled_mut());
-            }
-            read.map_ok(|()| buffer.filled().len())
-        });
-        match read {
-            Poll::Ready(Ok(1..)) => {}
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(End::Gone),
-            Poll::Pending => return session.idle.poll(cx).map(|()| End::Close(TIMEOUT)),
+        };
+        if end.is_some() {
+            return Poll::Ready(end);
         }
     }
 }
