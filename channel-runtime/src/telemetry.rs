@@ -150,6 +150,7 @@ thread_local! {
 
 /// Runs what may run handlers in place, and says what time it is: as one of them has read the
 /// clock, or else by reading it.
+#[cfg(feature = "websocket")]
 pub(crate) fn with_time_of_handlers<T>(run: impl FnOnce() -> T) -> (T, Instant) {
     BEGAN.set(None);
     let done = run();

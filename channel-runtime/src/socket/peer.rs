@@ -155,6 +155,7 @@ impl Peer for ChannelPeer {
         self.received(effect, room)
     }
 
+    #[cfg(feature = "websocket")]
     fn receive_text(&mut self, text: &str) -> Received {
         let room = self.room(text.len());
         let route = |topic: &str| self.channels.route(topic);

@@ -108,6 +108,7 @@ impl<H: Clone> Session<H> {
     }
 
     /// As [`Session::receive`], of a text frame; copies of it only what is kept.
+    #[cfg(feature = "websocket")]
     pub(crate) fn receive_text(
         &mut self,
         text: &str,

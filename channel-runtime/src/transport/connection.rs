@@ -52,6 +52,7 @@ pub(crate) trait Peer: Send {
     fn receive(&mut self, frame: Frame) -> Received;
 
     /// As [`Peer::receive`], of a text frame; copies of it only what is kept.
+    #[cfg(feature = "websocket")]
     fn receive_text(&mut self, text: &str) -> Received {
         self.receive(Frame::Text(text.into()))
     }

@@ -28,6 +28,7 @@ use crate::{Broadcast, Error, Payload};
 pub const MAX_NAME_BYTES: usize = 4096;
 
 /// How many bytes before a frame's text are for the header of a transport's frame, at most.
+#[cfg(any(feature = "websocket", test))]
 pub(crate) const HEADER_ROOM: usize = ROOM.len();
 
 /// What stands there until the header does.
@@ -181,8 +182,8 @@ pub trait Serializer: Send + Sync + 'static {
         self.decode(Frame::Text(text.into()))
     }
 
-    /// A reply that is text, behind [`HEADER_ROOM`] bytes for the header of a transport's frame,
-    /// which spares a copy; `None` where [`Serializer::reply`] is to be asked.
+    /// A reply that is text, behind room for the header of a transport's frame, which spares a
+    /// copy; `None` where [`Serializer::reply`] is to be asked.
     #[doc(hidden)]
     fn reply_behind_room(&self, _reply: Reply<'_>) -> Option<String> {
         None

@@ -40,15 +40,14 @@ const REPLY_LEN: usize =
 
 impl Serializer for V2 {
     fn decode(&self, frame: Frame) -> Result<Message, DecodeError> {
-        let message = match frame {
-            Frame::Text(text) => read_text(&text, |payload| text.slice_ref(payload))?,
-            Frame::Binary(bytes) => decode_binary(&bytes)?,
-        };
-        Ok(with_join_ref(message))
+        match frame {
+            Frame::Text(text) => read_text(&text, |payload| text.slice_ref(payload)),
+            Frame::Binary(bytes) => decode_binary(&bytes),
+        }
     }
 
     fn decode_text(&self, text: &str) -> Result<Message, DecodeError> {
-        read_text(text, ByteString::from).map(with_join_ref)
+        read_text(text, ByteString::from)
     }
 
     fn reply(&self, reply: Reply<'_>) -> Result<Frame, Error> {
@@ -189,14 +188,6 @@ fn binary<const N: usize>(
     }
     out.put_slice(data);
     Ok(Frame::Binary(out.freeze()))
-}
-
-/// A join without join_ref takes its ref.
-fn with_join_ref(mut message: Message) -> Message {
-    if message.join_ref.is_null() && message.event.as_str() == Some(reserved::JOIN) {
-        message.join_ref = message.reference.clone();
-    }
-    message
 }
 
 fn decode_binary(bytes: &Bytes) -> Result<Message, DecodeError> {
