@@ -3,12 +3,22 @@
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
+// Other tests use the rest of these.
+#[cfg(feature = "longpoll")]
+#[allow(dead_code)]
+#[path = "long_poll/hub.rs"]
+mod hub;
+#[cfg(feature = "longpoll")]
+#[allow(dead_code)]
+#[path = "long_poll/room.rs"]
+mod room;
+
 use std::{
     io,
     sync::{Arc, Mutex},
 };
 
-use channel_runtime::{prelude::*, test::TestClient};
+use channel_runtime::{LongPollOptions, SocketOptions, prelude::*, test::TestClient};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
@@ -286,4 +296,25 @@ fn what_a_handler_logs_stands_in_the_span_of_its_channel_and_event() {
     );
     let spans = "channel{channel=\"Room\" topic=room:1}:handle_in{event=\"chatter\"}";
     line(&lines, &["from handle_in", spans]);
+}
+
+#[cfg(feature = "longpoll")]
+#[test]
+fn nodes_that_share_no_secret_are_warned_of_clients_that_poll() {
+    let said = |secret: Option<[u8; 32]>| {
+        let lines = logged(async {
+            let spoke = hub::Hub::default().spoke("a");
+            let options = SocketOptions::default().long_poll(LongPollOptions::default());
+            let builder = Endpoint::builder()
+                .socket_with::<room::User>("/socket", options)
+                .pubsub(spoke);
+            match secret {
+                Some(secret) => builder.secret_key(secret).build().unwrap(),
+                None => builder.build().unwrap(),
+            };
+        });
+        lines.iter().filter(|line| line.contains(" WARN")).count()
+    };
+    assert_eq!(said(None), 1);
+    assert_eq!(said(Some([5; 32])), 0);
 }

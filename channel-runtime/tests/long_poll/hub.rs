@@ -35,19 +35,23 @@ struct State {
 impl Hub {
     /// A node with these options for those who poll.
     pub(crate) fn node_with(&self, name: &str, options: LongPollOptions) -> Node {
-        let spoke = Spoke {
-            hub: self.clone(),
-            node: name.to_owned(),
-        };
         let options = SocketOptions::default().long_poll(options);
         let endpoint = Endpoint::builder()
             .secret_key(SECRET)
             .socket_with::<User>("/socket", options)
-            .pubsub(spoke)
+            .pubsub(self.spoke(name))
             .build()
             .unwrap();
         let app = endpoint.router();
         Node { endpoint, app }
+    }
+
+    /// What connects a node.
+    pub(crate) fn spoke(&self, name: &str) -> Spoke {
+        Spoke {
+            hub: self.clone(),
+            node: name.to_owned(),
+        }
     }
 
     pub(crate) fn node(&self, name: &str) -> Node {
@@ -100,7 +104,7 @@ pub(crate) struct Node {
     pub(crate) app: Router,
 }
 
-struct Spoke {
+pub(crate) struct Spoke {
     hub: Hub,
     node: String,
 }

@@ -3,6 +3,7 @@
 mod lost;
 mod refused;
 mod talk;
+mod told;
 
 use axum::Router;
 use serde_json::{Value, json};
