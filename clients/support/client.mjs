@@ -2,7 +2,7 @@
 
 import WebSocket from "ws";
 
-import { PATIENCE, within } from "./within.mjs";
+import { within } from "./within.mjs";
 
 /** The client's versions; 1.2 speaks version 1 of the protocol. */
 export const VERSIONS = ["1.2", "1.3", "1.6", "1.7", "1.8"];
@@ -32,7 +32,7 @@ export async function create(version, url, options) {
   const { Socket } = await library(version);
   const socket = new Socket(url, {
     transport: WebSocket,
-    timeout: PATIENCE / 2,
+    timeout: 5000,
     reconnectAfterMs: SOON,
     rejoinAfterMs: SOON,
     ...options,
