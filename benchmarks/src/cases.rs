@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn a_server_without_topics_is_not_asked_for_many() {
         assert!(suits("topics-10000", "ours") && suits("topics-10000", "ws"));
-        assert!(!suits("topics-10000", "by-hand") && !suits("channels-10", "floor"));
+        assert!(!suits("topics-10000", "by-hand") && !suits("channels-10", "by-hand"));
     }
 
     #[test]

@@ -33,7 +33,7 @@ use Protocol::{Phoenix, PhoenixV1, SocketIo};
 
 /// All servers, the limit first.
 pub const KINDS: &[Kind] = &[
-    kind("floor", Binary("floor", None), Phoenix, false),
+    kind("floor", Binary("floor", None), Phoenix, true),
     kind(
         "floor-coalescing",
         Binary("floor", Some(("COALESCE", "1"))),

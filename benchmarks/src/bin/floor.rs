@@ -1,11 +1,11 @@
 //! The floor: the least that any server must do. One thread, one epoll; a broadcast is encoded
-//! once and written to each subscriber with one `write`. With `COALESCE=1`, what is read in one
-//! turn of the loop is written to each subscriber at its end, in one `write`.
+//! once and written to each subscriber of its topic with one `write`. With `COALESCE=1`, what is
+//! read in one turn of the loop is written to each subscriber at its end, in one `write`.
 //!
-//! It speaks just the messages the load generator sends, and takes everyone for a subscriber of
-//! the one topic.
+//! It speaks just the messages the load generator sends.
 
 use std::{
+    collections::HashMap,
     io::{ErrorKind, Read, Write},
     net::Ipv4Addr,
 };
@@ -23,8 +23,12 @@ struct Client {
     stream: TcpStream,
     rest: Vec<u8>,
     open: bool,
-    joined: bool,
+    /// Topics it has joined since it was last looked at.
+    joined: Vec<String>,
 }
+
+/// A broadcast: its topic, and the whole frame.
+type Cast = (String, Vec<u8>);
 
 fn main() -> Result<()> {
     let coalesce = std::env::var("COALESCE").is_ok_and(|value| value == "1");
@@ -35,11 +39,11 @@ fn main() -> Result<()> {
     println!("floor listening on http://{}", listener.local_addr()?);
     let mut events = Events::with_capacity(1024);
     let mut clients: Vec<Option<Client>> = Vec::new();
+    let mut subscribers: HashMap<String, Vec<usize>> = HashMap::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         poll.poll(&mut events, None)?;
-        // Whole frames, each for all subscribers.
-        let mut casts: Vec<Vec<u8>> = Vec::new();
+        let mut casts: Vec<Cast> = Vec::new();
         for event in &events {
             if event.token() == LISTENER {
                 accept(&listener, &poll, &mut clients)?;
@@ -49,17 +53,25 @@ fn main() -> Result<()> {
             let Some(client) = clients[at].as_mut() else {
                 continue;
             };
-            if !serve(client, &mut buffer, &mut casts) {
+            let alive = serve(client, &mut buffer, &mut casts);
+            for topic in client.joined.drain(..) {
+                subscribers.entry(topic).or_default().push(at);
+            }
+            if !alive {
                 clients[at] = None;
             }
             if !coalesce {
-                casts
-                    .drain(..)
-                    .for_each(|frame| deliver(&mut clients, &frame));
+                for (topic, frame) in casts.drain(..) {
+                    deliver(&mut clients, subscribers.get(&topic), &frame);
+                }
             }
         }
-        if !casts.is_empty() {
-            deliver(&mut clients, &casts.concat());
+        let mut coalesced: HashMap<String, Vec<u8>> = HashMap::new();
+        for (topic, frame) in casts {
+            coalesced.entry(topic).or_default().extend(frame);
+        }
+        for (topic, frames) in coalesced {
+            deliver(&mut clients, subscribers.get(&topic), &frames);
         }
     }
 }
@@ -73,14 +85,14 @@ fn accept(listener: &TcpListener, poll: &Poll, clients: &mut Vec<Option<Client>>
             stream,
             rest: Vec::new(),
             open: false,
-            joined: false,
+            joined: Vec::new(),
         }));
     }
     Ok(())
 }
 
 /// Reads what has come; false when the client is gone. Broadcasts are appended to `casts`.
-fn serve(client: &mut Client, buffer: &mut [u8], casts: &mut Vec<Vec<u8>>) -> bool {
+fn serve(client: &mut Client, buffer: &mut [u8], casts: &mut Vec<Cast>) -> bool {
     loop {
         match client.stream.read(buffer) {
             Ok(0) => return false,
@@ -123,7 +135,7 @@ fn serve(client: &mut Client, buffer: &mut [u8], casts: &mut Vec<Vec<u8>>) -> bo
     replies.is_empty() || client.stream.write_all(&replies).is_ok()
 }
 
-fn answer(client: &mut Client, payload: &[u8], replies: &mut Vec<u8>, casts: &mut Vec<Vec<u8>>) {
+fn answer(client: &mut Client, payload: &[u8], replies: &mut Vec<u8>, casts: &mut Vec<Cast>) {
     let Ok((join_ref, reference, topic, event, body)) =
         serde_json::from_slice::<(&str, &str, &str, &str, &serde_json::value::RawValue)>(payload)
     else {
@@ -133,10 +145,12 @@ fn answer(client: &mut Client, payload: &[u8], replies: &mut Vec<u8>, casts: &mu
         let frame = format!("[null,null,\"{topic}\",\"cast\",{}]", body.get());
         let mut whole = Vec::with_capacity(frame.len() + 10);
         ws::text(&mut whole, frame.as_bytes(), false);
-        casts.push(whole);
+        casts.push((topic.to_owned(), whole));
         return;
     }
-    client.joined |= event == "phx_join";
+    if event == "phx_join" {
+        client.joined.push(topic.to_owned());
+    }
     let response = if event == "echo" { body.get() } else { "{}" };
     let frame = format!(
         "[\"{join_ref}\",\"{reference}\",\"{topic}\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{response}}}]"
@@ -144,8 +158,11 @@ fn answer(client: &mut Client, payload: &[u8], replies: &mut Vec<u8>, casts: &mu
     ws::text(replies, frame.as_bytes(), false);
 }
 
-fn deliver(clients: &mut [Option<Client>], frames: &[u8]) {
-    for client in clients.iter_mut().flatten().filter(|client| client.joined) {
+fn deliver(clients: &mut [Option<Client>], subscribers: Option<&Vec<usize>>, frames: &[u8]) {
+    for &at in subscribers.into_iter().flatten() {
+        let Some(client) = &mut clients[at] else {
+            continue;
+        };
         // A generator that does not keep up is no part of the floor.
         while let Err(error) = client.stream.write_all(frames) {
             if error.kind() != ErrorKind::WouldBlock {
