@@ -30,7 +30,7 @@ pub use self::{
 #[cfg(feature = "websocket")]
 pub(crate) use self::{
     flush::{Lane, Lanes},
-    outbox::{Direct, DirectEvent, TryWrite},
+    outbox::{Direct, DirectEvent, Half, Sink},
 };
 use axum::http::Extensions;
 

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Close, Outbox, Queued, State};
+use super::{Close, Outbox, Queued, State, sink::Sink};
 use crate::{
     Topic,
     socket::{ChannelId, flush::Lane},
@@ -22,15 +22,9 @@ use crate::{
 /// How many frames one write takes.
 const SLICES: usize = 64;
 
-/// Where an outbox writes, without ever waiting.
-pub(crate) trait TryWrite: Send + Sync {
-    /// Writes what can be written now.
-    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-}
-
 /// How an outbox writes by itself.
 pub(crate) struct Direct {
-    io: Arc<dyn TryWrite>,
+    io: Sink,
     /// What a frame becomes on the wire.
     encode: fn(&Frame) -> Bytes,
     /// How much of the first frame has been written.
@@ -56,7 +50,7 @@ pub(crate) enum DirectEvent {
 }
 
 impl Direct {
-    pub(crate) fn new(io: Arc<dyn TryWrite>, encode: fn(&Frame) -> Bytes) -> Self {
+    pub(crate) fn new(io: Sink, encode: fn(&Frame) -> Bytes) -> Self {
         Direct {
             io,
             encode,

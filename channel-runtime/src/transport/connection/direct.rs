@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Connection, Event};
 use crate::{
     Close,
-    socket::{Direct, DirectEvent, Out, Outbox, TryWrite, Urgency},
+    socket::{Direct, DirectEvent, Out, Outbox, Sink, Urgency},
     wire::Frame,
 };
 
@@ -24,7 +24,7 @@ impl Connection {
     /// [`HEADER_ROOM`](crate::wire::HEADER_ROOM).
     pub(in crate::transport) fn write_directly(
         &self,
-        io: Arc<dyn TryWrite>,
+        io: Sink,
         encode: fn(&Frame) -> Bytes,
         frame_in_place: fn(Vec<u8>) -> Bytes,
     ) {

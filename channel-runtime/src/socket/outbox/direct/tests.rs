@@ -3,6 +3,7 @@ use std::{collections::VecDeque, task::Waker};
 use parking_lot::Mutex;
 
 use super::*;
+use crate::socket::outbox::sink::TryWrite;
 use crate::socket::{Lanes, Out, OutboxLimits, SharedFrame, SlowConsumer, Urgency, burst, corked};
 
 /// A client that takes as many bytes at a time as it is told.
@@ -35,7 +36,10 @@ fn outbox(policy: SlowConsumer) -> (Arc<Outbox>, Arc<Client>) {
     });
     let client = Arc::new(Client::default());
     let encode = |frame: &Frame| Bytes::from([b"<", &frame.bytes()[..], b">"].concat());
-    outbox.write_directly(Direct::new(client.clone(), encode), Arc::default());
+    outbox.write_directly(
+        Direct::new(Sink::Test(client.clone()), encode),
+        Arc::default(),
+    );
     (outbox, client)
 }
 
@@ -193,7 +197,10 @@ fn what_waits_when_direct_writing_begins_is_written_first() {
     outbox.send(own("early"), Urgency::MustSend);
     let client = Arc::new(Client::default());
     let encode = |frame: &Frame| frame.bytes().clone();
-    outbox.write_directly(Direct::new(client.clone(), encode), Arc::default());
+    outbox.write_directly(
+        Direct::new(Sink::Test(client.clone()), encode),
+        Arc::default(),
+    );
     outbox.send(own(", late"), Urgency::MustSend);
     assert_eq!(got(&client), "early, late");
 }
@@ -225,7 +232,10 @@ async fn a_large_burst_is_flushed_by_the_lanes() {
                 policy: SlowConsumer::Disconnect,
             };
             let (outbox, client) = (Outbox::new(limits), Arc::new(Client::default()));
-            outbox.write_directly(Direct::new(client.clone(), encode), lanes.lane(n));
+            outbox.write_directly(
+                Direct::new(Sink::Test(client.clone()), encode),
+                lanes.lane(n),
+            );
             (outbox, client)
         })
         .collect();

@@ -2,34 +2,21 @@
 
 use std::{
     future::poll_fn,
-    io::{self, ErrorKind, IoSlice},
+    io::{self, ErrorKind},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::{TcpStream, tcp::OwnedReadHalf},
     time::timeout,
 };
 
 use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame, with_buffer};
-use crate::socket::{DirectEvent, TryWrite};
+use crate::socket::{DirectEvent, Half, Sink};
 use crate::transport::websocket::codec::frame_in_place;
-
-impl TryWrite for OwnedWriteHalf {
-    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match slices {
-            [slice] => OwnedWriteHalf::try_write(self, slice),
-            slices => self.try_write_vectored(slices),
-        }
-    }
-}
 
 /// `read` is what has come from the client already.
 ///
@@ -44,10 +31,10 @@ pub(super) fn run(
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
     let (mut reader, writer) = stream.into_split();
-    let writer = Arc::new(writer);
+    let writer = Sink::Tcp(Half::new(writer));
     async move {
         let connection = &session.intake.connection;
-        connection.write_directly(writer.clone(), encode, frame_in_place);
+        connection.write_directly(writer, encode, frame_in_place);
         session.decode(&mut read.to_vec());
         // Even when empty, it holds on to the buffer that HTTP was read into.
         drop(read);
@@ -60,10 +47,6 @@ pub(super) fn run(
             // Boxed, so that an open connection is no larger for its end.
             let goodbye = Box::pin(say_goodbye(reader.as_ref(), &frame, &end));
             let _late = Box::pin(timeout(CLOSING, goodbye)).await;
-        }
-        // Closing the stream says all that shutting it down would.
-        if let Some(writer) = Arc::into_inner(writer) {
-            writer.forget();
         }
     }
 }
