@@ -10,7 +10,8 @@ use super::{
     CloseReason, UploadEntry, UploadSpec,
     destination::{Finished, Place},
     entries::NotBegun,
-    owner::{Grant, Link, Owner, Ticket},
+    grant::{Grant, Ticket},
+    owner::{Link, Owner},
     registry::{Adopted, Detached, Source, adopt, detach},
     writer::AnyWriter,
 };

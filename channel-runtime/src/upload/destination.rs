@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     UploadEntry, UploadWriter, WriterError,
-    owner::Ticket,
+    grant::Ticket,
     writer::{AnyWriter, Guarded},
 };
 use crate::Refusal;

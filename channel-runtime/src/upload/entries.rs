@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(super) use self::slot::Gone;
 use self::slot::{Phase, Slot, percent};
 use super::{UploadEntry, UploadSpec, selection::Selected};
 
@@ -76,9 +77,9 @@ impl<D, W, L> Entries<D, W, L> {
     }
 
     /// Takes note of the files a client has chosen, those it has not named before. Gives those
-    /// that a validator may still refuse, and the channels of files whose place was taken.
-    pub(super) fn select(&mut self, chosen: Vec<Selected>) -> (Vec<UploadEntry>, Vec<L>) {
-        let (mut valid, mut replaced) = (Vec::new(), Vec::new());
+    /// that a validator may still refuse, and the file whose place was taken, with its channel.
+    pub(super) fn select(&mut self, chosen: Vec<Selected>) -> (Vec<UploadEntry>, Option<Gone<L>>) {
+        let (mut valid, mut replaced) = (Vec::new(), None);
         self.overflow = false;
         let most = self.spec.max_entries as usize + SPARE;
         let mut new: Vec<Selected> = Vec::new();
@@ -95,7 +96,7 @@ impl<D, W, L> Entries<D, W, L> {
             new.push(said);
         }
         if self.spec.max_entries == 1 && self.slots.len() == 1 && new.len() == 1 {
-            replaced.extend(self.slots.pop().and_then(Slot::into_link));
+            replaced = self.slots.pop().map(Slot::into_gone);
         }
         for said in new {
             let size = said.size;
@@ -274,9 +275,9 @@ impl<D, W, L> Entries<D, W, L> {
     }
 
     /// Removes a file, whatever it is doing.
-    pub(super) fn remove(&mut self, entry_ref: &str) -> Option<Option<L>> {
+    pub(super) fn remove(&mut self, entry_ref: &str) -> Option<Gone<L>> {
         let at = self.at(entry_ref)?;
-        Some(self.slots.remove(at).into_link())
+        Some(self.slots.remove(at).into_gone())
     }
 
     /// A handler has been told of a file's progress.

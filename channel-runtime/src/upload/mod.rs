@@ -5,6 +5,7 @@ mod destination;
 mod dispatch;
 mod entries;
 mod entry;
+mod grant;
 mod handle;
 mod owner;
 mod preflight;

@@ -4,14 +4,14 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     UploadChannel, UploadEntry, UploadSpec, WriterError,
     destination::{Destination, External, Finished, Place},
-    entries::{Begun, Entries, NotBegun, NotTaken},
+    entries::{Begun, Entries, Gone, NotBegun, NotTaken},
+    grant::{Grant, Ticket},
     registry::{Detached, Source},
 };
 use crate::{
@@ -20,29 +20,6 @@ use crate::{
     socket::{Outbox, Outlet},
     wire::Term,
 };
-
-/// One file of one channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Ticket {
-    pub(super) owner: Uuid,
-    pub(super) upload: usize,
-    pub(super) entry: Uuid,
-}
-
-/// What a client's token says: which file it may bring, and what it may go on with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Grant {
-    #[serde(flatten)]
-    pub(super) ticket: Ticket,
-    /// The upload that was broken off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) resumes: Option<Ticket>,
-}
-
-impl Grant {
-    /// What the tokens are made with.
-    pub(super) const SALT: &'static str = "channel upload";
-}
 
 /// The way to the channel that brings a file.
 pub(super) struct Link {
@@ -268,12 +245,14 @@ impl Owner {
 
     /// Removes a file, whatever it is doing. Says whether there was one.
     pub(super) fn cancel(&self, upload: usize, entry_ref: &str) -> bool {
-        let removed = self
-            .change(upload, |files| files.remove(entry_ref))
-            .flatten();
-        let found = removed.is_some();
-        removed.flatten().into_iter().for_each(Link::stop);
-        found
+        let removed = self.change(upload, |files| files.remove(entry_ref));
+        removed.flatten().map(|gone| self.forget(gone)).is_some()
+    }
+
+    /// A file that was removed is nobody's any more.
+    pub(super) fn forget(&self, gone: Gone<Link>) {
+        gone.link.into_iter().for_each(Link::stop);
+        self.endpoint.uploads().uncarry(gone.uuid);
     }
 
     pub(super) fn take(
@@ -302,10 +281,10 @@ impl Owner {
     }
 
     /// The channel of a file is over: its client may go on with it in another one, unless a
-    /// handler has the file and is yet to say what becomes of it.
+    /// handler has the file, or is about to, and is yet to say what becomes of it.
     pub(super) fn uncarry(&self, ticket: Ticket) {
-        let taken = self.with(ticket.upload, |files| files.unlink(ticket.entry));
-        if taken != Some(true) {
+        let handed_over = self.with(ticket.upload, |files| files.unlink(ticket.entry));
+        if handed_over != Some(true) {
             self.endpoint.uploads().uncarry(ticket.entry);
         }
     }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{
     TakesUploads, UploadEntry,
     destination::Place,
-    owner::{Grant, Link, Owner, Ticket, reason},
+    grant::{Grant, Ticket},
+    owner::{Owner, reason},
     selection::{Selected, Selection},
 };
 use crate::{Context, Payload, Refusal, Socket};
@@ -29,7 +30,7 @@ async fn select<C: TakesUploads>(
     }
     let selected = owner.with(upload, |files| files.select(chosen));
     let (valid, replaced) = selected.unwrap_or_default();
-    replaced.into_iter().for_each(Link::stop);
+    replaced.into_iter().for_each(|gone| owner.forget(gone));
     for entry in valid {
         let uuid = entry.uuid();
         let cx = Context::new(socket);

@@ -16,7 +16,8 @@ use uuid::Uuid;
 use super::{
     CloseReason, UploadEntry,
     channel::{UploadChannel, Yield},
-    owner::{Owner, Ticket},
+    grant::Ticket,
+    owner::Owner,
     writer::AnyWriter,
 };
 use crate::{ChannelRef, Endpoint, Topic};
@@ -178,11 +179,13 @@ impl Registry {
     /// Whether the upload of a ticket has, or had, a channel that its client may go on with.
     pub(super) fn was_begun(&self, ticket: Ticket) -> bool {
         let id = ticket.entry;
-        let owner = || self.owner(ticket.owner);
-        self.carried.lock().contains_key(&id)
-            || self.detached.lock().contains_key(&id)
-            || self.taken.lock().contains_key(&id)
-            || owner().is_some_and(|owner| owner.finished(ticket).is_some())
+        // One lock at a time.
+        let is_carried = self.carried.lock().contains_key(&id);
+        let is_detached = self.detached.lock().contains_key(&id);
+        let is_taken = self.taken.lock().contains_key(&id);
+        let owner = self.owner(ticket.owner);
+        let is_finished = owner.is_some_and(|owner| owner.finished(ticket).is_some());
+        is_carried || is_detached || is_taken || is_finished
     }
 
     fn has_taken(&self, id: Uuid, topic: &Topic, entry: &UploadEntry) -> bool {

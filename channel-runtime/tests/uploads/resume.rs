@@ -450,3 +450,24 @@ async fn a_page_has_no_more_files_waiting_than_its_upload_allows() {
         page.heard(&format!("d.bin: {heard}")).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_its_client_has_left_before_its_handler_is_free_is_not_brought_again() {
+    let mut page = Page::open("resume_busy").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "a.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _busy = page.owner.push("nap", ());
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    upload.leave().await;
+    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+    let token = page.token(&photos, again("a.bin", 10, &token)).await;
+    let payload = json!({"token": token, "resume": true});
+    let refused = page.client.join("lvu:0", payload).await.unwrap_err();
+    assert_eq!(refused.expect_refusal(), "taken");
+}

@@ -1,6 +1,7 @@
 //! One file, and how far it is.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::upload::UploadEntry;
 
@@ -43,7 +44,20 @@ impl<D, W, L> Phase<D, W, L> {
     }
 }
 
+/// A file that was removed, and its channel, where it had one.
+pub(in crate::upload) struct Gone<L> {
+    pub(in crate::upload) uuid: Uuid,
+    pub(in crate::upload) link: Option<L>,
+}
+
 impl<D, W, L> Slot<D, W, L> {
+    pub(super) fn into_gone(self) -> Gone<L> {
+        Gone {
+            uuid: self.entry.uuid(),
+            link: self.phase.into_link(),
+        }
+    }
+
     pub(super) fn into_link(self) -> Option<L> {
         self.phase.into_link()
     }
@@ -58,6 +72,11 @@ impl<D, W, L> Slot<D, W, L> {
 
     pub(super) fn is_done(&self) -> bool {
         matches!(self.phase, Phase::Done(..) | Phase::Taken(_))
+    }
+
+    /// Whether a handler has it, or is about to.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.due || matches!(self.phase, Phase::Taken(_))
     }
 
     /// Progress only grows. Says whether a handler is to be told, which is once at a time.

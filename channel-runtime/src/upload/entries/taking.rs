@@ -53,20 +53,22 @@ impl<D, W, L> Entries<D, W, L> {
         self.slots.remove(at).into_link()
     }
 
-    /// The channel of a file is over, and the file may go on without. Says whether a handler has it.
+    /// The channel of a file is over, and the file may go on without. Says whether a handler has
+    /// it, or is about to.
     pub(in crate::upload) fn unlink(&mut self, uuid: Uuid) -> bool {
-        let phase = self.slot(uuid).map(|slot| &mut slot.phase);
-        let is_taken = matches!(phase, Some(Phase::Taken(_)));
-        if let Some(Phase::Done(_, link) | Phase::Taken(link)) = phase {
+        let Some(slot) = self.slot(uuid) else {
+            return false;
+        };
+        if let Phase::Done(_, link) | Phase::Taken(link) = &mut slot.phase {
             *link = None;
         }
-        is_taken
+        slot.is_handed_over()
     }
 
-    /// The files that a handler has, and whose channels are over.
+    /// The files that a handler has, or is about to have, and whose channels are over.
     pub(in crate::upload) fn unlinked(&self) -> impl Iterator<Item = Uuid> {
         let slots = self.slots.iter();
-        let unlinked = slots.filter(|slot| matches!(slot.phase, Phase::Taken(None)));
+        let unlinked = slots.filter(|slot| slot.is_handed_over() && slot.link().is_none());
         unlinked.map(|slot| slot.entry.uuid())
     }
 
