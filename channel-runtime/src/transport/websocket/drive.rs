@@ -1,18 +1,18 @@
 //! The task of one WebSocket: frames in, frames out, and a clean end.
 
+mod backlog;
 mod buffered;
 mod direct;
 
 use std::{
     cell::Cell,
-    collections::VecDeque,
     future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::{
@@ -21,6 +21,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use self::backlog::Backlog;
 use super::codec::{Decoder, Limits, Message, Opcode, Read, frame};
 use crate::{
     Close, SocketOptions, telemetry,
@@ -73,8 +74,7 @@ pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &So
     let session = Session {
         intake: Intake {
             connection,
-            waiting: VecDeque::new(),
-            pongs: BytesMut::new(),
+            backlog: Backlog::default(),
         },
         decoder: Decoder::new(limits),
         wrong: None,
@@ -111,10 +111,7 @@ struct Session {
 /// Where messages go.
 struct Intake {
     connection: Connection,
-    /// What has been read and found no room: sockets with channels always have some.
-    waiting: VecDeque<Message>,
-    /// Answers to pings, for the driver to write.
-    pongs: BytesMut,
+    backlog: Backlog,
 }
 
 /// What became of a message.
@@ -133,8 +130,8 @@ impl Session {
                 if wrong.is_some() {
                     return;
                 }
-                if !intake.waiting.is_empty() {
-                    return intake.waiting.push_back(read.into_message());
+                if intake.backlog.has_messages() {
+                    return intake.backlog.push_back(read.into_message());
                 }
                 let taken = match read {
                     Read::Text(text) => intake.connection.try_receive_text(text).into(),
@@ -142,7 +139,7 @@ impl Session {
                 };
                 match taken {
                     Taken::Whole => {}
-                    Taken::NoRoom(message) => intake.waiting.push_back(message),
+                    Taken::NoRoom(message) => intake.backlog.push_back(message),
                     Taken::End(end) => *wrong = Some(end),
                 }
             })
@@ -157,12 +154,12 @@ impl Session {
     /// Ready when nothing waits any more, with how the connection ends where it does.
     fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let intake = &mut self.intake;
-        while let Some(message) = intake.waiting.pop_front() {
+        while let Some(message) = intake.backlog.pop_front() {
             match intake.take(message) {
                 Taken::Whole => {}
                 Taken::End(end) => return Poll::Ready(Some(end)),
                 Taken::NoRoom(message) => {
-                    intake.waiting.push_front(message);
+                    intake.backlog.push_front(message);
                     if intake.connection.poll_room(cx).is_pending() {
                         let closing = intake.connection.poll_closing(cx);
                         return closing.map(|close| Some(End::Close(close)));
@@ -184,7 +181,7 @@ impl Intake {
             Message::Text(text) => Frame::Text(text),
             Message::Binary(bytes) => Frame::Binary(bytes),
             Message::Ping(data) => {
-                self.pongs.extend_from_slice(&frame(Opcode::Pong, &data));
+                self.backlog.pong(&data);
                 self.connection.control(Control::Ping(data));
                 return Taken::Whole;
             }

@@ -50,8 +50,7 @@ async fn serve<I: AsyncRead + AsyncWrite>(
     let mut buffer = vec![0; READ];
     loop {
         let end = session.hand_over().await;
-        let pongs = std::mem::take(&mut session.intake.pongs);
-        if !pongs.is_empty()
+        if let Some(pongs) = session.intake.backlog.take_pongs()
             && let Some(end) = write(writer, session, pongs).await
         {
             return end;

@@ -100,8 +100,7 @@ fn poll_settled(
 ) -> Poll<Option<End>> {
     loop {
         let end = std::task::ready!(session.poll_hand_over(cx));
-        let pongs = std::mem::take(&mut session.intake.pongs);
-        if !pongs.is_empty() {
+        if let Some(pongs) = session.intake.backlog.take_pongs() {
             session.intake.connection.send_wire(pongs.freeze());
         }
         if end.is_some() {
