@@ -7,6 +7,7 @@ mod album;
 mod allow;
 mod chunks;
 mod external;
+mod finished;
 mod handlers;
 mod isolation;
 mod page;

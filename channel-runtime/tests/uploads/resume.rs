@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Joins as a client that can resume.
-async fn join(page: &Page, token: &str) -> (TestChannel, u64) {
+pub(crate) async fn join(page: &Page, token: &str) -> (TestChannel, u64) {
     let payload = json!({"token": token, "resume": true});
     let upload = page.client.join("lvu:0", payload).await.unwrap();
     let offset = upload.response::<Value>()["offset"].as_u64().unwrap();
@@ -18,7 +18,7 @@ async fn join(page: &Page, token: &str) -> (TestChannel, u64) {
 }
 
 /// The file again, with the token it was broken off with.
-fn again(name: &str, size: u64, token: &str) -> Value {
+pub(crate) fn again(name: &str, size: u64, token: &str) -> Value {
     let mut entry = file("0", name, size);
     entry["resume"] = token.into();
     entry
@@ -54,25 +54,6 @@ async fn an_upload_goes_on_where_its_writer_was() {
     ] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
-}
-
-#[tokio::test]
-async fn a_file_whose_last_answer_was_lost_is_found_finished() {
-    let mut page = Page::open("resume_done").await;
-    let avatar = page.upload("avatar").await;
-    let token = page.token(&avatar, file("0", "me.bin", 10)).await;
-    let (upload, _) = join(&page, &token).await;
-    upload
-        .push_binary("chunk", vec![1; 10])
-        .await
-        .expect_ok::<()>();
-    page.reconnect().await;
-    let avatar = page.upload("avatar").await;
-    let token = page.token(&avatar, again("me.bin", 10, &token)).await;
-    let (_, offset) = join(&page, &token).await;
-    assert_eq!(offset, 10);
-    let saved: Vec<String> = page.owner.push("save", ["me.bin"]).await.expect_ok();
-    assert_eq!(saved, ["me.bin"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,41 +228,6 @@ async fn an_upload_that_was_cancelled_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_taken_is_not_brought_again_by_a_client_that_missed_the_answer() {
-    let mut page = Page::open("resume_after").await;
-    let photos = page.upload("photos").await;
-    let token = page.token(&photos, file("0", "a.bin", 10)).await;
-    let (upload, _) = join(&page, &token).await;
-    let _lost = upload.push_binary("chunk", vec![1; 10]);
-    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
-        page.heard(&format!("a.bin: {heard}")).await;
-    }
-    page.reconnect().await;
-    let photos = page.upload("photos").await;
-    let reply = page
-        .allow(
-            &photos,
-            json!([again("a.bin", 10, &token), file("1", "b.bin", 5)]),
-        )
-        .await;
-    let reply: Value = reply.expect_ok();
-    let join = async |token: &Value| {
-        let payload = json!({"token": token, "resume": true});
-        page.client.join("lvu:0", payload).await
-    };
-    let refused = join(&reply["entries"]["0"]).await.unwrap_err();
-    assert_eq!(refused.expect_refusal(), "taken");
-    page.state(json!({"name": "photos", "active_refs": ["1"]}))
-        .await;
-    let other = page
-        .allow(&photos, json!([again("c.bin", 10, &token)]))
-        .await;
-    join(&other.expect_ok::<Value>()["entries"]["0"])
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
 async fn an_empty_file_that_was_broken_off_is_not_done() {
     let mut page = Page::open("resume_empty").await;
     let photos = page.upload("photos").await;
@@ -341,23 +287,6 @@ async fn a_connection_that_breaks_before_the_upload_goes_on_loses_nothing() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_file_that_was_acknowledged_is_handed_over_though_its_connection_breaks() {
-    let mut page = Page::open("resume_due").await;
-    let photos = page.upload("photos").await;
-    let token = page.token(&photos, file("0", "a.bin", 10)).await;
-    let (upload, _) = join(&page, &token).await;
-    let _busy = page.owner.push("nap", ());
-    upload
-        .push_binary("chunk", vec![1; 10])
-        .await
-        .expect_ok::<()>();
-    page.client = page.another().await;
-    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
-        page.heard(&format!("a.bin: {heard}")).await;
-    }
-}
-
 #[tokio::test]
 async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
     let mut page = Page::open("resume_drain").await;
@@ -394,48 +323,6 @@ async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
 }
 
 #[tokio::test]
-async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_again() {
-    let mut page = Page::open("resume_patience").await;
-    let photos = page.upload("photos").await;
-    let token = page.token(&photos, file("7", "slow.bin", 10)).await;
-    let (upload, _) = join(&page, &token).await;
-    let _late = upload.push_binary("chunk", vec![1; 10]);
-    page.heard("slow.bin: init 10").await;
-    page.heard("slow.bin: write 10").await;
-    let left = upload.leave();
-    let token = page.token(&photos, again("slow.bin", 10, &token)).await;
-    let payload = json!({"token": token, "resume": true});
-    let joined = page.client.join("lvu:0", payload);
-    let release = async { GATE.add_permits(1) };
-    let (refused, (), ()) = tokio::join!(joined, left, release);
-    assert_eq!(refused.unwrap_err().expect_refusal(), "taken");
-    for heard in ["done 10", "meta", "handle 10 at 100", "drop"] {
-        page.heard(&format!("slow.bin: {heard}")).await;
-    }
-}
-
-#[tokio::test]
-async fn a_finished_file_that_its_client_has_left_is_found_again() {
-    let mut page = Page::open("resume_left").await;
-    let photos = page.upload("photos").await;
-    let token = page.token(&photos, file("7", "postpone.bin", 3)).await;
-    let (upload, _) = join(&page, &token).await;
-    upload
-        .push_binary("chunk", vec![1; 3])
-        .await
-        .expect_ok::<()>();
-    for heard in ["init 3", "write 3", "done 3", "meta", "handle 3 at 100"] {
-        page.heard(&format!("postpone.bin: {heard}")).await;
-    }
-    upload.leave().await;
-    let token = page.token(&photos, again("postpone.bin", 3, &token)).await;
-    assert_eq!(join(&page, &token).await.1, 3);
-    for heard in ["meta", "handle 3 at 100", "drop"] {
-        page.heard(&format!("postpone.bin: {heard}")).await;
-    }
-}
-
-#[tokio::test]
 async fn a_page_has_no_more_files_waiting_than_its_upload_allows() {
     let mut page = Page::open("resume_many").await;
     let photos = page.upload("photos").await;
@@ -449,25 +336,4 @@ async fn a_page_has_no_more_files_waiting_than_its_upload_allows() {
     for heard in ["init 25", "cancel 0", "drop"] {
         page.heard(&format!("d.bin: {heard}")).await;
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_file_that_its_client_has_left_before_its_handler_is_free_is_not_brought_again() {
-    let mut page = Page::open("resume_busy").await;
-    let photos = page.upload("photos").await;
-    let token = page.token(&photos, file("7", "a.bin", 10)).await;
-    let (upload, _) = join(&page, &token).await;
-    let _busy = page.owner.push("nap", ());
-    upload
-        .push_binary("chunk", vec![1; 10])
-        .await
-        .expect_ok::<()>();
-    upload.leave().await;
-    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
-        page.heard(&format!("a.bin: {heard}")).await;
-    }
-    let token = page.token(&photos, again("a.bin", 10, &token)).await;
-    let payload = json!({"token": token, "resume": true});
-    let refused = page.client.join("lvu:0", payload).await.unwrap_err();
-    assert_eq!(refused.expect_refusal(), "taken");
 }

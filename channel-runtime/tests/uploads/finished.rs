@@ -1,0 +1,140 @@
+//! Files that were all there when their client was lost.
+
+use serde_json::{Value, json};
+
+use crate::{
+    album::GATE,
+    page::{Page, file},
+    resume::{again, join},
+};
+
+/// Joins as a client that can resume, and is refused with this.
+async fn refused(page: &Page, token: &str) -> String {
+    let payload = json!({"token": token, "resume": true});
+    let refused = page.client.join("lvu:0", payload).await.unwrap_err();
+    refused.expect_refusal()
+}
+
+#[tokio::test]
+async fn a_file_whose_last_answer_was_lost_is_found_finished() {
+    let mut page = Page::open("resume_done").await;
+    let avatar = page.upload("avatar").await;
+    let token = page.token(&avatar, file("0", "me.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    page.reconnect().await;
+    let avatar = page.upload("avatar").await;
+    let token = page.token(&avatar, again("me.bin", 10, &token)).await;
+    let (_, offset) = join(&page, &token).await;
+    assert_eq!(offset, 10);
+    let saved: Vec<String> = page.owner.push("save", ["me.bin"]).await.expect_ok();
+    assert_eq!(saved, ["me.bin"]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_taken_is_not_brought_again_by_a_client_that_missed_the_answer() {
+    let mut page = Page::open("resume_after").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _lost = upload.push_binary("chunk", vec![1; 10]);
+    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+    page.reconnect().await;
+    let photos = page.upload("photos").await;
+    let reply = page
+        .allow(
+            &photos,
+            json!([again("a.bin", 10, &token), file("1", "b.bin", 5)]),
+        )
+        .await;
+    let reply: Value = reply.expect_ok();
+    let token_of = |reply: &Value| reply["entries"]["0"].as_str().unwrap().to_owned();
+    assert_eq!(refused(&page, &token_of(&reply)).await, "taken");
+    page.state(json!({"name": "photos", "active_refs": ["1"]}))
+        .await;
+    let other = page
+        .allow(&photos, json!([again("c.bin", 10, &token)]))
+        .await;
+    join(&page, &token_of(&other.expect_ok())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_acknowledged_is_handed_over_though_its_connection_breaks() {
+    let mut page = Page::open("resume_due").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _busy = page.owner.push("nap", ());
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    page.client = page.another().await;
+    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_again() {
+    let mut page = Page::open("resume_patience").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "slow.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _late = upload.push_binary("chunk", vec![1; 10]);
+    page.heard("slow.bin: init 10").await;
+    page.heard("slow.bin: write 10").await;
+    let left = upload.leave();
+    let token = page.token(&photos, again("slow.bin", 10, &token)).await;
+    let release = async { GATE.add_permits(1) };
+    let (reason, (), ()) = tokio::join!(refused(&page, &token), left, release);
+    assert_eq!(reason, "taken");
+    for heard in ["done 10", "meta", "handle 10 at 100", "drop"] {
+        page.heard(&format!("slow.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_finished_file_that_its_client_has_left_is_found_again() {
+    let mut page = Page::open("resume_left").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "postpone.bin", 3)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 3])
+        .await
+        .expect_ok::<()>();
+    for heard in ["init 3", "write 3", "done 3", "meta", "handle 3 at 100"] {
+        page.heard(&format!("postpone.bin: {heard}")).await;
+    }
+    upload.leave().await;
+    let token = page.token(&photos, again("postpone.bin", 3, &token)).await;
+    assert_eq!(join(&page, &token).await.1, 3);
+    for heard in ["meta", "handle 3 at 100", "drop"] {
+        page.heard(&format!("postpone.bin: {heard}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_its_client_has_left_before_its_handler_is_free_is_not_brought_again() {
+    let mut page = Page::open("resume_busy").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("7", "a.bin", 10)).await;
+    let (upload, _) = join(&page, &token).await;
+    let _busy = page.owner.push("nap", ());
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    upload.leave().await;
+    for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
+        page.heard(&format!("a.bin: {heard}")).await;
+    }
+    let token = page.token(&photos, again("a.bin", 10, &token)).await;
+    assert_eq!(refused(&page, &token).await, "taken");
+}
