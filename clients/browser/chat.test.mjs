@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { Person, launch } from "../support/browser.mjs";
+import { Person, complaints, launch } from "../support/browser.mjs";
 import { Server } from "../support/server.mjs";
 
 let browser;
@@ -112,22 +112,22 @@ test("a muted person is not heard, by the one who muted them", async () => {
   nothingWentWrong();
 });
 
-test("when the server comes back, so do the pages", async () => {
+test("when the server comes back, so do the pages, with WebSockets", async () => {
   const { port } = server;
-  for (const signal of ["SIGKILL", "SIGTERM"]) {
+  for (const [index, signal] of ["SIGKILL", "SIGTERM"].entries()) {
     const code = await server.stop(signal);
     assert.equal(code, signal === "SIGTERM" ? 0 : signal);
     await Promise.all([ada.is("offline"), grace.is("offline")]);
     await ada.screenshot("offline");
+    await Promise.all([ada.triesInVain(), grace.triesInVain()]);
     server = await Server.start("chat", { port });
     await Promise.all([ada.is("online"), grace.is("online")]);
-    await Promise.all([ada.notices("You are back"), grace.notices("You are back")]);
+    await Promise.all([ada.notices("You are back", index + 1), grace.notices("You are back", index + 1)]);
     await ada.says(`back after ${signal}`);
     await grace.sees(`back after ${signal}`);
     await grace.says(`me too after ${signal}`);
     await ada.sees(`me too after ${signal}`);
   }
-  // That a connection is refused while the server is away is what the browser itself reports.
-  const own = [...ada.errors, ...grace.errors].filter(error => !/WebSocket connection to .* failed/.test(error));
-  assert.deepEqual(own, []);
+  for (const { transports } of [ada, grace]) assert.deepEqual(transports, new Set(["websocket"]));
+  assert.deepEqual([...complaints(ada), ...complaints(grace)], []);
 });

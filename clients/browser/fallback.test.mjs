@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { Person, launch } from "../support/browser.mjs";
+import { Person, complaints, launch } from "../support/browser.mjs";
 import { BlockingProxy } from "../support/proxy.mjs";
 import { Server } from "../support/server.mjs";
 
@@ -25,9 +25,6 @@ afterEach(async () => {
   await server.stop();
 });
 
-/** What a page complained of, but for the WebSocket that the browser reports as failed. */
-const complaints = person => person.errors.filter(error => !/WebSocket connection to .* failed/.test(error));
-
 test("a page that polls and one with a WebSocket talk to each other", async () => {
   const ada = await Person.enters(browser, proxy.url, "Ada Lovelace");
   await ada.notices("You are in #lobby");
@@ -44,6 +41,7 @@ test("a page that polls and one with a WebSocket talk to each other", async () =
   }
   assert.ok(proxy.refused > 0, "it has tried a WebSocket");
   assert.ok(proxy.polls > 1, "and polls");
+  assert.deepEqual([...ada.transports], ["websocket", "longpoll"]);
   await ada.opens("music");
   await ada.notices("You are in #music");
   await ada.opens("lobby");

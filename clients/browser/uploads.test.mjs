@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { deflateSync } from "node:zlib";
 
-import { launch } from "../support/browser.mjs";
+import { complaints, launch } from "../support/browser.mjs";
 import { content } from "../support/files.mjs";
 import { Harbour } from "../support/harbour.mjs";
 import { Server } from "../support/server.mjs";
@@ -102,9 +102,6 @@ async function remain(count) {
   }
   throw new Error(`not within ${PATIENCE} ms: ${count} are there, but ${there.join(", ")}`);
 }
-
-/** What a page complained of, but for the WebSocket that the browser reports as failed. */
-const complaints = page => page.errors.filter(error => !/WebSocket connection to .* failed/.test(error));
 
 test("files of every size are stored byte for byte, several at once", async () => {
   const page = await Harbour.opens(browser, server.url);

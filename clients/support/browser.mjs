@@ -24,10 +24,18 @@ export async function launch() {
   });
 }
 
+/** What Chromium itself says of each WebSocket that it cannot open. */
+const NO_CONNECTION = /WebSocket connection to .* failed/;
+
+/** What a page complained of, but for WebSockets that could not be opened. */
+export const complaints = ({ errors }) => errors.filter(error => !NO_CONNECTION.test(error));
+
 /** One person at the chat, in a browser context of their own. */
 export class Person {
   /** What the page complained of. */
   errors = [];
+  /** What it has tried to connect by: `websocket`, `longpoll`. */
+  transports = new Set();
 
   static async enters(browser, url, name, { width = 1100, height = 760, colorScheme = "light" } = {}) {
     const person = new Person();
@@ -37,6 +45,10 @@ export class Person {
     page.on("pageerror", error => person.errors.push(String(error)));
     page.on("console", message => {
       if (["error", "warning"].includes(message.type())) person.errors.push(message.text());
+    });
+    page.on("websocket", () => person.transports.add("websocket"));
+    page.on("request", request => {
+      if (request.url().includes("/longpoll")) person.transports.add("longpoll");
     });
     await page.goto(url);
     await page.fill("#name", name);
@@ -50,6 +62,11 @@ export class Person {
     return this.page.waitForSelector(`#status.${status}`);
   }
 
+  /** Waits until the page next tries to connect, in vain. */
+  triesInVain() {
+    return this.page.waitForEvent("console", message => NO_CONNECTION.test(message.text()));
+  }
+
   async says(text) {
     await this.page.fill("#body", text);
     await this.page.keyboard.press("Enter");
@@ -61,8 +78,9 @@ export class Person {
     return this.page.locator(`.log:not([hidden]) ${message} p`, { hasText: text }).waitFor();
   }
 
-  notices(text) {
-    return this.page.locator(".log:not([hidden]) .notice", { hasText: text }).last().waitFor();
+  /** Waits for a notice in the room that is shown, or until it has been there so many times. */
+  notices(text, times = 1) {
+    return this.page.locator(".log:not([hidden]) .notice", { hasText: text }).nth(times - 1).waitFor();
   }
 
   /** How often a text was said in the room that is shown. */

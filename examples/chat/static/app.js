@@ -52,6 +52,8 @@ function join(name) {
   let before = false;
   channel.join()
     .receive("ok", () => {
+      // Messages flow both ways: a server that is away later is no reason to poll ever after.
+      if (socket.transport !== window.Phoenix.LongPoll) socket.longPollFallbackMs = undefined;
       view.notice(name, before ? "You are back" : `You are in #${name}`);
       before = true;
     })
