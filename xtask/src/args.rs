@@ -14,7 +14,9 @@ tasks:
   dev -p <example>    run an example, rebuilt and restarted on every change; its socket stays open
   bench               measure what this and other servers cost; takes half an hour
         --quick         only see whether all can be measured
-        --case <case>   one case; --runs <n> takes the median of more or fewer than 3 runs
+        --case <case>   one case, in the place of its former figures
+        --runs <n>      the median of more or fewer than 3 runs
+        --pages         write tables and plots anew, from benchmarks/results.json
         --url <ws url>  measure a Phoenix that runs there, too
   drain [sockets]     send 5000 sockets away, and show when each went
   help                say this";

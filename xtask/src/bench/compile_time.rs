@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::figures::median;
 use crate::{command::command, workspace::Workspace};
@@ -22,8 +23,9 @@ const CRATES: [(&str, &str); 2] = [
 ];
 
 /// What one of the crates takes.
+#[derive(Debug, Serialize, Deserialize)]
 struct Cost {
-    name: &'static str,
+    name: String,
     /// To check all of it.
     anew: Duration,
     /// To check it again when it was only touched: what the compiler cannot keep.
@@ -33,6 +35,7 @@ struct Cost {
 }
 
 /// What both take.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CompileTime {
     costs: Vec<Cost>,
 }
@@ -50,7 +53,7 @@ pub(crate) fn measure(workspace: &Workspace, quick: bool) -> Result<CompileTime>
     let mut costs = Vec::new();
     for (at, folder) in folders.iter().enumerate() {
         costs.push(Cost {
-            name: CRATES[at].0,
+            name: CRATES[at].0.to_owned(),
             anew: anew[at],
             again: again[at],
             written: lines(&fs::read_to_string(folder.join("src/lib.rs"))?),
@@ -219,8 +222,8 @@ mod tests {
 
     #[test]
     fn the_table_ends_with_the_ratio() {
-        let cost = |name, check, lines| Cost {
-            name,
+        let cost = |name: &str, check, lines| Cost {
+            name: name.to_owned(),
             anew: Duration::from_millis(check),
             again: Duration::from_millis(check * 2),
             written: 10,

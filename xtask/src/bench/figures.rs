@@ -1,43 +1,38 @@
 //! Rows of the load generator, and the medians of several runs.
 
+use std::{collections::BTreeMap, fmt};
+
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use super::cases::{SERVERS, Unit, floor};
 
 /// What a case of a server came to; see `benchmarks/src/figures.rs`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) server: String,
     pub(crate) case: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p50_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p99_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p999_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kib_each: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rss_kib: Option<f64>,
 }
 
 impl Row {
     pub(crate) fn read(line: &str) -> Result<Self> {
-        let row: Value = serde_json::from_str(line)
-            .with_context(|| format!("the load generator said {line:?}"))?;
-        let text = |key: &str| row[key].as_str().map(str::to_owned);
-        let figure = |key: &str| row[key].as_f64();
-        Ok(Row {
-            server: text("server").context("a row names no server")?,
-            case: text("case").context("a row names no case")?,
-            error: text("error"),
-            cpu_us: figure("cpu_us"),
-            per_second: figure("per_second"),
-            p50_ms: figure("p50_ms"),
-            p99_ms: figure("p99_ms"),
-            p999_ms: figure("p999_ms"),
-            kib_each: figure("kib_each"),
-            rss_kib: figure("rss_kib"),
-        })
+        serde_json::from_str(line).with_context(|| format!("the load generator said {line:?}"))
     }
 
     /// The figure that counts.
@@ -50,15 +45,43 @@ impl Row {
     }
 }
 
+/// Which run a case's figures are of. Only figures of one run can be compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// When it began, in seconds since 1970.
+    pub(crate) began: u64,
+    /// The machine.
+    pub(crate) on: String,
+    /// How often the case was measured.
+    pub(crate) times: usize,
+}
+
+impl Run {
+    pub(crate) fn often(&self) -> String {
+        match self.times {
+            1 => "one run".to_owned(),
+            times => format!("medians of {times} runs"),
+        }
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.on, self.often())
+    }
+}
+
 /// The medians, a row for each case and server.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
+    /// The run of each case.
+    runs: BTreeMap<String, Run>,
     rows: Vec<Row>,
 }
 
 impl Figures {
     /// A run that failed is not left out: it is what its server is worth.
-    pub(crate) fn median(measured: &[Row]) -> Self {
+    pub(crate) fn median(measured: &[Row], run: &Run) -> Self {
         let mut rows: Vec<Row> = Vec::new();
         for row in measured {
             if rows.iter().any(|known| same(known, row)) {
@@ -81,7 +104,41 @@ impl Figures {
         }
         let place = |row: &Row| SERVERS.iter().position(|server| *server == row.server);
         rows.sort_by_key(|row| place(row).unwrap_or(SERVERS.len()));
-        Figures { rows }
+        let runs = rows.iter().map(|row| {
+            let times = measured.iter().filter(|other| same(other, row)).count();
+            let run = run.clone();
+            (row.case.clone(), Run { times, ..run })
+        });
+        Figures {
+            runs: runs.collect(),
+            rows,
+        }
+    }
+
+    /// Puts newer figures in the place of older ones: of a case those of all servers, so that they
+    /// stay those of one run.
+    pub(crate) fn replace(&mut self, newer: Figures) {
+        self.rows.retain(|row| !newer.runs.contains_key(&row.case));
+        self.runs.extend(newer.runs);
+        self.rows.extend(newer.rows);
+    }
+
+    /// The run that most cases are of, as of the case that was measured most often.
+    pub(crate) fn main_run(&self) -> Option<&Run> {
+        let began = |run: &Run| {
+            self.runs
+                .values()
+                .filter(|other| other.began == run.began)
+                .count()
+        };
+        self.runs
+            .values()
+            .max_by_key(|run| (began(run), run.began, run.times))
+    }
+
+    /// The run of a case.
+    pub(crate) fn run(&self, case: &str) -> Option<&Run> {
+        self.runs.get(case)
     }
 
     /// A case's rows, in the order of the servers.
@@ -151,7 +208,7 @@ mod tests {
             row("ours", 4.0),
             row("ours", 8.0),
         ];
-        let figures = Figures::median(&measured);
+        let figures = Figures::median(&measured, &Run::default());
         let rows: Vec<_> = figures.of("echo").collect();
         assert_eq!(
             rows.iter().map(|row| &row.server).collect::<Vec<_>>(),
@@ -169,9 +226,31 @@ mod tests {
             cpu_us: None,
             ..row("ws", 0.0)
         };
-        let figures = Figures::median(&[row("ws", 2.0), failed]);
+        let figures = Figures::median(&[row("ws", 2.0), failed], &Run::default());
         assert_eq!(figures.cost("echo", "ws", Unit::Cpu), None);
         assert!(figures.get("echo", "ws").unwrap().error.is_some());
+    }
+
+    #[test]
+    fn a_case_that_is_measured_again_replaces_its_rows_and_no_others() {
+        let run = |began| Run {
+            began,
+            times: 1,
+            ..Run::default()
+        };
+        let idle = r#"{"server": "ours", "case": "idle", "kib_each": 3}"#;
+        let idle = Row::read(idle).unwrap();
+        let first = [row("floor", 1.0), row("ours", 3.0), row("ws", 9.0), idle];
+        let mut figures = Figures::median(&first, &run(1));
+        figures.replace(Figures::median(
+            &[row("floor", 1.0), row("ours", 2.0)],
+            &run(2),
+        ));
+        assert_eq!(figures.cost("echo", "ours", Unit::Cpu), Some(2.0));
+        assert_eq!(figures.cost("echo", "ws", Unit::Cpu), None);
+        assert_eq!(figures.cost("idle", "ours", Unit::Memory), Some(3.0));
+        assert_eq!(figures.run("echo"), Some(&run(2)));
+        assert_eq!(figures.run("idle"), Some(&run(1)));
     }
 
     #[test]

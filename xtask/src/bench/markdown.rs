@@ -43,6 +43,28 @@ pub(crate) fn between_markers(page: &str, text: &str) -> Result<String> {
     Ok(format!("{head}{START}\n\n{}\n\n{END}{tail}", text.trim()))
 }
 
+/// What the figures were measured on, and which are of another run than most.
+pub(crate) fn runs(figures: &Figures) -> String {
+    let Some(main) = figures.main_run() else {
+        return String::new();
+    };
+    let apart = CASES.iter().filter_map(|case| {
+        let run = figures
+            .run(case.name)
+            .filter(|run| run.began != main.began)?;
+        let how = match run.on == main.on {
+            true => run.often(),
+            false => run.to_string(),
+        };
+        Some(format!("`{}` ({how})", case.name))
+    });
+    let apart: Vec<_> = apart.collect();
+    match apart.is_empty() {
+        true => format!("{main}."),
+        false => format!("{main}. Measured apart: {}.", apart.join(", ")),
+    }
+}
+
 /// What each case costs this project, and how many times as much it costs the others.
 pub(crate) fn short(figures: &Figures) -> String {
     let mut text = format!("| each | here | ÷ floor | {} |\n", PEERS.join(" | "));
@@ -94,7 +116,9 @@ fn growth(figures: &Figures) -> String {
     for server in SERVERS {
         let ratio = |(_, of, to): &(&str, &str, &str)| {
             let cost = |case| figures.cost(case, server, Unit::Cpu);
-            Some(cost(of)? / cost(to)?)
+            // Figures of two runs are not to be compared.
+            let began = |case| figures.run(case).map(|run| run.began);
+            (began(of) == began(to)).then_some(cost(of)? / cost(to)?)
         };
         let ratios: Vec<_> = GROWTH.iter().map(ratio).collect();
         if ratios.iter().any(Option::is_some) {
@@ -215,6 +239,15 @@ fn whole(figure: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::figures::Run;
+
+    fn run(began: u64) -> Run {
+        Run {
+            began,
+            on: "2 cores".to_owned(),
+            ..Run::default()
+        }
+    }
 
     fn figures() -> Figures {
         let rows = [
@@ -223,7 +256,7 @@ mod tests {
             r#"{"server": "by-hand", "case": "echo", "cpu_us": 15}"#,
             r#"{"server": "trillium-channels", "case": "echo", "error": "messages were lost: 3"}"#,
         ];
-        Figures::median(&rows.map(|row| Row::read(row).unwrap()))
+        Figures::median(&rows.map(|row| Row::read(row).unwrap()), &Run::default())
     }
 
     #[test]
@@ -258,9 +291,34 @@ mod tests {
             r#"{"server": "ours", "case": "intercept", "cpu_us": 6}"#,
             r#"{"server": "ws", "case": "fanout-1", "cpu_us": 6}"#,
         ];
-        let figures = Figures::median(&rows.map(|row| Row::read(row).unwrap()));
+        let figures = Figures::median(&rows.map(|row| Row::read(row).unwrap()), &Run::default());
         let table = growth(&figures);
         assert_eq!(table.trim().lines().last(), Some("| ours |  |  | 1.50 |"));
+    }
+
+    #[test]
+    fn growth_has_no_ratio_of_two_runs() {
+        let row = |case| {
+            let json = format!(r#"{{"server": "ours", "case": "{case}", "cpu_us": 4}}"#);
+            Row::read(&json).unwrap()
+        };
+        let mut figures = Figures::median(&[row("fanout-1"), row("intercept")], &run(1));
+        figures.replace(Figures::median(&[row("fanout-1")], &run(2)));
+        assert_eq!(growth(&figures), "");
+    }
+
+    #[test]
+    fn cases_of_another_run_than_most_are_named() {
+        let row = |case: &str| Row {
+            case: case.to_owned(),
+            ..Row::default()
+        };
+        let rows = ["echo", "storm", "echo", "storm", "idle"].map(row);
+        let mut figures = Figures::median(&rows, &run(1));
+        assert_eq!(runs(&figures), "2 cores, medians of 2 runs.");
+        figures.replace(Figures::median(&[row("idle")], &run(2)));
+        let line = "2 cores, medians of 2 runs. Measured apart: `idle` (one run).";
+        assert_eq!(runs(&figures), line);
     }
 
     #[test]

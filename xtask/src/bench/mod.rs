@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: all cases against all servers, several times over; the medians as tables
-//! and plots.
+//! `cargo xtask bench`: all cases against all servers, several times over; the medians are kept
+//! as `benchmarks/results.json`, and shown as tables and plots.
 
 mod cases;
 mod compile_time;
@@ -7,13 +7,15 @@ mod figures;
 mod markdown;
 mod options;
 mod plots;
+mod results;
 mod svg;
 
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -21,7 +23,8 @@ use anyhow::{Context, Result, ensure};
 pub(crate) use self::options::Options;
 use self::{
     cases::{CASES, COMPILE_TIME, IN_NODE, SERVERS, Unit},
-    figures::{Figures, Row},
+    figures::{Figures, Row, Run},
+    results::Results,
 };
 use crate::{
     command::{command, run},
@@ -31,20 +34,31 @@ use crate::{
 
 pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     let folder = workspace.root.join("benchmarks");
-    let servers = servers(&folder);
-    let figures = measure(&folder, &servers, options)?;
-    let compile_time = match options.wants(COMPILE_TIME) {
-        true => Some(compile_time::measure(workspace, options.quick)?),
-        false => None,
-    };
-    let tables = markdown::full(&figures, compile_time.as_ref());
-    println!("\n{}\n{tables}", markdown::short(&figures));
-    if options.is_whole() {
-        keep(workspace, &figures, &tables, options.runs)?;
-    } else {
-        println!("Nothing is written: only figures of one whole run can be compared.");
+    let mut results = Results::read(&results::file(&workspace.root))?;
+    if options.pages {
+        return results.keep(&workspace.root);
     }
-    Ok(())
+    let servers = servers(&folder);
+    let run = Run {
+        began: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        on: machine(),
+        ..Run::default()
+    };
+    let measured = measure(&folder, &servers, options)?;
+    let newer = Results {
+        figures: Figures::median(&measured, &run),
+        compile_time: match options.wants(COMPILE_TIME) {
+            true => Some(compile_time::measure(workspace, options.quick)?),
+            false => None,
+        },
+    };
+    println!("\n{}\n{}", markdown::short(&newer.figures), newer.tables());
+    if options.quick {
+        println!("Nothing is written: this was quick, not fair.");
+        return Ok(());
+    }
+    results.replace(newer);
+    results.keep(&workspace.root)
 }
 
 /// The servers that can be measured here, their packages installed.
@@ -58,14 +72,14 @@ fn servers(folder: &Path) -> Vec<&'static str> {
         .collect()
 }
 
-fn measure(folder: &Path, servers: &[&str], options: &Options) -> Result<Figures> {
+fn measure(folder: &Path, servers: &[&str], options: &Options) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let wanted = CASES
         .iter()
         .filter(|case| case.name != COMPILE_TIME && options.wants(case.name));
     let wanted: Vec<_> = wanted.collect();
     if wanted.is_empty() {
-        return Ok(Figures::median(&[]));
+        return Ok(rows);
     }
     let mut build = command("cargo", &["build", "--release", "--bins"]);
     build.current_dir(folder);
@@ -81,7 +95,7 @@ fn measure(folder: &Path, servers: &[&str], options: &Options) -> Result<Figures
             rows.extend(load(folder, servers, &cases, options)?);
         }
     }
-    Ok(Figures::median(&rows))
+    Ok(rows)
 }
 
 /// One run of the load generator; what it says is shown as it comes.
@@ -114,33 +128,6 @@ fn load(folder: &Path, servers: &[&str], cases: &[&str], options: &Options) -> R
     let status = child.wait()?;
     ensure!(status.success(), "the load generator ended with {status}");
     Ok(rows)
-}
-
-/// Writes tables and plots.
-fn keep(workspace: &Workspace, figures: &Figures, tables: &str, runs: usize) -> Result<()> {
-    let folder = workspace.root.join("benchmarks");
-    plots::write(figures, &folder.join("plots"))?;
-    let on = match runs {
-        1 => format!("{}, one run", machine()),
-        runs => format!("{}, medians of {runs} runs", machine()),
-    };
-    let short = format!("{}\n{on}.", markdown::short(figures));
-    let tables = format!("{on}; memory is measured once.\n\n{tables}");
-    for (page, text) in [
-        (workspace.root.join("README.md"), &short),
-        (folder.join("RESULTS.md"), &tables),
-    ] {
-        write(&page, text)?;
-        println!("written: {}", page.display());
-    }
-    Ok(())
-}
-
-fn write(page: &PathBuf, text: &str) -> Result<()> {
-    let shown = page.display();
-    let former = fs::read_to_string(page).with_context(|| format!("cannot read {shown}"))?;
-    let page_now = markdown::between_markers(&former, text).with_context(|| format!("{shown}"))?;
-    fs::write(page, page_now).with_context(|| format!("cannot write {shown}"))
 }
 
 /// What the figures were measured on.

@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) cases: Vec<String>,
     /// Fewer sockets and less time: to see whether it works, not what it costs.
     pub(crate) quick: bool,
+    /// Measure nothing, and write the pages anew from what is kept.
+    pub(crate) pages: bool,
     /// A Phoenix to measure as well.
     pub(crate) url: Option<String>,
 }
@@ -22,6 +24,7 @@ impl Options {
             runs: 3,
             cases: Vec::new(),
             quick: false,
+            pages: false,
             url: None,
         };
         let mut words = words.iter();
@@ -47,8 +50,9 @@ impl Options {
                     options.url = Some((*url).to_owned());
                 }
                 "--quick" => options.quick = true,
+                "--pages" => options.pages = true,
                 other => bail!(
-                    "`bench` does not know `{other}`, but --runs N, --case NAME, --url WS_URL and --quick"
+                    "`bench` does not know `{other}`, but --runs N, --case NAME, --url WS_URL, --quick and --pages"
                 ),
             }
         }
@@ -58,11 +62,6 @@ impl Options {
     /// Whether a case is to be run.
     pub(crate) fn wants(&self, case: &str) -> bool {
         self.cases.is_empty() || self.cases.iter().any(|wanted| wanted == case)
-    }
-
-    /// Whether the figures are fit to be kept: only those of one whole run can be compared.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.cases.is_empty() && !self.quick
     }
 }
 
@@ -87,7 +86,7 @@ mod tests {
     #[test]
     fn all_cases_are_run_three_times_unless_told() {
         let options = read("").unwrap();
-        assert!(options.is_whole() && options.runs == 3 && options.wants("echo"));
+        assert!(options.runs == 3 && options.wants("echo"));
     }
 
     #[test]
@@ -96,7 +95,7 @@ mod tests {
         assert_eq!(options.runs, 5);
         assert!(options.wants("idle") && !options.wants("storm"));
         assert_eq!(options.url.as_deref(), Some("ws://a"));
-        assert!(!options.is_whole());
+        assert!(options.quick);
     }
 
     #[test]
