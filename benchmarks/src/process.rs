@@ -36,6 +36,8 @@ pub struct Process {
     child: Child,
     /// Where it listens.
     pub addr: String,
+    /// It is asked to end, and not killed: a profiler writes at the end what it has seen.
+    pub ends_by_itself: bool,
 }
 
 impl Process {
@@ -60,6 +62,7 @@ impl Process {
         let mut process = Process {
             child,
             addr: String::new(),
+            ends_by_itself: false,
         };
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -105,7 +108,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _gone = self.child.kill();
+        if self.ends_by_itself {
+            // SAFETY: a plain system call; the child has not been waited for, so its id is its own.
+            unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        } else {
+            let _gone = self.child.kill();
+        }
         let _gone = self.child.wait();
     }
 }

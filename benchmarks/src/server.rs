@@ -95,7 +95,8 @@ pub struct Server {
 impl Server {
     /// Starts a server.
     pub fn start(kind: &Kind) -> Result<Self> {
-        let process = Process::start(command(&kind.program)?)?;
+        let mut process = Process::start(command(&kind.program)?)?;
+        process.ends_by_itself = profiled();
         Ok(Server {
             addr: process.addr.clone(),
             process: Some(process),
@@ -145,20 +146,24 @@ impl Server {
     }
 }
 
+/// `MASSIF=1` shows where the memory of a server is: valgrind writes `massif.out`.
+fn profiled() -> bool {
+    std::env::var_os("MASSIF").is_some()
+}
+
 fn command(program: &Program) -> Result<Command> {
     match program {
         Binary(name, variable) => {
             let here = std::env::current_exe()?;
             let binary = here.with_file_name(name);
-            // `MASSIF=1` shows where the memory of a server is: valgrind writes `massif.out`.
-            let mut command = match std::env::var_os("MASSIF") {
-                Some(_) => {
+            let mut command = match profiled() {
+                true => {
                     let mut valgrind = Command::new("valgrind");
                     valgrind.args(["--tool=massif", "--massif-out-file=massif.out"]);
                     valgrind.args(["--detailed-freq=1".as_ref(), binary.as_os_str()]);
                     valgrind
                 }
-                None => Command::new(binary),
+                false => Command::new(binary),
             };
             command.envs(*variable);
             Ok(command)
