@@ -37,6 +37,19 @@ use crate::{CheckOrigin, ConfigError};
 /// unless the server goes down. The next poll opens a new session, which the client learns from
 /// the status 410.
 ///
+/// # Who polls
+///
+/// The official client, where its socket has `transport: LongPoll`, or where a WebSocket fails and
+/// it has `longPollFallbackMs`. It then polls as long as the page lives. That goes for a page
+/// that had a WebSocket, too, when the first attempt to have it back fails, as while its server
+/// restarts. To poll only where WebSockets are blocked, end that once messages have come through:
+///
+/// ```js
+/// room.join().receive("ok", () => {
+///   if (socket.transport !== LongPoll) socket.longPollFallbackMs = undefined
+/// })
+/// ```
+///
 /// # On several nodes
 ///
 /// A session lives on the node that opened it, and is reached through any other: behind a load
