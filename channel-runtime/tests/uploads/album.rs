@@ -2,8 +2,9 @@
 //! where a file's name says so.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -42,8 +43,19 @@ fn tell(test: &str, what: String) {
     let _over = listener.map(|(_, sender)| sender.send(what));
 }
 
-/// Lets the writers go on whose file's name says `slow`.
-pub(crate) static GATE: Semaphore = Semaphore::const_new(0);
+/// What the slow writers of each test wait for: one test must not let those of another go on.
+static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+
+fn gate(test: &str) -> Arc<Semaphore> {
+    let mut gates = GATES.lock().unwrap();
+    let gate = gates.entry(test.to_owned());
+    gate.or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
+}
+
+/// Lets a writer of this test go on whose file's name says `slow`, or its channel that sleeps.
+pub(crate) fn release(test: &str) {
+    gate(test).add_permits(1);
+}
 
 pub(crate) struct Recorder {
     test: String,
@@ -83,7 +95,7 @@ impl UploadWriter for Recorder {
         self.note(format!("write {}", chunk.len()));
         self.chunks += 1;
         if self.name.contains("slow") {
-            GATE.acquire().await.unwrap().forget();
+            gate(&self.test).acquire().await.unwrap().forget();
         }
         if self.name.contains("long") {
             sleep(Duration::from_secs(2)).await;
@@ -208,6 +220,18 @@ impl Album {
         self.recorder(entry)
     }
 
+    /// For clients that are on real connections, and may be slow.
+    #[allow_upload("scans", accept = any, chunk_size = 10, chunk_timeout = 60_000)]
+    fn scans(&self, entry: &UploadEntry) -> Recorder {
+        self.recorder(entry)
+    }
+
+    #[handle_upload("scans")]
+    fn scan(&mut self, bytes: Vec<u8>, entry: &UploadEntry) {
+        let name = entry.client_name();
+        tell(&self.test, format!("{name}: handle {}", bytes.len()));
+    }
+
     #[handle_in("save")]
     fn save(&self, keep: Vec<String>, avatar: &Uploads<Recorder>) -> Reply<Vec<String>> {
         let mut names = Vec::new();
@@ -261,7 +285,8 @@ impl Album {
 
     #[handle_in("sleep")]
     async fn sleep(&mut self) -> Reply {
-        GATE.acquire().await.map_err(|_| Refusal::empty())?.forget();
+        let gate = gate(&self.test);
+        gate.acquire().await.map_err(|_| Refusal::empty())?.forget();
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::{
     page::{Page, file},
 };
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_page_is_told_of_every_upload_when_it_has_joined() {
     let page = Page::open("told").await;
     let state = page.state(json!({"name": "photos"})).await;
@@ -20,7 +20,7 @@ async fn the_page_is_told_of_every_upload_when_it_has_joined() {
         .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_is_given_a_token_once_and_the_limits_every_time() {
     let page = Page::open("pre_dup").await;
     let photos = page.upload("photos").await;
@@ -43,7 +43,7 @@ async fn a_file_is_given_a_token_once_and_the_limits_every_time() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_bad_file_holds_up_the_others_where_nothing_is_sent_by_itself() {
     let page = Page::open("pre_toolarge").await;
     let photos = page.upload("photos").await;
@@ -77,7 +77,7 @@ async fn cancel(page: &Page, upload: &str, entry_ref: &str) {
         .expect_ok::<()>();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn with_auto_upload_a_bad_file_holds_up_nobody() {
     let page = Page::open("auto").await;
     let videos = page.upload("videos").await;
@@ -90,7 +90,7 @@ async fn with_auto_upload_a_bad_file_holds_up_nobody() {
     assert_eq!(reply["entries"]["1"]["uploader"], "S3");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn too_many_files_are_an_error_of_the_upload_until_some_are_gone() {
     let page = Page::open("pre_many").await;
     let photos = page.upload("photos").await;
@@ -112,7 +112,7 @@ async fn too_many_files_are_an_error_of_the_upload_until_some_are_gone() {
     assert_eq!(reply["entries"].as_object().unwrap().len(), 3, "{reply}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn however_many_files_are_chosen_few_more_than_allowed_are_remembered() {
     let page = Page::open("flood").await;
     let photos = page.upload("photos").await;
@@ -126,7 +126,7 @@ async fn however_many_files_are_chosen_few_more_than_allowed_are_remembered() {
     assert!(looked["photos"].as_u64() < Some(100), "{looked}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_sole_file_takes_the_place_of_the_old_one() {
     let mut page = Page::open("pre_replace").await;
     let avatar = page.upload("avatar").await;
@@ -144,7 +144,7 @@ async fn a_new_sole_file_takes_the_place_of_the_old_one() {
         .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_new_files_for_one_place_are_too_many() {
     let page = Page::open("sole_two").await;
     let avatar = page.upload("avatar").await;
@@ -153,7 +153,7 @@ async fn two_new_files_for_one_place_are_too_many() {
     assert_eq!(reply["error"], json!([[avatar, "too_many_files"]]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nonsense_is_refused_by_name_and_changes_nothing() {
     let page = Page::open("pre_missing").await;
     let photos = page.upload("photos").await;
@@ -205,7 +205,7 @@ async fn nonsense_is_refused_by_name_and_changes_nothing() {
     page.token(&photos, file("0", "a.bin", 1)).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn files_may_be_validated_before_they_are_asked_for() {
     let page = Page::open("validate").await;
     let photos = page.upload("photos").await;

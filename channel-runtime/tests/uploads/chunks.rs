@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::page::{Page, endpoint, file};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_byte_is_written_before_it_is_acknowledged_and_the_file_is_handed_over_when_closed() {
     let mut page = Page::open("ok").await;
     let photos = page.upload("photos").await;
@@ -26,7 +26,7 @@ async fn every_byte_is_written_before_it_is_acknowledged_and_the_file_is_handed_
     page.heard("a.bin: drop").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_empty_file_is_one_empty_chunk() {
     let mut page = Page::open("zero").await;
     let photos = page.upload("photos").await;
@@ -44,7 +44,7 @@ async fn an_empty_file_is_one_empty_chunk() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_byte_too_many_ends_the_upload_and_says_the_limit() {
     let mut page = Page::open("toobig").await;
     let photos = page.upload("photos").await;
@@ -66,7 +66,7 @@ async fn a_byte_too_many_ends_the_upload_and_says_the_limit() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_chunk_after_the_end_is_refused_and_the_finished_file_stays() {
     let page = Page::open("afterdone").await;
     let photos = page.upload("photos").await;
@@ -83,7 +83,7 @@ async fn a_chunk_after_the_end_is_refused_and_the_finished_file_stays() {
     assert_eq!(page.owner.push("take", "0").await.expect_ok::<usize>(), 10);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn json_for_a_chunk_and_an_unknown_event_are_answered_and_change_nothing() {
     let page = Page::open("text").await;
     let photos = page.upload("photos").await;
@@ -100,7 +100,7 @@ async fn json_for_a_chunk_and_an_unknown_event_are_answered_and_change_nothing()
         .expect_ok::<()>();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_is_good_for_one_upload() {
     let page = Page::open("twice").await;
     let photos = page.upload("photos").await;
@@ -122,7 +122,7 @@ async fn a_token_is_good_for_one_upload() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_topic_may_be_any_since_the_token_decides() {
     let page = Page::open("topic").await;
     let photos = page.upload("photos").await;
@@ -131,7 +131,7 @@ async fn the_topic_may_be_any_since_the_token_decides() {
     upload.push_binary("chunk", vec![1]).await.expect_ok::<()>();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_that_is_forged_missing_or_of_another_kind_is_invalid() {
     let page = Page::open("badtoken").await;
     let other = page.endpoint.token("another kind").sign("x").unwrap();
@@ -146,7 +146,7 @@ async fn a_token_that_is_forged_missing_or_of_another_kind_is_invalid() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_is_worth_nothing_on_another_connection() {
     let endpoint = endpoint();
     let page = Page::open_at(endpoint.clone(), "stolen").await;
@@ -157,7 +157,7 @@ async fn a_token_is_worth_nothing_on_another_connection() {
     page.join("0", &token).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_dies_with_its_channel() {
     let page = Page::open("dead").await;
     let photos = page.upload("photos").await;

@@ -13,7 +13,7 @@ async fn progress(page: &Page, upload: &str, entry_ref: &str, progress: Value) {
     page.owner.push("progress", payload).await.expect_ok::<()>();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_sent_elsewhere_is_done_when_the_client_says_so_and_it_was_verified() {
     let mut page = Page::open("external_ok").await;
     let videos = page.upload("videos").await;
@@ -43,7 +43,7 @@ async fn a_file_sent_elsewhere_is_done_when_the_client_says_so_and_it_was_verifi
         .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_that_is_not_where_the_client_says_is_an_error_of_its_entry() {
     let mut page = Page::open("external_lost").await;
     let videos = page.upload("videos").await;
@@ -62,7 +62,7 @@ async fn a_file_that_is_not_where_the_client_says_is_an_error_of_its_entry() {
     assert!(page.rest().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_fails_elsewhere_says_so() {
     let page = Page::open("external_client_err").await;
     let videos = page.upload("videos").await;
@@ -76,7 +76,7 @@ async fn a_client_that_fails_elsewhere_says_so() {
     assert_eq!(state["errors"], json!([["0", "external_client_failure"]]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_destination_that_cannot_be_had_is_the_answer_with_all_it_says() {
     let page = Page::open("external_meta_err").await;
     let videos = page.upload("videos").await;
@@ -88,7 +88,7 @@ async fn a_destination_that_cannot_be_had_is_the_answer_with_all_it_says() {
     assert_eq!(reply, json!({"ref": videos, "error": [["0", reason]]}));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_verify_that_panics_is_an_error_of_its_entry() {
     let page = Page::open("external_panic").await;
     let videos = page.upload("videos").await;

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::{
-    album::GATE,
     page::{Page, file},
     resume::{again, join},
 };
@@ -15,7 +14,7 @@ async fn refused(page: &Page, token: &str) -> String {
     refused.expect_refusal()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_whose_last_answer_was_lost_is_found_finished() {
     let mut page = Page::open("resume_done").await;
     let avatar = page.upload("avatar").await;
@@ -34,7 +33,7 @@ async fn a_file_whose_last_answer_was_lost_is_found_finished() {
     assert_eq!(saved, ["me.bin"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_that_was_taken_is_not_brought_again_by_a_client_that_missed_the_answer() {
     let mut page = Page::open("resume_after").await;
     let photos = page.upload("photos").await;
@@ -80,7 +79,7 @@ async fn a_file_that_was_acknowledged_is_handed_over_though_its_connection_break
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_again() {
     let mut page = Page::open("resume_patience").await;
     let photos = page.upload("photos").await;
@@ -91,7 +90,7 @@ async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_ag
     page.heard("slow.bin: write 10").await;
     let left = upload.leave();
     let token = page.token(&photos, again("slow.bin", 10, &token)).await;
-    let release = async { GATE.add_permits(1) };
+    let release = async { page.release() };
     let (reason, (), ()) = tokio::join!(refused(&page, &token), left, release);
     assert_eq!(reason, "taken");
     for heard in ["done 10", "meta", "handle 10 at 100", "drop"] {
@@ -99,7 +98,7 @@ async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_ag
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_finished_file_that_its_client_has_left_is_found_again() {
     let mut page = Page::open("resume_left").await;
     let photos = page.upload("photos").await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::page::{Page, file};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_postponed_file_stays_and_is_taken_later() {
     let mut page = Page::open("postpone").await;
     let photos = page.upload("photos").await;
@@ -27,7 +27,7 @@ async fn a_postponed_file_stays_and_is_taken_later() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_file_is_dropped_and_the_page_is_told_why() {
     let mut page = Page::open("refuse").await;
     let photos = page.upload("photos").await;
@@ -53,7 +53,7 @@ async fn a_refused_file_is_dropped_and_the_page_is_told_why() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upload_without_a_handler_is_taken_by_hand_once_all_of_it_is_done() {
     let page = Page::open("by_hand").await;
     let avatar = page.upload("avatar").await;
@@ -79,7 +79,7 @@ async fn an_upload_without_a_handler_is_taken_by_hand_once_all_of_it_is_done() {
         .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn progress_is_of_bytes_that_were_written_and_never_the_clients_word() {
     let mut page = Page::open("liedone").await;
     let photos = page.upload("photos").await;
@@ -109,7 +109,7 @@ async fn progress_is_of_bytes_that_were_written_and_never_the_clients_word() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_is_cancelled_by_the_page_or_by_the_channel_and_its_writer_hears_of_it() {
     let mut page = Page::open("cancel").await;
     let photos = page.upload("photos").await;
@@ -138,7 +138,7 @@ async fn a_file_is_cancelled_by_the_page_or_by_the_channel_and_its_writer_hears_
         .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_refusal_of_a_destination_is_the_answer_and_the_entrys_error() {
     let page = Page::open("unwanted").await;
     let photos = page.upload("photos").await;
@@ -149,7 +149,7 @@ async fn the_refusal_of_a_destination_is_the_answer_and_the_entrys_error() {
     assert_eq!(reply, json!({"ref": photos, "error": [["0", "unwanted"]]}));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_refusal_of_one_destination_costs_the_other_files_nothing() {
     let page = Page::open("unwanted_one").await;
     let photos = page.upload("photos").await;
@@ -168,7 +168,7 @@ async fn the_refusal_of_one_destination_costs_the_other_files_nothing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn files_that_could_be_taken_stay_where_another_cannot() {
     let mut page = Page::open("take_panic").await;
     let photos = page.upload("photos").await;

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    album::GATE,
-    page::{Page, file},
-};
+use crate::page::{Page, file};
 
 /// Another file of the same page goes through, and the channel answers.
 async fn all_is_well(page: &Page, photos: &str) {
@@ -18,7 +15,7 @@ async fn all_is_well(page: &Page, photos: &str) {
     page.owner.push("look", ()).await.expect_ok::<Value>();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_writer_that_cannot_open_refuses_the_join() {
     for name in ["init_error.bin", "init_panic.bin"] {
         let mut page = Page::open(name).await;
@@ -36,7 +33,7 @@ async fn a_writer_that_cannot_open_refuses_the_join() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_writer_that_fails_is_closed_with_the_error_and_the_client_is_told() {
     for (name, cause) in [
         ("write_error.bin", "as_asked"),
@@ -70,7 +67,7 @@ async fn a_writer_that_fails_is_closed_with_the_error_and_the_client_is_told() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_writer_that_cannot_close_has_failed_and_is_not_closed_again() {
     for name in ["close_error.bin", "close_panic.bin"] {
         let mut page = Page::open(name).await;
@@ -88,7 +85,7 @@ async fn a_writer_that_cannot_close_has_failed_and_is_not_closed_again() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_an_upload_gives_up_that_file_alone() {
     let mut page = Page::open("leave").await;
     let photos = page.upload("photos").await;
@@ -106,7 +103,7 @@ async fn a_client_that_leaves_an_upload_gives_up_that_file_alone() {
     all_is_well(&page, &photos).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_join_of_the_same_topic_ends_the_first_upload_and_is_refused() {
     let mut page = Page::open("rejoin_same").await;
     let photos = page.upload("photos").await;
@@ -120,7 +117,7 @@ async fn a_second_join_of_the_same_topic_ends_the_first_upload_and_is_refused() 
     all_is_well(&page, &photos).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_slow_writer_holds_up_neither_the_channel_nor_another_upload() {
     let mut page = Page::open("slow").await;
     let photos = page.upload("photos").await;
@@ -129,11 +126,11 @@ async fn a_slow_writer_holds_up_neither_the_channel_nor_another_upload() {
     page.heard("slow.bin: init 10").await;
     page.heard("slow.bin: write 10").await;
     all_is_well(&page, &photos).await;
-    GATE.add_permits(1);
+    page.release();
     slow.await.expect_ok::<()>();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_writer_ends_the_write_it_is_in_first() {
     let mut page = Page::open("slow_cancel").await;
     let photos = page.upload("photos").await;
@@ -145,13 +142,13 @@ async fn a_cancelled_writer_ends_the_write_it_is_in_first() {
     page.state(json!({"name": "photos", "active_refs": []}))
         .await;
     assert!(page.rest().is_empty());
-    GATE.add_permits(1);
+    page.release();
     slow.await.expect_ok::<()>();
     page.heard("slow.bin: cancel 10").await;
     upload.expect_close().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_busy_channel_holds_up_no_upload() {
     let mut page = Page::open("busy").await;
     let photos = page.upload("photos").await;
@@ -170,13 +167,13 @@ async fn a_busy_channel_holds_up_no_upload() {
         page.rest().is_empty(),
         "nobody takes it while the channel is busy"
     );
-    GATE.add_permits(1);
+    page.release();
     busy.await.expect_ok::<()>();
     page.heard("a.bin: meta").await;
     page.heard("a.bin: handle 10 at 100").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_channel_is_the_end_of_its_uploads() {
     let mut page = Page::open("crash").await;
     let photos = page.upload("photos").await;
@@ -206,7 +203,7 @@ async fn the_end_of_the_channel_is_the_end_of_its_uploads() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_breaks_gives_up_its_uploads() {
     let mut page = Page::open("drop").await;
     let photos = page.upload("photos").await;
@@ -221,7 +218,7 @@ async fn a_connection_that_breaks_gives_up_its_uploads() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_writer_that_panics_when_it_is_dropped_ends_nothing_else() {
     let page = Page::open("drop_panic").await;
     let photos = page.upload("photos").await;

@@ -7,14 +7,14 @@ use channel_runtime::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::album::{User, listen};
+use crate::album::{User, listen, release};
 
 pub(crate) struct Page {
     pub(crate) endpoint: Endpoint,
     pub(crate) client: TestClient,
     pub(crate) owner: TestChannel,
     log: UnboundedReceiver<String>,
-    topic: String,
+    test: String,
 }
 
 pub(crate) fn endpoint() -> Endpoint {
@@ -33,14 +33,13 @@ impl Page {
     pub(crate) async fn open_at(endpoint: Endpoint, test: &str) -> Self {
         let log = listen(test);
         let client = TestClient::connect(&endpoint, ()).await.unwrap();
-        let topic = format!("album:{test}");
-        let owner = client.join(&topic, ()).await.unwrap();
+        let owner = client.join(&format!("album:{test}"), ()).await.unwrap();
         Page {
             endpoint,
             client,
             owner,
             log,
-            topic,
+            test: test.to_owned(),
         }
     }
 
@@ -52,7 +51,8 @@ impl Page {
     /// Connects anew, as after a broken connection, and joins again.
     pub(crate) async fn reconnect(&mut self) {
         self.client = self.another().await;
-        self.owner = self.client.join(&self.topic, ()).await.unwrap();
+        let topic = format!("album:{}", self.test);
+        self.owner = self.client.join(&topic, ()).await.unwrap();
     }
 
     /// The ref of an upload.
@@ -101,6 +101,11 @@ impl Page {
     pub(crate) async fn heard(&mut self, expected: &str) {
         let heard = self.log.recv().await;
         assert_eq!(heard.as_deref(), Some(expected));
+    }
+
+    /// Lets one go on that is slow.
+    pub(crate) fn release(&self) {
+        release(&self.test);
     }
 
     /// What was asked by now, and has not been looked at.

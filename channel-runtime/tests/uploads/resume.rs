@@ -4,10 +4,7 @@ use channel_runtime::test::TestChannel;
 use serde_json::{Value, json};
 use tokio::time::{self, Duration};
 
-use crate::{
-    album::GATE,
-    page::{Page, file},
-};
+use crate::page::{Page, file};
 
 /// Joins as a client that can resume.
 pub(crate) async fn join(page: &Page, token: &str) -> (TestChannel, u64) {
@@ -24,7 +21,7 @@ pub(crate) fn again(name: &str, size: u64, token: &str) -> Value {
     entry
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upload_goes_on_where_its_writer_was() {
     let mut page = Page::open("resume").await;
     let photos = page.upload("photos").await;
@@ -77,7 +74,7 @@ async fn an_upload_that_nobody_comes_back_for_is_cancelled_after_its_time() {
     assert_eq!(offset, 0, "it begins anew");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_file_or_another_topic_does_not_get_the_bytes() {
     let mut page = Page::open("resume_other").await;
     let photos = page.upload("photos").await;
@@ -97,7 +94,7 @@ async fn another_file_or_another_topic_does_not_get_the_bytes() {
     assert_eq!(join(&elsewhere, &other).await.1, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upload_is_taken_over_from_a_connection_that_does_not_know_it_is_dead() {
     let mut page = Page::open("resume_over").await;
     let photos = page.upload("photos").await;
@@ -122,7 +119,7 @@ async fn an_upload_is_taken_over_from_a_connection_that_does_not_know_it_is_dead
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_write_that_still_goes_on_counts_for_the_client_that_comes_back() {
     let mut page = Page::open("resume_slow").await;
     let photos = page.upload("photos").await;
@@ -140,13 +137,13 @@ async fn a_write_that_still_goes_on_counts_for_the_client_that_comes_back() {
             .push("save", [""; 0])
             .await
             .expect_ok::<Vec<String>>();
-        GATE.add_permits(1);
+        page.release();
     };
     let ((_upload, offset), ()) = tokio::join!(join(&page, &token), release);
     assert_eq!(offset, 10);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_can_resume_pauses_by_leaving() {
     let mut page = Page::open("resume_pause").await;
     let photos = page.upload("photos").await;
@@ -186,7 +183,7 @@ async fn an_upload_that_has_stalled_waits_for_a_client_that_can_resume() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upload_that_goes_on_is_not_taken_from_another_file_or_topic() {
     let page = Page::open("resume_taken").await;
     let photos = page.upload("photos").await;
@@ -204,7 +201,7 @@ async fn an_upload_that_goes_on_is_not_taken_from_another_file_or_topic() {
         .expect_ok::<()>();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_upload_that_was_cancelled_is_not_kept() {
     let mut page = Page::open("resume_cancel").await;
     let photos = page.upload("photos").await;
@@ -227,7 +224,7 @@ async fn an_upload_that_was_cancelled_is_not_kept() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_empty_file_that_was_broken_off_is_not_done() {
     let mut page = Page::open("resume_empty").await;
     let photos = page.upload("photos").await;
@@ -287,7 +284,7 @@ async fn a_connection_that_breaks_before_the_upload_goes_on_loses_nothing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
     let mut page = Page::open("resume_drain").await;
     let photos = page.upload("photos").await;
@@ -322,7 +319,7 @@ async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
     assert_eq!(heard, expected);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_page_has_no_more_files_waiting_than_its_upload_allows() {
     let mut page = Page::open("resume_many").await;
     let photos = page.upload("photos").await;
