@@ -97,6 +97,9 @@ impl Connections {
             }
         };
         let served = tokio::select! {
+            // What has come is read first: a server that is late finds it together with the end
+            // of the time in which it had to come.
+            biased;
             served = connection.as_mut() => served,
             () = stopping => {
                 connection.as_mut().graceful_shutdown();
