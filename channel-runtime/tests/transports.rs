@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use channel_runtime::{
-    Close,
+    Close, SocketOptions,
     prelude::*,
     transport::{ConnectRequest, Connection, Control, Event, RawHandle, RawSocket, Then},
     wire::Frame,
@@ -17,13 +17,16 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     net::{TcpListener, UnixListener, UnixStream, unix::OwnedWriteHalf},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::timeout,
+    time::{advance, pause, resume, timeout},
 };
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Answers pings, counts pongs, and tells the test how it ends.
+/// How long a client may say nothing.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// Answers pings and pongs, and tells the test how it ends.
 struct Ping {
     ended: UnboundedSender<Reason>,
 }
@@ -64,8 +67,7 @@ impl RawSocket for Ping {
 
     async fn handle_control(&mut self, control: Control, _: &RawHandle<Self>) -> Then {
         match control {
-            Control::Ping(data) => Then::Push(Frame::Binary(data)),
-            Control::Pong(_) => Then::Continue,
+            Control::Ping(data) | Control::Pong(data) => Then::Push(Frame::Binary(data)),
         }
     }
 
@@ -80,8 +82,9 @@ impl RawSocket for Ping {
 
 async fn ping_server() -> (Endpoint, String, UnboundedReceiver<Reason>) {
     let (sender, ended) = unbounded_channel();
+    let options = SocketOptions::default().timeout(LIMIT);
     let endpoint = Endpoint::builder()
-        .raw_socket::<Ping>("/ping")
+        .raw_socket_with::<Ping>("/ping", options)
         .build()
         .unwrap();
     let app: Router = endpoint.router().layer(axum::Extension(sender));
@@ -121,6 +124,37 @@ async fn a_raw_socket_pushes_replies_and_hears_messages_and_pings() {
         timeout(PATIENCE, ended.recv()).await.unwrap(),
         Some(Reason::Closed)
     );
+}
+
+/// Time passes at once, so that no slow machine can come in between.
+#[tokio::test]
+async fn any_sign_of_life_keeps_a_connection_and_silence_ends_it() {
+    let (_endpoint, url, mut ended) = ping_server().await;
+    let mut client = connect_async(&url).await.unwrap().0;
+    assert_eq!(next(&mut client).await, Message::text("hello"));
+    let pass = async |time| {
+        pause();
+        advance(time).await;
+        resume();
+    };
+    for round in 0..3 {
+        pass(LIMIT * 2 / 3).await;
+        client.send(Message::text("ping")).await.unwrap();
+        assert_eq!(next(&mut client).await, Message::text("pong"), "{round}");
+        pass(LIMIT * 2 / 3).await;
+        client.send(Message::Pong("alive".into())).await.unwrap();
+        assert_eq!(next(&mut client).await, Message::binary("alive"), "{round}");
+        pass(LIMIT * 2 / 3).await;
+        client.send(Message::Ping("alive".into())).await.unwrap();
+        let both = [next(&mut client).await, next(&mut client).await];
+        assert!(both.contains(&Message::Pong("alive".into())), "{both:?}");
+    }
+    pass(LIMIT).await;
+    assert!(
+        matches!(next(&mut client).await, Message::Close(Some(frame)) if u16::from(frame.code) == 1002)
+    );
+    let ended = timeout(PATIENCE, ended.recv()).await.unwrap();
+    assert_eq!(ended, Some(Reason::Closed));
 }
 
 #[tokio::test]

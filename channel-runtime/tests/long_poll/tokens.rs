@@ -96,16 +96,19 @@ async fn a_session_is_found_from_any_router_of_its_endpoint() {
 #[tokio::test]
 async fn a_token_that_is_too_old_is_worth_nothing() {
     // A token's age is that of the wall clock, which a test cannot stop.
-    let max_age = Duration::from_secs(3);
-    let options = LongPollOptions::default().token_max_age(max_age);
-    let endpoint = Endpoint::builder()
-        .socket_with::<User>("/socket", SocketOptions::default().long_poll(options))
-        .build()
-        .unwrap();
-    let client = Client::open(&endpoint).await;
-    client.lives().await;
-    sleep(max_age + Duration::from_millis(100)).await;
-    is_worth_nothing(&client.token, &client.app, "/socket").await;
+    let open = async |max_age| {
+        let options = LongPollOptions::default().token_max_age(max_age);
+        let endpoint = Endpoint::builder()
+            .socket_with::<User>("/socket", SocketOptions::default().long_poll(options))
+            .build()
+            .unwrap();
+        Client::open(&endpoint).await
+    };
+    let second = Duration::from_secs(1);
+    let (old, young) = (open(second).await, open(second * 3600).await);
+    sleep(second + Duration::from_millis(100)).await;
+    is_worth_nothing(&old.token, &old.app, "/socket").await;
+    young.lives().await;
 }
 
 #[tokio::test(start_paused = true)]
