@@ -1,7 +1,7 @@
 //! Nodes of one process, over a hub that can lose what they write to each other.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -30,6 +30,8 @@ struct State {
     limit: Option<usize>,
     /// How many messages went to each node.
     direct: HashMap<String, usize>,
+    /// Per node that is stopped: what waits for it.
+    held: HashMap<String, VecDeque<Bytes>>,
 }
 
 impl Hub {
@@ -84,6 +86,26 @@ impl Hub {
     /// A node is dead from now on: what is sent to it vanishes.
     pub(crate) fn kill(&self, node: &str) {
         self.state().inlets.remove(node);
+    }
+
+    /// A node is stopped from now on: what is sent to it alone waits for it.
+    pub(crate) fn stop(&self, node: &str) {
+        self.state()
+            .held
+            .insert(node.to_owned(), VecDeque::default());
+    }
+
+    /// A node that is stopped takes one message.
+    pub(crate) fn step(&self, node: &str) {
+        let message = self.state().held.get_mut(node).unwrap().pop_front();
+        self.inject(node, message.unwrap());
+    }
+
+    /// A node that is stopped goes on.
+    pub(crate) fn go_on(&self, node: &str) {
+        let held = self.state().held.remove(node).unwrap();
+        held.into_iter()
+            .for_each(|message| self.inject(node, message));
     }
 
     /// How many messages were sent to a node alone.
@@ -152,6 +174,10 @@ impl Adapter for Spoke {
         let inlet = {
             let mut state = self.hub.state();
             *state.direct.entry(node.to_owned()).or_default() += 1;
+            if let Some(held) = state.held.get_mut(node) {
+                held.push_back(message);
+                return Box::pin(async { Ok(()) });
+            }
             match state.losses.get_mut(node) {
                 Some(left @ 1..) => {
                     *left -= 1;

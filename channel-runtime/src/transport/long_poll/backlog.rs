@@ -12,15 +12,26 @@ const UNSHOWN: u32 = 1;
 /// An answer that leaves through another node can get lost between the nodes. So it has a number,
 /// which the client gets in its next token and hands back with its next poll: without that number
 /// it gets the messages again. An answer of this node is not kept.
+///
+/// A request of another node may come twice, the second time after it was answered. It gets what it
+/// got, under the same number: under another one its client, which has the first, would get the
+/// messages twice.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// Messages whose poll was gone before it got them.
     waiting: Vec<Frame>,
     /// The answer with the last number, until the client has shown that it has it.
-    sent: Option<Vec<Frame>>,
+    sent: Option<Sent>,
     number: u32,
     /// The highest number that the client has shown.
     shown: u32,
+}
+
+/// An answer that left through another node.
+#[derive(Debug)]
+struct Sent {
+    call: u64,
+    frames: Vec<Frame>,
 }
 
 impl Backlog {
@@ -33,16 +44,33 @@ impl Backlog {
         self.waiting.extend(frames);
     }
 
+    /// A poll has come, to be answered unless it is the last one again.
+    pub(super) fn meet(&mut self, poll: Poll) -> Option<Poll> {
+        match &self.sent {
+            Some(sent) if poll.asked.call == Some(sent.call) => {
+                let (frames, number) = (sent.frames.clone(), Some(self.number));
+                let _gone = poll
+                    .answer
+                    .send(Polled::Messages(Answered { frames, number }));
+                None
+            }
+            _ => {
+                self.confirm(poll.asked.taken);
+                Some(poll)
+            }
+        }
+    }
+
     /// A poll has come, of a client whose last answer had this number.
-    pub(super) fn confirm(&mut self, taken: u32) {
+    fn confirm(&mut self, taken: u32) {
         self.shown = self.shown.max(taken.min(self.number));
         let Some(mut sent) = self.sent.take() else {
             return;
         };
         let shows_none = self.shown == 0 && self.number > UNSHOWN;
         if taken < self.number && !shows_none {
-            sent.append(&mut self.waiting);
-            self.waiting = sent;
+            sent.frames.append(&mut self.waiting);
+            self.waiting = sent.frames;
         }
     }
 
@@ -55,8 +83,11 @@ impl Backlog {
             return false;
         };
         let frames = std::mem::take(&mut self.waiting);
-        let number = asked.is_far.then(|| self.number.wrapping_add(1));
-        self.sent = number.is_some().then(|| frames.clone());
+        let number = asked.call.map(|_| self.number.wrapping_add(1));
+        self.sent = asked.call.map(|call| Sent {
+            call,
+            frames: frames.clone(),
+        });
         match answer.send(Polled::Messages(Answered { frames, number })) {
             Ok(()) => self.number = number.unwrap_or(self.number),
             Err(Polled::Messages(back)) => (self.sent, self.waiting) = (None, back.frames),
@@ -68,6 +99,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use tokio::sync::oneshot;
 
     use super::*;
@@ -80,8 +113,8 @@ mod tests {
     /// What a poll gets: the messages and their number.
     fn poll(backlog: &mut Backlog, asked: Asked) -> Option<(String, Option<u32>)> {
         let (answer, mut polled) = oneshot::channel();
-        backlog.confirm(asked.taken);
-        backlog.answer(&mut Some(Poll { answer, asked }));
+        let mut met = backlog.meet(Poll { answer, asked });
+        backlog.answer(&mut met);
         let Ok(Polled::Messages(answered)) = polled.try_recv() else {
             return None;
         };
@@ -94,14 +127,16 @@ mod tests {
         Some((texts.to_owned(), number))
     }
 
+    /// Each is a request of its own.
     fn far(taken: u32) -> Asked {
-        let is_far = true;
-        Asked { taken, is_far }
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let call = Some(CALLS.fetch_add(1, Ordering::Relaxed));
+        Asked { taken, call }
     }
 
     fn near(taken: u32) -> Asked {
-        let is_far = false;
-        Asked { taken, is_far }
+        let call = None;
+        Asked { taken, call }
     }
 
     #[test]
@@ -123,10 +158,21 @@ mod tests {
             backlog.push(message("2"));
             poll(&mut backlog, far(1));
             backlog.push(message("3"));
-            let number = again.is_far.then_some(3);
+            let number = again.call.map(|_| 3);
             assert_eq!(poll(&mut backlog, again), got("23", number));
             assert_eq!(poll(&mut backlog, far(3)), None);
         }
+    }
+
+    #[test]
+    fn a_request_that_comes_again_gets_the_same_answer_and_its_client_no_message_twice() {
+        let mut backlog = Backlog::default();
+        backlog.push(message("1"));
+        let asked = far(0);
+        assert_eq!(poll(&mut backlog, asked), got("1", Some(1)));
+        backlog.push(message("2"));
+        assert_eq!(poll(&mut backlog, asked), got("1", Some(1)));
+        assert_eq!(poll(&mut backlog, far(1)), got("2", Some(2)));
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub(super) struct Answered {
 pub(super) struct Asked {
     /// The number of the last answer that the client has got.
     pub(super) taken: u32,
-    /// Whether the answer leaves through another node.
-    pub(super) is_far: bool,
+    /// The number of the request, where the answer leaves through another node.
+    pub(super) call: Option<u64>,
 }
 
 /// A poll that waits.

@@ -66,8 +66,10 @@ use crate::{CheckOrigin, ConfigError};
 ///   is the limit there too. An engine that takes messages of less than 64 KiB is not enough: a
 ///   larger body is refused with 413, larger messages to the client with 500.
 /// * When the node of a session is dead, the client gets 410 and reopens: its next request is
-///   answered so within 2 seconds, a poll that waited already within the window and 3 seconds.
-///   What a request published then may have been taken, or not, as with a WebSocket that ends.
+///   answered so after 10 seconds, a poll that waited already within the window and 11 seconds.
+///   What a request published then may have been taken, or not, as with a WebSocket that ends. A
+///   node that says nothing for less than that, since it is busy or has to connect to the engine
+///   again, loses no session.
 /// * While the engine is out of reach, requests for sessions of other nodes wait for it, for one
 ///   window at most. Then they are answered with HTTP status 503 and the status 500, and the
 ///   official client connects again. An outage shorter than a window ends no session; a body that

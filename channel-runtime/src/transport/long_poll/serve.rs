@@ -98,7 +98,7 @@ impl LongPoll {
     async fn poll(&self, token: &str, ticket: &Ticket, session: &Handle) -> Option<Response> {
         let asked = Asked {
             taken: ticket.taken,
-            is_far: false,
+            call: None,
         };
         let draining = self.endpoint.draining();
         let polled = session.poll(asked, self.options.poll_time(), draining);

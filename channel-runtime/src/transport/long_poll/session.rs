@@ -109,7 +109,9 @@ impl Session {
 
     /// Of two polls at once, the later one gets the messages.
     fn take_over(&mut self, poll: Poll) {
-        self.backlog.confirm(poll.asked.taken);
+        let Some(poll) = self.backlog.meet(poll) else {
+            return;
+        };
         if let Some(earlier) = self.poll.replace(poll) {
             let _gone = earlier.answer.send(Polled::Displaced);
         }
@@ -209,8 +211,8 @@ async fn linger(mut backlog: Backlog, mut requests: Requests, until: Instant, en
     while !backlog.is_empty()
         && let Ok(Some(poll)) = timeout_at(until, requests.polls.recv()).await
     {
-        backlog.confirm(poll.asked.taken);
-        backlog.answer(&mut Some(poll));
+        let mut poll = backlog.meet(poll);
+        backlog.answer(&mut poll);
     }
     drop(entry);
 }

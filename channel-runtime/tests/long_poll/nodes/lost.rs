@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a node that says nothing is waited for.
-const GONE: Duration = Duration::from_secs(2);
+const GONE: Duration = Duration::from_secs(10);
 
 async fn say(endpoint: &Endpoint, text: &str) {
     // While the hub is down, the other nodes hear nothing, which is no matter here.
@@ -108,6 +108,65 @@ async fn a_client_of_a_dead_node_gets_a_new_session() {
     assert_eq!(began.elapsed(), GONE * 2);
     assert_ne!(client.0.token, old);
     assert_eq!(b.endpoint.long_poll_session_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_stopped_for_a_while_loses_no_session() {
+    let hub = Hub::default();
+    let [a, b] = hub.nodes(["a", "b"]);
+    let mut client = Roamer::joined(&a, &b).await;
+    let publisher = Roamer(client.0.clone());
+    let ping = [json!(["1", "2", "room:1", "ping", {}])];
+    hub.stop("a");
+    let go_on = async {
+        sleep(GONE - Duration::from_millis(1)).await;
+        hub.go_on("a");
+    };
+    let (messages, published, ()) =
+        tokio::join!(client.messages(&b), publisher.publish(&b, &ping), go_on);
+    assert_eq!(published, 200);
+    assert_eq!(messages, [reply("2", "room:1", "ok", json!({}))]);
+    assert_eq!(client.poll(&b).await.status(), 204, "and once only");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_back_to_the_engine_later_than_another_loses_no_session() {
+    let hub = Hub::default();
+    let [a, b] = hub.nodes(["a", "b"]);
+    let mut client = Roamer::joined(&a, &b).await;
+    hub.set_down(true);
+    let back = async {
+        sleep(WINDOW / 2).await;
+        // B is back, and A tries again in a few seconds.
+        hub.lose_next("a", 4);
+        hub.set_down(false);
+        say(&a.endpoint, "back").await;
+    };
+    let (messages, ()) = tokio::join!(client.messages(&b), back);
+    assert_eq!(messages, [heard("room:1", "back")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_again_after_its_answer_brings_nothing_twice() {
+    let hub = Hub::default();
+    let [a, b] = hub.nodes(["a", "b"]);
+    let mut client = Roamer::joined(&a, &b).await;
+    say(&a.endpoint, "1").await;
+    hub.stop("a");
+    let step = async {
+        sleep(Duration::from_millis(1500)).await;
+        hub.step("a");
+    };
+    let (messages, ()) = tokio::join!(client.messages(&b), step);
+    assert_eq!(messages, [heard("room:1", "1")]);
+    hub.go_on("a");
+    sleep(Duration::from_millis(1)).await;
+    // Nor does it take what is new, for nobody.
+    let before = hub.sent_to("b");
+    say(&a.endpoint, "2").await;
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(hub.sent_to("b"), before);
+    assert_eq!(client.messages(&b).await, [heard("room:1", "2")]);
 }
 
 #[tokio::test(start_paused = true)]

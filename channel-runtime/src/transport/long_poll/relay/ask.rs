@@ -20,9 +20,10 @@ use crate::{
 };
 
 /// How long the other node may take to say that a request has come, each of so many times, before
-/// it counts as gone.
+/// it counts as gone. In all that is longer than a node may need to come back to an engine that was
+/// away, and than a machine may be too busy to run it: a session is not lost to either.
 const REACH: Duration = Duration::from_secs(1);
-const ATTEMPTS: u32 = 2;
+const ATTEMPTS: u32 = 10;
 
 /// How long to wait before an engine is tried again that was out of reach.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -74,6 +75,8 @@ impl Relay {
         let polled = tokio::select! {
             polled = self.poll_for(window, token, ticket) => polled,
             () = self.draining.cancelled(), if !was_draining => Ok(None),
+            // The other node says nothing: the client finds out from a node that stays.
+            () = sleep(DRAINING * 2), if was_draining => Ok(None),
         };
         forwarded("poll", outcome(polled.as_ref().err()));
         polled
@@ -211,6 +214,8 @@ struct Call {
     node: String,
     id: u64,
     news: mpsc::Receiver<News>,
+    /// How often it was made.
+    made: u32,
     is_done: bool,
 }
 
@@ -230,6 +235,7 @@ impl Call {
             node,
             id,
             news: heard,
+            made: 0,
             is_done: false,
         }
     }
@@ -240,27 +246,41 @@ impl Call {
         until: Instant,
         request: impl Fn() -> Request,
     ) -> Result<News, Missed> {
-        for _ in 0..ATTEMPTS {
-            self.reach(until, &request).await?;
+        let mut silent = 0;
+        while silent < ATTEMPTS {
+            if self.reach(until, &request).await? {
+                // The engine was away: for the other node it may still be.
+                silent = 0;
+            }
             if let Some(news) = self.next(Instant::now() + REACH).await {
                 return Ok(news);
             }
+            silent += 1;
         }
         Err(Missed::Gone)
     }
 
-    /// Waits for the engine where it is out of reach. That it has taken the request says nothing
-    /// of the other node.
-    async fn reach(&self, until: Instant, request: impl Fn() -> Request) -> Result<(), Missed> {
+    /// Waits for the engine where it is out of reach, and says whether it was. That it has taken
+    /// the request says nothing of the other node.
+    async fn reach(
+        &mut self,
+        until: Instant,
+        request: impl Fn() -> Request,
+    ) -> Result<bool, Missed> {
+        self.made += 1;
         let reached = async {
+            let mut was_away = false;
             loop {
                 let letter = Letter::Request(request());
                 match self.relay.write(&self.node, self.id, &letter, &[]).await {
-                    Ok(()) => return,
+                    Ok(()) => return was_away,
                     Err(_) => sleep(AGAIN).await,
                 }
+                was_away = true;
             }
         };
+        // A request that was made before its time was over is made once more all the same.
+        let until = until.max(Instant::now() + REACH);
         let reached = timeout_at(until, reached).await;
         reached.map_err(|_| Missed::Unreachable)
     }
@@ -288,7 +308,8 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.relay.asked.lock().remove(&self.id);
-        if !self.is_done {
+        // Of a request that was made more than once, another copy may still be served.
+        if !self.is_done || self.made > 1 {
             let letter = Letter::Request(Request::Cancel);
             // It is under way; without it, the other node finds out in time.
             drop(self.relay.write(&self.node, self.id, &letter, &[]));

@@ -138,7 +138,7 @@ impl Relay {
     ) {
         let asked = Asked {
             taken: ticket.taken,
-            is_far: true,
+            call: Some(caller.call),
         };
         let draining = self.draining.cancelled();
         let polled = self.promptly(caller, session.poll(asked, window, draining));

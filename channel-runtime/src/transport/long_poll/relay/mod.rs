@@ -13,8 +13,8 @@
 //! Cancel, once the client is gone          →
 //! ```
 //!
-//! A letter may get lost, with the engine. A request that is not answered at all is made once
-//! more, then its node counts as gone. An answer that is lost costs nothing: see
+//! A letter may get lost, with the engine. A request that is not answered at all is made again, ten
+//! times in ten seconds, then its node counts as gone. An answer that is lost costs nothing: see
 //! [`Backlog`](super::backlog::Backlog).
 
 mod ask;
