@@ -2,6 +2,7 @@
 
 mod driver;
 mod options;
+mod patience;
 mod queue;
 mod run;
 mod wanted;
@@ -18,13 +19,14 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::{Instant, timeout},
+    time::Instant,
 };
 use tokio_util::task::AbortOnDropHandle;
 
 pub(super) use self::driver::{Driver, DriverError, Inbox, Link, Naming, Outgoing};
 pub use self::options::{ClusterOptions, WhenFull};
 use self::{
+    patience::within,
     queue::{Item, Queue, fail},
     run::Connected,
     wanted::Wanted,
@@ -175,7 +177,7 @@ impl Engine {
         let waiter = self.core.wanted.lock().waiter(&self.core.channel(topic))?;
         let most = self.core.options.confirm_within;
         Some(Box::pin(async move {
-            if timeout(most, waiter).await.is_err() {
+            if within(most, waiter).await.is_none() {
                 cluster::trouble(
                     &"a subscription is not confirmed in time; a client joins without",
                 );

@@ -4,12 +4,13 @@ use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     Core,
     driver::{Driver, DriverError, Inbox, Link, Outgoing},
+    patience::within,
     queue::Item,
 };
 use crate::{pubsub::PublishError, telemetry::cluster};
@@ -40,9 +41,9 @@ pub(super) async fn connect<D: Driver>(
             .await?;
         Ok::<_, DriverError>(Connected { link, closed })
     };
-    let connected = timeout(most, connect).await;
+    let connected = within(most, connect).await;
     let connected =
-        connected.unwrap_or_else(|_| Err(format!("no answer within {most:?}").into()))?;
+        connected.unwrap_or_else(|| Err(format!("no answer within {most:?}").into()))?;
     // From here on messages are queued and joins wait, whether or not the task runs already.
     core.connected(&connected.link);
     Ok(connected)
@@ -114,9 +115,9 @@ async fn answer<T>(
     call: impl Future<Output = Result<T, DriverError>>,
 ) -> Result<T, DriverError> {
     let most = core.options.timeout;
-    timeout(most, call)
+    within(most, call)
         .await
-        .unwrap_or_else(|_| Err(format!("{what}: no answer within {most:?}").into()))
+        .unwrap_or_else(|| Err(format!("{what}: no answer within {most:?}").into()))
 }
 
 /// Sends what is queued, as much at once as has come together meanwhile.
