@@ -9,12 +9,15 @@ pub mod namespace;
 pub mod nginx;
 pub mod node;
 pub mod poller;
+pub mod port;
 pub mod proxy;
 pub mod record;
 pub mod room;
 pub mod table;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, process::Child, time::Duration};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,9 +51,18 @@ pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 ///
 /// # Panics
 ///
-/// When there is no such process.
-pub fn signal(name: &str, pid: u32) {
-    let mut kill = std::process::Command::new("kill");
-    let status = kill.arg(format!("-{name}")).arg(pid.to_string()).status();
-    assert!(status.unwrap().success(), "kill -{name} {pid}");
+/// When it has ended.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// Stops a process without ending it, and waits until each of its threads has stopped: on a busy
+/// machine that is a while after the signal was sent.
+///
+/// # Panics
+///
+/// When it has ended.
+pub(crate) fn pause(child: &Child) {
+    signal(child, Signal::STOP);
+    waitid(WaitId::Pid(Pid::from_child(child)), WaitIdOptions::STOPPED).unwrap();
 }

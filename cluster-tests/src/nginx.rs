@@ -1,14 +1,15 @@
 //! nginx as the balancer, with the configuration that the example `cluster` shows.
 
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command},
 };
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{engine::program, eventually, signal};
+use crate::{engine::program, eventually, port::Port, signal};
 
 /// nginx before two nodes; it ends when it is dropped.
 pub struct Nginx {
@@ -16,6 +17,7 @@ pub struct Nginx {
     pub address: SocketAddr,
     child: Child,
     directory: TempDir,
+    _port: Port,
 }
 
 impl Nginx {
@@ -25,9 +27,8 @@ impl Nginx {
     ///
     /// When it is not installed, or does not start.
     pub async fn start(nodes: [SocketAddr; 2]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        let port = Port::hold();
+        let address = port.address();
         let directory = tempfile::tempdir().unwrap();
         let log = log(&directory);
         let logged = format!(
@@ -49,6 +50,7 @@ impl Nginx {
             address,
             child,
             directory,
+            _port: port,
         }
     }
 
@@ -67,7 +69,7 @@ fn log(directory: &TempDir) -> PathBuf {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // It ends its workers when it is asked to, not when it is killed.
-        signal("TERM", self.child.id());
+        signal(&self.child, Signal::TERM);
         let _reaped = self.child.wait();
     }
 }

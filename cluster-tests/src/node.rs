@@ -11,9 +11,10 @@ use channel_runtime::{
     Endpoint, LongPollOptions, SocketOptions,
     pubsub::{ClusterOptions, Nats, Redis, StartError, Status},
 };
+use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
-use crate::{eventually, namespace::Namespace, room::User};
+use crate::{PATIENCE, eventually, namespace::Namespace, pause, port::Port, room::User, signal};
 
 /// A node in this process; it ends when it is dropped.
 pub struct Node {
@@ -55,12 +56,12 @@ impl Node {
 
     /// Serves an endpoint on a free port.
     pub async fn serve(endpoint: Endpoint) -> Self {
-        Node::serve_at(endpoint, Ipv4Addr::LOCALHOST).await
+        Node::serve_at(endpoint, (Ipv4Addr::LOCALHOST, 0).into()).await
     }
 
-    /// Serves an endpoint on a free port of this address.
-    pub async fn serve_at(endpoint: Endpoint, address: Ipv4Addr) -> Self {
-        let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
+    /// Serves an endpoint at this address.
+    pub async fn serve_at(endpoint: Endpoint, address: SocketAddr) -> Self {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = endpoint.router();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -96,24 +97,23 @@ pub async fn up(endpoint: &Endpoint) {
     probe.confirmed().await;
 }
 
-/// Quick to find that something is broken, so that the tests are quick as well; but no quicker than
-/// a busy machine may be to answer.
-pub fn impatient(node: &str) -> ClusterOptions {
+/// Quick to look whether something is broken and to come back, so that the tests are quick as well;
+/// but no quicker to give up than a busy machine may be to answer.
+pub fn impatient() -> ClusterOptions {
     ClusterOptions::new()
-        .node(node)
         .timeout(BROKEN)
         .heartbeat(Duration::from_millis(200))
         .backoff(Duration::from_millis(10), Duration::from_millis(100))
 }
 
 /// After how long without an answer an [`impatient`] node gives the engine up.
-pub const BROKEN: Duration = Duration::from_secs(2);
+pub const BROKEN: Duration = Duration::from_secs(5);
 
 /// How long a join waits for the engine: a test whose engine is there misses nothing.
-const CONFIRM: Duration = Duration::from_secs(5);
+const CONFIRM: Duration = PATIENCE;
 
 /// How long a poll waits.
-pub const WINDOW: Duration = Duration::from_secs(4);
+pub const WINDOW: Duration = Duration::from_secs(10);
 
 fn sockets(window: Duration) -> SocketOptions {
     SocketOptions::default()
@@ -154,24 +154,28 @@ pub struct NodeProcess {
     child: Child,
     /// Where clients connect.
     pub address: SocketAddr,
+    /// Nobody else listens there once it is dead.
+    _port: Option<Port>,
 }
 
 impl NodeProcess {
     /// Starts one; `program` is the binary `cluster-node`.
     pub fn start(program: &str, url: &str, name: &str) -> Self {
+        let port = Port::hold();
         let mut command = Command::new(program);
-        command.args([url, name]);
-        NodeProcess::run(command, name)
+        command.args([url, name, &port.address().to_string()]);
+        NodeProcess::run(command, name, Some(port))
     }
 
     /// Starts an [`impatient`] one in a network of its own.
     pub fn start_in(namespace: &Namespace, program: &str, url: &str, name: &str) -> Self {
         let mut command = namespace.command(program);
-        command.args([url, name, &namespace.inside().to_string()]);
-        NodeProcess::run(command, name)
+        let address = SocketAddr::from((namespace.inside(), 0)).to_string();
+        command.args([url, name, &address, "impatient"]);
+        NodeProcess::run(command, name, None)
     }
 
-    fn run(mut command: Command, name: &str) -> Self {
+    fn run(mut command: Command, name: &str, port: Option<Port>) -> Self {
         command.stdin(Stdio::piped());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -181,12 +185,18 @@ impl NodeProcess {
         NodeProcess {
             address: address.unwrap_or_else(|_| panic!("node {name} said {line:?}")),
             child,
+            _port: port,
         }
     }
 
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Stops it without ending it.
+    pub fn pause(&self) {
+        pause(&self.child);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        signal(&self.child, Signal::CONT);
     }
 
     /// Ends it as `kill -9` does.

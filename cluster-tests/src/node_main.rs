@@ -1,26 +1,24 @@
-//! A node in a process of its own: `cluster-node URL NAME`, or with an address to listen on an
-//! impatient one. It says its address, and ends when its standard input does, so that none is left
-//! behind by a test that ends early.
+//! A node in a process of its own: `cluster-node URL NAME ADDRESS [impatient]`. It says where it
+//! listens, and ends when its standard input does, so that none is left behind by a test that ends
+//! early.
 
 use std::env;
 
-use anyhow::Context;
+use anyhow::bail;
 use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::node::{Node, endpoint, impatient};
 use tokio::io::AsyncReadExt;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut arguments = env::args().skip(1);
-    let url = arguments.next().context("usage: cluster-node URL NAME")?;
-    let name = arguments.next().context("usage: cluster-node URL NAME")?;
-    let node = match arguments.next() {
-        None => Node::connect(&url, ClusterOptions::new().node(name)).await?,
-        Some(address) => {
-            let endpoint = endpoint(&url, impatient(&name)).await?;
-            Node::serve_at(endpoint, address.parse()?).await
-        }
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (url, name, address, options) = match &arguments[..] {
+        [url, name, address] => (url, name, address, ClusterOptions::new()),
+        [url, name, address, word] if word == "impatient" => (url, name, address, impatient()),
+        _ => bail!("usage: cluster-node URL NAME ADDRESS [impatient]"),
     };
+    let endpoint = endpoint(url, options.node(name)).await?;
+    let node = Node::serve_at(endpoint, address.parse()?).await;
     println!("{}", node.address);
     tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
     Ok(())

@@ -1,7 +1,5 @@
 //! What each client saw when something broke. `cargo test -p cluster-tests --test faults --
 //! --nocapture --test-threads 1` prints the tables.
-//!
-//! `CLUSTER_PAUSE` is for how many seconds an engine is stopped; 2 unless set.
 
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]

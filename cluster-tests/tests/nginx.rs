@@ -8,7 +8,8 @@ use cluster_tests::{
     client::Client,
     engine::{Engine, Kind},
     nginx::Nginx,
-    node::Node,
+    node::{Node, endpoint},
+    port::Port,
     room::Said,
 };
 use serde_json::json;
@@ -16,11 +17,14 @@ use serde_json::json;
 #[tokio::test]
 async fn clients_behind_a_balancer_hear_each_other_and_come_back_when_a_node_ends() {
     let engine = Engine::start(Kind::Redis, "");
-    let node = async |name: &str| {
+    // Once A has ended, nobody else is to listen where it did.
+    let ports = [Port::hold(), Port::hold()];
+    let node = async |name: &str, port: &Port| {
         let options = ClusterOptions::new().node(name);
-        Node::connect(&engine.url(), options).await.unwrap()
+        let endpoint = endpoint(&engine.url(), options).await.unwrap();
+        Node::serve_at(endpoint, port.address()).await
     };
-    let (a, b) = (node("a").await, node("b").await);
+    let (a, b) = (node("a", &ports[0]).await, node("b", &ports[1]).await);
     let nginx = Nginx::start([a.address, b.address]).await;
     let address = nginx.address;
     let mut clients = Vec::new();

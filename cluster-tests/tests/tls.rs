@@ -43,7 +43,7 @@ async fn nodes_meet_through_tls(kind: Kind) {
         Kind::Redis => "rediss",
         Kind::Nats => "tls",
     };
-    let url = format!("{scheme}://localhost:{}", engine.port);
+    let url = format!("{scheme}://localhost:{}", engine.port());
     let trusting = |name: &str| {
         let options = ClusterOptions::new().node(name);
         options.root_certificates(files.path().join("cert.pem"))

@@ -53,11 +53,11 @@ pub async fn upload<W: UploadWriter>(writer: &mut W, bytes: &[u8]) -> Result<W::
 
 /// Some things happen in a task that nobody has a handle of.
 pub async fn until(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..1000 {
-        if is_so() {
-            return;
+    let watch = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("still not so: {what}");
+    };
+    let watched = tokio::time::timeout(Duration::from_secs(60), watch).await;
+    assert!(watched.is_ok(), "still not so: {what}");
 }

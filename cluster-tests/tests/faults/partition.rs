@@ -30,7 +30,7 @@ pub(crate) async fn a_node_is_partitioned(kind: Kind) {
         return;
     };
     let engine = Engine::start_at(kind, network.engine(), "");
-    let away = engine.url_of((network.engine(), engine.port).into());
+    let away = engine.url_of((network.engine(), engine.port()).into());
     let nodes = [
         NodeProcess::start(NODE, &engine.url(), "a"),
         NodeProcess::start(NODE, &engine.url(), "b"),

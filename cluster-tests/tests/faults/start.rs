@@ -9,6 +9,7 @@ use cluster_tests::{
     engine::{Engine, Kind},
     eventually,
     node::{Node, endpoint, impatient, up},
+    port::Port,
     room::Said,
 };
 
@@ -27,7 +28,7 @@ fn url(engine: &Engine, credentials: &str) -> String {
 }
 
 async fn refused(url: &str) -> StartError {
-    let refused = endpoint(url, impatient("a")).await.err();
+    let refused = endpoint(url, impatient().node("a")).await.err();
     refused.unwrap_or_else(|| panic!("{url} is not refused"))
 }
 
@@ -40,7 +41,7 @@ pub(crate) async fn wrong_credentials_are_one_clear_error(kind: Kind) {
         let says = format!(
             "cannot connect to {} at 127.0.0.1:{}: ",
             name(kind),
-            engine.port
+            engine.port()
         );
         assert!(text.starts_with(&says), "{text}");
         assert!(
@@ -69,7 +70,7 @@ pub(crate) async fn right_credentials_are_taken_from_the_url(kind: Kind) {
         Kind::Nats => "app",
     };
     let url = url(&engine, &format!("{user}:se%2Fcr%3Aet"));
-    let a = endpoint(&url, impatient("a")).await.unwrap();
+    let a = endpoint(&url, impatient().node("a")).await.unwrap();
     up(&a).await;
 }
 
@@ -92,10 +93,8 @@ pub(crate) async fn a_wrong_url_and_an_engine_that_is_not_there_are_clear_errors
         let says = format!("not a {} URL: ", name(kind));
         assert!(error.to_string().starts_with(&says), "{error}");
     }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let error = refused(&format!("{scheme}://127.0.0.1:{port}")).await;
+    let nobody = Port::hold();
+    let error = refused(&format!("{scheme}://{}", nobody.address())).await;
     println!("{error}");
     assert!(
         error.to_string().starts_with("cannot connect to "),
@@ -117,9 +116,10 @@ pub(crate) async fn a_lazy_node_serves_its_own_clients_until_the_engine_is_there
     engine.kill();
     let node = async |name: &str| {
         let builder = Endpoint::builder().socket::<cluster_tests::room::User>("/socket");
+        let (url, options) = (engine.url(), impatient().node(name));
         let builder = match kind {
-            Kind::Redis => builder.pubsub(Redis::lazy(&engine.url(), impatient(name)).unwrap()),
-            Kind::Nats => builder.pubsub(Nats::lazy(&engine.url(), impatient(name)).unwrap()),
+            Kind::Redis => builder.pubsub(Redis::lazy(&url, options).unwrap()),
+            Kind::Nats => builder.pubsub(Nats::lazy(&url, options).unwrap()),
         };
         Node::serve(builder.build().unwrap()).await
     };

@@ -9,10 +9,10 @@ use cluster_tests::{
 };
 
 /// Longer than the engine is away: so long a request waits for it.
-const WINDOW: Duration = Duration::from_secs(20);
+const WINDOW: Duration = Duration::from_secs(30);
 
 /// For how long the engine is away: longer than the nodes wait for it.
-const AWAY: Duration = Duration::from_secs(4);
+const AWAY: Duration = Duration::from_secs(8);
 
 /// A client whose session is on the first of three nodes, and what it sees while the engine goes
 /// away and comes back: that node talks all the time.
@@ -22,7 +22,7 @@ async fn polled(kind: Kind, away: impl AsyncFnOnce(&mut Engine)) -> (Row, usize)
     let mut nodes = Vec::new();
     for name in ["a", "b", "c"] {
         let url = engine.url();
-        let node = Node::connect_with(&url, impatient(name), WINDOW);
+        let node = Node::connect_with(&url, impatient().node(name), WINDOW);
         nodes.push(node.await.unwrap());
     }
     let addresses = [0, 1, 2].map(|at: usize| nodes[at].address);
