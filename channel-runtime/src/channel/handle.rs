@@ -52,6 +52,9 @@ impl<C: Channel> Handle for Inbox<C> {
             });
             return Ok(());
         }
+        if C::OPTIONS.pushes.is_some_and(|most| self.pushes() >= most) {
+            return Err((message, Undelivered::Full));
+        }
         self.offer(message, |message| Letter::Push(message, Some(claim.take())))
             .map_err(|refused| match refused {
                 Refused::Full(message) => (message, Undelivered::Full),

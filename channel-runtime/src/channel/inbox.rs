@@ -153,6 +153,13 @@ impl<C: Channel> Inbox<C> {
         Ok(())
     }
 
+    /// How many of the client's messages wait. Only its connection brings more.
+    pub(super) fn pushes(&self) -> usize {
+        let state = self.state.lock();
+        let pushes = |letter: &&Letter<C>| matches!(letter, Letter::Push(..));
+        state.letters.iter().filter(pushes).count()
+    }
+
     /// Queues a letter that ends the channel; gives it back when that has happened already.
     pub(super) fn insist(&self, letter: Letter<C>) -> Result<(), Letter<C>> {
         let mut state = self.state.lock();

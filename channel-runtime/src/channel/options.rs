@@ -28,6 +28,8 @@ pub struct ChannelOptions {
     /// How many messages may wait for the channel; as many as the socket's
     /// [`inbox_messages`](crate::SocketOptions::inbox_messages) unless given.
     pub inbox: Option<usize>,
+    /// How many of these may be the client's, where they are large.
+    pub(crate) pushes: Option<usize>,
 }
 
 impl ChannelOptions {
@@ -38,6 +40,7 @@ impl ChannelOptions {
         hibernate_after: Some(Duration::from_secs(15)),
         shutdown: Duration::from_secs(5),
         inbox: None,
+        pushes: None,
     };
 
     /// Sets [`ChannelOptions::log_join`].
@@ -75,6 +78,12 @@ impl ChannelOptions {
     #[must_use]
     pub const fn inbox(mut self, messages: usize) -> Self {
         self.inbox = Some(messages);
+        self
+    }
+
+    #[cfg(feature = "uploads")]
+    pub(crate) const fn pushes(mut self, messages: usize) -> Self {
+        self.pushes = Some(messages);
         self
     }
 }

@@ -1,23 +1,25 @@
 //! The channel that brings the bytes of one file.
 
+mod begin;
+
 use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
-use serde_json::json;
+use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
+use self::begin::begin;
 use super::{
     CloseReason, UploadEntry, UploadSpec,
-    destination::{Finished, Place},
-    entries::NotBegun,
-    grant::{Grant, Ticket},
-    owner::{Link, Owner},
-    registry::{Adopted, Detached, Source, adopt, detach},
+    destination::Finished,
+    grant::Ticket,
+    owner::Owner,
+    registry::{Detached, Source, detach},
     writer::AnyWriter,
 };
 use crate::{
     Answer, Binary, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Flow, FromPayload,
     InfoFor, IntoAnswer, IntoFlow, Joined, Payload, Reason, Refusal, Socket, Step, Stop, TimerRef,
+    channel::{Contexts, Errand},
     role,
 };
 
@@ -60,7 +62,6 @@ pub struct UploadChannel {
     last: Instant,
     timeout: Duration,
     timer: TimerRef,
-    fires: Instant,
     resumable: bool,
     /// Its client may go on with it in another channel.
     yields: bool,
@@ -83,20 +84,16 @@ impl Drop for Running {
     }
 }
 
+/// How many chunks a client may have on their way: one that is written, and one that waits. With
+/// the one that a writer such as `TempFile` still has, and what the connection has read of the next,
+/// that is less than four.
+const WINDOW: usize = 2;
+
 /// The time of the next chunk may have passed.
 struct Deadline;
 
 /// The client goes on with the upload in another channel.
 pub(super) struct Yield;
-
-#[derive(Deserialize)]
-struct Join {
-    #[serde(default)]
-    token: Option<String>,
-    /// The client wants to know where to go on, and comes back when its connection breaks.
-    #[serde(default)]
-    resume: bool,
-}
 
 impl Channel for UploadChannel {
     type Socket = ();
@@ -104,10 +101,11 @@ impl Channel for UploadChannel {
     const NAME: &'static str = "UploadChannel";
     const TOPICS: &'static [&'static str] = &["lvu:*"];
     const INTERCEPTS: &'static [&'static str] = &[];
-    // A client has one chunk on its way, and waits for its answer. Closing a writer may take
-    // longer than what channels have otherwise.
+    // Room for the channel's own messages beside the chunk. Closing a writer may take longer than
+    // what channels have otherwise.
     const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT
         .inbox(4)
+        .pushes(WINDOW - 1)
         .hibernate_after_ms(None)
         .shutdown_ms(30_000);
 
@@ -125,12 +123,18 @@ impl Channel for UploadChannel {
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
     ) -> Step<'a, Answer> {
-        if cx.event() != "chunk" {
+        let event = cx.event();
+        if !matches!(event, "chunk" | "chunk_at") {
             return Step::ready(Answer::unknown_event());
         }
-        match Binary::from_payload(payload) {
+        let chunk = match Binary::from_payload(payload) {
+            Ok(Binary(chunk)) if event == "chunk_at" => self.placed(chunk),
+            Ok(Binary(chunk)) => Ok(chunk),
+            Err(error) => Err(error.into()),
+        };
+        match chunk {
             Ok(chunk) => Step::pending(self.chunk(chunk, cx.socket())),
-            Err(error) => Step::ready(Answer::refuse(error)),
+            Err(refusal) => Step::ready(Answer::refuse(refusal)),
         }
     }
 
@@ -167,98 +171,14 @@ impl InfoFor<UploadChannel> for Deadline {
     }
 }
 
-impl InfoFor<UploadChannel> for Yield {
-    fn handle<'a>(
-        self,
+impl Errand<UploadChannel> for Yield {
+    fn run<'a>(
+        self: Box<Self>,
         channel: &'a mut UploadChannel,
-        _: &'a Context<'a, UploadChannel, role::handle_info>,
+        _: &'a Contexts<'a, UploadChannel>,
     ) -> Step<'a, Flow> {
         Step::ready(channel.yields())
     }
-}
-
-/// Finds the entry a token is for, and opens its writer.
-async fn begin(
-    socket: &Socket<UploadChannel>,
-    payload: &Payload,
-) -> Result<(UploadChannel, Payload), &'static str> {
-    let join: Join = payload.decode().map_err(|_| "invalid_token")?;
-    let token = socket.endpoint().token(Grant::SALT);
-    let Grant { ticket, .. } = token
-        .verify(join.token.as_deref())
-        .map_err(|_| "invalid_token")?;
-    let owner = socket
-        .endpoint()
-        .uploads()
-        .owner(ticket.owner)
-        .ok_or("disallowed")?;
-    if !owner.is_of(socket.outlet().outbox()) {
-        return Err("invalid_token");
-    }
-    let link = Link::new(socket.channel_ref().clone(), join.resume);
-    let (begun, spec) = owner.start(ticket, link).map_err(|why| match why {
-        NotBegun::AlreadyRegistered => "already_registered",
-        NotBegun::Disallowed => "disallowed",
-    })?;
-    let entry = begun.entry;
-    let mut running = Running {
-        owner,
-        ticket,
-        entry,
-        over: false,
-    };
-    let writer = match begun.destination.0 {
-        Place::Resumed(broken, fresh) => {
-            let (uploads, topic) = (socket.endpoint().uploads(), running.owner.topic());
-            match adopt(uploads, broken, topic, &running.entry).await {
-                Some(Adopted::Broken(upload)) => Ok(upload),
-                Some(Adopted::Taken) => return Err("taken"),
-                None => Err(fresh),
-            }
-        }
-        Place::Writer(writer) => Err(writer),
-        // An external upload has no token.
-        Place::External(_) => return Err("disallowed"),
-    };
-    let (writer, received, is_done) = match writer {
-        Ok(upload) => (upload.writer, upload.received, upload.is_done),
-        Err(mut writer) => {
-            if let Err(error) = writer.init(&running.entry).await {
-                running.over = true;
-                running.owner.writer_failed(ticket, &running.entry, &error);
-                return Err("writer_error");
-            }
-            (writer, 0, false)
-        }
-    };
-    if join.resume && spec.detach().is_some() {
-        let (owner, me) = (&running.owner, socket.channel_ref().clone());
-        let source = Source::new(owner.topic(), &running.entry);
-        owner.endpoint().uploads().carry(ticket.entry, source, me);
-    }
-    let mut channel = UploadChannel {
-        running,
-        spec,
-        writer: Some(writer),
-        received,
-        last: Instant::now(),
-        timeout: spec.first_chunk_timeout(),
-        fires: Instant::now() + spec.first_chunk_timeout(),
-        timer: socket.send_after(spec.first_chunk_timeout(), Deadline),
-        resumable: join.resume,
-        yields: false,
-    };
-    if is_done {
-        // The client has missed only the answer to its last chunk.
-        channel.finished();
-    } else if received > 0 {
-        channel.advance();
-    }
-    let response = match join.resume {
-        true => Payload::json(&json!({"offset": received, "done": is_done})).unwrap_or_default(),
-        false => Payload::empty(),
-    };
-    Ok((channel, response))
 }
 
 impl UploadChannel {
@@ -266,14 +186,27 @@ impl UploadChannel {
         self.running.entry.client_size()
     }
 
+    /// The bytes of a chunk that begins with where they belong. Where the one before was refused,
+    /// this one is too.
+    fn placed(&self, mut chunk: Bytes) -> Result<Bytes, Refusal> {
+        let offset = chunk.try_get_u64().map_err(|_| Refusal::new("no offset"))?;
+        match offset == self.received {
+            true => Ok(chunk),
+            false => Err(Refusal::new("wrong_offset").with("offset", self.received)),
+        }
+    }
+
     /// Writes a chunk. Only bytes that were written are answered with `ok`.
-    async fn chunk(&mut self, Binary(chunk): Binary, socket: &Socket<Self>) -> Answer {
+    async fn chunk(&mut self, chunk: Bytes, socket: &Socket<Self>) -> Answer {
+        let received = self.received + chunk.len() as u64;
+        let (limit, most) = (self.size(), self.spec.chunk_size);
+        if received <= limit && chunk.len() > most as usize {
+            return Answer::refuse(Refusal::new("chunk_too_large").with("limit", most));
+        }
         // Who sends nothing, and often, is not on the way.
         if !chunk.is_empty() {
             self.heard(socket);
         }
-        let received = self.received + chunk.len() as u64;
-        let limit = self.size();
         let Some(writer) = self.writer.as_mut().filter(|_| received <= limit) else {
             let refusal = Refusal::new("file_size_limit_exceeded").with("limit", limit);
             return Stop::normal().refuse(refusal).into_answer();
@@ -356,8 +289,7 @@ impl UploadChannel {
     /// Bytes have come: the next ones have their full time.
     fn heard(&mut self, socket: &Socket<Self>) {
         self.last = Instant::now();
-        // A timer that has fired may have found the inbox full of chunks.
-        if self.timeout != self.spec.chunk_timeout() || self.fires <= self.last {
+        if self.timeout != self.spec.chunk_timeout() {
             self.timeout = self.spec.chunk_timeout();
             self.arm(self.timeout, socket);
         }
@@ -366,7 +298,6 @@ impl UploadChannel {
     /// There is one timer, and it looks at the time of the last chunk: none is made for a chunk.
     fn arm(&mut self, rest: Duration, socket: &Socket<Self>) {
         self.timer.cancel();
-        self.fires = Instant::now() + rest;
         self.timer = socket.send_after(rest, Deadline);
     }
 

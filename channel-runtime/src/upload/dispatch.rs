@@ -5,7 +5,8 @@ use std::{any::Any, sync::Arc};
 use super::{
     Destination, UploadEntry,
     owner::{Notice, Owner},
-    preflight::{allow_upload, named, validate},
+    preflight::{allow_upload, broken_off, named, validate},
+    registry::give_up,
     selection::{Cancel, Progress},
 };
 use crate::{
@@ -180,12 +181,25 @@ pub fn handle_in<'a, C: TakesUploads>(
     })
 }
 
+/// A file goes by its ref, where it is listed, and by its token, wherever it is.
 fn cancel(owner: &Owner, payload: &Payload) -> Result<(), Refusal> {
-    let cancel: Cancel = payload.decode()?;
-    let upload = named(owner, &cancel.upload_ref)?;
-    match owner.cancel(upload, &cancel.entry_ref) {
+    let Cancel {
+        upload_ref,
+        entry_ref,
+        token,
+    } = payload.decode()?;
+    let upload = named(owner, &upload_ref)?;
+    let begun = broken_off(owner, token.as_deref());
+    let was_listed = entry_ref
+        .as_deref()
+        .is_some_and(|entry_ref| owner.cancel(upload, entry_ref));
+    let name = owner.with(upload, |files| files.spec().name());
+    let was_begun = begun
+        .zip(name)
+        .is_some_and(|(ticket, name)| give_up(owner.endpoint(), ticket, owner.topic(), name));
+    match was_listed || was_begun {
         true => Ok(()),
-        false => Err(Refusal::new("unknown entry").with("entry_ref", cancel.entry_ref)),
+        false => Err(Refusal::new("unknown entry").with("entry_ref", entry_ref)),
     }
 }
 

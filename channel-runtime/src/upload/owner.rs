@@ -245,8 +245,23 @@ impl Owner {
 
     /// Removes a file, whatever it is doing. Says whether there was one.
     pub(super) fn cancel(&self, upload: usize, entry_ref: &str) -> bool {
-        let removed = self.change(upload, |files| files.remove(entry_ref));
+        let removed = self.with(upload, |files| {
+            let gone = files.remove(entry_ref)?;
+            self.show(files);
+            Some(gone)
+        });
         removed.flatten().map(|gone| self.forget(gone)).is_some()
+    }
+
+    /// The same, by the file's ticket, where it is of this upload.
+    pub(super) fn give_up(&self, ticket: Ticket, topic: &Topic, upload: &str) -> bool {
+        let named = self.with(ticket.upload, |files| {
+            let mut entries = files.entries();
+            let entry = entries.find(|entry| entry.uuid() == ticket.entry)?;
+            (entry.upload() == upload).then(|| entry.entry_ref().to_owned())
+        });
+        let named = named.flatten().filter(|_| self.topic == *topic);
+        named.is_some_and(|entry_ref| self.cancel(ticket.upload, &entry_ref))
     }
 
     /// A file that was removed is nobody's any more.

@@ -139,7 +139,7 @@ async fn preflight<C: TakesUploads>(
 /// The upload that was broken off, where the client's token is for one. Whether it can be gone on
 /// with is seen when its channel is joined: it may be in the middle of a write, and nothing but
 /// that one file is to wait for it.
-fn broken_off(owner: &Owner, token: Option<&str>) -> Option<Ticket> {
+pub(super) fn broken_off(owner: &Owner, token: Option<&str>) -> Option<Ticket> {
     let endpoint = owner.endpoint();
     let Grant { ticket, resumes } = endpoint.token(Grant::SALT).verify(token?).ok()?;
     // One that was given to go on, and was not used, is for what it was to go on with.

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, oneshot},
     time::{self, Instant},
 };
 use uuid::Uuid;
@@ -20,7 +21,7 @@ use super::{
     owner::Owner,
     writer::AnyWriter,
 };
-use crate::{ChannelRef, Endpoint, Topic};
+use crate::{ChannelRef, Endpoint, Reason, Topic};
 
 /// How many broken uploads are kept for clients that may come back; those beyond are cancelled.
 const MOST_DETACHED: usize = 1024;
@@ -32,7 +33,7 @@ const YIELD_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct Registry {
     owners: Mutex<HashMap<Uuid, Weak<Owner>>>,
-    detached: Mutex<HashMap<Uuid, (Ticket, Detached)>>,
+    detached: Mutex<HashMap<Uuid, Kept>>,
     /// The uploads that have a channel, and whose clients can go on with them.
     carried: Mutex<HashMap<Uuid, (Source, ChannelRef<UploadChannel>)>>,
     /// One of these has no channel any more.
@@ -46,6 +47,14 @@ pub(super) enum Adopted {
     Broken(Detached),
     /// There is nothing to go on with: a handler has it.
     Taken,
+}
+
+/// A broken upload that is kept.
+struct Kept {
+    ticket: Ticket,
+    upload: Detached,
+    /// Dropped, it ends the task that waits for the end of the upload's time.
+    _timer: oneshot::Sender<Infallible>,
 }
 
 /// What an upload is of, as far as a client can say.
@@ -62,10 +71,14 @@ impl Source {
         }
     }
 
+    /// Whether it is for this upload.
+    fn is_for(&self, topic: &Topic, upload: &str) -> bool {
+        self.topic == *topic && self.entry.upload() == upload
+    }
+
     /// Whether it is the same file for the same upload.
     fn is(&self, topic: &Topic, entry: &UploadEntry) -> bool {
-        self.topic == *topic
-            && self.entry.upload() == entry.upload()
+        self.is_for(topic, entry.upload())
             && self.entry.client_size() == entry.client_size()
             && self.entry.client_name() == entry.client_name()
             && self.entry.client_last_modified() == entry.client_last_modified()
@@ -163,13 +176,14 @@ impl Registry {
             source.is(topic, entry).then(|| channel.clone())
         };
         let over = async {
-            loop {
-                let ended = self.ended.notified();
-                let Some(channel) = carried() else {
-                    break;
-                };
-                channel.send(Yield);
+            let mut ended = self.ended.notified();
+            // Once: others of the endpoint end meanwhile, each with a look whether it was this one.
+            if let Some(channel) = carried() {
+                channel.insist(Yield);
+            }
+            while carried().is_some() {
                 ended.await;
+                ended = self.ended.notified();
             }
         };
         // One that takes longer is begun anew.
@@ -196,24 +210,45 @@ impl Registry {
     }
 
     /// Gives the upload back where no more are kept: one page has no more than its upload allows.
-    fn keep(&self, ticket: Ticket, upload: Detached, most: usize) -> Result<(), Detached> {
+    fn keep(&self, kept: Kept, most: usize) -> Result<(), Detached> {
+        let ticket = kept.ticket;
         let mut detached = self.detached.lock();
-        let same = |(other, _): &&(Ticket, Detached)| {
-            (other.owner, other.upload) == (ticket.owner, ticket.upload)
+        // One that was cancelled has no channel to go on from any more. Seen under the lock, so
+        // whoever cancels it finds it either here or there.
+        let is_cancelled = !self.carried.lock().contains_key(&ticket.entry);
+        let same = |other: &&Kept| {
+            (other.ticket.owner, other.ticket.upload) == (ticket.owner, ticket.upload)
         };
-        if detached.len() >= MOST_DETACHED || detached.values().filter(same).count() >= most {
-            return Err(upload);
+        let is_full =
+            detached.len() >= MOST_DETACHED || detached.values().filter(same).count() >= most;
+        if is_cancelled || is_full {
+            return Err(kept.upload);
         }
-        detached.insert(ticket.entry, (ticket, upload));
+        detached.insert(ticket.entry, kept);
         Ok(())
     }
 
-    fn claim(&self, id: Uuid, topic: &Topic, entry: &UploadEntry) -> Option<Detached> {
+    fn claim(&self, id: Uuid, is_meant: impl Fn(&Source) -> bool) -> Option<Detached> {
         let mut detached = self.detached.lock();
         detached
             .get(&id)
-            .filter(|(_, upload)| upload.source.is(topic, entry))?;
-        detached.remove(&id).map(|(_, upload)| upload)
+            .filter(|kept| is_meant(&kept.upload.source))?;
+        detached.remove(&id).map(|kept| kept.upload)
+    }
+
+    /// Ends the channel of an upload, as one that nobody goes on with. Says whether it has one.
+    fn end_carried(&self, id: Uuid, topic: &Topic, upload: &str) -> bool {
+        let mut carried = self.carried.lock();
+        let is_meant = carried
+            .get(&id)
+            .is_some_and(|(source, _)| source.is_for(topic, upload));
+        let meant = is_meant.then(|| carried.remove(&id)).flatten();
+        drop(carried);
+        if let Some((_, channel)) = &meant {
+            channel.stop(Reason::Normal);
+            self.ended.notify_waiters();
+        }
+        meant.is_some()
     }
 }
 
@@ -236,7 +271,7 @@ pub(super) async fn adopt(
     }
     let upload = match left {
         Some((_, owner)) => owner.detach_finished(ticket, entry),
-        None => registry.claim(broken, topic, entry),
+        None => registry.claim(broken, |source| source.is(topic, entry)),
     };
     upload.map(Adopted::Broken)
 }
@@ -248,9 +283,15 @@ pub(super) async fn detach(
     upload: Detached,
     (time, most): (Duration, usize),
 ) {
+    let (timer, claimed) = oneshot::channel();
+    let kept = Kept {
+        ticket,
+        upload,
+        _timer: timer,
+    };
     let kept = match endpoint.is_draining() {
-        false => endpoint.uploads().keep(ticket, upload, most),
-        true => Err(upload),
+        false => endpoint.uploads().keep(kept, most),
+        true => Err(kept.upload),
     };
     if let Err(upload) = kept {
         return upload.cancel().await;
@@ -260,11 +301,27 @@ pub(super) async fn detach(
         tokio::select! {
             () = time::sleep(time) => {}
             () = draining => {}
+            _ = claimed => return,
         }
-        let upload = owned.uploads().detached.lock().remove(&ticket.entry);
-        if let Some((_, upload)) = upload {
+        if let Some(upload) = owned.uploads().claim(ticket.entry, |_| true) {
             upload.cancel().await;
         }
     };
     endpoint.tasks().spawn(expire);
+}
+
+/// Gives up what there is of an upload that its client does not want any more: its channel, its
+/// entry, or what is kept of it. Says whether there was any of these.
+pub(super) fn give_up(endpoint: &Endpoint, ticket: Ticket, topic: &Topic, upload: &str) -> bool {
+    let (uploads, id) = (endpoint.uploads(), ticket.entry);
+    // First its channel, which keeps nothing from then on.
+    let had_channel = uploads.end_carried(id, topic, upload);
+    let owner = uploads.owner(ticket.owner);
+    let was_listed = owner.is_some_and(|owner| owner.give_up(ticket, topic, upload));
+    let kept = uploads.claim(id, |source| source.is_for(topic, upload));
+    let was_kept = kept.is_some();
+    if let Some(kept) = kept {
+        endpoint.tasks().spawn(kept.cancel());
+    }
+    had_channel || was_listed || was_kept
 }

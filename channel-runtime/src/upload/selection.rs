@@ -48,7 +48,11 @@ pub(super) struct Progress {
 pub(super) struct Cancel {
     #[serde(rename = "ref")]
     pub(super) upload_ref: String,
-    pub(super) entry_ref: String,
+    #[serde(default)]
+    pub(super) entry_ref: Option<String>,
+    /// The token of a file that may be listed no more, and be kept for its client.
+    #[serde(default)]
+    pub(super) token: Option<String>,
 }
 
 /// What is kept of an entry, and sent back to the page with every change, has to be small.

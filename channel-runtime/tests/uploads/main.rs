@@ -3,11 +3,13 @@
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
 mod album;
 mod allow;
 mod chunks;
 mod external;
 mod finished;
+mod given_up;
 mod handlers;
 mod isolation;
 mod page;

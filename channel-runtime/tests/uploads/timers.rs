@@ -1,11 +1,16 @@
 //! Uploads that stop on the way, in paused time.
 
 use serde_json::json;
-use tokio::time::{self, Duration};
+use tokio::{
+    runtime::Handle,
+    task,
+    time::{self, Duration},
+};
 
 use crate::{
     album::LONG,
     page::{Page, file},
+    resume::{again, join},
 };
 
 #[tokio::test(start_paused = true)]
@@ -90,17 +95,64 @@ async fn a_finished_file_waits_for_its_handler_without_a_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_holds_for_a_client_whose_chunks_fill_the_inbox() {
-    let mut page = Page::open("deadline_full").await;
+async fn the_deadline_holds_for_a_client_whose_next_chunk_waits_for_a_write() {
+    let mut page = Page::open("deadline_ahead").await;
     let photos = page.upload("photos").await;
     let upload = page.begin(&photos, file("0", "long.bin", 100)).await;
-    for _ in 0..5 {
+    for _ in 0..2 {
         let _later = upload.push_binary("chunk", vec![1; 10]);
     }
     page.heard("long.bin: init 100").await;
-    for _ in 0..5 {
+    for _ in 0..2 {
         page.heard("long.bin: write 10").await;
     }
-    let cancelled = time::timeout(LONG, page.heard("long.bin: cancel 50"));
+    let cancelled = time::timeout(LONG, page.heard("long.bin: cancel 20"));
     cancelled.await.expect("it is given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_that_are_refused_do_not_keep_an_upload_open() {
+    let mut page = Page::open("refused_chunks").await;
+    let photos = page.upload("photos").await;
+    let upload = page.begin(&photos, file("0", "a.bin", 100)).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    for (event, bytes) in [("chunk", 11), ("chunk_at", 18), ("chunk_at", 3)] {
+        let refused = upload.push_binary(event, vec![0; bytes]).await;
+        refused.expect_refusal();
+        time::sleep(Duration::from_millis(300)).await;
+    }
+    time::sleep(Duration::from_millis(300)).await;
+    let heard = ["init 100", "write 10", "cancel 10", "drop"];
+    assert_eq!(page.rest(), heard.map(|heard| format!("a.bin: {heard}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_goes_on_has_left_no_timer_behind() {
+    let mut page = Page::open("timer_left").await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "a.bin", 25)).await;
+    let (upload, _) = join(&page, &token).await;
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    page.reconnect().await;
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, again("a.bin", 25, &token)).await;
+    let (upload, offset) = join(&page, &token).await;
+    assert_eq!(offset, 10);
+    upload
+        .push_binary("chunk", vec![1; 10])
+        .await
+        .expect_ok::<()>();
+    // Time stands still meanwhile, so nothing ends by its deadline.
+    for _ in 0..1_000 {
+        task::yield_now().await;
+    }
+    assert_eq!(tasks(), before);
 }
