@@ -18,6 +18,8 @@ export class Uploads extends EventTarget {
   #options;
   #config = null;
   #jobs = new Map();
+  /** The tokens of cancelled files that the server may still keep. */
+  #unwanted = new Set();
 
   /** The uploads of this name, as an `#[allow_upload]` of the channel declares them. */
   constructor(channel, name, options = {}) {
@@ -100,7 +102,7 @@ export class Uploads extends EventTarget {
     if (!job) return;
     this.#jobs.delete(entry);
     clearTimeout(job.timer);
-    const told = entry.taken ? null : this.#forget(job);
+    const told = entry.taken ? null : this.#giveUp(job);
     // The server closes the file's channel; what is left is not to be joined again.
     if (entry.status !== "done") job.transfer?.stop(told);
     this.#become(entry, "cancelled");
@@ -125,6 +127,7 @@ export class Uploads extends EventTarget {
   /** The channel is joined: what it does not know of goes on. */
   #return() {
     const unknown = this.entries.filter(entry => entry.status === "selected");
+    this.#unwanted.forEach(token => this.#renounce(token));
     this.#each("waiting", entry => {
       clearTimeout(this.#jobs.get(entry).timer);
       this.#become(entry, "queued");
@@ -351,6 +354,25 @@ export class Uploads extends EventTarget {
     if (!this.#config || !this.#config.active_refs.includes(job.ref) && !job.asked) return null;
     job.asked = false;
     return this.#channel.push("upload_cancel", { ref: this.#config.ref, entry_ref: job.ref });
+  }
+
+  /** The same, and the server keeps nothing of it, wherever that is. */
+  #giveUp(job) {
+    const { ref, token } = job;
+    if (!token) return this.#forget(job);
+    this.#unwanted.add(token);
+    return this.#config && this.#renounce(token, ref);
+  }
+
+  #renounce(token, entry_ref) {
+    const { ref } = this.#config;
+    const over = () => {
+      // What is answered after the connection was lost is about another upload.
+      if (ref === this.#config?.ref) this.#unwanted.delete(token);
+    };
+    return this.#channel.push("upload_cancel", { ref, entry_ref, token })
+      .receive("ok", over)
+      .receive("error", over);
   }
 
   #each(status, act) {

@@ -3,8 +3,14 @@
 /** A chunk that is not answered in this part of the server's own deadline is not waited for. */
 const PATIENCE = 0.8;
 
+/** Refusals after which another try may help. */
+const PASSING = [
+  "join crashed", "channel overloaded", "too many channels joined", "unmatched topic", "already_registered", "wrong_offset",
+];
+
 /**
- * Sends a file through `lvu:<ref>`, one chunk at a time, from wherever the server is.
+ * Sends a file through `lvu:<ref>` from wherever the server is, with as many chunks on their way as
+ * the server takes.
  *
  * `heard` is told: `progress(bytes)`, and once how it ended: `done()`, `failed(reason)`,
  * `stalled(reason)` where another try may help, `closed()` where the server has ended it.
@@ -14,7 +20,10 @@ export class Transfer {
   #file;
   #config;
   #heard;
-  #offset = 0;
+  /** How many chunks may be on their way; 0 where the server is of a time when there was one. */
+  #window = 0;
+  #underway = 0;
+  #hasRoom = () => {};
   #sentAt = Date.now();
   #over = false;
   #closed = false;
@@ -49,6 +58,7 @@ export class Transfer {
    */
   stop(after = null) {
     this.#over = true;
+    this.#hasRoom();
     return this.#left ??= new Promise(resolve => {
       // Where it ends by itself meanwhile, nobody hears the answer.
       this.#channel.onClose(resolve);
@@ -64,41 +74,55 @@ export class Transfer {
     return this.#config.chunk_timeout * PATIENCE;
   }
 
-  #begin({ offset = 0, done = false }) {
+  #begin({ offset = 0, done = false, window = 0 }) {
     if (this.#over) return;
-    this.#offset = offset;
+    this.#window = window;
     this.#heard.progress(offset);
     if (done) this.#done();
-    else this.#next(this.#read(offset));
+    else this.#sendFrom(offset);
   }
 
-  #read(offset) {
-    return this.#file.slice(offset, offset + this.#config.chunk_size).arrayBuffer();
-  }
-
-  async #next(reading) {
-    let chunk;
-    try {
-      chunk = await reading;
-    } catch {
-      return this.#end("failed", "unreadable");
-    }
-    if (this.#over) return;
-    const offset = this.#offset + chunk.byteLength;
+  async #sendFrom(offset) {
+    const { size } = this.#file;
+    let reading = this.#read(offset);
     // An empty file is one empty chunk; any other has none.
-    if (chunk.byteLength === 0 && this.#file.size > 0) return this.#end("failed", "unreadable");
+    do {
+      const chunk = await reading;
+      if (this.#over) return;
+      if (!chunk || (chunk.byteLength === 0 && size > 0)) return this.#end("failed", "unreadable");
+      await this.#room();
+      if (this.#over) return;
+      const end = offset + chunk.byteLength;
+      this.#push(chunk, offset, end);
+      reading = end < size ? this.#read(end) : null;
+      offset = end;
+    } while (reading);
+  }
+
+  /** The next bytes, or nothing where they cannot be read. */
+  #read(offset) {
+    return this.#file.slice(offset, offset + this.#config.chunk_size).arrayBuffer().catch(() => null);
+  }
+
+  /** Waits until one more chunk may be on its way. */
+  async #room() {
+    while (!this.#over && this.#underway >= Math.max(this.#window, 1)) {
+      await new Promise(resolve => { this.#hasRoom = resolve; });
+    }
+  }
+
+  #push(chunk, offset, end) {
+    this.#underway += 1;
     this.#sentAt = Date.now();
-    const push = this.#channel.push("chunk", chunk, this.#timeout);
-    const following = offset < this.#file.size ? this.#read(offset) : null;
-    // Whoever awaits it handles its error; until then it is not an unhandled one.
-    following?.catch(() => {});
-    push
+    const [event, bytes] = this.#window ? ["chunk_at", placed(chunk, offset)] : ["chunk", chunk];
+    // One that waits for others has their time, too.
+    this.#channel.push(event, bytes, this.#timeout * this.#underway)
       .receive("ok", () => {
+        this.#underway -= 1;
+        this.#hasRoom();
         if (this.#over) return;
-        this.#offset = offset;
-        this.#heard.progress(offset);
-        if (following) this.#next(following);
-        else this.#done();
+        this.#heard.progress(end);
+        if (end === this.#file.size) this.#done();
       })
       .receive("error", ({ reason }) => this.#refused(reason))
       .receive("timeout", () => this.#end("stalled", "stalled"));
@@ -110,8 +134,7 @@ export class Transfer {
       this.stop();
       return this.#heard.done();
     }
-    const passing = ["join crashed", "channel overloaded", "too many channels joined", "unmatched topic", "already_registered"];
-    this.#end(passing.includes(reason) ? "stalled" : "failed", reason);
+    this.#end(PASSING.includes(reason) ? "stalled" : "failed", reason);
   }
 
   /** The channel stays: it holds the file until the server has taken it, and is closed then. */
@@ -126,6 +149,14 @@ export class Transfer {
     const left = this.stop();
     this.#heard[how](reason, left);
   }
+}
+
+/** A chunk behind eight bytes that say where it belongs. */
+function placed(chunk, offset) {
+  const bytes = new Uint8Array(8 + chunk.byteLength);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(offset));
+  bytes.set(new Uint8Array(chunk), 8);
+  return bytes.buffer;
 }
 
 const answered = (push, heard) => push.receive("ok", heard).receive("error", heard).receive("timeout", heard);

@@ -1,13 +1,12 @@
-// Our own client: what it sends, what it shows, and how it goes on.
+// Our own client: what it sends and what it shows.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, afterEach, before, describe, test } from "node:test";
 
-import { Uploads } from "../channel-uploads/index.js";
-import { NEWEST, VERSIONS, answer, connect, disconnectAll, join } from "../support/client.mjs";
+import { VERSIONS, answer, disconnectAll } from "../support/client.mjs";
 import { content, file } from "../support/files.mjs";
 import { Server } from "../support/server.mjs";
+import { UploadPage } from "../support/upload-page.mjs";
 import { Wire } from "../support/wire.mjs";
 import { within } from "../support/within.mjs";
 
@@ -15,7 +14,7 @@ const CHUNK = 64_000;
 
 let server;
 let wire;
-let albums = 0;
+const open = (...args) => UploadPage.open({ server, wire }, ...args);
 
 before(async () => {
   server = await Server.start("reference");
@@ -27,68 +26,12 @@ after(async () => {
 });
 afterEach(() => disconnectAll());
 
-/** A page with uploads, and what its channel tells it. */
-class Page {
-  stored = [];
-  closed = [];
-  #waiting = new Set();
-
-  static async open(name = "photos", options = {}, version = NEWEST) {
-    const page = new Page();
-    const socket = page.socket = await connect(version, wire.url.replace("http:", "ws:") + "/uploads");
-    page.channel = socket.channel(`album:${++albums}`, {});
-    page.uploads = new Uploads(page.channel, name, { retryDelays: [0, 20, 20], ...options });
-    page.uploads.addEventListener("change", () => page.#look());
-    for (const event of ["stored", "closed"]) {
-      page.channel.on(event, payload => {
-        page[event].push(payload);
-        page.#look();
-      });
-    }
-    await answer(page.channel.join());
-    await page.until(() => page.uploads.config, "the upload is shown");
-    return page;
-  }
-
-  #look() {
-    this.#waiting.forEach(look => look());
-  }
-
-  until(holds, what) {
-    if (holds()) return Promise.resolve();
-    return within(new Promise(resolve => {
-      const look = () => {
-        if (!holds()) return;
-        this.#waiting.delete(look);
-        resolve();
-      };
-      this.#waiting.add(look);
-    }), what);
-  }
-
-  is(entry, status) {
-    return this.until(() => entry.status === status, `${entry.name} is ${status}, not ${entry.status}`);
-  }
-
-  /** The bytes of a stored file. */
-  async read(name) {
-    await this.until(() => this.stored.some(file => file.name === name), `${name} is stored`);
-    return readFile(this.stored.find(file => file.name === name).path);
-  }
-
-  /** Lets the third chunk of a slow file go on; asked for on another wire. */
-  async release(times = 1) {
-    const channel = await join(await connect(NEWEST, server.socket("/uploads")), "album:gates");
-    for (let time = 0; time < times; time++) await answer(channel.push("release", this.channel.topic));
-  }
-}
-
 const errors = entries => entries.map(entry => entry.error);
 
 describe("what arrives", () => {
   for (const size of [0, 1, CHUNK, CHUNK + 1, 5_000_000]) {
     test(`a file of ${size} bytes is stored byte for byte`, async () => {
-      const page = await Page.open();
+      const page = await open();
       const [entry] = page.uploads.add([file("one.bin", size)]);
       assert.ok((await page.read("one.bin")).equals(content(size)));
       await page.is(entry, "done");
@@ -100,14 +43,14 @@ describe("what arrives", () => {
   // 1.3 knows no bytes.
   for (const version of VERSIONS.filter(version => version >= "1.6")) {
     test(`phoenix ${version} carries it`, async () => {
-      const page = await Page.open("photos", {}, version);
+      const page = await open("photos", {}, version);
       page.uploads.add([file("one.bin", 3 * CHUNK)]);
       assert.ok((await page.read("one.bin")).equals(content(3 * CHUNK)));
     });
   }
 
   test("as many are sent at once as the page wants, and the rest waits", async () => {
-    const page = await Page.open("photos", { parallel: 2 });
+    const page = await open("photos", { parallel: 2 });
     let most = 0;
     page.uploads.addEventListener("change", () => {
       most = Math.max(most, page.uploads.entries.filter(entry => entry.status === "uploading").length);
@@ -119,7 +62,7 @@ describe("what arrives", () => {
   });
 
   test("files wait for start(), and stay until a handler takes them", async () => {
-    const page = await Page.open("documents");
+    const page = await open("documents");
     const text = (name, words) => new File([words], name, { type: "text/plain" });
     const entries = page.uploads.add([text("a.txt", "first of all"), text("b.txt", "and the second")]);
     assert.deepEqual(entries.map(entry => entry.status), ["selected", "selected"]);
@@ -138,7 +81,7 @@ describe("what arrives", () => {
 
 describe("what goes wrong", () => {
   test("is the error of its file alone", async () => {
-    const page = await Page.open();
+    const page = await open();
     const [huge, text, init, write, good] = page.uploads.add([
       file("huge.bin", 10_000_001),
       file("notes.txt", 5, { type: "text/plain" }),
@@ -158,14 +101,14 @@ describe("what goes wrong", () => {
   });
 
   test("one that the channel does not want holds up no other", async () => {
-    const page = await Page.open();
+    const page = await open();
     const [unwanted, refused, fine] = page.uploads.add([file("unwanted.bin", 5), file("refuse.bin", 5), file("fine.bin", 5)]);
     await Promise.all([page.is(unwanted, "failed"), page.is(refused, "failed"), page.is(fine, "done")]);
     assert.deepEqual(errors([unwanted, refused]), [{ reason: "unwanted" }, { reason: "not nice" }]);
   });
 
   test("too many are refused, and there is room again when others are taken or cancelled", async () => {
-    const page = await Page.open();
+    const page = await open();
     const entries = page.uploads.add([1, 2, 3, 4, 5, 6].map(n => file(`${n}-slow.bin`, 3 * CHUNK)));
     assert.deepEqual(entries[5].error, { reason: "too_many_files", limit: 5 });
     page.uploads.cancel(entries[0]);
@@ -176,7 +119,7 @@ describe("what goes wrong", () => {
   });
 
   test("a file that has failed can be tried again", async () => {
-    const page = await Page.open();
+    const page = await open();
     const [entry] = page.uploads.add([file("write_error.bin", CHUNK + 1)]);
     await page.is(entry, "failed");
     page.uploads.retry(entry);
@@ -187,7 +130,7 @@ describe("what goes wrong", () => {
   });
 
   test("where files are not sent by themselves, one that is wrong holds up the others until it is gone", async () => {
-    const page = await Page.open("documents");
+    const page = await open("documents");
     const [bad, good] = page.uploads.add([file("a.bin", 5), file("b.txt", 5, { type: "text/plain" })]);
     await page.is(bad, "failed");
     page.uploads.start();
@@ -200,7 +143,7 @@ describe("what goes wrong", () => {
   });
 
   test("a file that is cancelled on its way leaves nothing", async () => {
-    const page = await Page.open();
+    const page = await open();
     const [slow, other] = page.uploads.add([file("slow.bin", 5 * CHUNK), file("other.bin", CHUNK)]);
     await page.until(() => slow.sent === 2 * CHUNK, "two chunks are there");
     page.uploads.cancel(slow);
@@ -212,7 +155,7 @@ describe("what goes wrong", () => {
   });
 
   test("a file that is cancelled leaves nothing, though the channel hears of it late", async () => {
-    const page = await Page.open();
+    const page = await open();
     const [big] = page.uploads.add([file("big.bin", 60 * CHUNK)]);
     await page.until(() => big.sent >= CHUNK, "a part of it is there");
     page.channel.push("hold", {});
@@ -223,7 +166,7 @@ describe("what goes wrong", () => {
   });
 
   test("a file that the server cancels is not tried again", async () => {
-    const page = await Page.open();
+    const page = await open();
     const [slow] = page.uploads.add([file("slow.bin", 5 * CHUNK)]);
     await page.until(() => slow.sent === 2 * CHUNK, "two chunks are there");
     const [ref] = page.uploads.config.active_refs;
@@ -234,110 +177,12 @@ describe("what goes wrong", () => {
   });
 
   test("a file that cannot be read is an error", async () => {
-    const page = await Page.open();
+    const page = await open();
     const gone = file("gone.bin", 5);
     gone.slice = () => ({ arrayBuffer: () => Promise.reject(new Error("it was moved")) });
     const [entry] = page.uploads.add([gone]);
     await page.is(entry, "failed");
     assert.deepEqual(entry.error, { reason: "unreadable" });
-  });
-});
-
-describe("what goes on", () => {
-  const SIZE = 60 * CHUNK;
-
-  /** The offsets that the server is told to go on from, of chunks that are sent. */
-  function watch(file) {
-    const offsets = [];
-    const slice = file.slice.bind(file);
-    file.slice = (from, to) => {
-      offsets.push(from);
-      return slice(from, to);
-    };
-    return offsets;
-  }
-
-  for (const how of ["cut", "cutUnnoticed"]) {
-    test(`an upload goes on where it was when the connection is back (${how})`, async () => {
-      const page = await Page.open();
-      const big = file("big.bin", SIZE);
-      const offsets = watch(big);
-      const [entry] = page.uploads.add([big]);
-      await page.until(() => entry.sent >= 10 * CHUNK, "a part of it is there");
-      wire[how]();
-      await page.is(entry, "waiting");
-      assert.deepEqual(entry.error, { reason: "connection_lost" });
-      const before = entry.sent;
-      const read = offsets.length;
-      await page.is(entry, "done");
-      assert.ok((await page.read("big.bin")).equals(content(SIZE)));
-      assert.ok(Math.min(...offsets.slice(read)) >= before, "nothing is sent again that was answered");
-    });
-  }
-
-  test("a file whose last answer was lost is not sent again", async () => {
-    const page = await Page.open();
-    const before = wire.sent;
-    const [entry] = page.uploads.add([file("slow.bin", 3 * CHUNK)]);
-    await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
-    wire.deafen();
-    await within((async () => { while (wire.sent - before < 3 * CHUNK) await new Promise(setImmediate); })(), "the third is sent");
-    await page.release();
-    wire.cut();
-    await page.is(entry, "waiting");
-    const sent = wire.sent;
-    await page.until(() => entry.taken, "the channel has it");
-    assert.equal(entry.status, "done");
-    assert.ok(wire.sent - sent < CHUNK, `${wire.sent - sent} bytes were sent`);
-  });
-
-  test("an upload is paused and goes on where it was", async () => {
-    const page = await Page.open();
-    const big = file("big.bin", SIZE);
-    const [entry] = page.uploads.add([big]);
-    await page.until(() => entry.sent >= 10 * CHUNK, "a part of it is there");
-    page.uploads.pause(entry);
-    assert.equal(entry.status, "paused");
-    await page.until(() => page.uploads.config.active_refs.length === 0, "the server has put it aside");
-    const before = entry.sent;
-    const offsets = watch(big);
-    page.uploads.resume(entry);
-    await page.is(entry, "done");
-    assert.ok(offsets[0] >= before);
-    assert.ok((await page.read("big.bin")).equals(content(SIZE)));
-  });
-
-  test("a paused upload stays paused when the connection is back", async () => {
-    const page = await Page.open();
-    const [entry] = page.uploads.add([file("big.bin", SIZE)]);
-    await page.until(() => entry.sent >= CHUNK, "a part of it is there");
-    page.uploads.pause(entry);
-    wire.cut();
-    await page.until(() => !page.uploads.config, "the connection is lost");
-    await page.until(() => page.uploads.config, "the page is back");
-    assert.equal(entry.status, "paused");
-    page.uploads.resume(entry);
-    await page.is(entry, "done");
-    assert.ok((await page.read("big.bin")).equals(content(SIZE)));
-  });
-
-  test("files chosen while there is no connection are sent when it is back", async () => {
-    const page = await Page.open();
-    wire.cut();
-    await page.until(() => !page.uploads.config, "the connection is lost");
-    const [entry] = page.uploads.add([file("late.bin", 5)]);
-    await page.is(entry, "done");
-    assert.ok((await page.read("late.bin")).equals(content(5)));
-  });
-
-  test("a write that takes too long is tried again, and the next try waits for it", async () => {
-    const page = await Page.open();
-    const [entry] = page.uploads.add([file("slow.bin", 3 * CHUNK)]);
-    await page.is(entry, "waiting");
-    assert.deepEqual(entry.error, { reason: "stalled" });
-    await page.release();
-    await page.is(entry, "done");
-    assert.ok((await page.read("slow.bin")).equals(content(3 * CHUNK)));
   });
 });
 
@@ -351,7 +196,7 @@ describe("what goes elsewhere", () => {
       entry.progress(40);
       entry.progress(100);
     });
-    const page = await Page.open("videos", { uploaders: { Elsewhere } });
+    const page = await open("videos", { uploaders: { Elsewhere } });
     const [entry] = page.uploads.add([video("a.mp4")]);
     await page.is(entry, "done");
     await page.until(() => page.stored.length === 1, "the channel has it");
@@ -360,11 +205,11 @@ describe("what goes elsewhere", () => {
 
   test("is an error where it is not there, is given up, or nobody can send it", async () => {
     const Elsewhere = ([entry]) => (entry.file.name === "lost.mp4" ? entry.progress(100) : entry.error("offline"));
-    const page = await Page.open("videos", { uploaders: { Elsewhere } });
+    const page = await open("videos", { uploaders: { Elsewhere } });
     const entries = page.uploads.add([video("lost.mp4"), video("failed.mp4")]);
     await Promise.all(entries.map(entry => page.is(entry, "failed")));
     assert.deepEqual(errors(entries), [{ reason: "not there" }, { reason: "external_client_failure" }]);
-    const without = await Page.open("videos");
+    const without = await open("videos");
     const [nowhere] = without.uploads.add([video("a.mp4")]);
     assert.equal((await without.is(nowhere, "failed"), nowhere.error.reason), "no_uploader");
   });

@@ -22,7 +22,7 @@ use tokio::{sync::Semaphore, time::timeout};
 static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 /// How long a slow writer waits at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn gate(album: &str) -> Arc<Semaphore> {
     let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +58,8 @@ pub(crate) struct Capricious {
     name: String,
     chunks: u32,
     gate: Arc<Semaphore>,
-    album: ChannelRef<Album>,
+    album: Topic,
+    endpoint: Endpoint,
 }
 
 impl Capricious {
@@ -97,7 +98,9 @@ impl UploadWriter for Capricious {
             CloseReason::Cancel => "cancel",
             CloseReason::Error(_) => "error",
         };
-        self.album.send(Closed { name, why });
+        // Also to a page that has come back on another connection.
+        let closed = Closed { name, why };
+        let _gone = self.endpoint.broadcast(self.album.clone(), &closed).await;
         if matches!(reason, CloseReason::Done) {
             self.fails("close")?;
         }
@@ -127,17 +130,16 @@ impl Album {
         chunk_timeout = 500,
         auto_upload
     )]
-    fn photos(&self, entry: &UploadEntry, me: &ChannelRef<Self>) -> Result<Capricious, Refusal> {
-        if entry.client_name().contains("unwanted") {
-            return Err(Refusal::new("unwanted"));
+    fn photos(
+        &self,
+        entry: &UploadEntry,
+        album: &Topic,
+        endpoint: &Endpoint,
+    ) -> Result<Capricious, Refusal> {
+        match entry.client_name().contains("unwanted") {
+            true => Err(Refusal::new("unwanted")),
+            false => Ok(self.capricious(entry, album, endpoint)),
         }
-        Ok(Capricious {
-            file: TempFile::new(),
-            name: entry.client_name().to_owned(),
-            chunks: 0,
-            gate: self.gate.clone(),
-            album: me.clone(),
-        })
     }
 
     /// The files stay for as long as the channel does.
@@ -159,9 +161,39 @@ impl Album {
         Ok(())
     }
 
-    #[handle_info]
-    fn closed(&mut self, closed: Closed, socket: &Socket<Self>) -> Result<(), Error> {
-        socket.push(&closed)
+    /// As the photos, for clients that need their time: nothing ends by itself.
+    #[allow_upload(
+        "patient",
+        accept = [".bin"],
+        max_entries = 5,
+        max_file_size = 10_000_000,
+        chunk_timeout = 600_000,
+        detach = 600_000,
+        auto_upload
+    )]
+    fn patient(&self, entry: &UploadEntry, album: &Topic, endpoint: &Endpoint) -> Capricious {
+        self.capricious(entry, album, endpoint)
+    }
+
+    #[handle_upload("patient")]
+    fn arrived(
+        &mut self,
+        file: StoredFile,
+        entry: &UploadEntry,
+        socket: &Socket<Self>,
+    ) -> Result<(), Refusal> {
+        self.photo(file, entry, socket)
+    }
+
+    fn capricious(&self, entry: &UploadEntry, album: &Topic, endpoint: &Endpoint) -> Capricious {
+        Capricious {
+            file: TempFile::new(),
+            name: entry.client_name().to_owned(),
+            chunks: 0,
+            gate: self.gate.clone(),
+            album: album.clone(),
+            endpoint: endpoint.clone(),
+        }
     }
 
     /// Lets a slow writer of an album go on.

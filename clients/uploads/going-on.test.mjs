@@ -1,0 +1,216 @@
+// Our own client: how it goes on after a break or a pause, and what it has on its way.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { answer, disconnectAll } from "../support/client.mjs";
+import { content, file } from "../support/files.mjs";
+import { Server } from "../support/server.mjs";
+import { UploadPage } from "../support/upload-page.mjs";
+import { Wire } from "../support/wire.mjs";
+import { within } from "../support/within.mjs";
+
+const CHUNK = 64_000;
+
+let server;
+let wire;
+const open = (...args) => UploadPage.open({ server, wire }, ...args);
+
+before(async () => {
+  server = await Server.start("reference");
+  wire = await Wire.to(server.port);
+});
+after(async () => {
+  await wire.close();
+  await server.stop();
+});
+afterEach(() => disconnectAll());
+
+const SIZE = 60 * CHUNK;
+
+/** Waits for what the server answers to one more message. */
+const turn = page => answer(page.channel.push("release", "nobody"));
+
+/** The offsets that the server is told to go on from, of chunks that are sent. */
+function watch(file) {
+  const offsets = [];
+  const slice = file.slice.bind(file);
+  file.slice = (from, to) => {
+    offsets.push(from);
+    return slice(from, to);
+  };
+  return offsets;
+}
+
+for (const how of ["cut", "cutUnnoticed"]) {
+  test(`an upload goes on where it was when the connection is back (${how})`, async () => {
+    const page = await open();
+    const big = file("big.bin", SIZE);
+    const offsets = watch(big);
+    const [entry] = page.uploads.add([big]);
+    await page.until(() => entry.sent >= 10 * CHUNK, "a part of it is there");
+    wire[how]();
+    await page.is(entry, "waiting");
+    assert.deepEqual(entry.error, { reason: "connection_lost" });
+    const before = entry.sent;
+    const read = offsets.length;
+    await page.is(entry, "done");
+    assert.ok((await page.read("big.bin")).equals(content(SIZE)));
+    assert.ok(Math.min(...offsets.slice(read)) >= before, "nothing is sent again that was answered");
+  });
+}
+
+test("a file whose last answer was lost is not sent again", async () => {
+  const page = await open();
+  const before = wire.sent;
+  const [entry] = page.uploads.add([file("slow.bin", 3 * CHUNK)]);
+  await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
+  wire.deafen();
+  await within((async () => { while (wire.sent - before < 3 * CHUNK) await new Promise(setImmediate); })(), "the third is sent");
+  await page.release();
+  wire.cut();
+  await page.is(entry, "waiting");
+  const sent = wire.sent;
+  await page.until(() => entry.taken, "the channel has it");
+  assert.equal(entry.status, "done");
+  assert.ok(wire.sent - sent < CHUNK, `${wire.sent - sent} bytes were sent`);
+});
+
+test("an upload is paused and goes on where it was", async () => {
+  const page = await open();
+  const big = file("big.bin", SIZE);
+  const [entry] = page.uploads.add([big]);
+  await page.until(() => entry.sent >= 10 * CHUNK, "a part of it is there");
+  page.uploads.pause(entry);
+  assert.equal(entry.status, "paused");
+  await page.until(() => page.uploads.config.active_refs.length === 0, "the server has put it aside");
+  const before = entry.sent;
+  const offsets = watch(big);
+  page.uploads.resume(entry);
+  await page.is(entry, "done");
+  assert.ok(offsets[0] >= before);
+  assert.ok((await page.read("big.bin")).equals(content(SIZE)));
+});
+
+test("a paused upload stays paused when the connection is back", async () => {
+  const page = await open();
+  const [entry] = page.uploads.add([file("big.bin", SIZE)]);
+  await page.until(() => entry.sent >= CHUNK, "a part of it is there");
+  page.uploads.pause(entry);
+  wire.cut();
+  await page.until(() => !page.uploads.config, "the connection is lost");
+  await page.until(() => page.uploads.config, "the page is back");
+  assert.equal(entry.status, "paused");
+  page.uploads.resume(entry);
+  await page.is(entry, "done");
+  assert.ok((await page.read("big.bin")).equals(content(SIZE)));
+});
+
+test("files chosen while there is no connection are sent when it is back", async () => {
+  const page = await open();
+  wire.cut();
+  await page.until(() => !page.uploads.config, "the connection is lost");
+  const [entry] = page.uploads.add([file("late.bin", 5)]);
+  await page.is(entry, "done");
+  assert.ok((await page.read("late.bin")).equals(content(5)));
+});
+
+test("a write that takes too long is tried again, and the next try waits for it", async () => {
+  const page = await open();
+  const [entry] = page.uploads.add([file("slow.bin", 3 * CHUNK)]);
+  await page.is(entry, "waiting");
+  assert.deepEqual(entry.error, { reason: "stalled" });
+  await page.release();
+  await page.is(entry, "done");
+  assert.ok((await page.read("slow.bin")).equals(content(3 * CHUNK)));
+});
+
+test("a file that was paused and is cancelled leaves nothing", async () => {
+  const page = await open("patient");
+  const [entry] = page.uploads.add([file("big.bin", SIZE)]);
+  await page.until(() => entry.sent >= CHUNK, "a part of it is there");
+  page.uploads.pause(entry);
+  await page.until(() => page.uploads.config.active_refs.length === 0, "the server has put it aside");
+  assert.deepEqual(page.closed, []);
+  page.uploads.cancel(entry);
+  await page.until(() => page.closed.length === 1, "its writer is closed");
+  assert.deepEqual(page.closed, [{ name: "big.bin", why: "cancel" }]);
+});
+
+test("a file that is paused and cancelled in one breath leaves nothing", async () => {
+  const page = await open("patient");
+  const [entry] = page.uploads.add([file("slow.bin", SIZE)]);
+  await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
+  page.uploads.pause(entry);
+  page.uploads.cancel(entry);
+  await page.release();
+  await page.until(() => page.closed.length === 1, "its writer is closed");
+  assert.deepEqual(page.closed, [{ name: "slow.bin", why: "cancel" }]);
+});
+
+test("a file that is cancelled while there is no connection is given up when it is back", async () => {
+  const page = await open("patient");
+  const [entry] = page.uploads.add([file("big.bin", SIZE)]);
+  await page.until(() => entry.sent >= CHUNK, "a part of it is there");
+  wire.down();
+  await page.is(entry, "waiting");
+  page.uploads.cancel(entry);
+  wire.up();
+  await page.until(() => page.closed.length === 1, "its writer is closed");
+  assert.deepEqual(page.closed, [{ name: "big.bin", why: "cancel" }]);
+  assert.deepEqual(page.uploads.entries, []);
+});
+
+test("as many chunks are on their way as the server takes, and one more is read", async () => {
+  const page = await open("patient");
+  const slow = file("slow.bin", 9 * CHUNK);
+  const offsets = watch(slow);
+  const { sent } = wire;
+  const [entry] = page.uploads.add([slow]);
+  await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
+  await within((async () => { while (wire.sent - sent < 4 * CHUNK) await new Promise(setImmediate); })(), "two more are sent");
+  await turn(page);
+  assert.deepEqual(offsets.map(offset => offset / CHUNK), [0, 1, 2, 3, 4]);
+  assert.ok(wire.sent - sent < 5 * CHUNK, `${wire.sent - sent} bytes were sent`);
+  await page.release();
+  await page.is(entry, "done");
+  assert.ok((await page.read("slow.bin")).equals(content(9 * CHUNK)));
+});
+
+/** Has the server's answer to joins of uploads say something else. */
+function forge(page, answer) {
+  const channel = page.socket.channel.bind(page.socket);
+  page.socket.channel = (...args) => {
+    const upload = channel(...args);
+    const join = upload.join.bind(upload);
+    upload.join = () => {
+      const push = join();
+      const receive = push.receive.bind(push);
+      push.receive = (status, heard) => receive(status, reply => heard(status === "ok" ? answer(reply) : reply));
+      return push;
+    };
+    return upload;
+  };
+}
+
+test("a client that sends more than the server takes loses nothing by it", async () => {
+  const page = await open("patient");
+  forge(page, reply => ({ ...reply, window: 10 }));
+  const [entry] = page.uploads.add([file("big.bin", SIZE)]);
+  assert.ok((await page.read("big.bin")).equals(content(SIZE)));
+  await page.is(entry, "done");
+});
+
+test("a server that says nothing of a window gets one chunk after the other", async () => {
+  const page = await open("patient");
+  forge(page, ({ window, ...reply }) => reply);
+  const slow = file("slow.bin", 5 * CHUNK);
+  const offsets = watch(slow);
+  const [entry] = page.uploads.add([slow]);
+  await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
+  await turn(page);
+  assert.deepEqual(offsets.map(offset => offset / CHUNK), [0, 1, 2, 3]);
+  await page.release();
+  await page.is(entry, "done");
+  assert.ok((await page.read("slow.bin")).equals(content(5 * CHUNK)));
+});
