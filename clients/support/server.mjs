@@ -13,11 +13,15 @@ export const program = name => process.env[`${name.toUpperCase()}_BIN`] ?? debug
 export class Server {
   #child;
 
-  /** Starts an example on a free port, or on `port`, and waits until it listens. */
-  static async start(name, { port = 0, env: more = {} } = {}) {
+  /**
+   * Starts an example on a free port, or on `port`, and waits until it listens; `under` another
+   * program, which becomes the example.
+   */
+  static async start(name, { port = 0, env: more = {}, under = [] } = {}) {
     const server = new Server();
     const env = { ...process.env, PORT: String(port), RUST_BACKTRACE: "0", ...more };
-    server.#child = spawn(program(name), { env, stdio: ["ignore", "pipe", "inherit"] });
+    const [command, ...args] = [...under, program(name)];
+    server.#child = spawn(command, args, { env, stdio: ["ignore", "pipe", "inherit"] });
     server.url = await within(server.#line(name), `${name} listens`);
     server.port = Number(new URL(server.url).port);
     return server;
