@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { Person, complaints, launch } from "../support/browser.mjs";
+import { freePort } from "../support/port.mjs";
 import { BlockingProxy } from "../support/proxy.mjs";
 import { Server } from "../support/server.mjs";
 
@@ -12,10 +13,10 @@ let server;
 let proxy;
 
 before(async () => { browser = await launch(); });
-after(() => browser.close());
+after(() => browser?.close());
 
 beforeEach(async () => {
-  server = await Server.start("chat");
+  server = await Server.start("chat", { port: await freePort() });
   proxy = await BlockingProxy.to(server.url);
 });
 

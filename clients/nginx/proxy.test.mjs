@@ -11,7 +11,8 @@ import { after, afterEach, before, test } from "node:test";
 import WebSocket from "ws";
 
 import { NEWEST, answer, connect, disconnectAll, events, happens, join } from "../support/client.mjs";
-import { Nginx, freePort } from "../support/nginx.mjs";
+import { Nginx } from "../support/nginx.mjs";
+import { freePort } from "../support/port.mjs";
 import { Server } from "../support/server.mjs";
 import { within } from "../support/within.mjs";
 

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { launch } from "../support/browser.mjs";
+import { freePort } from "../support/port.mjs";
 import { Server } from "../support/server.mjs";
 import { PATIENCE } from "../support/within.mjs";
 
@@ -14,7 +15,7 @@ const STYLE = fileURLToPath(new URL("../../examples/chat/static/style.css", impo
 let browser, server;
 
 before(async () => {
-  server = await Server.start("chat");
+  server = await Server.start("chat", { port: await freePort() });
   browser = await launch();
 });
 after(async () => {

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { freePort, isOpen } from "./nginx.mjs";
+import { freePort } from "./port.mjs";
+import { begin, end, isOpen } from "./program.mjs";
 import { program } from "./server.mjs";
-import { within } from "./within.mjs";
 
 const SITE = fileURLToPath(new URL("../../examples/cluster/nginx.conf", import.meta.url));
 
@@ -20,36 +20,47 @@ export class Cluster {
 
   static async start() {
     const cluster = new Cluster();
-    cluster.#nodes = await cluster.#start();
-    cluster.#folder = await mkdtemp(join(tmpdir(), "cluster-"));
-    cluster.port = await freePort();
-    const site = (await readFile(SITE, "utf8"))
-      .replace("127.0.0.1:4000", cluster.#nodes[0])
-      .replace("127.0.0.1:4001", cluster.#nodes[1])
-      .replace("127.0.0.1:8080", `127.0.0.1:${cluster.port}`)
-      .replace("access_log off;", `log_format node $upstream_addr; access_log ${cluster.#log()} node;`);
-    const file = join(cluster.#folder, "nginx.conf");
-    await writeFile(file, site);
-    const words = ["-p", cluster.#folder, "-e", "stderr", "-c", file];
-    cluster.#nginx = spawn(process.env.NGINX_BIN ?? "/usr/sbin/nginx", words, { stdio: ["ignore", "inherit", "inherit"] });
-    await within(isOpen(cluster.port), "nginx listens");
+    try {
+      await cluster.#startNodes();
+      await cluster.#startNginx();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
     return cluster;
   }
 
-  /** The addresses of the nodes. */
-  #start() {
+  async #startNodes() {
     const env = { ...process.env, PORT: "0", RUST_BACKTRACE: "0" };
     this.#example = spawn(program("cluster"), { env, stdio: ["ignore", "pipe", "inherit"] });
-    return within(new Promise((resolve, reject) => {
+    const addresses = () => new Promise(resolve => {
       let text = "";
-      this.#example.once("error", reject);
-      this.#example.once("exit", code => reject(new Error(`cluster ended with ${code} before it was ready`)));
-      this.#example.stdout.setEncoding("utf8").on("data", chunk => {
+      this.#example.stdout?.setEncoding("utf8").on("data", chunk => {
         text += chunk;
         const nodes = [...text.matchAll(/node \w: http:\/\/(\S+)\n/g)].map(([, address]) => address);
         if (nodes.length === 2) resolve(nodes);
       });
-    }), "two nodes listen");
+    });
+    this.#nodes = await begin(this.#example, "cluster", addresses);
+  }
+
+  async #startNginx() {
+    this.#folder = await mkdtemp(join(tmpdir(), "cluster-"));
+    this.port = await freePort();
+    const addresses = {
+      "127.0.0.1:4000": this.#nodes[0],
+      "127.0.0.1:4001": this.#nodes[1],
+      "127.0.0.1:8080": `127.0.0.1:${this.port}`,
+    };
+    // All at once: what is put in may begin like what is still to be found.
+    const site = (await readFile(SITE, "utf8"))
+      .replaceAll(/127\.0\.0\.1:\d+/g, address => addresses[address])
+      .replace("access_log off;", `log_format node $upstream_addr; access_log ${this.#log()} node;`);
+    const file = join(this.#folder, "nginx.conf");
+    await writeFile(file, site);
+    const words = ["-p", this.#folder, "-e", "stderr", "-c", file];
+    this.#nginx = spawn(process.env.NGINX_BIN ?? "/usr/sbin/nginx", words, { stdio: ["ignore", "inherit", "inherit"] });
+    await begin(this.#nginx, "nginx", signal => isOpen(this.port, signal));
   }
 
   #log() {
@@ -68,12 +79,7 @@ export class Cluster {
   }
 
   async stop() {
-    for (const child of [this.#nginx, this.#example]) {
-      if (!child || child.exitCode !== null) continue;
-      const ended = new Promise(resolve => child.once("exit", resolve));
-      child.kill("SIGTERM");
-      await within(ended, "it ends");
-    }
-    await rm(this.#folder, { recursive: true });
+    for (const child of [this.#nginx, this.#example]) if (child) await end(child);
+    if (this.#folder) await rm(this.#folder, { recursive: true });
   }
 }

@@ -2,24 +2,14 @@
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-import { within } from "./within.mjs";
+import { freePort } from "./port.mjs";
+import { begin, end, isOpen } from "./program.mjs";
 
 const SITE = fileURLToPath(new URL("../../examples/tls/nginx.conf", import.meta.url));
-
-/** A port that is free now. */
-export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise(resolve => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
 
 export class Nginx {
   #child;
@@ -47,23 +37,14 @@ export class Nginx {
     const program = process.env.NGINX_BIN ?? "/usr/sbin/nginx";
     const words = ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
     nginx.#child = spawn(program, words, { stdio: ["ignore", "inherit", "inherit"] });
-    const failed = new Promise((_, reject) => {
-      nginx.#child.once("error", reject);
-      nginx.#child.once("exit", code => reject(new Error(`nginx ended with ${code}`)));
-    });
-    failed.catch(() => {});
-    const ports = Promise.all([nginx.plain, nginx.secure].map(isOpen));
-    await within(Promise.race([ports, failed]), "nginx listens");
+    const ports = [nginx.plain, nginx.secure];
+    await begin(nginx.#child, "nginx", signal => Promise.all(ports.map(port => isOpen(port, signal))));
     return nginx;
   }
 
   /** Ends the master process, and with it its workers. */
   async stop() {
-    if (this.#child.exitCode === null) {
-      const ended = new Promise(resolve => this.#child.once("exit", resolve));
-      this.#child.kill("SIGTERM");
-      await within(ended, "nginx ends");
-    }
+    await end(this.#child);
     await rm(this.#folder, { recursive: true });
   }
 }
@@ -81,15 +62,3 @@ http {
   include ${folder}/site.conf;
 }
 `;
-
-export async function isOpen(port) {
-  for (;;) {
-    const open = await new Promise(resolve => {
-      const socket = connect(port, "127.0.0.1");
-      socket.once("connect", () => { socket.destroy(); resolve(true); });
-      socket.once("error", () => resolve(false));
-    });
-    if (open) return;
-    await sleep(20);
-  }
-}

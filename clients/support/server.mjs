@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-import { within } from "./within.mjs";
+import { begin, end } from "./program.mjs";
 
 const debug = name => fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url));
 
@@ -14,7 +14,7 @@ export class Server {
   #child;
 
   /**
-   * Starts an example on a free port, or on `port`, and waits until it listens; `under` another
+   * Starts an example on any port, or on `port`, and waits until it listens; `under` another
    * program, which becomes the example.
    */
   static async start(name, { port = 0, env: more = {}, under = [] } = {}) {
@@ -22,17 +22,15 @@ export class Server {
     const env = { ...process.env, PORT: String(port), RUST_BACKTRACE: "0", ...more };
     const [command, ...args] = [...under, program(name)];
     server.#child = spawn(command, args, { env, stdio: ["ignore", "pipe", "inherit"] });
-    server.url = await within(server.#line(name), `${name} listens`);
+    server.url = await begin(server.#child, name, () => server.#line());
     server.port = Number(new URL(server.url).port);
     return server;
   }
 
-  #line(name) {
-    return new Promise((resolve, reject) => {
+  #line() {
+    return new Promise(resolve => {
       let text = "";
-      this.#child.once("error", reject);
-      this.#child.once("exit", code => reject(new Error(`${name} ended with ${code} before it listened`)));
-      this.#child.stdout.setEncoding("utf8").on("data", chunk => {
+      this.#child.stdout?.setEncoding("utf8").on("data", chunk => {
         text += chunk;
         const line = text.match(/ listening on (https?:\S+).*\n/);
         if (line) resolve(line[1]);
@@ -52,11 +50,7 @@ export class Server {
   }
 
   /** Ends the program and returns its exit code, or the signal that ended it. */
-  async stop(signal = "SIGTERM") {
-    const { exitCode, signalCode } = this.#child;
-    if (exitCode !== null || signalCode !== null) return exitCode ?? signalCode;
-    const ended = new Promise(resolve => this.#child.once("exit", (code, by) => resolve(code ?? by)));
-    this.#child.kill(signal);
-    return within(ended, "the server ends");
+  stop(signal) {
+    return end(this.#child, signal);
   }
 }
