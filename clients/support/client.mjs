@@ -2,7 +2,7 @@
 
 import WebSocket from "ws";
 
-import { within } from "./within.mjs";
+import { PATIENCE, within } from "./within.mjs";
 
 /** The client's versions; 1.2 speaks version 1 of the protocol. */
 export const VERSIONS = ["1.2", "1.3", "1.6", "1.7", "1.8"];
@@ -32,7 +32,9 @@ export async function create(version, url, options) {
   const { Socket } = await library(version);
   const socket = new Socket(url, {
     transport: WebSocket,
-    timeout: 5000,
+    // A server that is slow is not one that does not answer.
+    timeout: PATIENCE,
+    longpollerTimeout: PATIENCE,
     reconnectAfterMs: SOON,
     rejoinAfterMs: SOON,
     ...options,

@@ -8,7 +8,6 @@ import { content, file } from "../support/files.mjs";
 import { Server } from "../support/server.mjs";
 import { UploadPage } from "../support/upload-page.mjs";
 import { Wire } from "../support/wire.mjs";
-import { within } from "../support/within.mjs";
 
 const CHUNK = 64_000;
 
@@ -161,8 +160,8 @@ describe("what goes wrong", () => {
     page.channel.push("hold", {});
     page.uploads.cancel(big);
     await page.release();
-    const closed = page.until(() => page.closed.some(({ why }) => why === "cancel"), "its writer is closed");
-    await within(closed, "it is not kept as one that goes on", 20_000);
+    // One that is kept to go on is closed long after.
+    await page.until(() => page.closed.some(({ why }) => why === "cancel"), "its writer is closed");
   });
 
   test("a file that the server cancels is not tried again", async () => {

@@ -114,20 +114,27 @@ impl UploadWriter for Capricious {
 
 #[channel("album:*", socket = AlbumSocket, pushes = [Stored, Closed])]
 impl Album {
-    #[join]
-    fn join(topic: &Topic) -> Self {
-        Album {
-            gate: gate(topic.as_str()),
-            kept: Vec::new(),
-        }
+    /// Takes nobody in before its gate is opened.
+    #[join("album:shut")]
+    async fn join_late(topic: &Topic) -> Result<Self, Refusal> {
+        let album = Album::of(topic);
+        album.pass().await?;
+        Ok(album)
     }
 
+    #[join]
+    fn join(topic: &Topic) -> Self {
+        Album::of(topic)
+    }
+
+    /// Nothing ends by itself, however slow a client's machine is.
     #[allow_upload(
         "photos",
         accept = ["image/*", ".bin"],
         max_entries = 5,
         max_file_size = 10_000_000,
-        chunk_timeout = 500,
+        chunk_timeout = 600_000,
+        detach = 600_000,
         auto_upload
     )]
     fn photos(
@@ -161,28 +168,42 @@ impl Album {
         Ok(())
     }
 
-    /// As the photos, for clients that need their time: nothing ends by itself.
+    /// As the photos, but a client that is late with a chunk is not waited for.
     #[allow_upload(
-        "patient",
+        "snapshots",
         accept = [".bin"],
         max_entries = 5,
         max_file_size = 10_000_000,
-        chunk_timeout = 600_000,
+        chunk_timeout = 500,
         detach = 600_000,
         auto_upload
     )]
-    fn patient(&self, entry: &UploadEntry, album: &Topic, endpoint: &Endpoint) -> Capricious {
+    fn snapshots(&self, entry: &UploadEntry, album: &Topic, endpoint: &Endpoint) -> Capricious {
         self.capricious(entry, album, endpoint)
     }
 
-    #[handle_upload("patient")]
-    fn arrived(
+    #[handle_upload("snapshots")]
+    fn snapshot(
         &mut self,
         file: StoredFile,
         entry: &UploadEntry,
         socket: &Socket<Self>,
     ) -> Result<(), Refusal> {
         self.photo(file, entry, socket)
+    }
+
+    fn of(topic: &Topic) -> Self {
+        Album {
+            gate: gate(topic.as_str()),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Waits for the gate, and lets nobody else through.
+    async fn pass(&self) -> Result<(), Refusal> {
+        let opened = self.gate.acquire().await;
+        opened.map_err(|_| Refusal::new("closed"))?.forget();
+        Ok(())
     }
 
     fn capricious(&self, entry: &UploadEntry, album: &Topic, endpoint: &Endpoint) -> Capricious {
@@ -206,9 +227,7 @@ impl Album {
     /// Holds up this channel until its gate is opened.
     #[handle_in("hold")]
     async fn hold(&mut self) -> Reply {
-        let opened = self.gate.acquire().await;
-        opened.map_err(|_| Refusal::new("closed"))?.forget();
-        Ok(())
+        self.pass().await
     }
 
     /// Ends a photo from here.
