@@ -24,7 +24,6 @@ export class Transfer {
   #window = 0;
   #underway = 0;
   #hasRoom = () => {};
-  #sentAt = Date.now();
   #over = false;
   #closed = false;
   #left = null;
@@ -39,12 +38,12 @@ export class Transfer {
       if (this.#over) this.stop();
       else this.#end("stalled", "connection_lost");
     });
+    // The server has waited too long, and keeps what it has.
+    this.#channel.on("stalled", () => this.#end("stalled", "stalled"));
     this.#channel.onClose(() => {
       this.#closed = true;
       this.#left ??= Promise.resolve();
-      const idle = Date.now() - this.#sentAt;
-      if (idle >= this.#timeout) this.#end("stalled", "stalled");
-      else this.#end("closed");
+      this.#end("closed");
     });
     this.#channel.join()
       .receive("ok", reply => this.#begin(reply))
@@ -113,7 +112,6 @@ export class Transfer {
 
   #push(chunk, offset, end) {
     this.#underway += 1;
-    this.#sentAt = Date.now();
     const [event, bytes] = this.#window ? ["chunk_at", placed(chunk, offset)] : ["chunk", chunk];
     // One that waits for others has their time, too.
     this.#channel.push(event, bytes, this.#timeout * this.#underway)

@@ -1,6 +1,7 @@
-// A wire between clients and a server that can be cut, hold back what clients send, or carry nothing
+// A wire between clients and a server that can be cut, hold back what either says, or carry nothing
 // more without either end knowing.
 
+import { EventEmitter, once } from "node:events";
 import { connect, createServer } from "node:net";
 import { Transform } from "node:stream";
 
@@ -10,6 +11,7 @@ export class Wire {
   #target;
   #server;
   #pairs = new Set();
+  #traffic = new EventEmitter();
   #down = false;
   /** How many bytes still go through to the server. */
   #allowed = Infinity;
@@ -32,7 +34,10 @@ export class Wire {
   #carry(client, server) {
     const pair = [client, server];
     this.#pairs.add(pair);
-    client.on("data", data => { this.sent += data.length; });
+    client.on("data", data => {
+      this.sent += data.length;
+      this.#traffic.emit("data");
+    });
     client.pipe(this.#gate()).pipe(server).pipe(client);
     for (const end of pair) {
       end.on("error", () => {});
@@ -56,6 +61,11 @@ export class Wire {
       },
     });
     return gate;
+  }
+
+  /** Waits until clients have sent so many bytes in all. */
+  async carries(bytes) {
+    while (this.sent < bytes) await once(this.#traffic, "data");
   }
 
   /** From now on clients reach the server of this port; those that are connected stay. */
@@ -107,6 +117,36 @@ export class Wire {
     for (const [client, server] of this.#pairs) {
       server.unpipe(client);
       server.resume();
+    }
+  }
+
+  /** Holds back what the server says from now on, until `thaw()`. */
+  freeze() {
+    for (const pair of this.#pairs) {
+      const [client, server] = pair;
+      server.unpipe(client);
+      pair.held = [];
+      pair.hold = data => {
+        pair.held.push(data);
+        this.#traffic.emit("data");
+      };
+      server.on("data", pair.hold).resume();
+    }
+  }
+
+  /** Waits until a text is among what is held back. */
+  async holdsBack(text) {
+    const said = ({ held = [] }) => Buffer.concat(held).includes(text);
+    while (![...this.#pairs].some(said)) await once(this.#traffic, "data");
+  }
+
+  /** Lets through what the server has said, and all that follows. */
+  thaw() {
+    for (const { 0: client, 1: server, held, hold } of this.#pairs) {
+      if (!hold) continue;
+      server.off("data", hold);
+      client.write(Buffer.concat(held));
+      server.pipe(client);
     }
   }
 

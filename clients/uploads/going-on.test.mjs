@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
-import { answer, disconnectAll } from "../support/client.mjs";
+import { NEWEST, answer, connect, disconnectAll, join } from "../support/client.mjs";
 import { content, file } from "../support/files.mjs";
 import { Server } from "../support/server.mjs";
 import { UploadPage } from "../support/upload-page.mjs";
@@ -66,7 +66,11 @@ test("a file whose last answer was lost is not sent again", async () => {
   const [entry] = page.uploads.add([file("slow.bin", 3 * CHUNK)]);
   await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
   wire.deafen();
-  await within((async () => { while (wire.sent - before < 3 * CHUNK) await new Promise(setImmediate); })(), "the third is sent");
+  await within(wire.carries(before + 2.5 * CHUNK), "the third is on its way");
+  // What is sent after it arrives after it.
+  page.channel.push("release", "album:arrived");
+  const other = await join(await connect(NEWEST, server.socket("/uploads")), "album:arrived");
+  assert.equal((await answer(other.push("hold", {}))).status, "ok");
   await page.release();
   wire.cut();
   await page.is(entry, "waiting");
@@ -116,7 +120,7 @@ test("files chosen while there is no connection are sent when it is back", async
 });
 
 test("a write that takes too long is tried again, and the next try waits for it", async () => {
-  const page = await open();
+  const page = await open("snapshots");
   const [entry] = page.uploads.add([file("slow.bin", 3 * CHUNK)]);
   await page.is(entry, "waiting");
   assert.deepEqual(entry.error, { reason: "stalled" });
@@ -125,8 +129,30 @@ test("a write that takes too long is tried again, and the next try waits for it"
   assert.ok((await page.read("slow.bin")).equals(content(3 * CHUNK)));
 });
 
+test("what the server does not wait for goes on, though the next chunk is sent before its client hears of that", async () => {
+  const page = await open("snapshots");
+  const big = file("big.bin", 10 * CHUNK);
+  const slice = big.slice.bind(big);
+  let readOn;
+  const held = new Promise(resolve => { readOn = resolve; });
+  big.slice = (from, to) => {
+    const part = slice(from, to);
+    return from === 2 * CHUNK ? { arrayBuffer: () => held.then(() => part.arrayBuffer()) } : part;
+  };
+  const [entry] = page.uploads.add([big]);
+  await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
+  wire.freeze();
+  await within(wire.holdsBack("phx_close"), "the server does not wait for the third");
+  const { sent } = wire;
+  readOn();
+  await within(wire.carries(sent + CHUNK / 2), "the third is on its way");
+  wire.thaw();
+  await page.is(entry, "done");
+  assert.ok((await page.read("big.bin")).equals(content(10 * CHUNK)));
+});
+
 test("a file that was paused and is cancelled leaves nothing", async () => {
-  const page = await open("patient");
+  const page = await open();
   const [entry] = page.uploads.add([file("big.bin", SIZE)]);
   await page.until(() => entry.sent >= CHUNK, "a part of it is there");
   page.uploads.pause(entry);
@@ -138,7 +164,7 @@ test("a file that was paused and is cancelled leaves nothing", async () => {
 });
 
 test("a file that is paused and cancelled in one breath leaves nothing", async () => {
-  const page = await open("patient");
+  const page = await open();
   const [entry] = page.uploads.add([file("slow.bin", SIZE)]);
   await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
   page.uploads.pause(entry);
@@ -149,7 +175,7 @@ test("a file that is paused and cancelled in one breath leaves nothing", async (
 });
 
 test("a file that is cancelled while there is no connection is given up when it is back", async () => {
-  const page = await open("patient");
+  const page = await open();
   const [entry] = page.uploads.add([file("big.bin", SIZE)]);
   await page.until(() => entry.sent >= CHUNK, "a part of it is there");
   wire.down();
@@ -162,13 +188,13 @@ test("a file that is cancelled while there is no connection is given up when it 
 });
 
 test("as many chunks are on their way as the server takes, and one more is read", async () => {
-  const page = await open("patient");
+  const page = await open();
   const slow = file("slow.bin", 9 * CHUNK);
   const offsets = watch(slow);
   const { sent } = wire;
   const [entry] = page.uploads.add([slow]);
   await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
-  await within((async () => { while (wire.sent - sent < 4 * CHUNK) await new Promise(setImmediate); })(), "two more are sent");
+  await within(wire.carries(sent + 4 * CHUNK), "two more are sent");
   await turn(page);
   assert.deepEqual(offsets.map(offset => offset / CHUNK), [0, 1, 2, 3, 4]);
   assert.ok(wire.sent - sent < 5 * CHUNK, `${wire.sent - sent} bytes were sent`);
@@ -194,7 +220,7 @@ function forge(page, answer) {
 }
 
 test("a client that sends more than the server takes loses nothing by it", async () => {
-  const page = await open("patient");
+  const page = await open();
   forge(page, reply => ({ ...reply, window: 10 }));
   const [entry] = page.uploads.add([file("big.bin", SIZE)]);
   assert.ok((await page.read("big.bin")).equals(content(SIZE)));
@@ -202,7 +228,7 @@ test("a client that sends more than the server takes loses nothing by it", async
 });
 
 test("a server that says nothing of a window gets one chunk after the other", async () => {
-  const page = await open("patient");
+  const page = await open();
   forge(page, ({ window, ...reply }) => reply);
   const slow = file("slow.bin", 5 * CHUNK);
   const offsets = watch(slow);

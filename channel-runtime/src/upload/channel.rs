@@ -17,8 +17,9 @@ use super::{
     writer::AnyWriter,
 };
 use crate::{
-    Answer, Binary, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Flow, FromPayload,
-    InfoFor, IntoAnswer, IntoFlow, Joined, Payload, Reason, Refusal, Socket, Step, Stop, TimerRef,
+    Answer, Binary, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Error, Event, Flow,
+    FromPayload, InfoFor, IntoAnswer, IntoFlow, Joined, Payload, PushedBy, Reason, Refusal, Socket,
+    Step, Stop, TimerRef,
     channel::{Contexts, Errand},
     role,
 };
@@ -94,6 +95,20 @@ struct Deadline;
 
 /// The client goes on with the upload in another channel.
 pub(super) struct Yield;
+
+/// No chunk has come for too long. Without it the end would look like that of a cancelled file to a
+/// client that can go on.
+struct Stalled;
+
+impl Event for Stalled {
+    const NAME: &'static str = "stalled";
+
+    fn to_payload(&self) -> Result<Payload, Error> {
+        Ok(Payload::empty())
+    }
+}
+
+impl PushedBy<UploadChannel> for Stalled {}
 
 impl Channel for UploadChannel {
     type Socket = ();
@@ -262,6 +277,10 @@ impl UploadChannel {
             return Flow::CONTINUE;
         }
         if rest.is_zero() {
+            if self.resumable {
+                // A client that is gone does not hear of it.
+                let _gone = socket.push(&Stalled);
+            }
             return self.yields();
         }
         self.arm(rest, socket);

@@ -177,6 +177,8 @@ async fn an_upload_that_has_stalled_waits_for_a_client_that_can_resume() {
         .await
         .expect_ok::<()>();
     time::sleep(Duration::from_millis(900)).await;
+    // Not cancelled: that is a close alone.
+    upload.expect_event("stalled", json!({})).await;
     upload.expect_close().await;
     let token = page.token(&photos, again("a.bin", 25, &token)).await;
     let (upload, offset) = join(&page, &token).await;
