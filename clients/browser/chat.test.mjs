@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { Person, complaints, launch } from "../support/browser.mjs";
+import { freePort } from "../support/port.mjs";
 import { Server } from "../support/server.mjs";
 
 let browser;
@@ -12,10 +13,10 @@ let ada;
 let grace;
 
 before(async () => { browser = await launch(); });
-after(() => browser.close());
+after(() => browser?.close());
 
 beforeEach(async () => {
-  server = await Server.start("chat");
+  server = await Server.start("chat", { port: await freePort() });
   ada = await Person.enters(browser, server.url, "Ada Lovelace");
   await ada.notices("You are in #lobby");
   grace = await Person.enters(browser, server.url, "Grace Hopper", { width: 390, height: 780, colorScheme: "dark" });
@@ -62,8 +63,9 @@ test("what people write stays text", async () => {
 });
 
 test("who types is seen, and who leaves is missed", async () => {
+  const seesTyping = await ada.looksOutFor("typing", "Grace Hopper is typing");
   await grace.page.locator("#body").pressSequentially("h");
-  await ada.page.locator("#typing", { hasText: "Grace Hopper is typing" }).waitFor();
+  await seesTyping();
   await grace.page.context().close();
   await ada.notices("Grace Hopper left");
   assert.equal(await ada.page.textContent("#people"), "only you");
@@ -114,15 +116,16 @@ test("a muted person is not heard, by the one who muted them", async () => {
 
 test("when the server comes back, so do the pages, with WebSockets", async () => {
   const { port } = server;
-  for (const [index, signal] of ["SIGKILL", "SIGTERM"].entries()) {
+  for (const signal of ["SIGKILL", "SIGTERM"]) {
     const code = await server.stop(signal);
     assert.equal(code, signal === "SIGTERM" ? 0 : signal);
     await Promise.all([ada.is("offline"), grace.is("offline")]);
     await ada.screenshot("offline");
     await Promise.all([ada.triesInVain(), grace.triesInVain()]);
+    const back = await Promise.all([ada, grace].map(person => person.noticed("You are back")));
     server = await Server.start("chat", { port });
     await Promise.all([ada.is("online"), grace.is("online")]);
-    await Promise.all([ada.notices("You are back", index + 1), grace.notices("You are back", index + 1)]);
+    await Promise.all([ada, grace].map((person, at) => person.notices("You are back", back[at])));
     await ada.says(`back after ${signal}`);
     await grace.sees(`back after ${signal}`);
     await grace.says(`me too after ${signal}`);

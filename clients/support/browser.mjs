@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
-import { PATIENCE } from "./within.mjs";
+import { PATIENCE, within } from "./within.mjs";
 
 const SCREENSHOTS = fileURLToPath(new URL("../screenshots/", import.meta.url));
 
@@ -30,6 +30,27 @@ const NO_CONNECTION = /WebSocket connection to .* failed/;
 /** What a page complained of, but for WebSockets that could not be opened. */
 export const complaints = ({ errors }) => errors.filter(error => !NO_CONNECTION.test(error));
 
+/**
+ * Lets the page poll only where its way to a WebSocket is shut, and not where it is slow: it gives
+ * up after seconds, and this machine may stand still for longer.
+ */
+function polledOnlyWhereShut(patience) {
+  let library;
+  Object.defineProperty(window, "Phoenix", {
+    get: () => library,
+    set(phoenix) {
+      library = {
+        ...phoenix,
+        Socket: class extends phoenix.Socket {
+          constructor(url, options) {
+            super(url, { ...options, longPollFallbackMs: patience });
+          }
+        },
+      };
+    },
+  });
+}
+
 /** One person at the chat, in a browser context of their own. */
 export class Person {
   /** What the page complained of. */
@@ -41,6 +62,7 @@ export class Person {
     const person = new Person();
     const context = await browser.newContext({ viewport: { width, height }, colorScheme });
     context.setDefaultTimeout(PATIENCE);
+    await context.addInitScript(polledOnlyWhereShut, PATIENCE);
     const page = person.page = await context.newPage();
     page.on("pageerror", error => person.errors.push(String(error)));
     page.on("console", message => {
@@ -78,9 +100,35 @@ export class Person {
     return this.page.locator(`.log:not([hidden]) ${message} p`, { hasText: text }).waitFor();
   }
 
-  /** Waits for a notice in the room that is shown, or until it has been there so many times. */
-  notices(text, times = 1) {
-    return this.page.locator(".log:not([hidden]) .notice", { hasText: text }).nth(times - 1).waitFor();
+  /** Waits for a notice in the room that is shown, after so many `earlier` ones that say the same. */
+  notices(text, earlier = 0) {
+    return this.#noticed(text).nth(earlier).waitFor();
+  }
+
+  /** How many notices of a text there are. */
+  noticed(text) {
+    return this.#noticed(text).count();
+  }
+
+  #noticed(text) {
+    return this.page.locator(".log:not([hidden]) .notice", { hasText: text });
+  }
+
+  /**
+   * Looks out for a text that goes by itself: from when this resolves, and until what it resolves
+   * to is called and has seen it.
+   */
+  async looksOutFor(id, text) {
+    const seen = await this.page.evaluateHandle(([id, text]) => {
+      const element = document.getElementById(id);
+      const shown = new Promise(resolve => {
+        new MutationObserver(() => {
+          if (element.textContent.includes(text)) resolve();
+        }).observe(element, { childList: true, subtree: true });
+      });
+      return { shown };
+    }, [id, text]);
+    return () => within(seen.evaluate(({ shown }) => shown), `"${text}" is seen`);
   }
 
   /** How often a text was said in the room that is shown. */
