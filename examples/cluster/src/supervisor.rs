@@ -1,55 +1,88 @@
 //! Starts what belongs together: a Redis of its own, unless it is given one, and two nodes.
 
-use std::{env, net::Ipv4Addr, path::PathBuf, process::Stdio, time::Duration};
+use std::{env, net::Ipv4Addr, path::PathBuf, pin::pin, process::Stdio, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::{TcpListener, TcpStream},
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     time::{sleep, timeout},
 };
 
 pub(crate) async fn run() -> Result<()> {
-    let port = match env::var("PORT") {
-        Ok(port) => port.parse().context("PORT must be a number")?,
-        Err(_) => 4000,
-    };
-    let (_redis, url) = match env::var("PUBSUB_URL") {
-        Ok(url) => (None, url),
-        Err(_) => {
-            let redis = Redis::start().await?;
-            let url = redis.url.clone();
-            (Some(redis), url)
-        }
-    };
-    let secret = match env::var("SECRET_KEY") {
-        Ok(secret) => secret,
-        Err(_) => secret()?,
-    };
-    let (mut nodes, mut inputs) = (Vec::new(), Vec::new());
-    for (name, port) in ["a", "b"].into_iter().zip([port, next(port)?]) {
-        let (mut node, address) = start_node(name, &url, port, &secret).await?;
-        // Waiting for a process closes its input, unless that is taken first.
-        inputs.push(node.stdin.take());
-        println!("node {name}: {address}");
-        nodes.push(node);
-    }
-    let [a, b] = &mut nodes[..] else {
-        bail!("two nodes were started");
+    // Before there is anything to stop.
+    let mut stop = pin!(asked_to_stop()?);
+    let mut cluster = tokio::select! {
+        started = Cluster::start() => started?,
+        // What has started ends when it is dropped.
+        () = &mut stop => return Ok(()),
     };
     tokio::select! {
-        ended = a.wait() => bail!("node a has ended: {}", ended?),
-        ended = b.wait() => bail!("node b has ended: {}", ended?),
-        () = asked_to_stop() => {}
+        biased;
+        // Where it is a whole terminal that is asked to stop, the nodes end of themselves too.
+        () = stop => cluster.end().await,
+        error = cluster.broken() => Err(error),
     }
-    // The end of its standard input asks a node to stop in order.
-    drop(inputs);
-    for node in &mut nodes {
-        node.wait().await?;
+}
+
+/// What belongs together.
+struct Cluster {
+    _redis: Option<Redis>,
+    a: Node,
+    b: Node,
+}
+
+impl Cluster {
+    async fn start() -> Result<Self> {
+        let port = match env::var("PORT") {
+            Ok(port) => port.parse().context("PORT must be a number")?,
+            Err(_) => 4000,
+        };
+        let (redis, url) = match env::var("PUBSUB_URL") {
+            Ok(url) => (None, url),
+            Err(_) => {
+                let redis = Redis::start().await?;
+                let url = redis.url.clone();
+                (Some(redis), url)
+            }
+        };
+        let secret = match env::var("SECRET_KEY") {
+            Ok(secret) => secret,
+            Err(_) => secret()?,
+        };
+        let a = Node::start("a", &url, port, &secret).await?;
+        let b = Node::start("b", &url, next(port)?, &secret).await?;
+        Ok(Cluster {
+            _redis: redis,
+            a,
+            b,
+        })
     }
-    Ok(())
+
+    /// Ready when a node ends by itself.
+    async fn broken(&mut self) -> Error {
+        let (name, ended) = tokio::select! {
+            ended = self.a.process.wait() => ("a", ended),
+            ended = self.b.process.wait() => ("b", ended),
+        };
+        match ended {
+            Ok(status) => anyhow!("node {name} has ended: {status}"),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Lets the nodes end in order.
+    async fn end(self) -> Result<()> {
+        let [mut a, mut b] = [self.a, self.b].map(|node| {
+            drop(node.input);
+            node.process
+        });
+        a.wait().await?;
+        b.wait().await?;
+        Ok(())
+    }
 }
 
 /// The second node's port.
@@ -67,20 +100,31 @@ fn secret() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-async fn start_node(name: &str, url: &str, port: u16, secret: &str) -> Result<(Child, String)> {
-    let mut command = Command::new(env::current_exe()?);
-    command
-        .args(["node", name, url])
-        .env("PORT", port.to_string())
-        .env("SECRET_KEY", secret)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    let mut node = command.spawn()?;
-    let output = node.stdout.take().context("a node has an output")?;
-    let address = BufReader::new(output).lines().next_line().await?;
-    let address = address.with_context(|| format!("node {name} does not start"))?;
-    Ok((node, address))
+/// A node, which ends when its standard input does.
+struct Node {
+    process: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Node {
+    async fn start(name: &str, url: &str, port: u16, secret: &str) -> Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command
+            .args(["node", name, url])
+            .env("PORT", port.to_string())
+            .env("SECRET_KEY", secret)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut process = command.spawn()?;
+        let output = process.stdout.take().context("a node has an output")?;
+        let address = BufReader::new(output).lines().next_line().await?;
+        let address = address.with_context(|| format!("node {name} does not start"))?;
+        println!("node {name}: {address}");
+        // Waiting for a process closes its input, unless that is taken first.
+        let input = process.stdin.take();
+        Ok(Node { process, input })
+    }
 }
 
 /// A Redis that keeps nothing, on a free port.
@@ -136,27 +180,26 @@ fn program() -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join("redis-server")).filter(|file| file.is_file()))
 }
 
+/// From when this returns, a signal to stop is heard, and makes the future ready.
 #[cfg(unix)]
-async fn asked_to_stop() {
+fn asked_to_stop() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
-    let signals = kinds.map(|kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    });
-    let [terminate, interrupt] = signals;
-    tokio::select! {
-        () = terminate => {}
-        () = interrupt => {}
-    }
+    })
 }
 
 #[cfg(not(unix))]
-async fn asked_to_stop() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+fn asked_to_stop() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
 }

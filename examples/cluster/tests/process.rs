@@ -7,7 +7,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 fn cluster() -> Command {
@@ -30,6 +30,11 @@ fn get(address: &str, path: &str) -> String {
     response
 }
 
+fn terminate(child: &Child) {
+    let kill = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(kill.unwrap().success());
+}
+
 #[test]
 fn one_command_starts_two_nodes_and_ends_them() {
     let mut child = cluster().spawn().unwrap();
@@ -43,8 +48,18 @@ fn one_command_starts_two_nodes_and_ends_them() {
         let health = get(address, "/health");
         assert!(health.contains("Up") && health.contains(&format!("node: \"{name}\"")));
     }
-    let kill = Command::new("kill").arg(child.id().to_string()).status();
-    assert!(kill.unwrap().success());
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn asked_to_stop_while_it_starts_it_ends_in_order() {
+    let mut child = cluster().spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert!(line.starts_with("node a: "), "{line:?}");
+    terminate(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
