@@ -70,6 +70,10 @@ faults! {
     start:
         wrong_credentials_are_one_clear_error,
         right_credentials_are_taken_from_the_url,
+        a_user_needs_nothing_but_its_namespace,
+        a_user_without_the_namespace_is_one_clear_error,
+        tls_that_the_engine_does_not_speak_is_named,
+        another_kind_of_server_is_one_line,
         a_wrong_url_and_an_engine_that_is_not_there_are_clear_errors,
         a_lazy_node_serves_its_own_clients_until_the_engine_is_there;
 }

@@ -8,8 +8,9 @@ pub struct Health {
     pub node: String,
     /// Whether the other nodes can be reached.
     pub status: Status,
-    /// How long the last message to oneself took through the engine and back; `None` before the
-    /// first, and where there is no engine.
+    /// How long the last message to oneself took through the engine and back, or for how long the
+    /// next one has been on its way if that is more already: it grows while the engine hangs.
+    /// `None` before the first, while the engine is out of reach, and where there is none.
     pub lag: Option<Duration>,
     /// How many topics this node receives.
     pub topics: usize,

@@ -7,6 +7,7 @@ use channel_runtime::{
 use cluster_tests::{
     client::Client,
     engine::{Engine, Kind},
+    eventually,
     node::{Node, impatient},
     room::Said,
     table::{is_whole, print, row},
@@ -80,12 +81,16 @@ pub(crate) async fn an_engine_is_paused_for_less_than_the_timeout(kind: Kind) {
     let [(a, here), (_b, there)] = two(&engine, patient).await;
     publish(&a.endpoint, 1..=100).await;
     there.saw(100).await;
+    eventually("the lag is known", || a.endpoint.health().lag.is_some()).await;
     engine.pause();
     let publishing = publish(&a.endpoint, 101..=200);
     let going_on = async {
         // That nothing comes is what is waited for, so there is nothing else to wait for.
         tokio::time::sleep(PAUSE).await;
         assert_eq!(there.numbers().len(), 100);
+        // The next message to oneself is on its way, and the longer it takes, the more it shows.
+        let lag = || a.endpoint.health().lag.unwrap_or_default();
+        eventually("the lag shows it", || lag() > PAUSE / 10).await;
         engine.resume();
     };
     let (failed, ()) = tokio::join!(publishing, going_on);

@@ -11,6 +11,7 @@ use cluster_tests::{
     node::{Node, endpoint, impatient, up},
     port::Port,
     room::Said,
+    within,
 };
 
 fn with_password(kind: Kind) -> Engine {
@@ -54,6 +55,72 @@ pub(crate) async fn wrong_credentials_are_one_clear_error(kind: Kind) {
         );
         assert!(error.source().is_some());
     }
+}
+
+/// A server whose user `app` may use this namespace only.
+fn with_permissions(kind: Kind, namespace: &str) -> Engine {
+    match kind {
+        Kind::Redis => Engine::start(
+            kind,
+            &format!("user app on >secret resetchannels &{namespace}:* +@connection +@pubsub"),
+        ),
+        Kind::Nats => Engine::start(
+            kind,
+            &format!(
+                "authorization: {{ users: [ {{ user: app, password: secret, permissions: {{ \
+                 publish: \"{namespace}.>\", subscribe: \"{namespace}.>\" }} }} ] }}"
+            ),
+        ),
+    }
+}
+
+pub(crate) async fn a_user_needs_nothing_but_its_namespace(kind: Kind) {
+    let engine = with_permissions(kind, "shop");
+    let url = url(&engine, "app:secret");
+    let node = |name: &str| endpoint(&url, impatient().node(name).namespace("shop"));
+    let (a, b) = (node("a").await.unwrap(), node("b").await.unwrap());
+    let mut heard = b.subscribe("room:1");
+    heard.confirmed().await;
+    a.broadcast("room:1", &Said::new(1)).await.unwrap();
+    assert_eq!(within("it", heard.recv()).await.event(), "said");
+    a.direct_broadcast("b", "room:1", &Said::new(2))
+        .await
+        .unwrap();
+    within("it", heard.recv()).await;
+}
+
+pub(crate) async fn a_user_without_the_namespace_is_one_clear_error(kind: Kind) {
+    let engine = with_permissions(kind, "blog");
+    let url = url(&engine, "app:secret");
+    let error = endpoint(&url, impatient().node("a").namespace("shop")).await;
+    let text = error.err().unwrap().to_string();
+    println!("{text}");
+    assert!(text.to_lowercase().contains("permission"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+pub(crate) async fn tls_that_the_engine_does_not_speak_is_named(kind: Kind) {
+    let engine = Engine::start(kind, "");
+    let scheme = match kind {
+        Kind::Redis => "rediss",
+        Kind::Nats => "tls",
+    };
+    let text = refused(&format!("{scheme}://127.0.0.1:{}", engine.port())).await;
+    let says = format!("at 127.0.0.1:{} with TLS: ", engine.port());
+    assert!(text.to_string().contains(&says), "{text}");
+}
+
+pub(crate) async fn another_kind_of_server_is_one_line(kind: Kind) {
+    let other = match kind {
+        Kind::Redis => Kind::Nats,
+        Kind::Nats => Kind::Redis,
+    };
+    let engine = Engine::start(other, "");
+    let scheme = name(kind).to_lowercase();
+    let text = refused(&format!("{scheme}://127.0.0.1:{}", engine.port())).await;
+    let text = text.to_string();
+    println!("{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 }
 
 fn name(kind: Kind) -> &'static str {

@@ -5,7 +5,7 @@ pub(super) mod nats;
 #[cfg(feature = "redis")]
 pub(super) mod redis;
 
-use std::error::Error;
+use std::{error::Error, fmt::Display};
 
 use super::engine::DriverError;
 
@@ -30,6 +30,11 @@ struct Credentials {
     code: String,
     #[source]
     error: DriverError,
+}
+
+/// Where a server is, for messages.
+fn place(address: impl Display, has_tls: bool) -> String {
+    format!("{address}{}", if has_tls { " with TLS" } else { "" })
 }
 
 /// Passes an adapter's calls on to its engine.

@@ -7,16 +7,18 @@ use std::{
     },
 };
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, Subscriber};
+use async_nats::{
+    Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError, Subscriber,
+};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::DropGuard, task::AbortOnDropHandle};
 
 use super::{adapter, crypto};
 use crate::pubsub::{
     ClusterOptions, StartError,
-    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Outgoing},
+    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Outgoing, unique},
 };
 
 /// PubSub over NATS.
@@ -140,7 +142,7 @@ impl NatsDriver {
 
     /// The engine has deadlines of its own, and makes a new connection when one ends: the client
     /// is not to do that as well.
-    fn connect_options(&self, inbox: Inbox) -> ConnectOptions {
+    fn connect_options(&self, inbox: Inbox, fence: Arc<str>) -> ConnectOptions {
         let mut options = ConnectOptions::new()
             .name("channel")
             .connection_timeout(self.options.timeout)
@@ -151,6 +153,9 @@ impl NatsDriver {
                     Event::Disconnected => inbox.closed("the connection has ended"),
                     Event::Closed => inbox.closed("the connection is closed"),
                     Event::SlowConsumer(_) => inbox.overrun(),
+                    Event::ServerError(error) if is_forbidden(&error, &fence) => {
+                        inbox.closed(error);
+                    }
                     Event::ServerError(error) => inbox.trouble(error),
                     _ => {}
                 }
@@ -171,6 +176,17 @@ impl NatsDriver {
     }
 }
 
+/// Whether the user may not subscribe, or not even publish what a link needs itself: nothing will
+/// come of this link.
+fn is_forbidden(error: &ServerError, fence: &str) -> bool {
+    let ServerError::Other(text) = error else {
+        return false;
+    };
+    let lower = text.to_ascii_lowercase();
+    lower.contains("permissions violation")
+        && (lower.contains("subscription") || text.contains(fence))
+}
+
 /// Text as it was before it became part of a URL.
 fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text)
@@ -183,12 +199,16 @@ impl Driver for NatsDriver {
 
     fn address(&self) -> String {
         let servers = self.servers.iter();
-        let servers = servers.map(|server| format!("{}:{}", server.host(), server.port()));
+        let servers = servers.map(|server| {
+            let address = format!("{}:{}", server.host(), server.port());
+            super::place(address, server.tls_required())
+        });
         servers.collect::<Vec<_>>().join(", ")
     }
 
     async fn connect(&self, inbox: Inbox) -> Result<NatsLink, DriverError> {
-        let options = self.connect_options(inbox.clone());
+        let fence = subject(&self.options.namespace, "fence", &unique());
+        let options = self.connect_options(inbox.clone(), fence.clone());
         let client = options.connect(self.servers.clone()).await;
         let client = client.map_err(|error| match error.kind() {
             ConnectErrorKind::AuthorizationViolation => {
@@ -196,7 +216,6 @@ impl Driver for NatsDriver {
             }
             _ => error.into(),
         })?;
-        let fence: Arc<str> = client.new_inbox().into();
         let mut fences = client.subscribe(fence.to_string()).await?;
         let passed = watch::Sender::new(0);
         let passing = passed.clone();
@@ -227,7 +246,13 @@ struct NatsLink {
     next_fence: AtomicU64,
     passed: watch::Sender<u64>,
     _fences: AbortOnDropHandle<()>,
-    readers: Mutex<HashMap<Arc<str>, AbortOnDropHandle<()>>>,
+    readers: Mutex<HashMap<Arc<str>, Reader>>,
+}
+
+/// Reads one subscription; dropped, it hands in nothing more, even where it is just about to.
+struct Reader {
+    _over: DropGuard,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl NatsLink {
@@ -242,13 +267,17 @@ impl NatsLink {
     }
 
     /// Messages of one subject arrive in order; each subject has a reader of its own.
-    fn read(&self, channel: &Arc<str>, mut messages: Subscriber) -> AbortOnDropHandle<()> {
-        let (inbox, channel) = (self.inbox.clone(), channel.clone());
-        AbortOnDropHandle::new(tokio::spawn(async move {
+    fn read(&self, channel: &Arc<str>, mut messages: Subscriber) -> Reader {
+        let ((inbox, over), channel) = (self.inbox.of_subscription(), channel.clone());
+        let task = tokio::spawn(async move {
             while let Some(message) = messages.next().await {
                 inbox.message(&channel, message.payload);
             }
-        }))
+        });
+        Reader {
+            _over: over,
+            _task: AbortOnDropHandle::new(task),
+        }
     }
 }
 

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
-    TlsCertificates, Value, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind, TlsCertificates, Value, aio::MultiplexedConnection,
 };
 
 use super::{adapter, crypto};
@@ -132,7 +132,9 @@ impl Driver for RedisDriver {
     type Link = RedisLink;
 
     fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+        let address = self.client.get_connection_info().addr();
+        let has_tls = matches!(address, ConnectionAddr::TcpTls { .. });
+        super::place(address, has_tls)
     }
 
     async fn connect(&self, inbox: Inbox) -> Result<RedisLink, DriverError> {

@@ -1,6 +1,7 @@
 use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 /// What an engine's client crate has to do, and all it has to do: connections end and are made
 /// again by the [`Engine`](super::Engine), not here.
@@ -56,12 +57,30 @@ pub(crate) type Naming = fn(&str, &str, &str) -> Arc<str>;
 pub(crate) struct Inbox {
     pub(super) core: Arc<super::Core>,
     pub(super) closed: tokio::sync::watch::Sender<Option<String>>,
+    /// Cancelled once the link is given up.
+    pub(super) over: CancellationToken,
 }
 
 impl Inbox {
-    /// A message came on a channel.
+    /// A message came on a channel. What comes on a link that was given up is dropped: whoever
+    /// reads it may not have heard of that yet, and the next link may have brought it as well.
     pub(crate) fn message(&self, channel: &str, body: Bytes) {
-        self.core.received(channel, body);
+        if !self.over.is_cancelled() {
+            self.core.received(channel, body);
+        }
+    }
+
+    /// For one subscription, which may end before its link; it takes nothing more once the guard
+    /// is dropped.
+    #[cfg(feature = "nats")]
+    pub(crate) fn of_subscription(&self) -> (Self, tokio_util::sync::DropGuard) {
+        let over = self.over.child_token();
+        let guard = over.clone().drop_guard();
+        let inbox = Inbox {
+            over,
+            ..self.clone()
+        };
+        (inbox, guard)
     }
 
     /// The link has ended; the first reason counts.

@@ -28,7 +28,7 @@ pub use self::options::{ClusterOptions, WhenFull};
 use self::{
     patience::within,
     queue::{Item, Queue, fail},
-    run::Connected,
+    run::{Connected, one_line},
     wanted::Wanted,
 };
 use super::{BoxFuture, Health, Inlet, PublishError, StartError, Status};
@@ -72,6 +72,8 @@ struct State {
     since: Instant,
     error: String,
     lag: Option<Duration>,
+    /// When the message to oneself was sent that is on its way.
+    beat: Option<Instant>,
     disconnects: u64,
 }
 
@@ -91,8 +93,8 @@ impl Engine {
         let (core, queue) = Core::new(kind, options)?;
         let connected = run::connect(&core, &driver).await.map_err(|error| {
             let (engine, at) = (core.engine, driver.address());
-            StartError::new(format!("cannot connect to {engine} at {at}: {error}"))
-                .with_source(error)
+            let why = one_line(&error);
+            StartError::new(format!("cannot connect to {engine} at {at}: {why}")).with_source(error)
         })?;
         Ok(Engine::with(core, queue, driver, Some(connected)))
     }
@@ -221,6 +223,7 @@ impl Core {
                 since: Instant::now(),
                 error: "not connected yet".to_owned(),
                 lag: None,
+                beat: None,
                 disconnects: 0,
             }),
             options,
@@ -265,9 +268,10 @@ impl Core {
                 error: state.error.clone(),
             }
         };
+        let on_its_way = state.beat.map(|sent| sent.elapsed()).unwrap_or_default();
         Health {
             status,
-            lag: state.lag,
+            lag: state.lag.map(|lag| lag.max(on_its_way)),
             queued: self.queue.len(),
             disconnects: state.disconnects,
             lost: self.overruns.load(Ordering::Relaxed),
@@ -276,8 +280,8 @@ impl Core {
     }
 }
 
-/// A number that no other process has.
-fn unique() -> String {
+/// A number that nobody else has.
+pub(super) fn unique() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }

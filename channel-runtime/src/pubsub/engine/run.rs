@@ -6,6 +6,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep, sleep_until},
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Core,
@@ -22,6 +23,8 @@ const BATCH: usize = 256;
 pub(super) struct Connected<L> {
     link: L,
     closed: watch::Receiver<Option<String>>,
+    /// From when this is dropped, nothing comes of the link any more.
+    over: DropGuard,
 }
 
 /// Connects once, and sees that this node may subscribe and publish what it needs.
@@ -30,16 +33,27 @@ pub(super) async fn connect<D: Driver>(
     driver: &D,
 ) -> Result<Connected<D::Link>, DriverError> {
     let (sender, closed) = watch::channel(None);
+    let over = CancellationToken::new();
     let inbox = Inbox {
         core: core.clone(),
         closed: sender,
+        over: over.clone(),
     };
     let most = core.options.timeout;
+    let ended = ended(closed.clone());
+    let over = over.drop_guard();
     let connect = async {
         let link = driver.connect(inbox).await?;
         link.subscribe(&[core.direct.clone(), core.beat.clone()])
             .await?;
-        Ok::<_, DriverError>(Connected { link, closed })
+        Ok::<_, DriverError>(Connected { link, closed, over })
+    };
+    let connect = async {
+        tokio::select! {
+            biased;
+            connected = connect => connected,
+            why = ended => Err(why),
+        }
     };
     let connected = within(most, connect).await;
     let connected =
@@ -63,19 +77,26 @@ pub(super) async fn run<D: Driver>(
             None => connect(&core, &driver).await,
         };
         match attempt {
-            Ok(Connected { link, closed }) => {
+            Ok(Connected { link, closed, over }) => {
                 let began = Instant::now();
                 let Err(why) = serve(&core, &link, &mut queue, closed).await;
+                drop(over);
                 core.disconnected(why, &mut queue);
                 if began.elapsed() > core.options.backoff.1 {
                     wait = core.options.backoff.0;
                 }
             }
-            Err(error) => core.still_down(error.to_string()),
+            Err(error) => core.still_down(one_line(&error)),
         }
         sleep(varied(wait)).await;
         wait = (wait * 2).min(core.options.backoff.1);
     }
+}
+
+/// An error as a part of a sentence: some are several lines.
+pub(super) fn one_line(error: &DriverError) -> String {
+    let text = error.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Between three and five quarters of it.
@@ -91,21 +112,22 @@ async fn serve<L: Link>(
     core: &Core,
     link: &L,
     queue: &mut mpsc::Receiver<Item>,
-    mut closed: watch::Receiver<Option<String>>,
+    closed: watch::Receiver<Option<String>>,
 ) -> Result<Infallible, DriverError> {
-    let closed = async {
-        let why = closed.wait_for(Option::is_some).await;
-        let why = why.ok().and_then(|why| why.clone());
-        Err(DriverError::from(
-            why.unwrap_or_else(|| "the connection has ended".to_owned()),
-        ))
-    };
     tokio::select! {
         end = publish(core, link, queue) => end,
         end = subscribe(core, link) => end,
         end = beat(core, link) => end,
-        end = closed => end,
+        why = ended(closed) => Err(why),
     }
+}
+
+/// Why the link has ended, once it has.
+async fn ended(mut closed: watch::Receiver<Option<String>>) -> DriverError {
+    let why = closed.wait_for(Option::is_some).await;
+    let why = why.ok().and_then(|why| why.clone());
+    why.unwrap_or_else(|| "the connection has ended".to_owned())
+        .into()
 }
 
 /// The engine's answer, or an error where none comes.
@@ -190,6 +212,7 @@ async fn beat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError>
             channel: core.beat.clone(),
             body: seq.to_be_bytes().to_vec().into(),
         };
+        core.state.lock().beat = Some(began);
         answer(core, "heartbeat", async {
             for outcome in link.publish(&[beat]).await? {
                 outcome?;
@@ -199,7 +222,10 @@ async fn beat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError>
         })
         .await?;
         let lag = began.elapsed();
-        core.state.lock().lag = Some(lag);
+        {
+            let mut state = core.state.lock();
+            (state.lag, state.beat) = (Some(lag), None);
+        }
         cluster::lag(lag);
         sleep(core.options.heartbeat).await;
     }
@@ -225,9 +251,9 @@ impl Core {
         {
             let mut state = self.state.lock();
             state.up = false;
-            state.lag = None;
+            (state.lag, state.beat) = (None, None);
             state.since = Instant::now();
-            state.error = why.to_string();
+            state.error = one_line(&why);
             state.disconnects += 1;
         }
         self.queue.close(queue);
@@ -238,5 +264,89 @@ impl Core {
     fn still_down(&self, error: String) {
         cluster::still_down(self.engine, &error);
         self.state.lock().error = error;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+
+    use super::{
+        super::{Engine, Kind},
+        *,
+    };
+    use crate::pubsub::{ClusterOptions, Garbage, Inlet, distributed::Receive};
+
+    /// An engine that returns what it is sent, and shows its links' inboxes.
+    struct Echo(mpsc::UnboundedSender<Inbox>);
+
+    struct EchoLink(Inbox);
+
+    impl Driver for Echo {
+        type Link = EchoLink;
+
+        fn address(&self) -> String {
+            "here".to_owned()
+        }
+
+        async fn connect(&self, inbox: Inbox) -> Result<EchoLink, DriverError> {
+            self.0.send(inbox.clone())?;
+            Ok(EchoLink(inbox))
+        }
+    }
+
+    impl Link for EchoLink {
+        async fn publish(
+            &self,
+            batch: &[Outgoing],
+        ) -> Result<Vec<Result<(), DriverError>>, DriverError> {
+            for Outgoing { channel, body } in batch {
+                self.0.message(channel, body.clone());
+            }
+            Ok(batch.iter().map(|_| Ok(())).collect())
+        }
+
+        async fn subscribe(&self, _: &[Arc<str>]) -> Result<(), DriverError> {
+            Ok(())
+        }
+
+        async fn unsubscribe(&self, _: &[Arc<str>]) -> Result<(), DriverError> {
+            Ok(())
+        }
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Receive for Count {
+        fn receive(&self, _: Bytes) -> Result<(), Garbage> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_was_given_up_hands_in_nothing_more() {
+        let (links, mut inboxes) = mpsc::unbounded_channel();
+        let kind = Kind {
+            name: "Echo",
+            naming: |namespace, kind, key| format!("{namespace}:{kind}:{key}").into(),
+        };
+        let engine = Engine::lazy(kind, Echo(links), ClusterOptions::new()).unwrap();
+        let count = Arc::new(Count::default());
+        engine.start(Inlet::new(count.clone())).unwrap();
+        let counted = || count.0.load(Ordering::Relaxed);
+        let first = inboxes.recv().await.unwrap();
+        first.message("channel:topic:a", Bytes::new());
+        assert_eq!(counted(), 1);
+        first.closed("cut off");
+        let second = inboxes.recv().await.unwrap();
+        // Both links bring it; the first one has not noticed yet that it is over.
+        for inbox in [first, second] {
+            inbox.message("channel:topic:a", Bytes::new());
+        }
+        assert_eq!(counted(), 2);
     }
 }

@@ -12,7 +12,8 @@ const BATCH: usize = 512;
 /// Which channels of the engine this node wants, and which it has.
 ///
 /// Channels are counted, since two topics may share one. One that nobody wants any more is kept
-/// for a while, so that leaving and joining again costs nothing.
+/// for a while, so that leaving and joining again costs nothing. While the engine is away nothing
+/// is subscribed, so nothing is kept: that may be for long, and clients come and go.
 pub(super) struct Wanted {
     channels: HashMap<Arc<str>, Channel>,
     /// To be subscribed.
@@ -48,10 +49,11 @@ impl Wanted {
         let entry = self.channels.entry(channel.clone()).or_default();
         entry.count += 1;
         entry.idle_since = None;
-        if !known {
+        let is_fresh = self.up && !known;
+        if is_fresh {
             self.fresh.push(channel);
         }
-        !known
+        is_fresh
     }
 
     /// One less; whether there is something to do, later.
@@ -61,6 +63,10 @@ impl Wanted {
         };
         entry.count = entry.count.saturating_sub(1);
         if entry.count > 0 {
+            return false;
+        }
+        if !self.up {
+            self.channels.remove(channel);
             return false;
         }
         entry.idle_since = Some(now);
@@ -127,14 +133,15 @@ impl Wanted {
     /// A connection is there: everything wanted is to be subscribed.
     pub(super) fn connected(&mut self) {
         self.up = true;
-        self.idle.clear();
-        self.channels.retain(|_, channel| channel.count > 0);
         self.fresh = self.channels.keys().cloned().collect();
     }
 
     /// The connection has ended: nothing is subscribed, and nobody waits.
     pub(super) fn disconnected(&mut self) {
         self.up = false;
+        self.fresh = Vec::new();
+        self.idle = VecDeque::new();
+        self.channels.retain(|_, channel| channel.count > 0);
         for entry in self.channels.values_mut() {
             entry.confirmed = false;
             entry.waiters.clear();
@@ -219,6 +226,25 @@ mod tests {
         assert_eq!(names(&wanted.take_fresh()), ["a"]);
         assert!(wanted.waiter("a").is_some());
         assert!(wanted.take_idle(now + LINGER).is_empty());
+    }
+
+    #[test]
+    fn while_the_engine_is_away_nothing_is_kept_of_who_comes_and_goes() {
+        let (mut wanted, now) = (connected(), Instant::now());
+        let left: Arc<str> = "left just before".into();
+        wanted.want(left.clone());
+        wanted.unwant(&left, now);
+        wanted.want("stays".into());
+        wanted.disconnected();
+        for n in 0..1000 {
+            let room: Arc<str> = format!("room:{}", n / 2).into();
+            wanted.want(room.clone());
+            wanted.unwant(&room, now);
+        }
+        let kept = [wanted.channels.len(), wanted.fresh.len(), wanted.idle.len()];
+        assert_eq!(kept, [1, 0, 0]);
+        wanted.connected();
+        assert_eq!(names(&wanted.take_fresh()), ["stays"]);
     }
 
     #[test]
