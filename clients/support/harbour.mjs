@@ -77,7 +77,9 @@ export class Harbour {
   /** What the server serves of a file, once it has it. */
   async fetches(name) {
     const href = await (await this.keeps(name)).locator(".download").getAttribute("href");
-    const response = await this.page.request.get(new URL(href, this.page.url()).href);
+    // A connection of its own: the server may close one that is kept just as it is used again.
+    const headers = { connection: "close" };
+    const response = await this.page.request.get(new URL(href, this.page.url()).href, { headers });
     return { headers: response.headers(), body: await response.body() };
   }
 

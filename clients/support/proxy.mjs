@@ -24,7 +24,8 @@ export class BlockingProxy {
   #pass(target, incoming, outgoing) {
     const { method, url, headers } = incoming;
     if (method === "GET" && url.includes("/longpoll")) this.polls += 1;
-    const passed = request(new URL(url, target), { method, headers }, response => {
+    // A connection of its own: the server may close one that is kept just as it is used again.
+    const passed = request(new URL(url, target), { method, headers, agent: false }, response => {
       outgoing.writeHead(response.statusCode, response.headers);
       response.pipe(outgoing);
     });

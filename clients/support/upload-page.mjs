@@ -51,7 +51,7 @@ export class UploadPage {
   }
 
   is(entry, status) {
-    return this.until(() => entry.status === status, `${entry.name} is ${status}, not ${entry.status}`);
+    return this.until(() => entry.status === status, () => `${entry.name} is ${status}, not ${entry.status}`);
   }
 
   /** The bytes of a stored file. */

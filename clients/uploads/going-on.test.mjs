@@ -232,8 +232,10 @@ test("a server that says nothing of a window gets one chunk after the other", as
   forge(page, ({ window, ...reply }) => reply);
   const slow = file("slow.bin", 5 * CHUNK);
   const offsets = watch(slow);
+  const { sent } = wire;
   const [entry] = page.uploads.add([slow]);
   await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
+  await within(wire.carries(sent + 2.5 * CHUNK), "the third is on its way");
   await turn(page);
   assert.deepEqual(offsets.map(offset => offset / CHUNK), [0, 1, 2, 3]);
   await page.release();
