@@ -3,6 +3,7 @@
 use std::{future::poll_fn, pin::pin};
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
     time::timeout,
@@ -72,7 +73,13 @@ async fn serve<I: AsyncRead + AsyncWrite>(
                 Ok(read @ 1..) => session.decode(&mut buffer[..read]),
                 Ok(0) | Err(_) => return End::Gone,
             },
-            () = poll_fn(|cx| session.idle.poll(cx)) => return End::Close(TIMEOUT),
+            () = poll_fn(|cx| session.idle.poll(cx)) => {
+                // A server that is late finds the end of the time and what came in it together.
+                match reader.read(&mut buffer).now_or_never() {
+                    Some(Ok(read @ 1..)) => session.decode(&mut buffer[..read]),
+                    _ => return End::Close(TIMEOUT),
+                }
+            }
         }
     }
 }
