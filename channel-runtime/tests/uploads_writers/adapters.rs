@@ -86,7 +86,7 @@ mod all_of_them {
     };
 
     use super::*;
-    use crate::support::{entry, files, upload};
+    use crate::support::{entry, files, swept_dir, upload};
 
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
 
@@ -126,7 +126,7 @@ mod all_of_them {
 
     #[tokio::test]
     async fn leave_nothing_of_an_upload_that_is_cancelled() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = swept_dir();
         let mut writer = around(TempFile::in_dir(dir.path()));
         writer.init(&entry(100)).await.unwrap();
         writer.write_chunk(Bytes::from_static(PNG)).await.unwrap();

@@ -9,7 +9,7 @@ use std::{
 
 use channel_runtime::upload::{TempFile, WriterError};
 
-use crate::support::{files, in_a_process, this_program, upload};
+use crate::support::{files, have_swept, in_a_process, this_program, upload};
 
 const DISK: &str = "UPLOADS_SMALL_DISK";
 
@@ -51,6 +51,7 @@ fn a_full_disk_is_no_space() {
 async fn an_upload_to_a_small_disk() {
     let disk = std::env::var_os(DISK).expect("run by another test");
     let disk = Path::new(&disk);
+    have_swept(disk);
     let chunk: &[u8] = &[7; 16_000];
     let error = upload(&mut TempFile::in_dir(disk), &[chunk; 8])
         .await

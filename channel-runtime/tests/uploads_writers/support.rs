@@ -8,8 +8,10 @@ use std::{
 
 use channel_runtime::{
     Bytes,
-    upload::{CloseReason, UploadEntry, UploadWriter, WriterError},
+    upload::{CloseReason, TempFile, UploadEntry, UploadWriter, WriterError},
 };
+use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 pub(crate) fn entry(size: usize) -> UploadEntry {
     UploadEntry::example("photo.png", size as u64, "image/png")
@@ -42,9 +44,30 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// A directory that this process has swept.
+pub(crate) fn swept_dir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    have_swept(dir.path());
+    dir
+}
+
+/// Uploads for the first time, which sweeps, and nobody waits for that: a sweep that comes late
+/// would meet what the test does.
+pub(crate) fn have_swept(dir: &Path) {
+    let dir = dir.to_owned();
+    let first = std::thread::spawn(move || {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let file = runtime.block_on(upload(&mut TempFile::in_dir(dir), &[b"first"]));
+        // Its end waits for what other threads do, and lets them begin nothing more.
+        drop(runtime);
+        drop(file.unwrap());
+    });
+    first.join().unwrap();
+}
+
 /// What is removed is removed in another thread.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if is_so() {
             return;
         }

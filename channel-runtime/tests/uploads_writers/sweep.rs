@@ -12,7 +12,9 @@ use channel_runtime::{
     upload::{TempFile, UploadWriter},
 };
 
-use crate::support::{entry, files, in_a_process, this_program, until, upload};
+use crate::support::{
+    entry, files, have_swept, in_a_process, swept_dir, this_program, until, upload,
+};
 
 const DIR: &str = "UPLOADS_DIR";
 
@@ -59,6 +61,7 @@ impl Drop for Uploading {
 #[ignore = "run by the other tests, in a process of its own"]
 async fn a_process_in_mid_upload() {
     let dir = PathBuf::from(std::env::var_os(DIR).expect("run by another test"));
+    have_swept(&dir);
     let mut writer = TempFile::in_dir(&dir);
     writer.init(&entry(10)).await.unwrap();
     writer
@@ -76,7 +79,7 @@ async fn a_process_in_mid_upload() {
 
 #[tokio::test]
 async fn a_sweep_removes_the_files_of_the_dead_and_no_others() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = swept_dir();
     fs::write(dir.path().join("channel-uploads-is-a-file"), "of the user").unwrap();
     fs::create_dir(dir.path().join("photos")).unwrap();
     let ours = upload(&mut TempFile::in_dir(dir.path()), &[b"done"])

@@ -8,7 +8,7 @@ use channel_runtime::{
 };
 use tokio::io::AsyncReadExt;
 
-use crate::support::{entry, files, until, upload};
+use crate::support::{entry, files, swept_dir, until, upload};
 
 #[tokio::test]
 async fn an_upload_becomes_a_file() {
@@ -49,7 +49,7 @@ async fn nobody_else_can_read_it() {
 
 #[tokio::test]
 async fn an_upload_that_is_cancelled_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = swept_dir();
     let mut writer = TempFile::in_dir(dir.path());
     writer.init(&entry(8)).await.unwrap();
     writer
@@ -63,7 +63,7 @@ async fn an_upload_that_is_cancelled_leaves_nothing() {
 
 #[tokio::test]
 async fn an_upload_that_fails_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = swept_dir();
     let mut writer = TempFile::in_dir(dir.path());
     writer.init(&entry(8)).await.unwrap();
     let error = WriterError::refuse("virus");
@@ -73,7 +73,7 @@ async fn an_upload_that_fails_leaves_nothing() {
 
 #[tokio::test]
 async fn a_writer_that_is_dropped_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = swept_dir();
     let mut writer = TempFile::in_dir(dir.path());
     writer.init(&entry(8)).await.unwrap();
     writer
@@ -86,7 +86,7 @@ async fn a_writer_that_is_dropped_leaves_nothing() {
 
 #[tokio::test]
 async fn a_write_that_is_dropped_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = swept_dir();
     let mut writer = TempFile::in_dir(dir.path());
     writer.init(&entry(8)).await.unwrap();
     let write = writer.write_chunk(Bytes::from_static(b"half"));
@@ -97,7 +97,7 @@ async fn a_write_that_is_dropped_leaves_nothing() {
 
 #[test]
 fn a_runtime_that_ends_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = swept_dir();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let file = runtime.block_on(async {
         let mut unfinished = TempFile::in_dir(dir.path());
@@ -118,7 +118,7 @@ fn a_runtime_that_ends_leaves_nothing() {
 
 #[tokio::test]
 async fn the_file_is_removed_with_its_last_handle() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = swept_dir();
     let mut writer = TempFile::in_dir(dir.path());
     let first = upload(&mut writer, &[b"bytes"]).await.unwrap();
     let (again, path) = (writer.meta(), first.path().to_owned());
@@ -131,7 +131,7 @@ async fn the_file_is_removed_with_its_last_handle() {
 
 #[tokio::test]
 async fn what_is_persisted_stays_and_every_handle_knows_where() {
-    let (dir, photos) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, photos) = (swept_dir(), tempfile::tempdir().unwrap());
     let place = photos.path().join("1.png");
     let mut writer = TempFile::in_dir(dir.path());
     let file = upload(&mut writer, &[b"bytes"]).await.unwrap();
