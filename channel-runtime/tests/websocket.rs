@@ -75,6 +75,9 @@ type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Every wait of these tests is for an event; this is only how long a failing one takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a client may say nothing that is not to be closed for that.
+const HOUR: Duration = Duration::from_secs(3600);
+
 async fn serve(options: SocketOptions) -> (Endpoint, SocketAddr) {
     let endpoint = Endpoint::builder()
         .socket_with::<User>("/socket", options)
@@ -220,7 +223,7 @@ async fn what_is_no_websocket_request_gets_an_http_error() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_disconnected_and_disturbs_nobody() {
-    let options = SocketOptions::default().outbox_frames(8);
+    let options = SocketOptions::default().outbox_frames(8).timeout(HOUR);
     let (endpoint, addr) = serve(options).await;
     let (mut stuck, mut good) = (connect(addr).await, connect(addr).await);
     join(&mut stuck, "room:1").await;
@@ -246,7 +249,8 @@ async fn a_client_that_does_not_read_is_disconnected_and_disturbs_nobody() {
 async fn a_client_that_does_not_read_loses_broadcasts_where_the_policy_says_so() {
     let options = SocketOptions::default()
         .outbox_frames(8)
-        .slow_consumer(SlowConsumer::DropNewest);
+        .slow_consumer(SlowConsumer::DropNewest)
+        .timeout(HOUR);
     let (endpoint, addr) = serve(options).await;
     let mut slow = connect(addr).await;
     join(&mut slow, "room:1").await;
