@@ -108,9 +108,10 @@ impl Client {
 
     /// Writes what is queued.
     pub(crate) async fn flush(&mut self) -> Outcome<()> {
+        // Before the server can know of it, or its time would seem shorter than it is.
+        self.last_sent = Instant::now();
         let written = self.stream.write_all(&self.outgoing).await;
         self.outgoing.clear();
-        self.last_sent = Instant::now();
         written.map_err(|error| format!("write: {error}"))
     }
 

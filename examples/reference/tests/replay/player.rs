@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use tokio::time::sleep;
-
 use crate::{
     Outcome,
     client::{Client, Incoming, describe, text_of},
@@ -90,10 +88,6 @@ impl<'a> Player<'a> {
                 (idle >= *time)
                     .then_some(())
                     .ok_or_else(|| format!("only {idle:?}"))
-            }
-            Step::Pause(time) => {
-                sleep(*time).await;
-                Ok(())
             }
             Step::Terminate => self.server.signal("TERM").await,
         }

@@ -21,10 +21,6 @@ const FILES: [(&str, &str); 7] = [
     ("shutdown", include_str!("../traces/shutdown.json")),
 ];
 
-/// How long a client pauses between the signs of life that keep it connected: several of them
-/// are longer than the socket's timeout of three seconds, a single one is not.
-const PAUSE: Duration = Duration::from_millis(1200);
-
 /// One scenario.
 #[derive(Debug)]
 pub(crate) struct Scenario {
@@ -64,8 +60,6 @@ pub(crate) enum Step {
     Http(Http),
     /// At least so long after the client last sent something.
     Elapsed(String, Duration),
-    /// Real time has to pass.
-    Pause(Duration),
     /// The server gets SIGTERM.
     Terminate,
 }
@@ -142,21 +136,15 @@ impl Raw {
 
 impl Scenario {
     /// Adds what happened beside the clients and is not among the recorded steps.
+    ///
+    /// The pauses between signs of life are left out: that these keep a connection is shown in
+    /// `channel-runtime/tests/transports.rs`, where a test moves the clock and cannot be late.
     fn fill_in(&mut self) {
         if self.group == "shutdown" {
             let closes = |step: &Step| matches!(step, Step::Receive(_, Expected::Close(_)));
             let at = self.steps.iter().position(closes);
             self.steps
                 .insert(at.unwrap_or(self.steps.len()), Step::Terminate);
-        }
-        if self.name.contains("keeps alive") {
-            let paced = std::mem::take(&mut self.steps).into_iter();
-            self.steps = paced
-                .flat_map(|step| match step {
-                    Step::Send(..) => vec![Step::Pause(PAUSE), step],
-                    _ => vec![step],
-                })
-                .collect();
         }
     }
 }

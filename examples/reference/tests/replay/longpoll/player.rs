@@ -1,6 +1,6 @@
 //! Plays the requests of a client that polls.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::{
@@ -39,24 +39,28 @@ struct Player {
     address: String,
     /// The token of the session that it opened first.
     token: String,
-    started: Vec<JoinHandle<Outcome<String>>>,
+    started: Vec<(Exchange, JoinHandle<Outcome<Timed>>)>,
 }
+
+/// An answer, and how long it took.
+type Timed = (Answer, Duration);
 
 impl Player {
     async fn step(&mut self, step: &Step) -> Outcome<()> {
         match step {
             Step::Do(exchange) => self.do_it(exchange).await,
             Step::Start(exchange) => {
-                let (address, exchange) = (self.address.clone(), exchange.clone());
+                let (address, sent) = (self.address.clone(), exchange.clone());
                 let token = self.token.clone();
-                let begun = async move { exchanged(&address, &exchange, token).await };
-                self.started.push(tokio::spawn(begun));
+                let begun = tokio::spawn(async move { ask(&address, &sent, &token).await });
+                self.started.push((exchange.clone(), begun));
                 Ok(())
             }
-            Step::Finish => {
-                let started = self.started.pop().ok_or("nothing was started")?;
-                started.await.map_err(|error| error.to_string())?.map(drop)
-            }
+            Step::Waits => match self.started.iter().any(|(_, begun)| begun.is_finished()) {
+                true => Err("an answer already".to_owned()),
+                false => Ok(()),
+            },
+            Step::Finish => self.finish().await,
             Step::Until(exchange) => {
                 let again = async { while self.do_it(exchange).await.is_err() {} };
                 let answered = timeout(PATIENCE, again).await;
@@ -70,25 +74,40 @@ impl Player {
     }
 
     async fn do_it(&mut self, exchange: &Exchange) -> Outcome<()> {
-        self.token = exchanged(&self.address, exchange, self.token.clone()).await?;
+        let answer = ask(&self.address, exchange, &self.token).await?;
+        self.token = check(exchange, &answer, self.token.clone())?;
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Outcome<()> {
+        let (mut expected, mut answers) = (Vec::new(), Vec::new());
+        for (exchange, begun) in self.started.drain(..) {
+            answers.push(begun.await.map_err(|error| error.to_string())??);
+            expected.push(exchange);
+        }
+        for answer in &answers {
+            let fits = |exchange: &Exchange| check(exchange, answer, self.token.clone()).is_ok();
+            let at = expected.iter().position(fits);
+            expected.remove(at.ok_or_else(|| format!("{answers:?}"))?);
+        }
         Ok(())
     }
 }
 
-/// Makes a request with a token, and checks the answer; the token to go on with.
-async fn exchanged(address: &str, exchange: &Exchange, token: String) -> Outcome<String> {
+/// Makes a request with a token.
+async fn ask(address: &str, exchange: &Exchange, token: &str) -> Outcome<Timed> {
     let mut http = exchange.request.clone();
-    http.path = http.path.replace(TOKEN, &token);
+    http.path = http.path.replace(TOKEN, token);
     let started = Instant::now();
     let answer = server::request(address, &http).await?;
-    let took = started.elapsed();
-    if took < exchange.least {
-        return Err(format!("an answer after {took:?} already"));
-    }
-    check(exchange, &answer, token)
+    Ok((answer, started.elapsed()))
 }
 
-fn check(exchange: &Exchange, answer: &Answer, token: String) -> Outcome<String> {
+/// Checks an answer; the token to go on with.
+fn check(exchange: &Exchange, (answer, took): &Timed, token: String) -> Outcome<String> {
+    if *took < exchange.least {
+        return Err(format!("an answer after {took:?} already"));
+    }
     let body = String::from_utf8_lossy(&answer.body).into_owned();
     let got = || format!("HTTP {} {:?} {body}", answer.status, answer.headers);
     let mut json = serde_json::from_str(&body).unwrap_or_else(|_| Value::String(body.clone()));

@@ -32,7 +32,9 @@ pub(super) enum Step {
     Do(Exchange),
     /// A request whose answer comes at [`Step::Finish`].
     Start(Exchange),
-    /// The answer to what was started last.
+    /// What was started has no answer yet.
+    Waits,
+    /// The answers to what was started, whichever of the requests was the first to arrive.
     Finish,
     /// The same request again and again, until it is answered like this.
     Until(Exchange),
@@ -85,11 +87,10 @@ impl Scenario {
         let last = steps.len() - 1;
         match (self.name.as_str(), steps[last].clone()) {
             ("lp: poll wakes on message", Step::Do(poll)) => {
-                let broadcast = outside("/broadcast?topic=room:lpw&event=ev", "{}");
-                let least = Duration::from_millis(290);
+                let broadcast = Step::Do(outside("/broadcast?topic=room:lpw&event=ev", "{}"));
                 let pause = Step::Pause(Duration::from_millis(300));
-                let poll = Step::Start(Exchange { least, ..poll });
-                steps.splice(last.., [poll, pause, Step::Do(broadcast), Step::Finish]);
+                let poll = Step::Start(poll);
+                steps.splice(last.., [poll, pause, Step::Waits, broadcast, Step::Finish]);
             }
             ("lp: two concurrent polls", Step::Do(poll)) => {
                 let in_vain = json!({"status": 204, "token": "", "messages": []});
@@ -103,11 +104,8 @@ impl Scenario {
                     last..,
                     [
                         Step::Start(first),
-                        Step::Pause(Duration::from_millis(300)),
                         Step::Start(poll),
-                        Step::Pause(Duration::from_millis(500)),
                         Step::Do(heartbeat),
-                        Step::Finish,
                         Step::Finish,
                     ],
                 );
