@@ -21,7 +21,7 @@ use super::{
     owner::Owner,
     writer::AnyWriter,
 };
-use crate::{ChannelRef, Endpoint, Reason, Topic};
+use crate::{ChannelRef, Endpoint, Topic};
 
 /// How many broken uploads are kept for clients that may come back; those beyond are cancelled.
 const MOST_DETACHED: usize = 1024;
@@ -236,19 +236,19 @@ impl Registry {
         detached.remove(&id).map(|kept| kept.upload)
     }
 
-    /// Ends the channel of an upload, as one that nobody goes on with. Says whether it has one.
-    fn end_carried(&self, id: Uuid, topic: &Topic, upload: &str) -> bool {
+    /// Nobody goes on with an upload, whose channel keeps nothing when it ends. Says whether it has
+    /// one.
+    fn disown(&self, id: Uuid, topic: &Topic, upload: &str) -> bool {
         let mut carried = self.carried.lock();
         let is_meant = carried
             .get(&id)
             .is_some_and(|(source, _)| source.is_for(topic, upload));
-        let meant = is_meant.then(|| carried.remove(&id)).flatten();
-        drop(carried);
-        if let Some((_, channel)) = &meant {
-            channel.stop(Reason::Normal);
+        if is_meant {
+            carried.remove(&id);
+            drop(carried);
             self.ended.notify_waiters();
         }
-        meant.is_some()
+        is_meant
     }
 }
 
@@ -314,8 +314,9 @@ pub(super) async fn detach(
 /// entry, or what is kept of it. Says whether there was any of these.
 pub(super) fn give_up(endpoint: &Endpoint, ticket: Ticket, topic: &Topic, upload: &str) -> bool {
     let (uploads, id) = (endpoint.uploads(), ticket.entry);
-    // First its channel, which keeps nothing from then on.
-    let had_channel = uploads.end_carried(id, topic, upload);
+    // First, so that it is found below or kept nowhere.
+    let had_channel = uploads.disown(id, topic, upload);
+    // Ends its channel, too. One whose owner is over ends already.
     let owner = uploads.owner(ticket.owner);
     let was_listed = owner.is_some_and(|owner| owner.give_up(ticket, topic, upload));
     let kept = uploads.claim(id, |source| source.is_for(topic, upload));
@@ -324,4 +325,29 @@ pub(super) fn give_up(endpoint: &Endpoint, ticket: Ticket, topic: &Topic, upload
         endpoint.tasks().spawn(kept.cancel());
     }
     had_channel || was_listed || was_kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upload::{Discard, selection::Selected, writer::Guarded};
+
+    #[test]
+    fn an_upload_that_was_given_up_while_its_channel_ends_is_not_kept() {
+        let ticket = Ticket {
+            owner: Uuid::new_v4(),
+            upload: 0,
+            entry: Uuid::new_v4(),
+        };
+        let said = Selected::new("a.bin", 10, "");
+        let entry = UploadEntry::new("files", Arc::new(said), 0);
+        let source = Source::new(&Topic::from("album:1"), &entry);
+        let writer = Box::new(Guarded::new(Discard));
+        let kept = Kept {
+            ticket,
+            upload: Detached::broken(source, writer, 5),
+            _timer: oneshot::channel().0,
+        };
+        assert!(Registry::default().keep(kept, 1).is_err());
+    }
 }

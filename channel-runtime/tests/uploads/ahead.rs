@@ -29,6 +29,7 @@ async fn a_client_hears_how_many_chunks_it_may_have_on_their_way() {
     let payload = json!({"token": token, "resume": true});
     let upload = page.client.join("lvu:0", payload).await.unwrap();
     assert_eq!(upload.response::<Value>()["window"], 2);
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,6 +60,7 @@ async fn one_chunk_is_written_one_waits_and_those_beyond_are_refused_whatever_a_
         }
         page.heard("slow.bin: write 10").await;
         assert!(page.rest().is_empty(), "what was refused is not written");
+        page.at_once();
     }
 }
 
@@ -90,6 +92,7 @@ async fn a_chunk_is_not_written_in_the_place_of_one_that_was_refused() {
         page.heard("slow.bin: write 10").await;
     }
     assert!(page.rest().is_empty());
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,6 +119,7 @@ async fn a_chunk_that_is_too_large_or_says_no_offset_is_refused_and_changes_noth
     for heard in ["init 20", "write 10", "write 10", "done 20"] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,4 +149,5 @@ async fn chunks_on_their_way_when_the_connection_breaks_are_written_in_order_or_
     for heard in ["write 10", "write 10", "done 30"] {
         page.heard(&format!("slow.bin: {heard}")).await;
     }
+    page.at_once();
 }

@@ -18,6 +18,7 @@ async fn the_page_is_told_of_every_upload_when_it_has_joined() {
         .await;
     page.state(json!({"name": "videos", "auto_upload": true}))
         .await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,6 +42,7 @@ async fn a_file_is_given_a_token_once_and_the_limits_every_time() {
         again,
         json!({"ref": photos, "config": config, "entries": {}, "errors": {}})
     );
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,6 +69,7 @@ async fn one_bad_file_holds_up_the_others_where_nothing_is_sent_by_itself() {
         cancel(&page, &photos, "0").await;
         cancel(&page, &photos, "1").await;
     }
+    page.at_once();
 }
 
 async fn cancel(page: &Page, upload: &str, entry_ref: &str) {
@@ -88,6 +91,7 @@ async fn with_auto_upload_a_bad_file_holds_up_nobody() {
         .expect_ok();
     assert_eq!(reply["errors"], json!({"0": ["not_accepted"]}));
     assert_eq!(reply["entries"]["1"]["uploader"], "S3");
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,6 +114,7 @@ async fn too_many_files_are_an_error_of_the_upload_until_some_are_gone() {
         .await
         .expect_ok();
     assert_eq!(reply["entries"].as_object().unwrap().len(), 3, "{reply}");
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,6 +129,7 @@ async fn however_many_files_are_chosen_few_more_than_allowed_are_remembered() {
     assert_eq!(reply["error"], json!([[photos, "too_many_files"]]));
     let looked: Value = page.owner.push("look", ()).await.expect_ok();
     assert!(looked["photos"].as_u64() < Some(100), "{looked}");
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,6 +148,7 @@ async fn a_new_sole_file_takes_the_place_of_the_old_one() {
     }
     page.state(json!({"name": "avatar", "active_refs": ["1"], "errors": []}))
         .await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,6 +158,7 @@ async fn two_new_files_for_one_place_are_too_many() {
     let entries = json!([file("0", "a.bin", 1), file("1", "b.bin", 1)]);
     let reply: Value = page.allow(&avatar, entries).await.expect_ok();
     assert_eq!(reply["error"], json!([[avatar, "too_many_files"]]));
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,6 +211,7 @@ async fn nonsense_is_refused_by_name_and_changes_nothing() {
         "unknown entry"
     );
     page.token(&photos, file("0", "a.bin", 1)).await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,6 +229,7 @@ async fn files_may_be_validated_before_they_are_asked_for() {
         .await;
     assert_eq!(state["errors"], json!([["0", "bad name"]]));
     assert_eq!(state["preflighted_refs"], json!([]));
+    page.at_once();
 }
 
 #[test]

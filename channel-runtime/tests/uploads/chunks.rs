@@ -24,6 +24,7 @@ async fn every_byte_is_written_before_it_is_acknowledged_and_the_file_is_handed_
     page.state(json!({"name": "photos", "active_refs": [], "done_refs": []}))
         .await;
     page.heard("a.bin: drop").await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,6 +43,7 @@ async fn an_empty_file_is_one_empty_chunk() {
     ] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,6 +66,7 @@ async fn a_byte_too_many_ends_the_upload_and_says_the_limit() {
     for heard in ["init 25", "write 10", "cancel 10", "drop"] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,6 +84,7 @@ async fn a_chunk_after_the_end_is_refused_and_the_finished_file_stays() {
     assert_eq!(reply.expect_refusal(), "file_size_limit_exceeded");
     upload.expect_close().await;
     assert_eq!(page.owner.push("take", "0").await.expect_ok::<usize>(), 10);
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,6 +102,7 @@ async fn json_for_a_chunk_and_an_unknown_event_are_answered_and_change_nothing()
         .push_binary("chunk", vec![1; 10])
         .await
         .expect_ok::<()>();
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,6 +125,7 @@ async fn a_token_is_good_for_one_upload() {
         page.join("other2", &token).await.unwrap_err(),
         "already_registered"
     );
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,6 +135,7 @@ async fn the_topic_may_be_any_since_the_token_decides() {
     let token = page.token(&photos, file("0", "a.bin", 1)).await;
     let upload = page.join("whatever", &token).await.unwrap();
     upload.push_binary("chunk", vec![1]).await.expect_ok::<()>();
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,6 +151,7 @@ async fn a_token_that_is_forged_missing_or_of_another_kind_is_invalid() {
         let refused = page.client.join("lvu:0", payload).await.unwrap_err();
         assert_eq!(refused.expect_refusal(), "invalid_token");
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,6 +163,7 @@ async fn a_token_is_worth_nothing_on_another_connection() {
     let token = page.token(&photos, file("0", "a.bin", 1)).await;
     assert_eq!(thief.join("0", &token).await.unwrap_err(), "invalid_token");
     page.join("0", &token).await.unwrap();
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,4 +174,5 @@ async fn a_token_dies_with_its_channel() {
     page.owner.cast("crash", ());
     page.owner.expect_error().await;
     assert_eq!(page.join("0", &token).await.unwrap_err(), "disallowed");
+    page.at_once();
 }

@@ -41,6 +41,7 @@ async fn a_file_sent_elsewhere_is_done_when_the_client_says_so_and_it_was_verifi
     page.heard("video https://example.com/a.mp4").await;
     page.state(json!({"name": "videos", "active_refs": []}))
         .await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,6 +61,7 @@ async fn a_file_that_is_not_where_the_client_says_is_an_error_of_its_entry() {
     );
     progress(&page, &videos, "0", json!(100)).await;
     assert!(page.rest().is_empty());
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,6 +76,7 @@ async fn a_client_that_fails_elsewhere_says_so() {
         .state(json!({"name": "videos", "error_refs": ["0"]}))
         .await;
     assert_eq!(state["errors"], json!([["0", "external_client_failure"]]));
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,6 +89,7 @@ async fn a_destination_that_cannot_be_had_is_the_answer_with_all_it_says() {
         .expect_ok();
     let reason = json!({"reason": "nowhere to put it", "name": "nowhere.mp4"});
     assert_eq!(reply, json!({"ref": videos, "error": [["0", reason]]}));
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,4 +104,5 @@ async fn a_verify_that_panics_is_an_error_of_its_entry() {
         .state(json!({"name": "videos", "error_refs": ["0"]}))
         .await;
     assert_eq!(state["errors"], json!([["0", "verify crashed"]]));
+    page.at_once();
 }

@@ -31,6 +31,7 @@ async fn a_file_whose_last_answer_was_lost_is_found_finished() {
     assert_eq!(offset, 10);
     let saved: Vec<String> = page.owner.push("save", ["me.bin"]).await.expect_ok();
     assert_eq!(saved, ["me.bin"]);
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,6 +61,7 @@ async fn a_file_that_was_taken_is_not_brought_again_by_a_client_that_missed_the_
         .allow(&photos, json!([again("c.bin", 10, &token)]))
         .await;
     join(&page, &token_of(&other.expect_ok())).await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,6 +98,7 @@ async fn a_file_whose_last_write_outlasts_its_clients_patience_is_not_brought_ag
     for heard in ["done 10", "meta", "handle 10 at 100", "drop"] {
         page.heard(&format!("slow.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,6 +120,7 @@ async fn a_finished_file_that_its_client_has_left_is_found_again() {
     for heard in ["meta", "handle 3 at 100", "drop"] {
         page.heard(&format!("postpone.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]

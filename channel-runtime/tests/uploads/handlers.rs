@@ -25,6 +25,7 @@ async fn a_postponed_file_stays_and_is_taken_later() {
         page.owner.push("take", "0").await.expect_refusal(),
         "there is no such entry"
     );
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,6 +52,7 @@ async fn a_refused_file_is_dropped_and_the_page_is_told_why() {
     ] {
         page.heard(&format!("refuse.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,6 +79,7 @@ async fn an_upload_without_a_handler_is_taken_by_hand_once_all_of_it_is_done() {
     upload.expect_close().await;
     page.state(json!({"name": "avatar", "active_refs": []}))
         .await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,6 +96,8 @@ async fn progress_is_of_bytes_that_were_written_and_never_the_clients_word() {
         .state(json!({"name": "photos", "active_refs": ["0"]}))
         .await;
     assert_eq!(state["entries"][0]["progress"], 0);
+    let half = json!({"ref": photos, "entry_ref": "0", "progress": 70});
+    page.owner.push("progress", half).await.expect_ok::<()>();
     page.heard("progress.bin: init 20").await;
     upload
         .push_binary("chunk", vec![1; 10])
@@ -107,6 +112,7 @@ async fn progress_is_of_bytes_that_were_written_and_never_the_clients_word() {
         page.owner.push("take", "0").await.expect_refusal(),
         "the upload is not done"
     );
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,6 +142,7 @@ async fn a_file_is_cancelled_by_the_page_or_by_the_channel_and_its_writer_hears_
     }
     page.state(json!({"name": "photos", "active_refs": []}))
         .await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,6 +154,7 @@ async fn the_refusal_of_a_destination_is_the_answer_and_the_entrys_error() {
         .await
         .expect_ok();
     assert_eq!(reply, json!({"ref": photos, "error": [["0", "unwanted"]]}));
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,6 +174,7 @@ async fn the_refusal_of_one_destination_costs_the_other_files_nothing() {
         let token = token.unwrap_or_else(|| panic!("no token for {entry_ref} in {reply}"));
         page.join(entry_ref, token).await.unwrap();
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,4 +197,5 @@ async fn files_that_could_be_taken_stay_where_another_cannot() {
     );
     let taken: usize = page.owner.push("take_finished", ()).await.expect_ok();
     assert_eq!(taken, 1, "the other one is not lost");
+    page.at_once();
 }

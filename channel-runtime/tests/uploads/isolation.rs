@@ -30,6 +30,7 @@ async fn a_writer_that_cannot_open_refuses_the_join() {
             [format!("{name}: init 10"), format!("{name}: drop")]
         );
         all_is_well(&page, &photos).await;
+        page.at_once();
     }
 }
 
@@ -64,6 +65,7 @@ async fn a_writer_that_fails_is_closed_with_the_error_and_the_client_is_told() {
             page.heard(&format!("{name}: {heard}")).await;
         }
         all_is_well(&page, &photos).await;
+        page.at_once();
     }
 }
 
@@ -82,6 +84,7 @@ async fn a_writer_that_cannot_close_has_failed_and_is_not_closed_again() {
             page.heard(&format!("{name}: {heard}")).await;
         }
         all_is_well(&page, &photos).await;
+        page.at_once();
     }
 }
 
@@ -101,6 +104,7 @@ async fn a_client_that_leaves_an_upload_gives_up_that_file_alone() {
         page.heard(&format!("a.bin: {heard}")).await;
     }
     all_is_well(&page, &photos).await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,6 +119,7 @@ async fn a_second_join_of_the_same_topic_ends_the_first_upload_and_is_refused() 
         page.heard(&format!("a.bin: {heard}")).await;
     }
     all_is_well(&page, &photos).await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,6 +133,7 @@ async fn a_slow_writer_holds_up_neither_the_channel_nor_another_upload() {
     all_is_well(&page, &photos).await;
     page.release();
     slow.await.expect_ok::<()>();
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,6 +152,7 @@ async fn a_cancelled_writer_ends_the_write_it_is_in_first() {
     slow.await.expect_ok::<()>();
     page.heard("slow.bin: cancel 10").await;
     upload.expect_close().await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,6 +178,7 @@ async fn a_busy_channel_holds_up_no_upload() {
     busy.await.expect_ok::<()>();
     page.heard("a.bin: meta").await;
     page.heard("a.bin: handle 10 at 100").await;
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,6 +209,7 @@ async fn the_end_of_the_channel_is_the_end_of_its_uploads() {
             "a.bin: write 10"
         ]
     );
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,6 +225,7 @@ async fn a_connection_that_breaks_gives_up_its_uploads() {
     for heard in ["init 20", "write 10", "cancel 10", "drop"] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ mod external;
 mod finished;
 mod given_up;
 mod handlers;
+mod hostile;
 mod isolation;
 mod page;
 mod resume;

@@ -5,7 +5,10 @@ use channel_runtime::{
     test::{TestChannel, TestClient, TestReply},
 };
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Duration, Instant},
+};
 
 use crate::album::{User, listen, release};
 
@@ -15,6 +18,7 @@ pub(crate) struct Page {
     pub(crate) owner: TestChannel,
     log: UnboundedReceiver<String>,
     test: String,
+    opened: Instant,
 }
 
 pub(crate) fn endpoint() -> Endpoint {
@@ -40,6 +44,7 @@ impl Page {
             owner,
             log,
             test: test.to_owned(),
+            opened: Instant::now(),
         }
     }
 
@@ -106,6 +111,12 @@ impl Page {
     /// Lets one go on that is slow.
     pub(crate) fn release(&self) {
         release(&self.test);
+    }
+
+    /// Nothing has waited for a deadline since the page was opened: the clock stands still
+    /// otherwise.
+    pub(crate) fn at_once(&self) {
+        assert_eq!(self.opened.elapsed(), Duration::ZERO);
     }
 
     /// What was asked by now, and has not been looked at.

@@ -54,6 +54,7 @@ async fn an_upload_goes_on_where_its_writer_was() {
     ] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,6 +96,7 @@ async fn another_file_or_another_topic_does_not_get_the_bytes() {
     let photos = elsewhere.upload("photos").await;
     let other = elsewhere.token(&photos, again("a.bin", 25, &token)).await;
     assert_eq!(join(&elsewhere, &other).await.1, 0);
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,6 +124,7 @@ async fn an_upload_is_taken_over_from_a_connection_that_does_not_know_it_is_dead
     for heard in ["init 25", "write 10", "write 10", "write 5", "done 25"] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,6 +149,7 @@ async fn a_write_that_still_goes_on_counts_for_the_client_that_comes_back() {
     };
     let ((_upload, offset), ()) = tokio::join!(join(&page, &token), release);
     assert_eq!(offset, 10);
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,6 +168,7 @@ async fn a_client_that_can_resume_pauses_by_leaving() {
     page.heard("a.bin: init 25").await;
     page.heard("a.bin: write 10").await;
     assert!(page.rest().is_empty());
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,6 +211,7 @@ async fn an_upload_that_goes_on_is_not_taken_from_another_file_or_topic() {
         .push_binary("chunk", vec![1; 10])
         .await
         .expect_ok::<()>();
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,6 +235,7 @@ async fn an_upload_that_was_cancelled_is_not_kept() {
     for heard in ["init 25", "write 10", "cancel 10", "drop"] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,6 +258,7 @@ async fn an_empty_file_that_was_broken_off_is_not_done() {
     for heard in ["write 0", "done 0", "meta", "handle 0 at 100"] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,6 +332,7 @@ async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
         expected.extend([format!("{name}: cancel 10"), format!("{name}: drop")]);
     }
     assert_eq!(heard, expected);
+    page.at_once();
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,4 +349,5 @@ async fn a_page_has_no_more_files_waiting_than_its_upload_allows() {
     for heard in ["init 25", "cancel 0", "drop"] {
         page.heard(&format!("d.bin: {heard}")).await;
     }
+    page.at_once();
 }
