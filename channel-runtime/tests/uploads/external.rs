@@ -60,7 +60,7 @@ async fn a_file_that_is_not_where_the_client_says_is_an_error_of_its_entry() {
         json!([["0", {"reason": "not there", "size": 5}]])
     );
     progress(&page, &videos, "0", json!(100)).await;
-    assert!(page.rest().is_empty());
+    assert!(page.rest().await.is_empty());
     page.at_once();
 }
 

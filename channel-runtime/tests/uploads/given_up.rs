@@ -78,7 +78,7 @@ async fn a_file_is_given_up_after_a_broken_connection_and_only_by_the_page_it_is
         let refused = give_up(page, upload, token).await;
         assert_eq!(refused.expect_refusal(), "unknown entry");
     }
-    assert!(page.rest().is_empty());
+    assert!(page.rest().await.is_empty());
     give_up(&page, &photos, &token).await.expect_ok::<()>();
     page.heard("a.bin: cancel 10").await;
     page.at_once();

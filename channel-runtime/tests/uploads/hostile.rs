@@ -259,7 +259,7 @@ async fn run(acts: Vec<Act>) {
         .await
         .expect_ok::<Value>();
     let mut files: BTreeMap<String, Asked> = BTreeMap::new();
-    for line in villain.page.rest() {
+    for line in villain.page.rest().await {
         let (name, what) = line.split_once(": ").unwrap();
         let asked = files.entry(name.to_owned()).or_default();
         match what.split(' ').next().unwrap() {

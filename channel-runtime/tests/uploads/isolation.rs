@@ -26,7 +26,7 @@ async fn a_writer_that_cannot_open_refuses_the_join() {
             .await;
         assert_eq!(page.join("0", &token).await.unwrap_err(), "disallowed");
         assert_eq!(
-            page.rest(),
+            page.rest().await,
             [format!("{name}: init 10"), format!("{name}: drop")]
         );
         all_is_well(&page, &photos).await;
@@ -147,7 +147,7 @@ async fn a_cancelled_writer_ends_the_write_it_is_in_first() {
     page.owner.push("cancel", "0").await.expect_ok::<bool>();
     page.state(json!({"name": "photos", "active_refs": []}))
         .await;
-    assert!(page.rest().is_empty());
+    assert!(page.rest().await.is_empty());
     page.release();
     slow.await.expect_ok::<()>();
     page.heard("slow.bin: cancel 10").await;
@@ -171,7 +171,7 @@ async fn a_busy_channel_holds_up_no_upload() {
         page.heard(&format!("a.bin: {heard}")).await;
     }
     assert!(
-        page.rest().is_empty(),
+        page.rest().await.is_empty(),
         "nobody takes it while the channel is busy"
     );
     page.release();
@@ -196,7 +196,7 @@ async fn the_end_of_the_channel_is_the_end_of_its_uploads() {
     upload.expect_close().await;
     let mut heard = Vec::new();
     while heard.len() < 4 {
-        heard.extend(page.rest());
+        heard.extend(page.by_now());
         tokio::task::yield_now().await;
     }
     heard.sort();

@@ -69,7 +69,7 @@ async fn an_upload_that_nobody_comes_back_for_is_cancelled_after_its_time() {
         .expect_ok::<()>();
     page.reconnect().await;
     time::sleep(Duration::from_millis(3_900)).await;
-    assert_eq!(page.rest(), ["a.bin: init 25", "a.bin: write 10"]);
+    assert_eq!(page.rest().await, ["a.bin: init 25", "a.bin: write 10"]);
     page.heard("a.bin: cancel 10").await;
     page.heard("a.bin: drop").await;
     let photos = page.upload("photos").await;
@@ -167,7 +167,7 @@ async fn a_client_that_can_resume_pauses_by_leaving() {
     assert_eq!(join(&page, &token).await.1, 10);
     page.heard("a.bin: init 25").await;
     page.heard("a.bin: write 10").await;
-    assert!(page.rest().is_empty());
+    assert!(page.rest().await.is_empty());
     page.at_once();
 }
 
@@ -324,7 +324,7 @@ async fn a_drain_ends_what_is_in_flight_and_what_waits_for_its_client() {
         .await
         .expect_ok::<()>();
     page.endpoint.drain().await;
-    let mut heard = page.rest();
+    let mut heard = page.by_now();
     heard.retain(|heard| heard.contains("cancel") || heard.contains("drop"));
     heard.sort();
     let mut expected = Vec::new();

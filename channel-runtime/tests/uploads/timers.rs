@@ -29,7 +29,7 @@ async fn an_upload_without_a_next_chunk_is_given_up() {
         .expect_ok::<()>();
     time::sleep(Duration::from_millis(900)).await;
     assert_eq!(
-        page.rest(),
+        page.rest().await,
         ["a.bin: init 30", "a.bin: write 10", "a.bin: write 10"]
     );
     upload.expect_close().await;
@@ -51,7 +51,10 @@ async fn empty_chunks_do_not_keep_an_upload_open() {
         time::sleep(Duration::from_millis(600)).await;
     }
     let heard = ["init 30", "write 10", "write 0", "cancel 10", "drop"];
-    assert_eq!(page.rest(), heard.map(|heard| format!("a.bin: {heard}")));
+    assert_eq!(
+        page.rest().await,
+        heard.map(|heard| format!("a.bin: {heard}"))
+    );
     upload.expect_close().await;
 }
 
@@ -61,7 +64,7 @@ async fn an_upload_without_a_first_chunk_is_given_up_after_its_own_time() {
     let photos = page.upload("photos").await;
     let upload = page.begin(&photos, file("0", "a.bin", 30)).await;
     time::sleep(Duration::from_millis(4_900)).await;
-    assert_eq!(page.rest(), ["a.bin: init 30"]);
+    assert_eq!(page.rest().await, ["a.bin: init 30"]);
     upload.expect_close().await;
     page.heard("a.bin: cancel 0").await;
 }
@@ -73,7 +76,10 @@ async fn a_write_that_outlives_the_timeout_is_acknowledged_and_then_the_upload_e
     let upload = page.begin(&photos, file("0", "slow.bin", 20)).await;
     let slow = upload.push_binary("chunk", vec![1; 10]);
     time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(page.rest(), ["slow.bin: init 20", "slow.bin: write 10"]);
+    assert_eq!(
+        page.rest().await,
+        ["slow.bin: init 20", "slow.bin: write 10"]
+    );
     page.release();
     slow.await.expect_ok::<()>();
     upload.expect_close().await;
@@ -126,7 +132,10 @@ async fn chunks_that_are_refused_do_not_keep_an_upload_open() {
     }
     time::sleep(Duration::from_millis(300)).await;
     let heard = ["init 100", "write 10", "cancel 10", "drop"];
-    assert_eq!(page.rest(), heard.map(|heard| format!("a.bin: {heard}")));
+    assert_eq!(
+        page.rest().await,
+        heard.map(|heard| format!("a.bin: {heard}"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
