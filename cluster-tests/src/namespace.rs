@@ -1,7 +1,7 @@
 //! A network of its own for one process, with two wires: one to the engine, one to the clients.
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, UdpSocket},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -23,11 +23,13 @@ impl Namespace {
         if !ip(&["netns", "add", &name]) {
             return None;
         }
+        // Addresses that this machine has not got: those of a run that was killed may be left.
+        let first = (number % 250) as u8;
+        let mut nets = (first..250).chain(0..first);
+        let is_free = |net: &u8| UdpSocket::bind((Wire::Engine.addresses(*net)[0], 0)).is_err();
+        let net = nets.find(is_free).unwrap_or(first);
         // Dropped, it is deleted, whatever goes wrong below.
-        let namespace = Namespace {
-            name,
-            net: (number % 250) as u8,
-        };
+        let namespace = Namespace { name, net };
         let wires = [Wire::Engine, Wire::Clients];
         let made = wires.into_iter().all(|wire| namespace.lay(wire));
         made.then_some(namespace)
@@ -37,7 +39,9 @@ impl Namespace {
     fn lay(&self, wire: Wire) -> bool {
         let (outside, inside) = (self.end(wire, "o"), self.end(wire, "i"));
         let netns = &*self.name;
-        let [here, there] = self.addresses(wire).map(|address| format!("{address}/30"));
+        let [here, there] = wire
+            .addresses(self.net)
+            .map(|address| format!("{address}/30"));
         ip(&[
             "link", "add", &outside, "type", "veth", "peer", "name", &inside,
         ]) && ip(&["link", "set", &inside, "netns", netns])
@@ -55,23 +59,14 @@ impl Namespace {
         format!("{}{wire}{side}", self.name)
     }
 
-    /// The addresses of a wire's ends: here, and in the namespace.
-    fn addresses(&self, wire: Wire) -> [Ipv4Addr; 2] {
-        let first = match wire {
-            Wire::Engine => 1,
-            Wire::Clients => 5,
-        };
-        [first, first + 1].map(|last| Ipv4Addr::new(10, 231, self.net, last))
-    }
-
     /// Where the namespace finds the engine.
     pub fn engine(&self) -> Ipv4Addr {
-        self.addresses(Wire::Engine)[0]
+        Wire::Engine.addresses(self.net)[0]
     }
 
     /// Where clients find what listens in the namespace.
     pub fn inside(&self) -> Ipv4Addr {
-        self.addresses(Wire::Clients)[1]
+        Wire::Clients.addresses(self.net)[1]
     }
 
     /// A command that runs in the namespace.
@@ -103,6 +98,17 @@ impl Drop for Namespace {
 enum Wire {
     Engine,
     Clients,
+}
+
+impl Wire {
+    /// The addresses of its ends: here, and in the namespace.
+    fn addresses(self, net: u8) -> [Ipv4Addr; 2] {
+        let first = match self {
+            Wire::Engine => 1,
+            Wire::Clients => 5,
+        };
+        [first, first + 1].map(|last| Ipv4Addr::new(10, 231, net, last))
+    }
 }
 
 fn ip(arguments: &[&str]) -> bool {
