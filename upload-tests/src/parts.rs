@@ -1,6 +1,6 @@
-//! A store that keeps its objects in memory, and remembers the sizes of their parts.
+//! A store that keeps its objects in memory, remembers what it was asked, and can be slow.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -11,20 +11,36 @@ use object_store::{
 };
 use parking_lot::Mutex;
 
-/// Remembers the sizes of all parts it is given, in order.
+/// Remembers the sizes of all parts it is given, in order, and what has happened.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     store: Arc<InMemory>,
     parts: Arc<Mutex<Vec<usize>>>,
+    events: Arc<Mutex<Vec<&'static str>>>,
+    /// How long it takes the first part in; the second takes twice as long, and so on.
+    part_time: Duration,
 }
 
 #[derive(Debug)]
 struct RecordedUpload {
     upload: Box<dyn MultipartUpload>,
-    parts: Arc<Mutex<Vec<usize>>>,
+    record: Recorder,
 }
 
 impl Recorder {
+    /// One that takes so long for its first part, twice as long for its second, and so on.
+    pub fn slow(part_time: Duration) -> Self {
+        Recorder {
+            part_time,
+            ..Recorder::default()
+        }
+    }
+
+    /// What has happened so far: a part `begins` or `ends`, or there is an `abort`.
+    pub fn events(&self) -> Vec<&'static str> {
+        self.events.lock().clone()
+    }
+
     /// The sizes so far; none for an object that was put as a whole.
     pub fn parts(&self) -> Vec<usize> {
         self.parts.lock().clone()
@@ -40,8 +56,22 @@ impl fmt::Display for Recorder {
 #[async_trait]
 impl MultipartUpload for RecordedUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.parts.lock().push(data.content_length());
-        self.upload.put_part(data)
+        let record = self.record.clone();
+        let number = {
+            let mut parts = record.parts.lock();
+            parts.push(data.content_length());
+            u32::try_from(parts.len()).unwrap()
+        };
+        record.events.lock().push("begins");
+        let part = self.upload.put_part(data);
+        Box::pin(async move {
+            if !record.part_time.is_zero() {
+                tokio::time::sleep(record.part_time * number).await;
+            }
+            let taken = part.await;
+            record.events.lock().push("ends");
+            taken
+        })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
@@ -49,6 +79,7 @@ impl MultipartUpload for RecordedUpload {
     }
 
     async fn abort(&mut self) -> Result<()> {
+        self.record.events.lock().push("abort");
         self.upload.abort().await
     }
 }
@@ -71,7 +102,7 @@ impl ObjectStore for Recorder {
     ) -> Result<Box<dyn MultipartUpload>> {
         Ok(Box::new(RecordedUpload {
             upload: self.store.put_multipart_opts(location, options).await?,
-            parts: self.parts.clone(),
+            record: self.clone(),
         }))
     }
 

@@ -1,7 +1,7 @@
 //! Stores without a network, and how a file is cut.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use channel_runtime::upload::{CloseReason, ObjectStore, UploadWriter};
 use object_store::{
@@ -62,6 +62,33 @@ async fn nothing_is_left_in_a_directory_of_an_upload_that_ends_early() {
     write(&mut dropped, SIZE, &pattern(250_000)).await.unwrap();
     drop(dropped);
     until("nothing is left", || files() == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_waits_for_the_parts_that_a_slow_store_is_taking_in() {
+    // After it, such a part would be there for ever.
+    let store = Recorder::slow(Duration::from_secs(10));
+    let mut writer = writer(Arc::new(store.clone()));
+    write(&mut writer, SIZE, &pattern(250_000)).await.unwrap();
+    writer.close(CloseReason::Cancel).await.unwrap();
+    assert_eq!(
+        store.events(),
+        ["begins", "begins", "ends", "ends", "abort"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_part_waits_for_a_place_as_any_other() {
+    let store = Recorder::slow(Duration::from_secs(10));
+    upload(&mut writer(Arc::new(store.clone())), &pattern(SIZE + 1))
+        .await
+        .unwrap();
+    let (mut now, mut most) = (0, 0);
+    for event in store.events() {
+        now += if event == "begins" { 1 } else { -1 };
+        most = most.max(now);
+    }
+    assert_eq!((store.parts().len(), most), (4, 2));
 }
 
 #[tokio::test]

@@ -171,11 +171,12 @@ impl ObjectStore {
         let multipart = self.multipart.take();
         let (store, location) = (self.store.clone(), self.location.clone());
         let (attributes, size) = (self.attributes.clone(), self.size);
+        let parts_in_flight = self.parts_in_flight;
         // In a task, since a request that is dropped may have stored the object or not. If nobody
         // waits for it any more, what it gives is dropped, and so the object deleted.
         let finish = spawn(async move {
             let put = match multipart {
-                Some(multipart) => multipart.complete(rest).await?,
+                Some(multipart) => multipart.complete(rest, parts_in_flight).await?,
                 None => {
                     let options = PutOptions::from(attributes);
                     store

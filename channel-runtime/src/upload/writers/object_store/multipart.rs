@@ -14,9 +14,10 @@ use tokio::{
 use super::failed;
 use crate::upload::WriterError;
 
-/// A part that the store is just taking in may outlive an abort, so an abort waits for those that
-/// are on their way; this long.
-const SETTLE: Duration = Duration::from_secs(5);
+/// A part that the store is just taking in may outlive an abort, and then be there for ever, so an
+/// abort waits for those that are on their way: as long as a request to a store may take, unless its
+/// client is told otherwise.
+const SETTLE: Duration = Duration::from_secs(30);
 
 /// Dropped, it is aborted in a task.
 #[derive(Debug)]
@@ -86,12 +87,20 @@ impl Multipart {
         }
     }
 
-    /// Sends the last part, and makes an object of them all.
-    pub(super) async fn complete(mut self, last: Vec<u8>) -> Result<PutResult, WriterError> {
-        self.send(last);
-        let completed = match &mut self.open {
-            Some(open) => open.complete().await,
-            None => Err(WriterError::new("the multipart upload is over")),
+    /// Sends the last part, as soon as there is a place for it, and makes an object of them all.
+    pub(super) async fn complete(
+        mut self,
+        last: Vec<u8>,
+        parts_in_flight: usize,
+    ) -> Result<PutResult, WriterError> {
+        let has_place = self.wait_for_place(parts_in_flight).await;
+        if has_place.is_ok() {
+            self.send(last);
+        }
+        let completed = match (has_place, &mut self.open) {
+            (Ok(()), Some(open)) => open.complete().await,
+            (Err(error), _) => Err(error),
+            (_, None) => Err(WriterError::new("the multipart upload is over")),
         };
         match completed {
             Ok(put) => {
