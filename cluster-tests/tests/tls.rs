@@ -1,4 +1,4 @@
-//! The way to the engine through TLS.
+//! The way to the engine through TLS, with credentials.
 
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]
@@ -29,9 +29,13 @@ fn engine(kind: Kind, files: &TempDir) -> Engine {
     let extra = match kind {
         // The usual port becomes the one with TLS.
         Kind::Redis => format!(
-            "tls-cert-file {cert}\ntls-key-file {key}\ntls-auth-clients no\ntls-port $PORT\nport 0"
+            "tls-cert-file {cert}\ntls-key-file {key}\ntls-auth-clients no\ntls-port $PORT\nport 0\n\
+             user app on >secret allchannels +@connection +@pubsub"
         ),
-        Kind::Nats => format!("tls {{ cert_file: {cert:?}, key_file: {key:?} }}"),
+        Kind::Nats => format!(
+            "tls {{ cert_file: {cert:?}, key_file: {key:?} }}\n\
+             authorization: {{ user: app, password: secret }}"
+        ),
     };
     Engine::start(kind, &extra)
 }
@@ -43,7 +47,7 @@ async fn nodes_meet_through_tls(kind: Kind) {
         Kind::Redis => "rediss",
         Kind::Nats => "tls",
     };
-    let url = format!("{scheme}://localhost:{}", engine.port());
+    let url = format!("{scheme}://app:secret@localhost:{}", engine.port());
     let trusting = |name: &str| {
         let options = ClusterOptions::new().node(name);
         options.root_certificates(files.path().join("cert.pem"))

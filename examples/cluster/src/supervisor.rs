@@ -6,7 +6,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     process::{Child, ChildStdin, Command},
     time::{sleep, timeout},
 };
@@ -140,9 +140,11 @@ impl Redis {
             "redis-server is not installed; on Debian: apt-get install redis-server. Or name an \
              engine that runs: PUBSUB_URL=redis://HOST:PORT cargo run -p cluster",
         )?;
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let port = free.local_addr()?.port();
-        drop(free);
+        // Held, so that nobody else is given it before Redis has it.
+        let held = TcpSocket::new_v4()?;
+        held.set_reuseaddr(true)?;
+        held.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let port = held.local_addr()?.port();
         let directory = tempfile::tempdir()?;
         let mut command = Command::new(program);
         command
@@ -162,7 +164,7 @@ impl Redis {
         };
         tokio::select! {
             ended = server.wait() => bail!("redis-server does not start: {}", ended?),
-            ready = timeout(Duration::from_secs(10), ready) => {
+            ready = timeout(Duration::from_secs(60), ready) => {
                 ready.context("redis-server does not listen")?;
             }
         }
