@@ -159,6 +159,8 @@ test("what is dropped anywhere on the page is taken, and what cannot be is said 
     await page.shows(name, "failed");
     await page.says(name, words);
   }
+  const names = await page.page.locator("#list .name").allTextContents();
+  assert.deepEqual(names, ["note.txt", "program.exe", "film.mp4", "fake.png", "page.html"], "as they were chosen");
   await page.screenshot("uploads-errors");
   assert.equal((await kept()).length, 1);
   await page.page.click("#clear");

@@ -1,6 +1,7 @@
 // Starts an example and stops it again.
 
 import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 import { begin, end } from "./program.mjs";
@@ -36,6 +37,12 @@ export class Server {
         if (line) resolve(line[1]);
       });
     });
+  }
+
+  /** How many bytes of memory the program takes, where the system says. */
+  async memory() {
+    const status = await readFile(`/proc/${this.#child.pid}/status`, "utf8");
+    return Number(status.match(/^VmRSS:\s+(\d+) kB$/m)[1]) * 1024;
   }
 
   /** A socket's address, for the clients. */

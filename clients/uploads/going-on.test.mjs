@@ -187,8 +187,31 @@ test("a file that is cancelled while there is no connection is given up when it 
   assert.deepEqual(page.uploads.entries, []);
 });
 
+/** Has the server's answer to joins of uploads say something else; gives what is sent to them. */
+function forge(page, answer) {
+  const events = [];
+  const channel = page.socket.channel.bind(page.socket);
+  page.socket.channel = (...args) => {
+    const upload = channel(...args);
+    const [join, push] = [upload.join.bind(upload), upload.push.bind(upload)];
+    upload.push = (event, ...rest) => {
+      events.push(event);
+      return push(event, ...rest);
+    };
+    upload.join = () => {
+      const joining = join();
+      const receive = joining.receive.bind(joining);
+      joining.receive = (status, heard) => receive(status, reply => heard(status === "ok" ? answer(reply) : reply));
+      return joining;
+    };
+    return upload;
+  };
+  return events;
+}
+
 test("as many chunks are on their way as the server takes, and one more is read", async () => {
   const page = await open();
+  const events = forge(page, reply => reply);
   const slow = file("slow.bin", 9 * CHUNK);
   const offsets = watch(slow);
   const { sent } = wire;
@@ -201,23 +224,8 @@ test("as many chunks are on their way as the server takes, and one more is read"
   await page.release();
   await page.is(entry, "done");
   assert.ok((await page.read("slow.bin")).equals(content(9 * CHUNK)));
+  assert.deepEqual(events, Array(9).fill("chunk_at"), "each says where it belongs");
 });
-
-/** Has the server's answer to joins of uploads say something else. */
-function forge(page, answer) {
-  const channel = page.socket.channel.bind(page.socket);
-  page.socket.channel = (...args) => {
-    const upload = channel(...args);
-    const join = upload.join.bind(upload);
-    upload.join = () => {
-      const push = join();
-      const receive = push.receive.bind(push);
-      push.receive = (status, heard) => receive(status, reply => heard(status === "ok" ? answer(reply) : reply));
-      return push;
-    };
-    return upload;
-  };
-}
 
 test("a client that sends more than the server takes loses nothing by it", async () => {
   const page = await open();
@@ -229,7 +237,7 @@ test("a client that sends more than the server takes loses nothing by it", async
 
 test("a server that says nothing of a window gets one chunk after the other", async () => {
   const page = await open();
-  forge(page, ({ window, ...reply }) => reply);
+  const events = forge(page, ({ window, ...reply }) => reply);
   const slow = file("slow.bin", 5 * CHUNK);
   const offsets = watch(slow);
   const { sent } = wire;
@@ -241,4 +249,5 @@ test("a server that says nothing of a window gets one chunk after the other", as
   await page.release();
   await page.is(entry, "done");
   assert.ok((await page.read("slow.bin")).equals(content(5 * CHUNK)));
+  assert.deepEqual(events, Array(5).fill("chunk"));
 });

@@ -133,9 +133,10 @@ impl UploadSpec {
         Duration::from_millis(self.chunk_timeout_ms)
     }
 
-    /// Whether a message can carry a chunk: its head has four fields of at most 255 bytes.
+    /// Whether a message can carry a chunk: its head has four fields of at most 255 bytes, and it may
+    /// begin with its offset.
     pub(crate) fn check(&self, options: &SocketOptions) -> Result<(), ConfigError> {
-        const HEAD: usize = 5 + 4 * 255;
+        const HEAD: usize = 5 + 4 * 255 + 8;
         let most = options.max_frame_size.min(options.max_message_size);
         let most = most.saturating_sub(HEAD);
         match self.chunk_size as usize > most {

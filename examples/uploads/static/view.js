@@ -148,6 +148,8 @@ export class View {
   }
 
   #draw() {
+    // One that has failed at once has changed before those chosen ahead of it.
+    this.#uploads.entries.forEach(entry => this.#row(entry));
     for (const entry of this.#changed) {
       if (entry.status === "cancelled") this.#remove(entry);
       else if (this.#row(entry).update()) this.#tell(entry);
