@@ -43,6 +43,9 @@ pub(crate) type ChannelHandle = Arc<dyn Handle>;
 
 impl<C: Channel> Handle for Inbox<C> {
     fn push(&self, message: Message, claim: Claim<'_>) -> Result<(), (Message, Undelivered)> {
+        if !self.admit() {
+            return Err((message, Undelivered::Full));
+        }
         if turn::may_run_in_place()
             && let Some(server) = self.take_resting()
         {
@@ -52,12 +55,12 @@ impl<C: Channel> Handle for Inbox<C> {
             });
             return Ok(());
         }
-        if C::OPTIONS.pushes.is_some_and(|most| self.pushes() >= most) {
-            return Err((message, Undelivered::Full));
-        }
         self.offer(message, |message| Letter::Push(message, Some(claim.take())))
             .map_err(|refused| match refused {
-                Refused::Full(message) => (message, Undelivered::Full),
+                Refused::Full(message) => {
+                    self.answered();
+                    (message, Undelivered::Full)
+                }
                 Refused::Ended(message) => (message, Undelivered::Ended),
             })
     }

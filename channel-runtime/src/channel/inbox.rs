@@ -66,6 +66,8 @@ struct State<C: Channel> {
     /// Set when it has had that time, and more.
     aborted: bool,
     open: bool,
+    /// The messages that the client has no answer to, where their number is limited.
+    unanswered: usize,
     ended: Option<Ended>,
     /// The task that runs the channel, to hear that it is doomed.
     task: Option<Waker>,
@@ -118,6 +120,7 @@ impl<C: Channel> Inbox<C> {
             doomed: false,
             aborted: false,
             open: true,
+            unanswered: 0,
             ended: None,
             task: None,
             successor: None,
@@ -153,11 +156,23 @@ impl<C: Channel> Inbox<C> {
         Ok(())
     }
 
-    /// How many of the client's messages wait. Only its connection brings more.
-    pub(super) fn pushes(&self) -> usize {
-        let state = self.state.lock();
-        let pushes = |letter: &&Letter<C>| matches!(letter, Letter::Push(..));
-        state.letters.iter().filter(pushes).count()
+    /// Whether one more message of the client may come, of those that it has no answer to.
+    pub(super) fn admit(&self) -> bool {
+        let Some(most) = C::OPTIONS.pushes else {
+            return true;
+        };
+        let mut state = self.state.lock();
+        let admitted = state.unanswered < most;
+        state.unanswered += usize::from(admitted);
+        admitted
+    }
+
+    /// The client is about to have the answer to a message.
+    pub(super) fn answered(&self) {
+        if C::OPTIONS.pushes.is_some() {
+            let mut state = self.state.lock();
+            state.unanswered = state.unanswered.saturating_sub(1);
+        }
     }
 
     /// Queues a letter that ends the channel; gives it back when that has happened already.

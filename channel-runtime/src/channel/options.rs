@@ -28,7 +28,7 @@ pub struct ChannelOptions {
     /// How many messages may wait for the channel; as many as the socket's
     /// [`inbox_messages`](crate::SocketOptions::inbox_messages) unless given.
     pub inbox: Option<usize>,
-    /// How many of these may be the client's, where they are large.
+    /// How many messages of the client may be unanswered, where they are large.
     pub(crate) pushes: Option<usize>,
 }
 

@@ -154,6 +154,7 @@ impl<C: Channel> Socket<C> {
     }
 
     fn answer(&self, reference: &Term, answer: Answer) {
+        self.inbox().answered();
         let (join_ref, topic) = (self.join_ref(), self.topic());
         self.outlet().answer(join_ref, reference, topic, answer);
     }

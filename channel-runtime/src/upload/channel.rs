@@ -120,7 +120,7 @@ impl Channel for UploadChannel {
     // what channels have otherwise.
     const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT
         .inbox(4)
-        .pushes(WINDOW - 1)
+        .pushes(WINDOW)
         .hibernate_after_ms(None)
         .shutdown_ms(30_000);
 

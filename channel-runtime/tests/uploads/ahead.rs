@@ -154,3 +154,19 @@ async fn chunks_on_their_way_when_the_connection_breaks_are_written_in_order_or_
     }
     page.at_once();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_with_two_chunks_on_their_way_is_never_refused() {
+    let page = Page::open("ahead_stream").await;
+    let scans = page.upload("scans").await;
+    let token = page.token(&scans, file("0", "a.bin", 30_000)).await;
+    let (upload, _) = join(&page, &token).await;
+    let mut before = None;
+    for offset in (0..30_000).step_by(10) {
+        let chunk = upload.push_binary("chunk_at", at(offset));
+        if let Some(before) = before.replace(chunk) {
+            before.await.expect_ok::<()>();
+        }
+    }
+    before.unwrap().await.expect_ok::<()>();
+}
