@@ -65,6 +65,8 @@ struct Entry<H> {
     topic: Topic,
     id: ChannelId,
     join_ref: Term,
+    /// Whether the client has given the join_ref; otherwise any message of the topic belongs here.
+    named: bool,
     handle: Option<H>,
     leaving: bool,
 }
@@ -121,7 +123,7 @@ impl<H: Clone> Session<H> {
 
     fn take(
         &mut self,
-        message: Message,
+        mut message: Message,
         room: bool,
         route: impl FnOnce(&str) -> Option<usize>,
     ) -> Effect<H> {
@@ -131,18 +133,24 @@ impl<H: Clone> Session<H> {
         if topic == reserved::PHOENIX && message.event.as_str() == Some(reserved::HEARTBEAT) {
             return self.reply(&Term::Null, &message, "ok", &Payload::empty());
         }
+        let named = !message.join_ref.is_null();
+        if !named && message.event.as_str() == Some(reserved::JOIN) && self.serializer.names_joins()
+        {
+            message.join_ref = message.reference.clone();
+        }
         match message.event.as_str() {
             Some(reserved::LEAVE) => self.leave(message, room),
             _ if !room => self.undelivered(&message, Undelivered::Full),
             Some(reserved::JOIN) => match route(topic) {
-                Some(route) => self.join(route, message),
+                Some(route) => self.join(route, message, named),
                 None => self.unmatched(&message),
             },
             _ => self.push(message),
         }
     }
 
-    fn join(&mut self, route: usize, message: Message) -> Effect<H> {
+    /// `named` is whether the client has given a join_ref.
+    fn join(&mut self, route: usize, message: Message, named: bool) -> Effect<H> {
         let topic = Topic::from(message.topic.as_str().unwrap_or_default());
         let place = self.place(&topic);
         let full = place.is_err() && self.channels.len() >= self.max_channels;
@@ -158,6 +166,7 @@ impl<H: Clone> Session<H> {
             topic: topic.clone(),
             id,
             join_ref,
+            named,
             handle: None,
             leaving: false,
         };
@@ -303,7 +312,8 @@ impl<H: Clone> Session<H> {
     }
 }
 
-/// Whether a message is for the join that holds its topic now.
+/// Whether a message is for the join that holds its topic now. A join without a join_ref cannot
+/// tell its messages from others, so it has them all.
 fn belongs<H>(entry: &Entry<H>, message: &Message) -> bool {
-    message.join_ref.is_null() || message.join_ref == entry.join_ref
+    !entry.named || message.join_ref.is_null() || message.join_ref == entry.join_ref
 }

@@ -79,7 +79,8 @@ impl Frame {
 /// A message from a client. Mirrors `Phoenix.Socket.Message`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Names the join this message belongs to; null matches any.
+    /// Names the join this message belongs to; null matches any, and a join without one takes the
+    /// messages of its topic whatever theirs is.
     pub join_ref: Term,
     /// The client's own number for the message; echoed in the reply.
     pub reference: Term,
@@ -193,6 +194,12 @@ pub trait Serializer: Send + Sync + 'static {
     #[doc(hidden)]
     fn push_behind_room(&self, _push: Push<'_>) -> Option<String> {
         None
+    }
+
+    /// Whether a join without a join_ref goes by its ref; otherwise its join_ref stays null.
+    #[doc(hidden)]
+    fn names_joins(&self) -> bool {
+        true
     }
 
     /// The same messages without binary frames, for transports that carry none to a client, such

@@ -1,4 +1,4 @@
-//! Version 1: JSON objects, no join_ref, no binary.
+//! Version 1: JSON objects, a join_ref where the client gives one, no binary.
 
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -9,8 +9,10 @@ use crate::{Broadcast, Error, Payload};
 
 /// `{"topic", "event", "payload", "ref"}`, as spoken by clients older than Phoenix 1.4.
 ///
-/// There is no join_ref, so every message matches the channel that is joined now. Binary frames
-/// that hold JSON are read; binary payloads cannot be sent. Mirrors
+/// A client may add a `join_ref` to the join and to what it sends then, as Supabase's clients do:
+/// messages of another join are dropped, and `phx_close` and `phx_error` carry it as their `ref`,
+/// which is null otherwise. Without one, every message is the channel's that is joined now. Binary
+/// frames that hold JSON are read; binary payloads cannot be sent. Mirrors
 /// `Phoenix.Socket.V1.JSONSerializer`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct V1;
@@ -25,6 +27,8 @@ struct Object<'a> {
     payload: &'a RawValue,
     #[serde(borrow, rename = "ref")]
     reference: &'a RawValue,
+    #[serde(borrow, default)]
+    join_ref: Option<&'a RawValue>,
 }
 
 impl Serializer for V1 {
@@ -41,7 +45,9 @@ impl Serializer for V1 {
         let object: Object<'_> = serde_json::from_str(&text)
             .map_err(|error| DecodeError::Malformed(error.to_string()))?;
         Ok(Message {
-            join_ref: Term::Null,
+            join_ref: object
+                .join_ref
+                .map_or(Ok(Term::Null), |raw| Term::from_raw(raw, "join_ref"))?,
             reference: Term::from_raw(object.reference, "ref")?,
             topic: Term::from_raw(object.topic, "topic")?,
             event: Term::from_raw(object.event, "event")?,
@@ -78,6 +84,10 @@ impl Serializer for V1 {
             broadcast.payload(),
         )
     }
+
+    fn names_joins(&self) -> bool {
+        false
+    }
 }
 
 fn json(payload: &Payload) -> Result<&str, Error> {
@@ -113,6 +123,20 @@ mod tests {
         assert!(decode(r#"{"topic":"t","event":"e","payload":{}}"#).is_err());
         assert!(decode(r#"{"topic":"t","event":"e","ref":"1"}"#).is_err());
         assert!(decode(r#"[null,"1","t","e",{}]"#).is_err());
+    }
+
+    #[test]
+    fn a_join_ref_is_taken_as_it_was_sent_and_is_null_without() {
+        let read = |join_ref: &str| {
+            let json = r#"{"topic":"t","event":"e","payload":{},"ref":"2"JOIN_REF}"#;
+            decode(&json.replace("JOIN_REF", join_ref)).map(|message| message.join_ref)
+        };
+        assert_eq!(read(""), Ok(Term::Null));
+        assert_eq!(read(r#","join_ref":null"#), Ok(Term::Null));
+        assert_eq!(read(r#","join_ref":"1""#), Ok(Term::from("1")));
+        assert_eq!(read(r#","join_ref":1"#), Ok(Term::Json("1".into())));
+        let long = format!(r#","join_ref":"{}""#, "x".repeat(5000));
+        assert_eq!(read(&long), Err(DecodeError::TooLong("join_ref")));
     }
 
     #[test]

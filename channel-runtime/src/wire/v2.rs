@@ -263,16 +263,6 @@ mod tests {
     }
 
     #[test]
-    fn a_join_without_join_ref_takes_its_ref() {
-        let message = decode(r#"[null,"4","t","phx_join",{}]"#).unwrap();
-        assert_eq!(message.join_ref, Term::from("4"));
-        assert_eq!(
-            decode(r#"[null,"4","t","e",{}]"#).unwrap().join_ref,
-            Term::Null
-        );
-    }
-
-    #[test]
     fn a_name_over_the_limit_is_refused() {
         let topic = "t".repeat(super::super::MAX_NAME_BYTES + 1);
         assert_eq!(

@@ -52,6 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// What a session must look like, kept the plain way.
 #[derive(Default)]
 struct Model {
+    /// With the join_ref as the client gave it.
     joined: HashMap<Topic, (ChannelId, Term)>,
     running: Vec<(Topic, ChannelId)>,
 }
@@ -60,7 +61,13 @@ fn route(topic: &str) -> Option<usize> {
     topic.starts_with("room:").then_some(0)
 }
 
-fn check(session: &mut Session<ChannelId>, model: &mut Model, frame: Frame, message: &Message) {
+fn check(
+    session: &mut Session<ChannelId>,
+    model: &mut Model,
+    v1: bool,
+    frame: Frame,
+    message: &Message,
+) {
     let effect = session
         .receive(frame, true, route)
         .expect("the frame has been decoded before");
@@ -71,9 +78,16 @@ fn check(session: &mut Session<ChannelId>, model: &mut Model, frame: Frame, mess
             id,
             topic,
             predecessor,
-            message: started,
+            message: mut started,
             ..
         }) => {
+            let named = !message.join_ref.is_null();
+            let join_ref = match named || v1 {
+                true => message.join_ref.clone(),
+                false => message.reference.clone(),
+            };
+            assert_eq!(started.join_ref, join_ref);
+            started.join_ref = message.join_ref.clone();
             assert_eq!(&started, message);
             assert_eq!(
                 predecessor.map(|former| former.handle),
@@ -89,7 +103,8 @@ fn check(session: &mut Session<ChannelId>, model: &mut Model, frame: Frame, mess
         } => {
             let (id, join_ref) = current.expect("a message goes to a joined channel only");
             assert_eq!((to, &delivered), (id, message));
-            assert!(message.join_ref.is_null() || message.join_ref == join_ref);
+            let any = message.join_ref.is_null() || join_ref.is_null();
+            assert!(any || message.join_ref == join_ref);
         }
         Effect::Leave { to, .. } => {
             let (id, _) = current.expect("only a joined channel is left");
@@ -104,6 +119,7 @@ fn check(session: &mut Session<ChannelId>, model: &mut Model, frame: Frame, mess
         }
         Effect::Ignore => {
             let (_, join_ref) = current.expect("without a channel there is an answer");
+            assert!(!message.join_ref.is_null() && !join_ref.is_null());
             assert_ne!(message.join_ref, join_ref);
         }
     }
@@ -139,15 +155,25 @@ fn play(vsn: &str, steps: Vec<Step>) {
             } if vsn == "2.0.0" => {
                 Frame::Text(format!(r#"[{join_ref},"{n}","{topic}","{event}",{{}}]"#).into())
             }
-            Step::Frame { topic, event, .. } => Frame::Text(
-                format!(r#"{{"topic":"{topic}","event":"{event}","ref":"{n}","payload":{{}}}}"#)
-                    .into(),
-            ),
+            Step::Frame {
+                join_ref,
+                topic,
+                event,
+            } => {
+                let rest = match join_ref {
+                    "null" => String::new(),
+                    given => format!(r#","join_ref":{given}"#),
+                };
+                let message = format!(
+                    r#"{{"topic":"{topic}","event":"{event}","ref":"{n}","payload":{{}}{rest}}}"#
+                );
+                Frame::Text(message.into())
+            }
             Step::Text(text) => Frame::Text(text.into()),
             Step::Binary(bytes) => Frame::Binary(Bytes::from(bytes)),
         };
         match serializer.decode(frame.clone()) {
-            Ok(message) => check(&mut session, &mut model, frame, &message),
+            Ok(message) => check(&mut session, &mut model, vsn == "1.0.0", frame, &message),
             Err(_) => assert!(session.receive(frame, true, route).is_err()),
         }
     }

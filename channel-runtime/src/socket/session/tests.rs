@@ -2,7 +2,62 @@ use super::*;
 use crate::wire::Serializers;
 
 fn session() -> Session<u64> {
-    Session::new(Serializers::default().negotiate("2.0.0").unwrap(), 2)
+    of_version("2.0.0")
+}
+
+fn of_version(vsn: &str) -> Session<u64> {
+    Session::new(Serializers::default().negotiate(vsn).unwrap(), 2)
+}
+
+/// A message of version 1, with a join_ref or without.
+fn v1(join_ref: Option<&str>, event: &str) -> String {
+    let join_ref = join_ref.map_or(String::new(), |given| format!(r#","join_ref":{given}"#));
+    format!(r#"{{"topic":"room:a","event":"{event}","payload":{{}},"ref":"9"{join_ref}}}"#)
+}
+
+#[test]
+fn a_join_ref_of_version_1_is_taken_where_it_is_given() {
+    let mut session = of_version("1.0.0");
+    join(&mut session, &v1(Some(r#""1""#), "phx_join"));
+    let (_, _, former) = join(&mut session, &v1(Some(r#""2""#), "phx_join"));
+    assert_eq!(former.unwrap().join_ref, Term::from("1"));
+    for event in ["e", "phx_leave"] {
+        let stale = receive(&mut session, &v1(Some(r#""1""#), event));
+        assert!(matches!(stale, Effect::Ignore), "{event}: {stale:?}");
+    }
+    for join_ref in [None, Some("null"), Some(r#""2""#)] {
+        let effect = receive(&mut session, &v1(join_ref, "e"));
+        assert!(
+            matches!(effect, Effect::Deliver { to: 2, .. }),
+            "{effect:?}"
+        );
+    }
+    let left = receive(&mut session, &v1(Some(r#""2""#), "phx_leave"));
+    assert!(matches!(left, Effect::Leave { to: 2, .. }), "{left:?}");
+}
+
+#[test]
+fn a_join_of_version_1_without_join_ref_has_none_and_takes_every_message() {
+    let mut session = of_version("1.0.0");
+    join(&mut session, &v1(None, "phx_join"));
+    let pushed = receive(&mut session, &v1(Some(r#""9""#), "e"));
+    assert!(matches!(pushed, Effect::Deliver { .. }), "{pushed:?}");
+    let (_, _, former) = join(&mut session, &v1(None, "phx_join"));
+    assert_eq!(former.unwrap().join_ref, Term::Null);
+}
+
+#[test]
+fn a_join_of_version_2_without_join_ref_goes_by_its_ref() {
+    let mut session = session();
+    let joined = r#"[null,4,"room:a","phx_join",{}]"#;
+    let Effect::Start(Join { message, .. }) = receive(&mut session, joined) else {
+        panic!("the join starts nothing");
+    };
+    assert_eq!(message.join_ref, Term::Json("4".into()));
+    let full = session
+        .receive(Frame::Text(joined.into()), false, |_| Some(0))
+        .unwrap();
+    assert!(text(full).starts_with(r#"[4,4,"room:a","phx_reply","#));
 }
 
 fn receive(session: &mut Session<u64>, json: &str) -> Effect<u64> {
@@ -81,6 +136,29 @@ fn a_message_of_another_join_is_dropped_and_one_of_none_is_not() {
         receive(&mut session, r#"["0","2","room:a","phx_leave",{}]"#),
         Effect::Ignore
     ));
+}
+
+#[test]
+fn a_join_without_join_ref_takes_messages_with_its_ref_with_another_and_with_none() {
+    let joins = [
+        r#"[null,"1","room:a","phx_join",{}]"#,
+        r#"[null,1,"room:a","phx_join",{}]"#,
+        r#"[null,null,"room:a","phx_join",{}]"#,
+    ];
+    for joined in joins {
+        for join_ref in [r#""1""#, "1", "null", r#""7""#, r#""""#] {
+            for event in ["e", "phx_leave"] {
+                let mut session = session();
+                join(&mut session, joined);
+                let message = format!(r#"[{join_ref},"2","room:a","{event}",{{}}]"#);
+                let effect = receive(&mut session, &message);
+                assert!(
+                    matches!(effect, Effect::Deliver { .. } | Effect::Leave { .. }),
+                    "{message} after {joined}: {effect:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

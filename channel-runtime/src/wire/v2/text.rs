@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use crate::{
     Payload,
-    wire::{DecodeError, MAX_NAME_BYTES, Message, Term, is_plain, reserved},
+    wire::{DecodeError, MAX_NAME_BYTES, Message, Term, is_plain},
 };
 
 /// Reads a message; `keep` makes the payload of its text.
@@ -17,14 +17,10 @@ pub(super) fn read_text<'a>(
     text: &'a str,
     keep: impl FnOnce(&'a str) -> ByteString,
 ) -> Result<Message, DecodeError> {
-    let ([mut join_ref, reference, topic, event], payload) = match read_plain(text) {
+    let ([join_ref, reference, topic, event], payload) = match read_plain(text) {
         Some(parts) => parts,
         None => read_any(text)?,
     };
-    // A join without join_ref takes its ref.
-    if join_ref.is_null() && event.as_str() == Some(reserved::JOIN) {
-        join_ref = reference.clone();
-    }
     Ok(Message {
         join_ref,
         reference,
