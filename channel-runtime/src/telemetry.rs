@@ -39,7 +39,7 @@ use tracing::{Level, Span, level_filters::LevelFilter};
 use crate::{
     Payload, Topic,
     channel::{Answer, Channel, LogLevel, panic_message},
-    transport::{CheckOrigin, ConnectError},
+    transport::CheckOrigin,
 };
 
 /// Names whose values never reach a log: any parameter that contains one of these.
@@ -234,7 +234,7 @@ impl<'a, C: Channel> HandleIn<'a, C> {
 }
 
 /// A client was not let in before its socket was asked.
-pub(crate) fn turned_away(transport: &'static str, why: &ConnectError) {
+pub(crate) fn turned_away(transport: &'static str, why: &dyn fmt::Display) {
     metrics::counter!("channel_connects_total", "outcome" => "refused").increment(1);
     tracing::info!(transport, %why, "connect refused");
 }
@@ -266,6 +266,28 @@ pub(crate) fn endpoint_full(max_connections: usize) {
     tracing::warn!(
         max_connections,
         "a client is refused: the endpoint has as many connections as `max_connections` allows"
+    );
+}
+
+/// A socket's `timeout` is met by the official client only when nothing is ever late.
+pub(crate) fn short_timeout(path: &str, timeout: Duration, heartbeat: Duration) {
+    tracing::warn!(
+        path,
+        ?timeout,
+        ?heartbeat,
+        "`timeout` is too close to the interval of the official client's heartbeat, whose \
+         connections will be closed again and again"
+    );
+}
+
+/// A poll may wait as long as the official client does, which then takes it for broken.
+#[cfg(feature = "longpoll")]
+pub(crate) fn long_window(path: &str, window: Duration, client: Duration) {
+    tracing::warn!(
+        path,
+        ?window,
+        ?client,
+        "`window` is too close to the time after which the official client gives up a poll"
     );
 }
 

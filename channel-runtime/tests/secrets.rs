@@ -158,3 +158,51 @@ fn what_a_transport_holds_can_be_shown() {
     let shown = format!("{connect:?}");
     assert!(shown.contains("ada") && !shown.contains("hush"), "{shown}");
 }
+
+#[cfg(feature = "longpoll")]
+#[test]
+fn times_that_the_official_client_cannot_meet_are_warned_of_and_others_are_not() {
+    use channel_runtime::{Endpoint, LongPollOptions, SocketConfig};
+    use std::time::Duration;
+
+    let build = |options: SocketOptions| {
+        logged(async move {
+            let builder = Endpoint::builder();
+            let mounted = builder.socket_with::<crate::server::User>("/here", options);
+            mounted.build().unwrap();
+        })
+    };
+    let seconds = Duration::from_secs;
+    let timeout = |time| build(SocketOptions::default().timeout(seconds(time)));
+    let window = |time| {
+        let polled = LongPollOptions::default().window(seconds(time));
+        build(SocketOptions::default().long_poll(polled))
+    };
+    for log in [
+        timeout(30),
+        timeout(39),
+        timeout(1),
+        window(20),
+        window(16),
+        window(60),
+    ] {
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("WARN") && log.contains("/here"), "{log}");
+        assert!(log.contains("official client"), "{log}");
+    }
+    for log in [timeout(40), timeout(60), timeout(90), window(15), window(5)] {
+        assert_eq!(log, "");
+    }
+    let polled = SocketOptions::default()
+        .websocket(false)
+        .timeout(seconds(1));
+    assert_eq!(build(polled.long_poll(LongPollOptions::default())), "");
+
+    let file = r#"{"path": "/file", "timeout_ms": 30000, "long_poll": {"window_ms": 20000}}"#;
+    let config: SocketConfig = serde_json::from_str(file).unwrap();
+    let log = logged(async {
+        let builder = Endpoint::builder().socket_from::<crate::server::User>(config);
+        builder.build().unwrap();
+    });
+    assert_eq!(log.lines().count(), 2, "{log}");
+}

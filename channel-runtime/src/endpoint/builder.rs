@@ -131,6 +131,7 @@ impl EndpointBuilder {
                 return Err(ConfigError::DuplicatePath(path));
             }
             options.prepare()?;
+            options.warn(&path);
             let mount = mount(options);
             #[cfg(feature = "uploads")]
             mount.check()?;

@@ -31,7 +31,7 @@ use crate::{
 ///
 /// let file = r#"{
 ///     "path": "/socket/{tenant}",
-///     "timeout_ms": 30000,
+///     "timeout_ms": 90000,
 ///     "max_frame_size_bytes": 65536,
 ///     "check_origin": ["https://example.com", "//*.example.org"],
 ///     "connect_info": ["peer_addr", "user_agent", "x_headers"],

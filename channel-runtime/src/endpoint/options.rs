@@ -11,6 +11,7 @@ use crate::LongPollOptions;
 use crate::{
     CheckOrigin, ConfigError, ConnectInfoKey, LogLevel, SlowConsumer,
     socket::OutboxLimits,
+    telemetry,
     transport::{ConnectError, is_http_token},
     wire::Serializers,
 };
@@ -22,7 +23,7 @@ use crate::{
 /// use channel_runtime::{SlowConsumer, SocketOptions};
 ///
 /// let options = SocketOptions::default()
-///     .timeout(Duration::from_secs(30))
+///     .timeout(Duration::from_secs(90))
 ///     .max_frame_size(64 * 1024)
 ///     .slow_consumer(SlowConsumer::DropNewest);
 /// ```
@@ -82,6 +83,10 @@ impl Default for SocketOptions {
 impl SocketOptions {
     /// How long a client may send nothing, not even a heartbeat or a ping, before its connection
     /// is closed with code 1002; 60 seconds unless given.
+    ///
+    /// Keep it well above the interval of the clients' heartbeats, which is 30 seconds in the
+    /// official one: a client whose heartbeat is as late as the limit is closed, connects again,
+    /// and so on. Below 40 seconds, [`build`](crate::EndpointBuilder::build) warns in the log.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -306,7 +311,24 @@ impl SocketOptions {
         }
         self.check_origin.check()
     }
+
+    /// Warns of what works, but not with the official client, mounted at `path`.
+    pub(super) fn warn(&self, path: &str) {
+        if self.websocket && self.timeout < HEARTBEAT + MARGIN {
+            telemetry::short_timeout(path, self.timeout, HEARTBEAT);
+        }
+        #[cfg(feature = "longpoll")]
+        if let Some(options) = &self.long_poll {
+            options.warn(path);
+        }
+    }
 }
+
+/// How often phoenix.js sends a heartbeat.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// How late one may be: on a network that stalls, or in a tab that sleeps.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// The subprotocol that phoenix.js asks for beside its auth token.
 const PHOENIX: &str = "phoenix";

@@ -2,6 +2,7 @@
 
 mod codec;
 mod drive;
+mod handshake;
 mod upgrade;
 
 #[cfg(feature = "serve")]

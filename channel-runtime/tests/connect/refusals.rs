@@ -4,7 +4,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use channel_runtime::{SocketOptions, prelude::*, test::TestClient, transport::ConnectError};
+use channel_runtime::{
+    SocketOptions,
+    prelude::*,
+    test::TestClient,
+    transport::{ConnectError, ConnectRequest, RawHandle, RawSocket, Then},
+    wire::Frame,
+};
 
 use crate::server::{Server, User, query};
 
@@ -121,4 +127,83 @@ async fn floods_and_nonsense_are_answered_and_leave_nothing() {
         assert_eq!(server.status(headers).await, 101);
     }
     server.settled(0).await;
+}
+
+/// A handshake, but for the lines that begin with these words, and with these lines.
+fn handshake(path: &str, without: &str, lines: &[&str]) -> Vec<u8> {
+    let valid = [
+        "host: localhost",
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let kept = valid
+        .iter()
+        .filter(|line| without.is_empty() || !line.starts_with(without));
+    let lines: String = kept
+        .chain(lines)
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    format!("GET {path} HTTP/1.1\r\n{lines}\r\n").into_bytes()
+}
+
+#[tokio::test]
+async fn a_broken_handshake_is_refused_and_no_socket_is_asked() {
+    let builder = Endpoint::builder()
+        .socket_with::<User>("/socket", SocketOptions::default())
+        .raw_socket::<Silent>("/raw");
+    let mut server = Server::start(builder).await;
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
+    for path in ["/socket/websocket?vsn=2.0.0&user=broken", "/raw/websocket"] {
+        for (without, lines, status) in [
+            ("sec-websocket-version", &[][..], 426),
+            ("sec-websocket-version", &["sec-websocket-version: 8"], 426),
+            ("", &["sec-websocket-version: 13"], 426),
+            ("sec-websocket-key", &[], 400),
+            ("sec-websocket-key", &["sec-websocket-key: short"], 400),
+            ("", &[key], 400),
+            ("host", &[], 400),
+            ("", &["host: localhost"], 400),
+            ("", &["content-length: 3"], 400),
+            ("", &["transfer-encoding: chunked"], 400),
+        ] {
+            let mut request = handshake(path, without, lines);
+            request.extend_from_slice(b"0\r\n\r\n");
+            let answer = server.send(&request).await;
+            assert_eq!(answer.status, status, "{path}, {without:?}: {lines:?}");
+            if status == 426 {
+                let head = &answer.head;
+                assert!(head.contains("sec-websocket-version: 13\r\n"), "{head}");
+                assert!(head.contains("upgrade: websocket\r\n"), "{head}");
+            }
+        }
+        let old = handshake(path, "", &[]);
+        let old = String::from_utf8(old)
+            .unwrap()
+            .replace("HTTP/1.1", "HTTP/1.0");
+        assert_eq!(server.send(old.as_bytes()).await.status, 400);
+        let empty = handshake(path, "", &["content-length: 0"]);
+        assert_eq!(server.send(&empty).await.status, 101);
+    }
+    let valid = handshake("/socket/websocket?vsn=2.0.0&user=valid", "", &[]);
+    assert_eq!(server.send(&valid).await.status, 101);
+    // The one with an empty body, and the valid one, were let in: in the order they came.
+    assert_eq!(server.seen().await.user.as_deref(), Some("broken"));
+    assert_eq!(server.seen().await.user.as_deref(), Some("valid"));
+}
+
+/// A raw socket that takes what comes.
+struct Silent;
+
+impl RawSocket for Silent {
+    type Message = ();
+
+    async fn connect(_: &ConnectRequest, _: &Endpoint) -> Result<Self, Refusal> {
+        Ok(Silent)
+    }
+
+    async fn handle_in(&mut self, _: Frame, _: &RawHandle<Self>) -> Then {
+        Then::Continue
+    }
 }

@@ -118,9 +118,14 @@ impl Server {
             bytes.extend_from_slice(b"\r\n");
         }
         bytes.extend_from_slice(b"\r\n");
+        self.send(&bytes).await
+    }
+
+    /// Sends a whole request.
+    pub(crate) async fn send(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
         // A server that answers a flood before it has read it all may hang up meanwhile.
-        let _hung_up = stream.write_all(&bytes).await;
+        let _hung_up = stream.write_all(request).await;
         timeout(PATIENCE, read_answer(stream)).await.unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{CheckOrigin, ConfigError};
+use crate::{CheckOrigin, ConfigError, telemetry};
 
 /// Opens a socket to clients that poll, with these limits and times: see
 /// [`SocketOptions::long_poll`](crate::SocketOptions::long_poll).
@@ -16,9 +16,9 @@ use crate::{CheckOrigin, ConfigError};
 /// use channel_runtime::LongPollOptions;
 ///
 /// let options = LongPollOptions::default()
-///     .window(Duration::from_secs(20))
+///     .window(Duration::from_secs(5))
 ///     .max_body_bytes(100_000);
-/// let file = r#"{"window_ms": 20000, "max_body_bytes": 100000}"#;
+/// let file = r#"{"window_ms": 5000, "max_body_bytes": 100000}"#;
 /// let read: LongPollOptions = serde_json::from_str(file)?;
 /// assert_eq!(format!("{read:?}"), format!("{options:?}"));
 /// # Ok::<(), serde_json::Error>(())
@@ -102,8 +102,9 @@ impl Default for LongPollOptions {
 
 impl LongPollOptions {
     /// How long a poll waits for messages; 10 seconds unless given. A client that gives up
-    /// sooner never hears that its poll was in vain, so keep it below its timeout, which is 20
-    /// seconds in the official one. Mirrors `:window_ms`.
+    /// sooner takes the connection for broken, so keep it well below the clients' timeout, which is
+    /// 20 seconds in the official one. Above 15 seconds,
+    /// [`build`](crate::EndpointBuilder::build) warns in the log. Mirrors `:window_ms`.
     #[must_use]
     pub fn window(mut self, window: Duration) -> Self {
         self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
@@ -177,6 +178,14 @@ impl LongPollOptions {
         }
     }
 
+    /// Warns of what works, but not with the official client, mounted at `path`.
+    pub(crate) fn warn(&self, path: &str) {
+        let window = self.poll_time();
+        if window + MARGIN > CLIENT_TIMEOUT {
+            telemetry::long_window(path, window, CLIENT_TIMEOUT);
+        }
+    }
+
     pub(super) fn poll_time(&self) -> Duration {
         bounded(Duration::from_millis(self.window_ms))
     }
@@ -203,6 +212,12 @@ impl LongPollOptions {
         self.max_sessions
     }
 }
+
+/// How long phoenix.js waits for the answer to a poll.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How much of that is the network's.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// What can be added to a time without leaving the clock's range.
 fn bounded(time: Duration) -> Duration {

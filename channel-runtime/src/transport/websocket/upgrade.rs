@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::future::BoxFuture;
@@ -13,7 +13,10 @@ use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::drive;
+use super::{
+    drive,
+    handshake::{self, Fault},
+};
 use crate::{
     Endpoint,
     socket::Corked,
@@ -34,17 +37,45 @@ pub(in crate::transport) async fn serve(
 ) -> Response {
     let (mut parts, _) = request.into_parts();
     match admit(&endpoint, &*mount, &mut parts).await {
-        Ok(admitted) => answer(endpoint, mount, &mut parts, admitted),
-        Err(error) => refuse(mount.options(), &error),
+        Ok(admitted) => {
+            let connection = admitted.connection;
+            let (on_upgrade, handover) = (admitted.on_upgrade, admitted.handover);
+            open(&endpoint, mount, connection, on_upgrade, handover);
+            switching(&admitted.key, admitted.subprotocol)
+        }
+        Err(Rejected::Client(error)) => refuse(mount.options(), &error),
+        Err(Rejected::Handshake(fault)) => {
+            telemetry::turned_away(NAME, &fault);
+            fault.into_response()
+        }
     }
 }
 
 /// A client that has been let in.
 struct Admitted {
+    key: HeaderValue,
     connection: Connection,
     subprotocol: Option<HeaderValue>,
-    on_upgrade: Option<OnUpgrade>,
+    on_upgrade: OnUpgrade,
     handover: Option<Handover>,
+}
+
+/// Why a client gets no WebSocket.
+enum Rejected {
+    Client(ConnectError),
+    Handshake(Fault),
+}
+
+impl From<ConnectError> for Rejected {
+    fn from(error: ConnectError) -> Self {
+        Rejected::Client(error)
+    }
+}
+
+impl From<Fault> for Rejected {
+    fn from(fault: Fault) -> Self {
+        Rejected::Handshake(fault)
+    }
 }
 
 /// Where a server takes a connection over that has been upgraded, so that it goes on in the task
@@ -63,9 +94,16 @@ async fn admit(
     endpoint: &Endpoint,
     mount: &dyn Mount,
     request: &mut Parts,
-) -> Result<Admitted, ConnectError> {
+) -> Result<Admitted, Rejected> {
     let options = mount.options();
     guard(endpoint, options, &options.check_origin, NAME, request)?;
+    let key = handshake::check(request);
+    // A broken handshake is told before the socket is asked; a request for something else after.
+    if let Err(fault) = key
+        && fault.is_broken()
+    {
+        return Err(fault.into());
+    }
     let subprotocol = choose_subprotocol(&options.subprotocols, &request.headers)
         .inspect_err(|error| telemetry::turned_away(NAME, error))?
         .and_then(|chosen| HeaderValue::from_str(chosen).ok());
@@ -74,67 +112,12 @@ async fn admit(
     let connect = connect_request(endpoint, options, NAME, request).await?;
     let connection = mount.connect(endpoint.clone(), connect).await?;
     Ok(Admitted {
+        key: key?,
+        on_upgrade: on_upgrade.ok_or(Fault::Fixed)?,
         connection,
         subprotocol,
-        on_upgrade,
         handover,
     })
-}
-
-fn answer(
-    endpoint: Endpoint,
-    mount: Arc<dyn Mount>,
-    request: &mut Parts,
-    admitted: Admitted,
-) -> Response {
-    match upgrade(request, admitted.on_upgrade) {
-        Ok((key, on_upgrade)) => {
-            let connection = admitted.connection;
-            open(&endpoint, mount, connection, on_upgrade, admitted.handover);
-            switching(&key, admitted.subprotocol)
-        }
-        Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
-    }
-}
-
-/// The key of a valid WebSocket request, and the connection underneath it.
-fn upgrade(
-    parts: &Parts,
-    on_upgrade: Option<OnUpgrade>,
-) -> Result<(HeaderValue, OnUpgrade), &'static str> {
-    let headers = &parts.headers;
-    if parts.method != Method::GET {
-        return Err("a WebSocket request is a GET");
-    }
-    if !has_token(headers, header::CONNECTION, "upgrade") {
-        return Err("the `connection` header must contain `upgrade`");
-    }
-    if !has_token(headers, header::UPGRADE, "websocket") {
-        return Err("the `upgrade` header must contain `websocket`");
-    }
-    if headers
-        .get(header::SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != "13")
-    {
-        return Err("the `sec-websocket-version` header must be `13`");
-    }
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .cloned()
-        .ok_or("the `sec-websocket-key` header is missing")?;
-    let on_upgrade =
-        on_upgrade.ok_or("this connection cannot be upgraded; WebSockets need HTTP/1.1")?;
-    Ok((key, on_upgrade))
-}
-
-/// Whether a header lists a token, whatever its case.
-fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
 }
 
 fn open(

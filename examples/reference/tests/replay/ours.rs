@@ -63,7 +63,11 @@ fn malformed() -> Vec<(&'static str, &'static str, Change)> {
             Refused(400),
         ),
         ("connect: plain GET and others", words, OtherWords),
-        ("connect: ws version 12", words, OtherWords),
+        (
+            "connect: ws version 12",
+            "a client of another version is told ours, with the status that RFC 6455 has for it",
+            Http(426, "the `sec-websocket-version` header must be `13`"),
+        ),
     ]
 }
 
