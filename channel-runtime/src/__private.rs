@@ -109,7 +109,7 @@ impl EventBytes for Vec<u8> {
 /// A broadcast that a `#[handle_out]` could not decode: logged, and not delivered.
 pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &PayloadError) -> Flow {
     let (topic, event) = (broadcast.topic(), broadcast.event());
-    tracing::warn!(channel, %topic, event, %error, "an intercepted broadcast cannot be decoded");
+    tracing::warn!(channel, topic = %crate::telemetry::shown(topic), event = &*crate::telemetry::line(event), error = %crate::telemetry::shown(error), "an intercepted broadcast cannot be decoded");
     Flow::CONTINUE
 }
 

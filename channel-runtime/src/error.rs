@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error as ThisError;
 
+use crate::telemetry::{line, shown};
 use crate::{
     Binary, Payload,
     pubsub::{PublishError, StartError},
@@ -15,7 +16,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Error {
     /// The value cannot be serialized as JSON.
-    #[error("the payload cannot be encoded as JSON: {0}")]
+    #[error("the payload cannot be encoded as JSON: {}", shown(.0))]
     Encode(#[source] serde_json::Error),
     /// A binary frame has one byte for each length, so no field may pass 255 bytes.
     #[error("the {field} is {len} bytes long, but a binary frame holds at most 255")]
@@ -50,7 +51,7 @@ pub enum Error {
 
 /// A payload that does not fit the type a handler takes.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
-#[error("{message}")]
+#[error("{}", line(.message))]
 pub struct PayloadError {
     field: Option<String>,
     message: String,
@@ -187,7 +188,7 @@ impl From<PayloadError> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        tracing::error!(%error, "a handler failed; the client gets \"server error\"");
+        tracing::error!(error = %shown(&error), "a handler failed; the client gets \"server error\"");
         Refusal::new("server error")
     }
 }

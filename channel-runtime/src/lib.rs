@@ -75,6 +75,7 @@ pub use self::{
         ChannelSocket, Close, ConnectContext, ConnectInfo, ConnectInfoKey, FromParams, IntoConnect,
         IntoSocketId, Params, ParamsError, Route, SlowConsumer,
     },
+    telemetry::FilterParameters,
     topic::{Topic, pattern_covers, pattern_matches},
     transport::{CheckOrigin, Origin},
 };

@@ -18,6 +18,8 @@
 //! `done`, `cancelled` or `failed`.
 
 pub(crate) mod cluster;
+mod filter;
+mod shown;
 #[cfg(feature = "uploads")]
 pub(crate) mod uploads;
 
@@ -36,14 +38,16 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{Level, Span, level_filters::LevelFilter};
 
+pub use self::filter::FilterParameters;
+pub(crate) use self::{
+    filter::FILTERED,
+    shown::{line, shown, shown_to},
+};
 use crate::{
     Payload, Topic,
     channel::{Answer, Channel, LogLevel, panic_message},
     transport::CheckOrigin,
 };
-
-/// Names whose values never reach a log: any parameter that contains one of these.
-const SECRETS: [&str; 4] = ["password", "token", "secret", "authorization"];
 
 /// Of the metrics that are not recorded by a macro.
 static METADATA: Metadata<'static> =
@@ -64,46 +68,23 @@ macro_rules! at_level {
 
 /// A payload as a log may show it: secrets masked, binary data as its size. Nothing is parsed
 /// unless the line is written.
-struct Params<'a>(&'a Payload);
+struct Params<'a>(&'a Payload, &'a FilterParameters);
 
 impl fmt::Display for Params<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// What a log line shows of a payload at most, in bytes of JSON.
         const MOST: usize = 4096;
-        match self.0.as_json() {
-            None => write!(f, "[{} bytes]", self.0.len()),
+        let Params(payload, filter) = self;
+        match payload.as_json() {
+            None => write!(f, "[{} bytes]", payload.len()),
             Some(json) if json.len() > MOST => write!(f, "[{} bytes of JSON]", json.len()),
-            Some(_) => match self.0.decode::<Value>() {
-                Ok(value) => fmt::Display::fmt(&masked(value), f),
-                Err(_) => write!(f, "[{} bytes of JSON]", self.0.len()),
+            Some(_) => match payload.decode::<Value>() {
+                // Masked, it may be longer.
+                Ok(value) => shown_to(&filter.mask(value), 2 * MOST).fmt(f),
+                Err(_) => write!(f, "[{} bytes of JSON]", payload.len()),
             },
         }
     }
-}
-
-fn masked(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => Value::Object(
-            fields
-                .into_iter()
-                .map(|(name, value)| {
-                    let value = if is_secret(&name) {
-                        "[FILTERED]".into()
-                    } else {
-                        masked(value)
-                    };
-                    (name, value)
-                })
-                .collect(),
-        ),
-        Value::Array(values) => values.into_iter().map(masked).collect(),
-        other => other,
-    }
-}
-
-pub(crate) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRETS.iter().any(|secret| name.contains(secret))
 }
 
 /// A connect was accepted or refused.
@@ -133,12 +114,13 @@ pub(crate) fn joined<C: Channel>(
     outcome: &'static str,
     took: Duration,
     params: &Payload,
+    filter: &FilterParameters,
 ) {
     let labels = [("channel", C::NAME), ("outcome", outcome)];
     metrics::counter!("channel_joins_total", &labels).increment(1);
     metrics::histogram!("channel_join_seconds", "channel" => C::NAME).record(took.as_secs_f64());
     if let LogLevel::At(level) = C::OPTIONS.log_join {
-        let params = Params(params);
+        let (topic, params) = (shown(topic), Params(params, filter));
         at_level!(level, event, channel = C::NAME, %topic, outcome, took = ?took, %params, "join");
     }
 }
@@ -205,11 +187,11 @@ impl<'a, C: Channel> HandleIn<'a, C> {
     pub(crate) fn span(&self) -> Span {
         match C::OPTIONS.log_handle_in {
             LogLevel::Off => Span::none(),
-            LogLevel::At(level) => at_level!(level, span, "handle_in", event = self.event),
+            LogLevel::At(level) => at_level!(level, span, "handle_in", event = &*line(self.event)),
         }
     }
 
-    pub(crate) fn finish(self, answer: &Answer) {
+    pub(crate) fn finish(self, answer: &Answer, filter: &FilterParameters) {
         with_recorder(|recorder| {
             recorder
                 .register_counter(Self::MESSAGES, &METADATA)
@@ -223,7 +205,8 @@ impl<'a, C: Channel> HandleIn<'a, C> {
                 .reply
                 .as_ref()
                 .map_or("", |(status, _)| status.as_str());
-            let (topic, event, params) = (self.topic, self.event, Params(params));
+            let (topic, event) = (shown(self.topic), &*line(self.event));
+            let (status, params) = (&*line(status), Params(params, filter));
             let took = self.started.elapsed();
             at_level!(
                 level, event, channel = C::NAME, %topic, event, status, took = ?took, %params,
@@ -236,13 +219,13 @@ impl<'a, C: Channel> HandleIn<'a, C> {
 /// A client was not let in before its socket was asked.
 pub(crate) fn turned_away(transport: &'static str, why: &dyn fmt::Display) {
     metrics::counter!("channel_connects_total", "outcome" => "refused").increment(1);
-    tracing::info!(transport, %why, "connect refused");
+    tracing::info!(transport, why = %shown(why), "connect refused");
 }
 
 /// A request to one of the transports, without its query.
 pub(crate) fn transport_request(level: LogLevel, transport: &'static str, request: &Parts) {
     if let LogLevel::At(level) = level {
-        let (method, path) = (&request.method, request.uri.path());
+        let (method, path) = (shown(&request.method), &*line(request.uri.path()));
         at_level!(level, event, transport, %method, path, "request");
     }
 }
@@ -254,7 +237,7 @@ pub(crate) fn origin_refused(origin: &HeaderValue, check: &CheckOrigin) {
     let bytes = origin.as_bytes();
     let origin = bytes[..bytes.len().min(MOST)].escape_ascii();
     tracing::warn!(
-        %origin,
+        origin = %shown(&origin),
         allowed = ?check,
         "a page may not connect: its origin is not allowed; if it is yours, name it in \
          `EndpointBuilder::url` or in the socket's `check_origin`"
@@ -296,10 +279,9 @@ pub(crate) fn caught<T>(what: &'static str, run: impl FnOnce() -> T) -> Option<T
     let caught = catch_unwind(AssertUnwindSafe(run));
     caught
         .inspect_err(|panic| {
-            let panic = panic_message(&**panic);
             tracing::error!(
                 what,
-                panic,
+                panic = &*line(panic_message(&**panic)),
                 "a function of the endpoint's configuration panicked"
             );
         })
@@ -309,7 +291,11 @@ pub(crate) fn caught<T>(what: &'static str, run: impl FnOnce() -> T) -> Option<T
 /// A socket's own code panicked: its connect, which refuses the client, or a handler of a raw
 /// socket, which ends the connection.
 pub(crate) fn socket_panicked(socket: &'static str, panic: &(dyn Any + Send)) {
-    tracing::error!(socket, panic = panic_message(panic), "a socket panicked");
+    tracing::error!(
+        socket,
+        panic = &*line(panic_message(panic)),
+        "a socket panicked"
+    );
 }
 
 /// A panic has been caught; the channel ends, the process goes on.
@@ -318,7 +304,7 @@ pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any 
     tracing::error!(
         channel = C::NAME,
         what,
-        panic = panic_message(panic),
+        panic = &*line(panic_message(panic)),
         "a channel panicked"
     );
 }
@@ -327,11 +313,15 @@ pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any 
 mod tests {
     use super::*;
 
+    fn shown_params(payload: &Payload) -> String {
+        Params(payload, FilterParameters::built_in()).to_string()
+    }
+
     #[test]
     fn secrets_are_masked_wherever_they_stand() {
         let json = r#"{"a":[{"api_token":"x"}],"Password":{"is":"y"},"body":"token"}"#;
         let payload = Payload::from_json_text(json).unwrap();
-        let shown = Params(&payload).to_string();
+        let shown = shown_params(&payload);
         assert_eq!(
             shown,
             r#"{"Password":"[FILTERED]","a":[{"api_token":"[FILTERED]"}],"body":"token"}"#
@@ -340,11 +330,8 @@ mod tests {
 
     #[test]
     fn binary_and_huge_payloads_are_shown_by_their_size() {
-        assert_eq!(
-            Params(&Payload::binary(vec![0; 7])).to_string(),
-            "[7 bytes]"
-        );
+        assert_eq!(shown_params(&Payload::binary(vec![0; 7])), "[7 bytes]");
         let payload = Payload::json(&"x".repeat(5000)).unwrap();
-        assert_eq!(Params(&payload).to_string(), "[5002 bytes of JSON]");
+        assert_eq!(shown_params(&payload), "[5002 bytes of JSON]");
     }
 }

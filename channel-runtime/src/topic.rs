@@ -72,6 +72,8 @@ impl Borrow<str> for Topic {
     }
 }
 
+/// The topic as it is: a client has chosen it, so a log line has it as `?topic`, where control
+/// characters are escaped.
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

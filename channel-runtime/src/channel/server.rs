@@ -15,6 +15,7 @@ use super::{
     inbox::{Ended, Next},
     turn,
 };
+use crate::telemetry::shown;
 use crate::{
     ConnectInfo, Endpoint, Payload, Refusal, Topic,
     socket::{ChannelId, Outlet, Share},
@@ -55,7 +56,7 @@ pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelH
         payload,
         ..
     } = start.message;
-    let span = tracing::info_span!("channel", channel = C::NAME, topic = %inbox.topic);
+    let span = tracing::info_span!("channel", channel = C::NAME, topic = %shown(&inbox.topic));
     let alive = start.endpoint.tasks().token();
     let me = ChannelRef::new(inbox.clone());
     let server = Server {
@@ -175,7 +176,7 @@ impl<C: Channel> Server<C> {
                 Some((reserved::CLOSE, Payload::empty()))
             }
             End::Because(Reason::Error(why)) => {
-                tracing::error!(channel = C::NAME, topic = %self.socket.topic(), reason = %why, "a channel has failed");
+                tracing::error!(channel = C::NAME, topic = %shown(self.socket.topic()), reason = %shown(why), "a channel has failed");
                 Some((reserved::ERROR, Refusal::new("channel_crash").payload()))
             }
             End::Panicked => Some((reserved::ERROR, Refusal::new("channel_crash").payload())),

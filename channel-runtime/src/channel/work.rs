@@ -71,7 +71,13 @@ impl<C: Channel> Socket<C> {
             Joined::Refused(_) => "error",
             Joined::Unmatched => "unmatched",
         };
-        telemetry::joined::<C>(self.topic(), outcome, started.elapsed(), &params);
+        telemetry::joined::<C>(
+            self.topic(),
+            outcome,
+            started.elapsed(),
+            &params,
+            self.endpoint().filter(),
+        );
         match joined {
             Joined::Accepted(channel, response) => {
                 let mut answered = false;
@@ -147,7 +153,7 @@ impl<C: Channel> Socket<C> {
             Step::Ready(answer) => answer,
             Step::Pending(answer) => answer.instrument(span).await,
         };
-        probe.finish(&answer);
+        probe.finish(&answer, self.endpoint().filter());
         let stop = answer.stop.clone();
         self.answer(reference, answer);
         stop

@@ -9,7 +9,7 @@ use super::{
     path::{self, Values},
 };
 use crate::{
-    telemetry,
+    FilterParameters, telemetry,
     transport::{self, ConnectError, ConnectRequest, Connection, Mount, OriginPattern},
 };
 
@@ -18,9 +18,15 @@ use crate::{
 pub(super) struct Admission {
     pub(super) url: Option<OriginPattern>,
     pub(super) max_connections: Option<usize>,
+    pub(super) filter: Arc<FilterParameters>,
 }
 
 impl Endpoint {
+    /// What the log shows of parameters.
+    pub(crate) fn filter(&self) -> &Arc<FilterParameters> {
+        &self.0.admission.filter
+    }
+
     /// Opens a connection to the socket mounted at `path`: what a transport of your own calls.
     /// See [`transport`](crate::transport). Mirrors `c:Phoenix.Socket.Transport.connect/1`.
     ///
@@ -41,7 +47,7 @@ impl Endpoint {
         let found = self.mount_at(path);
         let (mount, values) = found.ok_or_else(|| ConnectError::NoSocket(path.to_owned()))?;
         self.check_room()?;
-        request.params = request.params.with_path(values);
+        request.params = request.params.with_path(values).filtered(self.filter());
         mount.connect(self.clone(), request).await
     }
 

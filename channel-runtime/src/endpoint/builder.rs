@@ -4,7 +4,7 @@ use super::{
     DrainOptions, Endpoint, EndpointConfig, SocketConfig, SocketOptions, admission::Admission, path,
 };
 use crate::{
-    ChannelSocket, ConfigError,
+    ChannelSocket, ConfigError, FilterParameters,
     pubsub::{Adapter, PubSub},
     socket::MountOf,
     transport::{Mount, OriginPattern, RawMount, RawSocket},
@@ -19,6 +19,7 @@ pub struct EndpointBuilder {
     drain: DrainOptions,
     url: Option<String>,
     max_connections: Option<usize>,
+    filter: FilterParameters,
     #[cfg(feature = "token")]
     secrets: crate::token::Secrets,
 }
@@ -78,6 +79,7 @@ impl EndpointBuilder {
         self.url = config.url.or(self.url);
         self.max_connections = config.max_connections.or(self.max_connections);
         self.drain = config.drainer.unwrap_or(self.drain);
+        self.filter = config.filter_parameters.unwrap_or(self.filter);
         self
     }
 
@@ -95,6 +97,22 @@ impl EndpointBuilder {
     /// warning in the log, and come again.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
+        self
+    }
+
+    /// Which parameters of joins, messages and connects the log shows, and which only as
+    /// `[FILTERED]`; unless given, passwords, tokens and the like are filtered, see
+    /// [`FilterParameters`]. Mirrors `config :phoenix, :filter_parameters`.
+    ///
+    /// ```
+    /// use channel_runtime::{Endpoint, FilterParameters};
+    ///
+    /// let more = FilterParameters::default().also(["iban"]);
+    /// let builder = Endpoint::builder().filter_parameters(more);
+    /// # let _ = builder;
+    /// ```
+    pub fn filter_parameters(mut self, filter: FilterParameters) -> Self {
+        self.filter = filter;
         self
     }
 
@@ -157,6 +175,7 @@ impl EndpointBuilder {
         let admission = Admission {
             url: self.url.map(endpoint_url).transpose()?,
             max_connections: self.max_connections,
+            filter: Arc::new(self.filter),
         };
         Ok(Endpoint::new(
             pubsub,

@@ -15,7 +15,7 @@ use crate::LongPollOptions;
 
 use super::{DrainOptions, SocketOptions, options::MAX_TIMEOUT};
 use crate::{
-    CheckOrigin, ConfigError, ConnectInfoKey, LogLevel, SlowConsumer,
+    CheckOrigin, ConfigError, ConnectInfoKey, FilterParameters, LogLevel, SlowConsumer,
     wire::{Serializers, V1, V2},
 };
 
@@ -173,6 +173,8 @@ pub struct EndpointConfig {
     pub max_connections: Option<usize>,
     /// See [`EndpointBuilder::drainer`](crate::EndpointBuilder::drainer).
     pub drainer: Option<DrainOptions>,
+    /// `["iban"]`, `{"also": ["iban"]}` or `{"keep": ["room"]}`: see [`FilterParameters`].
+    pub filter_parameters: Option<FilterParameters>,
 }
 
 impl TryFrom<SocketConfig> for SocketOptions {

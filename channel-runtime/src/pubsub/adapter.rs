@@ -196,7 +196,7 @@ pub enum PublishError {
         limit: usize,
     },
     /// The engine refused the message.
-    #[error("the pubsub engine refused the message: {0}")]
+    #[error("the pubsub engine refused the message: {}", crate::telemetry::shown(.0))]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

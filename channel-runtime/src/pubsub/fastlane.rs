@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::Broadcast;
+use crate::telemetry::{line, shown};
 use crate::{
     socket::{Outlet, SharedFrame},
     wire::SharedSerializer,
@@ -21,7 +22,7 @@ impl Encodings {
         let at = known.unwrap_or_else(|| {
             let frame = serializer.broadcast(broadcast).inspect_err(|error| {
                 let (topic, event) = (broadcast.topic(), broadcast.event());
-                tracing::warn!(%topic, event, %error, "subscribers of one serializer are left out");
+                tracing::warn!(topic = %shown(&topic), event = &*line(event), error = %shown(&error), "subscribers of one serializer are left out");
             });
             self.0
                 .push((serializer.clone(), frame.ok().map(SharedFrame::new)));

@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use tower_service::Service;
 
+use crate::telemetry::shown;
 use crate::transport::Handover;
 
 /// How long a connection that was accepted just before the end may take to send its request:
@@ -111,7 +112,7 @@ impl Connections {
             () = over.cancelled() => Ok(()),
         };
         if let Err(error) = served {
-            tracing::debug!(%error, "an HTTP connection ended badly");
+            tracing::debug!(error = %shown(&error), "an HTTP connection ended badly");
         }
     }
 }

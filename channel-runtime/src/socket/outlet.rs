@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::outbox::{Out, Outbox, SharedFrame, Urgency};
+use crate::telemetry::shown;
 use crate::{
     Error, Payload, Refusal, Topic,
     channel::Answer,
@@ -110,7 +111,7 @@ impl Outlet {
         let frame = match self.serializer.reply(reply) {
             Ok(frame) => frame,
             Err(error) => {
-                tracing::warn!(%error, "a reply cannot be sent; the client gets an error reply");
+                tracing::warn!(error = %shown(&error), "a reply cannot be sent; the client gets an error reply");
                 let refusal = Refusal::new("reply cannot be sent")
                     .with("message", error.to_string())
                     .payload();

@@ -1,9 +1,9 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
-use crate::telemetry;
+use crate::telemetry::{FILTERED, FilterParameters, line};
 
 /// The parameters of a connect: the query of its request.
 ///
@@ -13,11 +13,13 @@ use crate::telemetry;
 #[derive(Clone, Default)]
 pub struct Params {
     query: String,
+    /// The endpoint's, where it is not the default.
+    filter: Option<Arc<FilterParameters>>,
 }
 
 /// Connect parameters that do not fit the type a `#[connect]` takes.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
-#[error("{0}")]
+#[error("{}", line(.0))]
 pub struct ParamsError(String);
 
 impl Params {
@@ -25,7 +27,14 @@ impl Params {
     pub fn from_query(query: impl Into<String>) -> Self {
         Params {
             query: query.into(),
+            filter: None,
         }
+    }
+
+    /// The parameters, of which a log shows what this filter shows.
+    pub(crate) fn filtered(mut self, filter: &Arc<FilterParameters>) -> Self {
+        self.filter = Some(filter.clone());
+        self
     }
 
     /// The parameters with the values of the path's variables, which go before those of the
@@ -91,13 +100,13 @@ impl Params {
 /// Secrets do not show.
 impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let filter = self.filter.as_deref();
+        let filter = filter.unwrap_or(FilterParameters::built_in());
         let pairs = self.pairs();
-        let shown = pairs
-            .iter()
-            .map(|(key, value)| match telemetry::is_secret(key) {
-                true => (key, "[FILTERED]"),
-                false => (key, value.as_str()),
-            });
+        let shown = pairs.iter().map(|(key, value)| match filter.shows(key) {
+            true => (key, value.as_str()),
+            false => (key, FILTERED),
+        });
         f.debug_map().entries(shown).finish()
     }
 }

@@ -9,6 +9,7 @@ use super::{
     Budget, ChannelId, ChannelSocket, Close, ConnectInfo, Outlet, Route, Share, Urgency,
     session::{Effect, Join, Session, Undelivered},
 };
+use crate::telemetry::shown;
 use crate::{
     Endpoint, Topic,
     channel::{ChannelHandle, Predecessor, Reason, Start},
@@ -190,7 +191,7 @@ impl Drop for ChannelPeer {
 
 /// How a client that sent an unreadable frame is told so.
 fn unreadable(error: &DecodeError) -> Close {
-    tracing::debug!(%error, "a frame cannot be read; its socket is closed");
+    tracing::debug!(error = %shown(&error), "a frame cannot be read; its socket is closed");
     let code = match error {
         DecodeError::Malformed(_) | DecodeError::Binary(_) => 1003,
         DecodeError::Utf8(_) => 1007,

@@ -7,6 +7,7 @@ mod tests;
 
 use std::mem;
 
+use crate::telemetry::shown;
 use crate::{
     Payload, Refusal, Topic,
     wire::{DecodeError, Frame, Message, Reply, SharedSerializer, Term, reserved},
@@ -305,7 +306,7 @@ impl<H: Clone> Session<H> {
         }) {
             Ok(frame) => Effect::Send(frame),
             Err(error) => {
-                tracing::warn!(%error, "a serializer cannot write a JSON reply");
+                tracing::warn!(error = %shown(&error), "a serializer cannot write a JSON reply");
                 Effect::Ignore
             }
         }

@@ -1,5 +1,8 @@
 //! What is said of other nodes.
 
+#[cfg(any(feature = "redis", feature = "nats"))]
+use super::line;
+use super::shown;
 use crate::pubsub::{Garbage, PublishError};
 
 /// A broadcast went to the other nodes, or may not have.
@@ -9,7 +12,7 @@ pub(crate) fn published(error: Option<&PublishError>) {
         Some(error) => {
             let reason = error.label();
             metrics::counter!("channel_pubsub_lost_total", "reason" => reason).increment(1);
-            tracing::debug!(%error, "a broadcast may not have reached the other nodes");
+            tracing::debug!(error = %shown(error), "a broadcast may not have reached the other nodes");
         }
     }
 }
@@ -40,7 +43,7 @@ pub(crate) fn no_secret() {
 pub(crate) fn garbage(error: &Garbage, count: u64) {
     metrics::counter!("channel_pubsub_garbage_total").increment(1);
     if count.is_power_of_two() {
-        tracing::warn!(%error, count, "somebody publishes garbage under this application's names");
+        tracing::warn!(error = %shown(error), count, "somebody publishes garbage under this application's names");
     }
 }
 
@@ -49,7 +52,7 @@ pub(crate) fn garbage(error: &Garbage, count: u64) {
 pub(crate) fn up(engine: &'static str, node: &str, down: std::time::Duration) {
     metrics::gauge!("channel_pubsub_up").set(1.0);
     metrics::histogram!("channel_pubsub_down_seconds").record(down.as_secs_f64());
-    tracing::info!(engine, node, ?down, "pubsub is connected");
+    tracing::info!(engine, node = &*line(node), ?down, "pubsub is connected");
 }
 
 /// A node does not reach the engine any more.
@@ -57,14 +60,14 @@ pub(crate) fn up(engine: &'static str, node: &str, down: std::time::Duration) {
 pub(crate) fn down(engine: &'static str, node: &str, why: &dyn std::fmt::Display) {
     metrics::gauge!("channel_pubsub_up").set(0.0);
     metrics::counter!("channel_pubsub_disconnects_total").increment(1);
-    tracing::error!(engine, node, %why, "pubsub is disconnected; this node serves its own clients");
+    tracing::error!(engine, node = &*line(node), why = %shown(why), "pubsub is disconnected; this node serves its own clients");
 }
 
 /// Connecting again has failed.
 #[cfg(any(feature = "redis", feature = "nats"))]
 pub(crate) fn still_down(engine: &'static str, error: &str) {
     metrics::gauge!("channel_pubsub_up").set(0.0);
-    tracing::warn!(engine, error, "pubsub cannot connect yet");
+    tracing::warn!(engine, error = &*line(error), "pubsub cannot connect yet");
 }
 
 /// How long a message takes through the engine and back.
@@ -83,5 +86,5 @@ pub(crate) fn overrun() {
 /// Something is not as it should be, and the connection goes on.
 #[cfg(any(feature = "redis", feature = "nats"))]
 pub(crate) fn trouble(what: &dyn std::fmt::Display) {
-    tracing::warn!(%what, "pubsub");
+    tracing::warn!(what = %shown(what), "pubsub");
 }

@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{CheckOrigin, ConnectError, ConnectRequest, auth_token, check_origin, connect_info};
+use super::{
+    CheckOrigin, ConnectError, ConnectRequest, auth_token, check_origin, info::filtered_info,
+};
 use crate::{Endpoint, Params, SocketOptions, telemetry};
 
 /// Whether a request may be looked at any further: its log line, draining, its origin. For every
@@ -57,6 +59,7 @@ async fn collect(
     // It is counted when it is registered; until then nothing is spent on it.
     endpoint.check_room()?;
     let query = Params::from_query(request.uri.query().unwrap_or_default());
+    let query = query.filtered(endpoint.filter());
     let params = match RawPathParams::from_request_parts(request, &()).await {
         // axum lets a variable match nothing, `/socket//websocket`.
         Ok(path) if path.iter().any(|(_, value)| value.is_empty()) => {
@@ -66,7 +69,7 @@ async fn collect(
         Err(RawPathParamsRejection::MissingPathParams(_)) => query,
         Err(_) => return Err(ConnectError::Path),
     };
-    let mut info = connect_info(transport, &options.connect_info, request);
+    let mut info = filtered_info(transport, &options.connect_info, request, endpoint.filter());
     if options.auth_token
         && let Some(token) = auth_token(&request.headers)?
     {

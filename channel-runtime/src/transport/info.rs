@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::http::{HeaderName, HeaderValue, header, request::Parts};
 
 use super::subprotocol::AUTH_TOKEN;
-use crate::{ConnectInfo, ConnectInfoKey, telemetry};
+use crate::{ConnectInfo, ConnectInfoKey, FilterParameters};
 
 /// Collects from a request what a socket has asked for, and nothing else. Mirrors
 /// `Phoenix.Socket.Transport.connect_info/4`.
@@ -30,6 +30,16 @@ pub fn connect_info(
     transport: &'static str,
     keys: &[ConnectInfoKey],
     request: &Parts,
+) -> ConnectInfo {
+    filtered_info(transport, keys, request, FilterParameters::built_in())
+}
+
+/// As [`connect_info`]; headers that the filter hides do not show.
+pub(crate) fn filtered_info(
+    transport: &'static str,
+    keys: &[ConnectInfoKey],
+    request: &Parts,
+    filter: &FilterParameters,
 ) -> ConnectInfo {
     let wants = |key| keys.contains(&key);
     let mut info = ConnectInfo::over(transport);
@@ -57,7 +67,7 @@ pub fn connect_info(
     headers
         .filter(|(name, _)| wanted(name.as_str()))
         .fold(info, |info, (name, value)| {
-            info.with_header(name.clone(), copied(name, value))
+            info.with_header(name.clone(), copied(name, value, filter))
         })
 }
 
@@ -80,9 +90,9 @@ fn peer_addr(_: &Parts) -> Option<SocketAddr> {
 const TRACE_CONTEXT: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// A value that does not share the memory of the request it came in.
-fn copied(name: &HeaderName, value: &HeaderValue) -> HeaderValue {
+fn copied(name: &HeaderName, value: &HeaderValue, filter: &FilterParameters) -> HeaderValue {
     let mut copy = HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone());
-    let secret = telemetry::is_secret(name.as_str()) || name == header::SEC_WEBSOCKET_PROTOCOL;
+    let secret = !filter.shows(name.as_str()) || name == header::SEC_WEBSOCKET_PROTOCOL;
     copy.set_sensitive(secret || value.is_sensitive());
     copy
 }

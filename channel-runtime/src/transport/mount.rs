@@ -42,7 +42,7 @@ impl ConnectRequest {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The socket's `#[connect]` said no.
-    #[error("refused: {}", .0.reason().unwrap_or("no reason given"))]
+    #[error("refused: {}", telemetry::line(.0.reason().unwrap_or("no reason given")))]
     Refused(Refusal),
     /// No serializer serves the client's `vsn`.
     #[error("unsupported vsn")]
@@ -69,7 +69,7 @@ pub enum ConnectError {
     #[error("too many connections")]
     Full,
     /// Nothing is mounted at the path.
-    #[error("no socket is mounted at {0:?}")]
+    #[error("no socket is mounted at \"{}\"", telemetry::line(.0))]
     NoSocket(String),
 }
 

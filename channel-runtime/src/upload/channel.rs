@@ -16,6 +16,7 @@ use super::{
     registry::{Detached, Source, detach},
     writer::AnyWriter,
 };
+use crate::telemetry::shown;
 use crate::{
     Answer, Binary, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Error, Event, Flow,
     FromPayload, InfoFor, IntoAnswer, IntoFlow, Joined, Payload, PushedBy, Reason, Refusal, Socket,
@@ -229,7 +230,7 @@ impl UploadChannel {
         let written = match writer.write_chunk(chunk).await {
             Err(error) => {
                 if let Err(second) = writer.close(CloseReason::Error(&error)).await {
-                    tracing::warn!(error = %second, "a writer that has failed could not close either");
+                    tracing::warn!(error = %shown(&second), "a writer that has failed could not close either");
                 }
                 Err(error)
             }
@@ -342,7 +343,7 @@ impl UploadChannel {
             && let Err(error) = writer.close(CloseReason::Cancel).await
         {
             let entry = &running.entry;
-            tracing::warn!(%error, upload = entry.upload(), "a writer could not give up an upload");
+            tracing::warn!(error = %shown(&error), upload = entry.upload(), "a writer could not give up an upload");
         }
     }
 }

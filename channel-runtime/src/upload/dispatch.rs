@@ -9,6 +9,7 @@ use super::{
     registry::give_up,
     selection::{Cancel, Progress},
 };
+use crate::telemetry::shown;
 use crate::{
     Answer, Channel, Context, Flow, Payload, Refusal, Socket, Step,
     channel::{Contexts, Errand},
@@ -271,7 +272,7 @@ async fn hand_over<C: TakesUploads>(
     let file = match finished.meta() {
         Ok(file) => file,
         Err(error) => {
-            tracing::error!(%error, upload = entry.upload(), "a writer cannot say what it wrote");
+            tracing::error!(error = %shown(&error), upload = entry.upload(), "a writer cannot say what it wrote");
             return owner.refuse(upload, &entry, &Refusal::new("writer_failure"));
         }
     };

@@ -14,6 +14,7 @@ use super::{
     grant::{Grant, Ticket},
     registry::{Detached, Source},
 };
+use crate::telemetry::{line, shown};
 use crate::{
     ChannelRef, Endpoint, Payload, Reason, Refusal, Topic,
     channel::panic_message,
@@ -147,7 +148,7 @@ impl Owner {
                 .push(&self.join_ref, topic, "upload_state", &state)
         });
         if let Err(error) = pushed {
-            tracing::error!(%error, topic = %self.topic, "the state of an upload cannot be sent");
+            tracing::error!(error = %shown(&error), topic = %shown(&self.topic), "the state of an upload cannot be sent");
         }
     }
 
@@ -216,7 +217,7 @@ impl Owner {
     /// A writer has failed: the file stays, with the error.
     pub(super) fn writer_failed(&self, ticket: Ticket, entry: &UploadEntry, error: &WriterError) {
         tracing::warn!(
-            %error, topic = %self.topic, upload = entry.upload(), "an upload's writer has failed"
+            error = %shown(&error), topic = %shown(&self.topic), upload = entry.upload(), "an upload's writer has failed"
         );
         let reason = serde_json::json!({"reason": "writer_failure", "cause": error.reason()});
         self.fail(ticket, entry, reason);
@@ -339,7 +340,7 @@ impl Owner {
             let verified = asked.catch_unwind().await.unwrap_or_else(|panic| {
                 let panic = panic_message(&*panic);
                 tracing::error!(
-                    panic,
+                    panic = &*line(panic),
                     upload = entry.upload(),
                     "an upload's verify has panicked"
                 );

@@ -21,6 +21,7 @@ use super::{
     owner::Owner,
     writer::AnyWriter,
 };
+use crate::telemetry::shown;
 use crate::{ChannelRef, Endpoint, Topic};
 
 /// How many broken uploads are kept for clients that may come back; those beyond are cancelled.
@@ -117,7 +118,7 @@ impl Detached {
         if !self.is_done
             && let Err(error) = self.writer.close(CloseReason::Cancel).await
         {
-            tracing::warn!(%error, "a writer could not give up an upload that nobody came back for");
+            tracing::warn!(error = %shown(&error), "a writer could not give up an upload that nobody came back for");
         }
     }
 }

@@ -14,7 +14,10 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::UploadEntry;
-use crate::channel::panic_message;
+use crate::{
+    channel::panic_message,
+    telemetry::{line, shown},
+};
 
 /// Takes the bytes of one upload, as they come. Mirrors the `Phoenix.LiveView.UploadWriter`
 /// behaviour.
@@ -223,8 +226,8 @@ impl<E: StdError + Send + Sync + 'static> From<E> for WriterError {
 impl fmt::Display for WriterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            Some(cause) => write!(f, "{}: {cause}", self.reason),
-            None => f.write_str(&self.reason),
+            Some(cause) => write!(f, "{}: {}", line(&self.reason), shown(cause)),
+            None => f.write_str(&line(&self.reason)),
         }
     }
 }
@@ -266,7 +269,10 @@ impl<W> Drop for Guarded<W> {
         let writer = self.0.take();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(writer))) {
             let panic = panic_message(&*panic);
-            tracing::error!(panic, "a writer has panicked when it was dropped");
+            tracing::error!(
+                panic = &*line(panic),
+                "a writer has panicked when it was dropped"
+            );
         }
     }
 }

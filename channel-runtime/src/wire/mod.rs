@@ -20,7 +20,7 @@ pub use self::{
     v1::V1,
     v2::V2,
 };
-use crate::{Broadcast, Error, Payload};
+use crate::{Broadcast, Error, Payload, telemetry::line};
 
 /// The longest topic, event or ref a client may send, in bytes.
 ///
@@ -127,7 +127,7 @@ pub struct Push<'a> {
 #[non_exhaustive]
 pub enum DecodeError {
     /// Not JSON, or JSON of another shape than the protocol's.
-    #[error("malformed message: {0}")]
+    #[error("malformed message: {}", line(.0))]
     Malformed(String),
     /// A binary frame whose lengths do not fit it.
     #[error("malformed binary frame: {0}")]

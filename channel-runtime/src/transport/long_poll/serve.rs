@@ -20,6 +20,7 @@ use super::{
     session::Session,
     sessions::{SessionId, Ticket},
 };
+use crate::telemetry::shown;
 use crate::{
     Endpoint, Error, telemetry,
     transport::{ConnectError, Connection, Mount, check_origin, connect_request},
@@ -207,6 +208,6 @@ impl LongPoll {
 
 /// There is no randomness, which happens to no server that runs.
 fn unnamed(error: Error) -> ConnectError {
-    tracing::error!(%error, "a long-poll session cannot be named");
+    tracing::error!(error = %shown(&error), "a long-poll session cannot be named");
     ConnectError::Full
 }

@@ -17,6 +17,7 @@ use super::{
     drive,
     handshake::{self, Fault},
 };
+use crate::telemetry::shown;
 use crate::{
     Endpoint,
     socket::Corked,
@@ -131,7 +132,9 @@ fn open(
     let open = Corked::new(&outbox, async move {
         match on_upgrade.await {
             Ok(upgraded) => drive::run(upgraded, connection, mount.options()).await,
-            Err(error) => tracing::debug!(%error, "a client was gone before its upgrade"),
+            Err(error) => {
+                tracing::debug!(error = %shown(&error), "a client was gone before its upgrade")
+            }
         }
     });
     match handover {

@@ -7,6 +7,7 @@ use sha2::{
     digest::{FixedOutput, Update},
 };
 
+use crate::telemetry::shown;
 use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
 
 /// Hashes what passes on its way to another writer; SHA-256, or any digest of the [`digest`] crate
@@ -112,7 +113,7 @@ where
             if self.expected.as_ref().is_some_and(differs) {
                 let mismatch = WriterError::refuse("digest_mismatch");
                 if let Err(error) = self.inner.close(CloseReason::Error(&mismatch)).await {
-                    tracing::warn!(%error, "a file with a wrong digest is not given up");
+                    tracing::warn!(error = %shown(&error), "a file with a wrong digest is not given up");
                 }
                 return Err(mismatch);
             }

@@ -9,6 +9,7 @@ use super::{
     Relay,
     letter::{Answer, Letter, Misfit, Pieces, Request, pieces},
 };
+use crate::telemetry::{line, shown};
 use crate::{
     pubsub::PublishError,
     transport::long_poll::{
@@ -151,7 +152,7 @@ impl Relay {
                 match self.send(caller, number, messages.get().as_bytes()).await {
                     Ok(()) => return,
                     Err(error) => {
-                        tracing::warn!(node = caller.node, %error, "messages for a client of another node are kept");
+                        tracing::warn!(node = &*line(&caller.node), error = %shown(&error), "messages for a client of another node are kept");
                         status::ERROR
                     }
                 }

@@ -136,7 +136,10 @@ impl Mailbox for Letters {
         match decode(&letter) {
             Some((call, Letter::Request(request), body)) => relay.host(from, call, request, &body),
             Some((call, Letter::Answer(answer), body)) => relay.answered(from, call, answer, &body),
-            None => tracing::debug!(from, "a letter that cannot be read"),
+            None => tracing::debug!(
+                from = &*crate::telemetry::line(from),
+                "a letter that cannot be read"
+            ),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame};
+use crate::telemetry::shown;
 use crate::{transport::Event, wire::Frame};
 
 /// The most bytes gathered for one write, but for a larger frame.
@@ -39,7 +40,7 @@ pub(super) async fn run<I: AsyncRead + AsyncWrite>(io: I, mut session: Session) 
         writer.shutdown().await
     };
     if let Ok(Err(error)) = timeout(CLOSING, goodbye).await {
-        tracing::debug!(%error, "a client was gone before the end");
+        tracing::debug!(error = %shown(&error), "a client was gone before the end");
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame, with_buffer};
 use crate::socket::{DirectEvent, Half, Sink};
+use crate::telemetry::shown;
 use crate::transport::websocket::codec::frame_in_place;
 
 /// `read` is what has come from the client already.
@@ -28,7 +29,7 @@ pub(super) fn run(
 ) -> impl Future<Output = ()> + Send {
     // A small frame must not wait until the client has acknowledged the one before.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        tracing::debug!(error = %shown(&error), "TCP_NODELAY cannot be set");
     }
     let (mut reader, writer) = stream.into_split();
     let writer = Sink::Tcp(Half::new(writer));

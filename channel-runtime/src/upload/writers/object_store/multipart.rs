@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::failed;
+use crate::telemetry::shown;
 use crate::upload::WriterError;
 
 /// A part that the store is just taking in may outlive an abort, and then be there for ever, so an
@@ -158,7 +159,7 @@ impl Open {
         let aborted = self.upload.abort().await;
         if let Err(error) = &aborted {
             let location = &self.location;
-            tracing::warn!(%error, %location, "parts of an upload are left in the object store");
+            tracing::warn!(error = %shown(&error), location = %shown(&location), "parts of an upload are left in the object store");
         }
         aborted
     }

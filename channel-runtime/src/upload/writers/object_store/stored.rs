@@ -9,6 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::StoredObject;
+use crate::telemetry::shown;
 
 /// Dropped before it was taken, it is deleted in a task.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Drop for Stored {
         let (store, location) = (self.store.clone(), self.object.location.clone());
         self.runtime.spawn(async move {
             if let Err(error) = store.delete(&location).await {
-                tracing::warn!(%error, %location, "an object that nobody took is not deleted");
+                tracing::warn!(error = %shown(&error), location = %shown(&location), "an object that nobody took is not deleted");
             }
         });
     }

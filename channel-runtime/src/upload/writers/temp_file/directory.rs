@@ -42,7 +42,7 @@ impl Directory {
             // Not waited for: what a crash has left may take longer than a client waits.
             spawn_blocking(move || {
                 if let Err(error) = sweep(&base) {
-                    tracing::warn!(%error, dir = %base.display(), "old uploads are not removed");
+                    tracing::warn!(error = %crate::telemetry::shown(&error), dir = %crate::telemetry::shown(&base.display()), "old uploads are not removed");
                 }
             });
         }
@@ -115,7 +115,7 @@ pub(super) fn sweep(base: &Path) -> io::Result<u64> {
             // Its process, or another sweep, has removed it in the meantime.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(%error, dir = %path.display(), "old uploads are not removed");
+                tracing::warn!(error = %crate::telemetry::shown(&error), dir = %crate::telemetry::shown(&path.display()), "old uploads are not removed");
             }
         }
     }
