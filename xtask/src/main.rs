@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod command;
 mod dev;
+mod layers;
 mod report;
 mod setup;
 mod steps;

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{
     command::{check, command, run},
+    layers::layers,
     report::Outcome,
     setup,
     workspace::Workspace,
@@ -22,6 +23,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "fmt",
         what: "every file is formatted",
         run: fmt,
+    },
+    Step {
+        name: "layers",
+        what: "rooms use those below them only, and no files stand in a circle",
+        run: layers,
     },
     Step {
         name: "clippy",

@@ -1,0 +1,267 @@
+//! Holds the crates to the layers that ARCHITECTURE.md lists: a room uses those above it in its
+//! list and no other, names the room that an item comes from, and has no files in a circle.
+//!
+//! A room is a module at the top of a crate. The list is read from the page itself, so the page
+//! cannot fall behind the code.
+
+mod graph;
+mod source;
+
+use std::{fmt, fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+
+use self::{
+    graph::circles,
+    source::{Crate, Use},
+};
+use crate::{
+    report::{Counts, Failure, Outcome},
+    workspace::Workspace,
+};
+
+const PAGE: &str = "ARCHITECTURE.md";
+
+/// Opens a list of rooms in the page; the name of the crate follows.
+const OPENING: &str = "```text rooms=";
+
+/// Checks every crate whose rooms the page lists.
+pub(crate) fn layers(workspace: &Workspace) -> Result<Outcome> {
+    let path = workspace.root.join(PAGE);
+    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
+    let lists = lists(&page)?;
+    ensure!(!lists.is_empty(), "{PAGE} lists no rooms");
+    let mut outcome = Outcome::default();
+    for Rooms { package, rooms } in lists {
+        let offences = check(&workspace.root, &package, &rooms)?;
+        for offence in &offences {
+            eprintln!("{offence}");
+        }
+        println!("{package}: {} rooms, {} offences", rooms.len(), offences.len());
+        if !offences.is_empty() {
+            outcome.failures.push(Failure {
+                what: format!("the layers of {package}"),
+                tests: Vec::new(),
+            });
+        }
+    }
+    outcome.counts = Counts::default();
+    Ok(outcome)
+}
+
+/// The rooms of a crate, lowest first.
+#[derive(Debug, PartialEq, Eq)]
+struct Rooms {
+    package: String,
+    rooms: Vec<String>,
+}
+
+/// Reads the lists of the page: the first word of each line that is not indented is a room.
+fn lists(page: &str) -> Result<Vec<Rooms>> {
+    let mut lists = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(package) = line.strip_prefix(OPENING) else {
+            continue;
+        };
+        let rooms = lines
+            .by_ref()
+            .take_while(|line| *line != "```")
+            .filter(|line| !line.starts_with(char::is_whitespace))
+            .filter_map(|line| line.split_whitespace().next())
+            .map(|room| room.trim_end_matches(".rs").trim_end_matches('/').to_owned())
+            .collect();
+        lists.push(Rooms {
+            package: package.to_owned(),
+            rooms,
+        });
+    }
+    Ok(lists)
+}
+
+/// A use that the layers forbid.
+#[derive(Debug, PartialEq, Eq)]
+enum Offence {
+    Upward { from: Place, to: String },
+    ThroughRoot { from: Place },
+    NotListed { room: String },
+    Missing { room: String },
+    Circle { files: Vec<String> },
+}
+
+/// Where a path stands.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    file: String,
+    line: usize,
+    path: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: `{}`", self.file, self.line, self.path)
+    }
+}
+
+impl fmt::Display for Offence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Offence::Upward { from, to } => {
+                write!(f, "{from} runs upward: {PAGE} lists `{to}` after this room")
+            }
+            Offence::ThroughRoot { from } => {
+                write!(f, "{from} hides the room it comes from: name that room")
+            }
+            Offence::NotListed { room } => write!(f, "{PAGE} does not list the room `{room}`"),
+            Offence::Missing { room } => write!(f, "{PAGE} lists `{room}`, which does not exist"),
+            Offence::Circle { files } => {
+                write!(f, "these files of one room need each other: {}", files.join(", "))
+            }
+        }
+    }
+}
+
+fn check(root: &Path, package: &str, rooms: &[String]) -> Result<Vec<Offence>> {
+    let krate = Crate::read(root, package)?;
+    let rank = |room: &str| rooms.iter().position(|listed| listed == room);
+    let mut offences = Vec::new();
+    for room in krate.rooms().filter(|room| rank(room).is_none()) {
+        offences.push(Offence::NotListed {
+            room: room.to_owned(),
+        });
+    }
+    for room in rooms.iter().filter(|room| !krate.rooms().any(|known| known == *room)) {
+        offences.push(Offence::Missing { room: room.clone() });
+    }
+    let uses = krate.uses();
+    offences.extend(uses.iter().filter_map(|used| judge(used, &rank)));
+    let within = uses.iter().filter(|used| used.from_room == used.to_room);
+    let arrows = within.map(|used| (used.from_file.as_str(), used.to_file.as_str()));
+    offences.extend(circles(arrows).into_iter().map(|files| Offence::Circle {
+        files: files.into_iter().map(str::to_owned).collect(),
+    }));
+    Ok(offences)
+}
+
+fn judge(used: &Use, rank: &impl Fn(&str) -> Option<usize>) -> Option<Offence> {
+    let from = || Place {
+        file: used.from_file.clone(),
+        line: used.line,
+        path: used.path.clone(),
+    };
+    if used.through_root {
+        return Some(Offence::ThroughRoot { from: from() });
+    }
+    let (below, above) = (rank(&used.from_room)?, rank(used.to_room.as_str())?);
+    (above > below).then(|| Offence::Upward {
+        from: from(),
+        to: used.to_room.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{create_dir_all, write};
+
+    use super::*;
+
+    fn rooms(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// A crate of these files, judged by these rooms.
+    fn offences(listed: &[&str], files: &[(&str, &str)]) -> Vec<String> {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join("house/src").join(path);
+            create_dir_all(path.parent().unwrap()).unwrap();
+            write(path, text).unwrap();
+        }
+        let offences = check(root.path(), "house", &rooms(listed)).unwrap();
+        offences.iter().map(Offence::to_string).collect()
+    }
+
+    #[test]
+    fn the_page_lists_rooms_lowest_first() {
+        let page = "# A\n```text rooms=house\nlow/   first\n  more of it\nhigh.rs  last\n```\n";
+        let lists = lists(page).unwrap();
+        assert_eq!(lists[0].package, "house");
+        assert_eq!(lists[0].rooms, ["low", "high"]);
+    }
+
+    #[test]
+    fn a_use_downward_is_no_offence() {
+        let files = [
+            ("lib.rs", "mod low;\nmod high;\npub use self::{low::Low, high::High};"),
+            ("low.rs", "pub struct Low;"),
+            ("high.rs", "use crate::low::Low;\npub struct High(Low);"),
+        ];
+        assert_eq!(offences(&["low", "high"], &files), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_use_upward_is_named_with_its_line() {
+        let files = [
+            ("lib.rs", "mod low;\nmod high;"),
+            ("low.rs", "// why\nuse crate::high::High;\nstruct Low(High);"),
+            ("high.rs", "pub struct High;"),
+        ];
+        let found = offences(&["low", "high"], &files);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("house/src/low.rs:2: `crate::high::High` runs upward"));
+    }
+
+    #[test]
+    fn a_path_inside_a_function_or_a_macro_counts() {
+        let files = [
+            ("lib.rs", "mod low;\nmod high;"),
+            ("low.rs", "fn a() { crate::high::run() }\nfn b() { assert!(crate::high::run()) }"),
+            ("high.rs", "pub fn run() {}"),
+        ];
+        assert_eq!(offences(&["low", "high"], &files).len(), 2);
+    }
+
+    #[test]
+    fn an_import_through_the_root_is_an_offence() {
+        let files = [
+            ("lib.rs", "mod low;\nmod high;\npub use self::low::Low;"),
+            ("low.rs", "pub struct Low;"),
+            ("high.rs", "use crate::Low;\npub struct High(Low);"),
+        ];
+        let found = offences(&["low", "high"], &files);
+        assert!(found[0].contains("`crate::Low` hides the room"), "{found:?}");
+    }
+
+    #[test]
+    fn tests_may_look_anywhere() {
+        let files = [
+            ("lib.rs", "mod low;\nmod high;"),
+            ("low.rs", "#[cfg(test)]\nmod tests { use crate::high::High; }"),
+            ("high.rs", "pub struct High;"),
+        ];
+        assert_eq!(offences(&["low", "high"], &files), Vec::<String>::new());
+    }
+
+    #[test]
+    fn files_of_one_room_that_need_each_other_are_a_circle() {
+        let files = [
+            ("lib.rs", "mod room;"),
+            ("room/mod.rs", "mod a;\nmod b;\npub use self::{a::A, b::B};"),
+            ("room/a.rs", "use super::B;\npub struct A(B);"),
+            ("room/b.rs", "use super::a::A;\npub struct B(Box<A>);"),
+        ];
+        let found = offences(&["room"], &files);
+        assert_eq!(
+            found,
+            ["these files of one room need each other: house/src/room/a.rs, house/src/room/b.rs"]
+        );
+    }
+
+    #[test]
+    fn a_room_that_the_page_forgets_or_invents_is_an_offence() {
+        let files = [("lib.rs", "mod low;"), ("low.rs", "")];
+        let found = offences(&["high"], &files);
+        assert!(found[0].contains("does not list the room `low`"), "{found:?}");
+        assert!(found[1].contains("lists `high`, which does not exist"), "{found:?}");
+    }
+}
