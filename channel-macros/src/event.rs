@@ -115,7 +115,7 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
 
                 fn to_payload(&self) -> ::core::result::Result<
                     #krate::__private::Payload,
-                    #krate::__private::Error,
+                    #krate::__private::EncodeError,
                 > {
                     #payload
                 }

@@ -2,21 +2,31 @@
 
 use std::{fmt::Display, str::FromStr};
 
-pub use crate::const_check::{Text, other_event, same_event, wrong_route};
+pub use crate::socket::{Text, other_event, same_event, wrong_route};
 pub use crate::{
-    Answer, Binary, Broadcast, Bytes, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions,
-    ChannelSocket, ConnectContext, Context, Endpoint, Error, Event, Flow, FromParams, FromPayload,
-    InfoFor, Intercepted, IntoAnswer, IntoConnect, IntoFlow, IntoJoin, IntoSocketId, Joined, Lend,
-    LogLevel, Params, Payload, PayloadError, PushedBy, Reason, Refusal, Route, Socket, SocketRef,
-    Step, pattern_covers, pattern_matches, role,
+    channel::{
+        Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, Context, Flow,
+        InfoFor, IntoAnswer, IntoFlow, IntoJoin, Joined, Lend, PushedBy, Reason, Socket, SocketRef,
+        Step, role,
+    },
+    connection::{FromParams, Params},
+    endpoint::Endpoint,
+    error::Error,
+    protocol::{
+        Binary, Broadcast, EncodeError, Event, FromPayload, Intercepted, Payload, PayloadError,
+        Refusal, pattern_covers, pattern_matches,
+    },
+    socket::{ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route},
+    telemetry::LogLevel,
 };
+pub use bytes::Bytes;
 pub use serde::Serialize;
 pub use std::sync::Arc;
 pub use tracing::Level;
 
 /// Splits a topic at the literals of a join pattern.
 pub fn captures<'t, const N: usize>(literals: &[&str], topic: &'t str) -> Option<[&'t str; N]> {
-    crate::topic::captures(literals, topic)
+    crate::protocol::captures(literals, topic)
 }
 
 /// What a capture of a topic can be read into.
@@ -52,12 +62,12 @@ where
 )]
 pub trait Json {
     /// The payload.
-    fn payload(&self) -> Result<Payload, Error>;
+    fn payload(&self) -> Result<Payload, EncodeError>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Json for T {
-    fn payload(&self) -> Result<Payload, Error> {
+    fn payload(&self) -> Result<Payload, EncodeError> {
         Payload::json(self)
     }
 }

@@ -1,37 +1,22 @@
-//! The errors a user meets, each worded once.
+//! The errors that functions of several rooms return.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
 use thiserror::Error as ThisError;
 
-use crate::telemetry::{line, shown};
 use crate::{
-    Binary, Payload,
-    pubsub::{PublishError, StartError},
-    wire::VersionRequirementError,
+    protocol::{EncodeError, Refusal, VersionRequirementError},
+    telemetry::shown,
 };
 
 /// Why something could not be sent, called or subscribed.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// The value cannot be serialized as JSON.
-    #[error("the payload cannot be encoded as JSON: {}", shown(.0))]
-    Encode(#[source] serde_json::Error),
-    /// A binary frame has one byte for each length, so no field may pass 255 bytes.
-    #[error("the {field} is {len} bytes long, but a binary frame holds at most 255")]
-    FieldTooLong {
-        /// Which field: `join_ref`, `ref`, `topic`, `event` or `status`.
-        field: &'static str,
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// The client's serializer has no binary frames (version 1 of the protocol).
-    #[error("this client speaks version 1 of the protocol, which has no binary frames")]
-    BinaryUnsupported,
+    /// The message cannot be encoded for its client.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// A broadcast may not have reached the other nodes; this node's subscribers got it.
     #[error("the broadcast may not have reached the other nodes: {0}")]
-    Publish(#[source] PublishError),
+    Publish(PublishError),
     /// The channel has ended: it left, was closed, stopped or crashed.
     #[error("the channel has ended")]
     ChannelEnded,
@@ -49,140 +34,9 @@ pub enum Error {
     NoRandomness,
 }
 
-/// A payload that does not fit the type a handler takes.
-#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
-#[error("{}", line(.message))]
-pub struct PayloadError {
-    field: Option<String>,
-    message: String,
-}
-
-impl PayloadError {
-    /// `path` as `serde_path_to_error` writes it: `.` is the payload as a whole. A field that is
-    /// missing is known by name only, from serde's own words.
-    pub(crate) fn at(path: String, message: String) -> Self {
-        let path = (path != ".").then_some(path);
-        let missing = message
-            .strip_prefix("missing field `")
-            .and_then(|m| m.split('`').next());
-        let field = match (path, missing) {
-            (Some(path), Some(missing)) => Some(format!("{path}.{missing}")),
-            (path, missing) => path.or(missing.map(str::to_owned)),
-        };
-        PayloadError { field, message }
-    }
-
-    /// A payload error in the words of a decoder of your own.
-    pub fn new(message: impl Into<String>) -> Self {
-        PayloadError {
-            field: None,
-            message: message.into(),
-        }
-    }
-
-    pub(crate) fn not_json() -> Self {
-        PayloadError::new("expected JSON, got binary data")
-    }
-
-    pub(crate) fn not_binary() -> Self {
-        PayloadError::new("expected binary data, got JSON")
-    }
-
-    /// The path of the field that does not fit, such as `items[2].price`; `None` when it is the
-    /// payload as a whole.
-    pub fn field(&self) -> Option<&str> {
-        self.field.as_deref()
-    }
-}
-
-/// Why a client's connect, join or push is refused: the payload of an error reply.
-///
-/// [`Refusal::new`] gives `{"reason": …}`. Implement `From<YourError> for Refusal` and `?` works
-/// in every handler that answers a client. Mirrors Phoenix's `{:error, reason}`.
-///
-/// ```
-/// use channel_runtime::Refusal;
-///
-/// let refusal = Refusal::new("too long").with("limit", 280);
-/// assert_eq!(refusal.payload().as_json(), Some(r#"{"limit":280,"reason":"too long"}"#));
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refusal(Shape);
-
-#[derive(Debug, Clone, PartialEq)]
-enum Shape {
-    Fields(Map<String, Value>),
-    Payload(Payload),
-}
-
-impl Refusal {
-    /// A refusal that says `{"reason": reason}`.
-    pub fn new(reason: impl Into<String>) -> Self {
-        Refusal(Shape::Fields(Map::from_iter([(
-            "reason".to_owned(),
-            reason.into().into(),
-        )])))
-    }
-
-    /// A refusal that says nothing: `{}`, as a bare `:error`.
-    pub fn empty() -> Self {
-        Refusal(Shape::Fields(Map::new()))
-    }
-
-    /// Any value as the payload of the refusal. A value that cannot be JSON is logged, and the
-    /// client gets the reason `server error`.
-    pub fn json<T: Serialize>(value: &T) -> Self {
-        match Payload::json(value) {
-            Ok(payload) => Refusal(Shape::Payload(payload)),
-            Err(error) => Refusal::from(error),
-        }
-    }
-
-    /// Binary data as the payload of the refusal.
-    pub fn binary(data: impl Into<Binary>) -> Self {
-        Refusal(Shape::Payload(Payload::binary(data.into().0)))
-    }
-
-    /// Any [`Payload`], as it is.
-    pub fn raw(payload: Payload) -> Self {
-        Refusal(Shape::Payload(payload))
-    }
-
-    /// Adds a field. On a refusal made from a payload this is a no-op: its shape is the caller's.
-    #[must_use]
-    pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
-        if let Shape::Fields(fields) = &mut self.0 {
-            fields.insert(field.into(), value.into());
-        }
-        self
-    }
-
-    /// The `reason`, where it is text.
-    pub fn reason(&self) -> Option<&str> {
-        match &self.0 {
-            Shape::Fields(fields) => fields.get("reason").and_then(Value::as_str),
-            Shape::Payload(_) => None,
-        }
-    }
-
-    /// The payload that the client gets.
-    pub fn payload(&self) -> Payload {
-        match &self.0 {
-            Shape::Payload(payload) => payload.clone(),
-            // Text keys and JSON values cannot fail to be JSON; should they, `{}` is the honest rest.
-            Shape::Fields(fields) => Payload::json(fields).unwrap_or_default(),
-        }
-    }
-}
-
-impl From<PayloadError> for Refusal {
-    fn from(error: PayloadError) -> Self {
-        let refusal = Refusal::new("invalid payload");
-        let refusal = match &error.field {
-            Some(field) => refusal.with("field", field.as_str()),
-            None => refusal,
-        };
-        refusal.with("message", error.message)
+impl From<EncodeError> for Refusal {
+    fn from(error: EncodeError) -> Self {
+        Error::from(error).into()
     }
 }
 
@@ -253,4 +107,71 @@ pub enum ConfigError {
     /// Without a secret key an endpoint makes one, and could not.
     #[error("the operating system gives no random bytes; give the endpoint a secret key")]
     NoRandomness,
+}
+
+/// Why a broadcast may not have reached the other nodes. The subscribers of this node got it.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The engine is out of reach; the message was not sent.
+    #[error("the pubsub engine is out of reach")]
+    Unreachable,
+    /// The connection ended before the engine confirmed the message: it may have arrived, or not.
+    #[error("the connection to the pubsub engine ended before it confirmed the message")]
+    Unconfirmed,
+    /// Too many messages wait for the engine; the message was not sent.
+    #[error("the publish queue is full")]
+    QueueFull,
+    /// The message is larger than the engine or the configuration allows; it was not sent.
+    #[error("the message takes {len} bytes, but at most {limit} can be published")]
+    TooLarge {
+        /// What the message takes with its topic and event, in bytes.
+        len: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// The engine refused the message.
+    #[error("the pubsub engine refused the message: {}", shown(.0))]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl PublishError {
+    /// In a word, for metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            PublishError::Unreachable => "unreachable",
+            PublishError::Unconfirmed => "unconfirmed",
+            PublishError::QueueFull => "queue_full",
+            PublishError::TooLarge { .. } => "too_large",
+            PublishError::Refused(_) => "refused",
+        }
+    }
+}
+
+/// Why an [`Adapter`] cannot be made or started: wrong URL, wrong credentials, nobody there.
+#[derive(Debug, ThisError)]
+#[error("{message}")]
+pub struct StartError {
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StartError {
+    /// An error in words of your own.
+    pub fn new(message: impl Into<String>) -> Self {
+        StartError {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// Adds what caused it.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
 }

@@ -6,18 +6,20 @@ extern crate self as channel_runtime;
 
 pub mod attributes;
 mod channel;
-mod const_check;
+mod connection;
 mod endpoint;
 mod error;
-mod event;
 #[cfg(feature = "force-ssl")]
 pub mod force_ssl;
-mod payload;
+mod options;
+mod origin;
+pub mod protocol;
 pub mod pubsub;
 #[cfg(feature = "reload")]
 pub mod reload;
 #[cfg(feature = "serve")]
 pub mod serve;
+mod server;
 #[cfg(feature = "token")]
 mod session;
 mod socket;
@@ -26,11 +28,9 @@ pub mod telemetry;
 pub mod test;
 #[cfg(feature = "token")]
 mod token;
-mod topic;
 pub mod transport;
 #[cfg(feature = "uploads")]
 pub mod upload;
-pub mod wire;
 
 pub mod prelude;
 
@@ -51,31 +51,33 @@ pub use axum::http::Extensions;
 pub use bytes::Bytes;
 pub use channel_macros::{Event, channel, socket};
 
-#[cfg(feature = "token")]
-pub use self::session::{CookieSession, Session};
-#[cfg(feature = "token")]
-pub use self::token::{MIN_SECRET_BYTES, Token, TokenError};
 #[cfg(feature = "longpoll")]
-pub use self::transport::LongPollOptions;
+pub use self::options::LongPollOptions;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelRef, Context,
-        Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoReply, Joined, Lend, LogLevel, PushedBy,
-        Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
+        Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoReply, Joined, Lend, PushedBy, Reason,
+        Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
     },
-    endpoint::{
-        DrainOptions, Endpoint, EndpointBuilder, EndpointConfig, EndpointSubscription, RouteInfo,
-        SerializerName, SocketConfig, SocketOptions,
+    connection::{
+        Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,
     },
-    error::{ConfigError, Error, PayloadError, Refusal},
-    event::{Event, Intercepted},
-    payload::{Binary, FromPayload, Payload},
-    pubsub::{Broadcast, SubscriberId},
-    socket::{
-        ChannelSocket, Close, ConnectContext, ConnectInfo, ConnectInfoKey, FromParams, IntoConnect,
-        IntoSocketId, Params, ParamsError, Route, SlowConsumer,
+    endpoint::{Endpoint, EndpointSubscription},
+    error::{ConfigError, Error},
+    options::{SerializerName, SocketConfig, SocketOptions},
+    origin::{CheckOrigin, Origin},
+    protocol::{
+        Binary, Broadcast, EncodeError, Event, FromPayload, Intercepted, Payload, PayloadError,
+        Refusal, Topic, pattern_covers, pattern_matches,
     },
-    telemetry::FilterParameters,
-    topic::{Topic, pattern_covers, pattern_matches},
-    transport::{CheckOrigin, Origin},
+    pubsub::SubscriberId,
+    server::{DrainOptions, EndpointBuilder, EndpointConfig},
+    socket::{ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route, RouteInfo},
+    telemetry::{FilterParameters, LogLevel},
+};
+#[cfg(feature = "token")]
+pub use self::{
+    connection::Session,
+    session::CookieSession,
+    token::{MIN_SECRET_BYTES, Token, TokenError},
 };

@@ -1,7 +1,13 @@
 //! What a file with channels needs: `use channel_runtime::prelude::*;`.
 
+pub use axum::http::Extensions;
+pub use bytes::Bytes;
+pub use channel_macros::{Event, channel, socket};
+
 pub use crate::{
-    Answer, Binary, Broadcast, Bytes, Caller, ChannelRef, ConnectInfo, Endpoint, Error, Event,
-    Extensions, Params, Payload, Reason, Refusal, Reply, Socket, SocketRef, Status, Stop, Topic,
-    channel, socket,
+    channel::{Answer, Caller, ChannelRef, Reason, Reply, Socket, SocketRef, Status, Stop},
+    connection::{ConnectInfo, Params},
+    endpoint::Endpoint,
+    error::Error,
+    protocol::{Binary, Broadcast, Event, Payload, Refusal, Topic},
 };

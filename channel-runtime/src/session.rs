@@ -1,13 +1,15 @@
 //! Sessions that live in a cookie, shared by pages and sockets.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use data_encoding::BASE64URL_NOPAD;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::Deserialize;
 
-use crate::{ConfigError, Endpoint, Error, Params, token};
+use crate::{
+    connection::{Params, Session},
+    endpoint::Endpoint,
+    error::{ConfigError, Error},
+};
 
 /// The longest cookie that every browser keeps, in bytes, its name and attributes included.
 const MAX_COOKIE_BYTES: usize = 4096;
@@ -17,62 +19,6 @@ const MAX_AGE_S: u64 = 14 * 24 * 60 * 60;
 
 /// The parameter with which a page proves that it was made for this session.
 const CSRF_PARAM: &str = "_csrf_token";
-
-/// What a server remembers of a visitor, in a cookie that only the server can read and make.
-///
-/// A login page makes one and writes it with [`CookieSession::write`]; a socket whose
-/// [`session`](crate::SocketOptions::session) option names the cookie finds it in
-/// [`ConnectInfo::session`](crate::ConnectInfo::session). Make a new one at each login, so that
-/// nobody can plant his own in somebody else's browser.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct Session {
-    /// Ties CSRF tokens to this session.
-    id: String,
-    values: Map<String, Value>,
-}
-
-impl Session {
-    /// An empty session, which no other shares its CSRF tokens with.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoRandomness`].
-    pub fn new() -> Result<Self, Error> {
-        Ok(Session {
-            id: BASE64URL_NOPAD.encode(&token::random::<16>()?),
-            values: Map::new(),
-        })
-    }
-
-    /// A value, where there is one that is a `T`.
-    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        T::deserialize(self.values.get(key)?).ok()
-    }
-
-    /// Remembers a value. All of them must fit in a cookie of 4096 bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Encode`].
-    pub fn insert<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), Error> {
-        let value = serde_json::to_value(value).map_err(Error::Encode)?;
-        self.values.insert(key.to_owned(), value);
-        Ok(())
-    }
-
-    /// Forgets a value.
-    pub fn remove(&mut self, key: &str) {
-        self.values.remove(key);
-    }
-}
-
-/// The names of the values alone.
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.values.keys().collect();
-        f.debug_tuple("Session").field(&names).finish()
-    }
-}
 
 /// The cookie that holds the [`Session`]s of an application: its name, and how long they live.
 /// Mirrors `Plug.Session` with a cookie store, encrypted.
@@ -142,7 +88,7 @@ impl CookieSession {
     /// [`ConfigError::Cookie`] where a cookie cannot have the name.
     pub fn new(cookie: impl Into<String>) -> Result<Self, ConfigError> {
         let cookie = cookie.into();
-        if !crate::transport::is_http_token(&cookie) {
+        if HeaderName::from_bytes(cookie.as_bytes()).is_err() {
             return Err(ConfigError::Cookie(cookie));
         }
         Ok(CookieSession {

@@ -17,7 +17,10 @@ use thiserror::Error as ThisError;
 pub(crate) use self::keys::Secrets;
 pub(crate) use self::keys::random;
 use self::keys::{Keys, MAC_BYTES};
-use crate::{ConfigError, Error, Refusal};
+use crate::{
+    error::{ConfigError, Error},
+    protocol::{EncodeError, Refusal},
+};
 
 /// The shortest secret that is taken, in bytes.
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -263,7 +266,7 @@ impl fmt::Debug for Token {
 
 fn write<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T, time: u64) -> Result<(), Error> {
     bytes.extend(time.to_be_bytes());
-    serde_json::to_writer(bytes, value).map_err(Error::Encode)
+    serde_json::to_writer(bytes, value).map_err(|error| EncodeError::Json(error).into())
 }
 
 fn decode(token: Option<&str>) -> Result<Vec<u8>, TokenError> {

@@ -232,7 +232,7 @@ async fn a_handler_that_hangs_is_dropped_when_its_client_joins_again() {
     first.cast("hang", ());
     let second = client.join("room:hang:1", ());
     let frame = r#"[null,"hb","phoenix","heartbeat",{}]"#;
-    client.send_raw(channel_runtime::wire::Frame::Text(frame.into()));
+    client.send_raw(channel_runtime::protocol::Frame::Text(frame.into()));
     assert_eq!(
         client.next().await.reference,
         "hb",
@@ -293,7 +293,7 @@ async fn a_malformed_frame_ends_its_own_socket_with_a_reason() {
     let (good, bad) = (client(&endpoint).await, client(&endpoint).await);
     let room = good.join("room:malformed:1", ()).await.unwrap();
     let _bad_room = bad.join("room:malformed:1", ()).await.unwrap();
-    bad.send_raw(channel_runtime::wire::Frame::Text("{".into()));
+    bad.send_raw(channel_runtime::protocol::Frame::Text("{".into()));
     assert!(bad.expect_close().await.reason.contains("malformed"));
     room.push("ping", ()).await.expect_ok::<()>();
     assert_eq!(endpoint.connection_count(), 1);
@@ -347,7 +347,7 @@ async fn joins_without_end_of_a_client_that_takes_no_reply_end_its_connection() 
     for n in 0..4000 {
         // A capture that is missing: refused at once, so no channel stays.
         let frame = format!(r#"["{n}","{n}","room:nobody","phx_join",{{}}]"#);
-        let frame = channel_runtime::wire::Frame::Text(frame.into());
+        let frame = channel_runtime::protocol::Frame::Text(frame.into());
         connection.receive(frame).await.unwrap();
         tokio::task::yield_now().await;
         assert!(connection.waiting() <= 1024);

@@ -176,7 +176,8 @@ async fn unit_is_silence() {
     room.cast("silent", ());
     room.push("ok", ()).await.expect_ok::<()>();
     room.cast("silent", ());
-    let ping = channel_runtime::wire::Frame::Text(r#"[null,"9","phoenix","heartbeat",{}]"#.into());
+    let ping =
+        channel_runtime::protocol::Frame::Text(r#"[null,"9","phoenix","heartbeat",{}]"#.into());
     client.send_raw(ping);
     assert_eq!(client.next().await.topic, "phoenix");
 }

@@ -212,8 +212,8 @@ mod hostile {
     use channel_runtime::{
         CheckOrigin, Endpoint, Error, FilterParameters, LogLevel, Params, Payload, SocketOptions,
         prelude::*,
+        protocol::Frame,
         transport::{ConnectError, ConnectRequest, Connection, Event as Out},
-        wire::Frame,
     };
     use serde::{Deserialize, Serialize};
     use serde_json::{Value, json};
@@ -277,7 +277,10 @@ mod hostile {
 
         #[handle_in("fail")]
         fn fail(&mut self, words: String) -> Reply {
-            Err(Error::Encode(serde::ser::Error::custom(words)).into())
+            Err(Error::Encode(channel_runtime::EncodeError::Json(
+                serde::ser::Error::custom(words),
+            ))
+            .into())
         }
 
         #[handle_in]

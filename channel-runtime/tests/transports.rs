@@ -9,8 +9,8 @@ use axum::Router;
 use channel_runtime::{
     Close, SocketOptions,
     prelude::*,
+    protocol::Frame,
     transport::{ConnectRequest, Connection, Control, Event, RawHandle, RawSocket, Then},
-    wire::Frame,
 };
 use futures_util::{SinkExt, StreamExt};
 use tokio::{

@@ -37,7 +37,11 @@ pub(crate) fn layers(workspace: &Workspace) -> Result<Outcome> {
         for offence in &offences {
             eprintln!("{offence}");
         }
-        println!("{package}: {} rooms, {} offences", rooms.len(), offences.len());
+        println!(
+            "{package}: {} rooms, {} offences",
+            rooms.len(),
+            offences.len()
+        );
         if !offences.is_empty() {
             outcome.failures.push(Failure {
                 what: format!("the layers of {package}"),
@@ -69,7 +73,11 @@ fn lists(page: &str) -> Result<Vec<Rooms>> {
             .take_while(|line| *line != "```")
             .filter(|line| !line.starts_with(char::is_whitespace))
             .filter_map(|line| line.split_whitespace().next())
-            .map(|room| room.trim_end_matches(".rs").trim_end_matches('/').to_owned())
+            .map(|room| {
+                room.trim_end_matches(".rs")
+                    .trim_end_matches('/')
+                    .to_owned()
+            })
             .collect();
         lists.push(Rooms {
             package: package.to_owned(),
@@ -115,7 +123,11 @@ impl fmt::Display for Offence {
             Offence::NotListed { room } => write!(f, "{PAGE} does not list the room `{room}`"),
             Offence::Missing { room } => write!(f, "{PAGE} lists `{room}`, which does not exist"),
             Offence::Circle { files } => {
-                write!(f, "these files of one room need each other: {}", files.join(", "))
+                write!(
+                    f,
+                    "these files of one room need each other: {}",
+                    files.join(", ")
+                )
             }
         }
     }
@@ -130,12 +142,18 @@ fn check(root: &Path, package: &str, rooms: &[String]) -> Result<Vec<Offence>> {
             room: room.to_owned(),
         });
     }
-    for room in rooms.iter().filter(|room| !krate.rooms().any(|known| known == *room)) {
+    for room in rooms
+        .iter()
+        .filter(|room| !krate.rooms().any(|known| known == *room))
+    {
         offences.push(Offence::Missing { room: room.clone() });
     }
     let uses = krate.uses();
     offences.extend(uses.iter().filter_map(|used| judge(used, &rank)));
-    let within = uses.iter().filter(|used| used.from_room == used.to_room);
+    // A module's submodules are its parts, and may use what it defines.
+    let within = uses
+        .iter()
+        .filter(|used| used.from_room == used.to_room && !used.of_parent);
     let arrows = within.map(|used| (used.from_file.as_str(), used.to_file.as_str()));
     offences.extend(circles(arrows).into_iter().map(|files| Offence::Circle {
         files: files.into_iter().map(str::to_owned).collect(),
@@ -192,7 +210,10 @@ mod tests {
     #[test]
     fn a_use_downward_is_no_offence() {
         let files = [
-            ("lib.rs", "mod low;\nmod high;\npub use self::{low::Low, high::High};"),
+            (
+                "lib.rs",
+                "mod low;\nmod high;\npub use self::{low::Low, high::High};",
+            ),
             ("low.rs", "pub struct Low;"),
             ("high.rs", "use crate::low::Low;\npub struct High(Low);"),
         ];
@@ -203,7 +224,10 @@ mod tests {
     fn a_use_upward_is_named_with_its_line() {
         let files = [
             ("lib.rs", "mod low;\nmod high;"),
-            ("low.rs", "// why\nuse crate::high::High;\nstruct Low(High);"),
+            (
+                "low.rs",
+                "// why\nuse crate::high::High;\nstruct Low(High);",
+            ),
             ("high.rs", "pub struct High;"),
         ];
         let found = offences(&["low", "high"], &files);
@@ -215,7 +239,10 @@ mod tests {
     fn a_path_inside_a_function_or_a_macro_counts() {
         let files = [
             ("lib.rs", "mod low;\nmod high;"),
-            ("low.rs", "fn a() { crate::high::run() }\nfn b() { assert!(crate::high::run()) }"),
+            (
+                "low.rs",
+                "fn a() { crate::high::run() }\nfn b() { assert!(crate::high::run()) }",
+            ),
             ("high.rs", "pub fn run() {}"),
         ];
         assert_eq!(offences(&["low", "high"], &files).len(), 2);
@@ -229,14 +256,20 @@ mod tests {
             ("high.rs", "use crate::Low;\npub struct High(Low);"),
         ];
         let found = offences(&["low", "high"], &files);
-        assert!(found[0].contains("`crate::Low` hides the room"), "{found:?}");
+        assert!(
+            found[0].contains("`crate::Low` hides the room"),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn tests_may_look_anywhere() {
         let files = [
             ("lib.rs", "mod low;\nmod high;"),
-            ("low.rs", "#[cfg(test)]\nmod tests { use crate::high::High; }"),
+            (
+                "low.rs",
+                "#[cfg(test)]\nmod tests { use crate::high::High; }",
+            ),
             ("high.rs", "pub struct High;"),
         ];
         assert_eq!(offences(&["low", "high"], &files), Vec::<String>::new());
@@ -258,10 +291,32 @@ mod tests {
     }
 
     #[test]
+    fn a_module_and_its_parts_are_no_circle() {
+        let files = [
+            ("lib.rs", "mod room;"),
+            (
+                "room/mod.rs",
+                "mod part;\nuse self::part::Part;\npub struct Whole(Part);",
+            ),
+            (
+                "room/part.rs",
+                "use super::Whole;\npub struct Part(Box<Whole>);",
+            ),
+        ];
+        assert_eq!(offences(&["room"], &files), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_room_that_the_page_forgets_or_invents_is_an_offence() {
         let files = [("lib.rs", "mod low;"), ("low.rs", "")];
         let found = offences(&["high"], &files);
-        assert!(found[0].contains("does not list the room `low`"), "{found:?}");
-        assert!(found[1].contains("lists `high`, which does not exist"), "{found:?}");
+        assert!(
+            found[0].contains("does not list the room `low`"),
+            "{found:?}"
+        );
+        assert!(
+            found[1].contains("lists `high`, which does not exist"),
+            "{found:?}"
+        );
     }
 }

@@ -4,7 +4,10 @@ use serde::Serialize;
 use smol_str::SmolStr;
 
 use super::{Reason, Stop};
-use crate::{Binary, Error, Payload, Refusal};
+use crate::{
+    connection::{Outlet, Urgency},
+    protocol::{Binary, EncodeError, Payload, Refusal, Term, Topic},
+};
 
 /// The usual return type of a handler that answers: `Ok` is a reply with status `ok`, `Err` one
 /// with status `error`.
@@ -34,6 +37,16 @@ pub(crate) const OK: SmolStr = SmolStr::new_static("ok");
 pub(crate) const ERROR: SmolStr = SmolStr::new_static("error");
 
 impl Answer {
+    /// Sends the reply, if there is one. A reply that this client's serializer cannot carry
+    /// becomes an error reply that says so.
+    pub(super) fn send(self, outlet: &Outlet, join_ref: &Term, reference: &Term, topic: &Topic) {
+        if let Some((status, payload)) = self.reply {
+            let topic = Term::from(topic);
+            let urgency = Urgency::MustSend;
+            outlet.reply(join_ref, reference, &topic, &status, &payload, urgency);
+        }
+    }
+
     /// Silence. Mirrors `{:noreply, socket}`.
     pub fn none() -> Self {
         Answer::default()
@@ -52,7 +65,7 @@ impl Answer {
         }
     }
 
-    pub(crate) fn with_status(status: SmolStr, payload: Result<Payload, Error>) -> Self {
+    pub(crate) fn with_status(status: SmolStr, payload: Result<Payload, EncodeError>) -> Self {
         match payload {
             Ok(payload) => Answer {
                 reply: Some((status, payload)),

@@ -3,7 +3,11 @@
 use std::marker::PhantomData;
 
 use super::{Channel, ChannelRef, Socket, SocketRef};
-use crate::{ConnectInfo, Endpoint, Topic, wire::Term};
+use crate::{
+    connection::ConnectInfo,
+    endpoint::Endpoint,
+    protocol::{Term, Topic},
+};
 
 /// The roles of handlers, named as their attributes are, for [`Context`] and [`Lend`].
 #[allow(non_camel_case_types)]

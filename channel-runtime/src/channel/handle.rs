@@ -16,8 +16,8 @@ use super::{
     turn,
 };
 use crate::{
-    socket::{Claim, Undelivered},
-    wire::{Message, Term},
+    connection::{Claim, Undelivered},
+    protocol::{Message, Term},
 };
 
 /// What a connection needs of a channel, whatever its type.

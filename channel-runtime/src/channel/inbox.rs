@@ -23,9 +23,10 @@ use super::{
     turn::Awake,
 };
 use crate::{
-    Broadcast, Error, Topic,
-    pubsub::{Encodings, Subscriber, SubscriberId, send_on},
-    socket::{Outlet, Share},
+    connection::{Outlet, Share, send_on},
+    error::Error,
+    protocol::{Broadcast, Topic},
+    pubsub::{Encodings, Subscriber, SubscriberId},
 };
 
 /// How a channel that is replaced by a new join has ended.

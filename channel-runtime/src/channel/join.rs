@@ -1,5 +1,5 @@
 use super::{Answer, Channel, IntoReply};
-use crate::{Payload, Refusal};
+use crate::protocol::{Payload, Refusal};
 
 /// The outcome of a join.
 pub enum Joined<C> {

@@ -4,9 +4,8 @@ use tokio::sync::oneshot;
 
 use super::{CallFor, Caller, CastFor, Channel, Context, Flow, InfoFor, Step, role};
 use crate::{
-    Broadcast,
-    socket::Share,
-    wire::{Message, Term},
+    connection::Share,
+    protocol::{Broadcast, Message, Term},
 };
 
 /// What a channel is told.

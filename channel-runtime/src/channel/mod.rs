@@ -14,6 +14,7 @@ mod reference;
 mod server;
 mod socket;
 mod step;
+mod telemetry;
 mod timer;
 mod turn;
 mod work;
@@ -23,12 +24,14 @@ use std::sync::Arc;
 use self::inbox::Inbox;
 #[cfg(feature = "uploads")]
 pub(crate) use self::letter::{Contexts, Errand};
+#[cfg(feature = "websocket")]
+pub(crate) use self::telemetry::with_time_of_handlers;
 pub use self::{
     answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
     context::{Context, Lend, role},
     join::{IntoJoin, Joined},
-    options::{ChannelOptions, LogLevel},
+    options::ChannelOptions,
     reason::{Reason, Stop},
     reference::SocketRef,
     socket::{ChannelRef, PushedBy, Socket},
@@ -37,9 +40,9 @@ pub use self::{
 };
 pub(crate) use self::{
     handle::{ChannelHandle, Predecessor},
-    server::{Start, panic_message, start},
+    server::{Start, start},
 };
-use crate::{Broadcast, Payload};
+use crate::protocol::{Broadcast, Payload};
 
 /// A channel: the state of one client on one topic. `#[channel]` implements it; nothing stops
 /// you from doing so by hand.

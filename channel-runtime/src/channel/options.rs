@@ -2,14 +2,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-/// A level to log at, or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Not logged at all.
-    Off,
-    /// Logged at this level.
-    At(Level),
-}
+use crate::telemetry::LogLevel;
 
 /// The options of a channel that are not about its routing: what `use Phoenix.Channel` takes.
 #[derive(Clone, Copy, Debug)]

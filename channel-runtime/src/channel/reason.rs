@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::{Answer, IntoReply};
-use crate::Refusal;
+use crate::protocol::Refusal;
 
 /// Why a channel ends; `#[terminate]` may take it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 use super::{Answer, IntoReply};
-use crate::{Refusal, Topic, socket::Outlet, wire::Term};
+use crate::{
+    connection::Outlet,
+    protocol::{Refusal, Term, Topic},
+};
 
 /// The means to answer one client message after its handler has returned, from any task.
 ///
@@ -64,7 +67,7 @@ impl SocketRef {
 
     fn send(&mut self, answer: Answer) {
         if let Some(outlet) = self.outlet.take() {
-            outlet.answer(&self.join_ref, &self.reference, &self.topic, answer);
+            answer.send(&outlet, &self.join_ref, &self.reference, &self.topic);
         }
     }
 }

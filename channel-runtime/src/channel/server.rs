@@ -1,7 +1,6 @@
 //! What happens to a channel: its join, its messages, its end.
 
 use std::{
-    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -9,6 +8,7 @@ use std::{
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
+use super::telemetry;
 use super::{
     Channel, ChannelOf, ChannelRef, Context, Inbox, Reason, Socket,
     handle::{ChannelHandle, Predecessor},
@@ -17,10 +17,9 @@ use super::{
 };
 use crate::telemetry::shown;
 use crate::{
-    ConnectInfo, Endpoint, Payload, Refusal, Topic,
-    socket::{ChannelId, Outlet, Share},
-    telemetry,
-    wire::{Message, Term, reserved},
+    connection::{ChannelId, ConnectInfo, Outlet, Share},
+    endpoint::Endpoint,
+    protocol::{Message, Payload, Refusal, Term, Topic, reserved},
 };
 
 /// What it takes to start a channel.
@@ -216,11 +215,4 @@ impl<C: Channel> Drop for Server<C> {
         }
         self.inbox().end(self.ended);
     }
-}
-
-/// What a panic said, where it said text.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(no message)")
 }

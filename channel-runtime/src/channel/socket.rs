@@ -14,10 +14,11 @@ use super::{
     letter::{Call, Cast, Info, Letter},
 };
 use crate::{
-    Broadcast, ConnectInfo, Endpoint, Error, Event, Topic,
+    connection::{ConnectInfo, Outlet},
+    endpoint::Endpoint,
+    error::Error,
+    protocol::{Broadcast, Event, Term, Topic},
     pubsub::{Relay, SubscriberId, Subscription},
-    socket::Outlet,
-    wire::Term,
 };
 
 /// An event that the channel `C` sends: declared by `#[channel(pushes = […])]`.
@@ -99,11 +100,13 @@ impl<C: Channel> Socket<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`], [`Error::FieldTooLong`] or [`Error::BinaryUnsupported`], before
+    /// [`Error::Encode`], before
     /// anything reaches the client.
     pub fn push<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+        let payload = event.to_payload()?;
         self.outlet()
-            .push(&self.join_ref, self.topic(), E::NAME, &event.to_payload()?)
+            .push(&self.join_ref, self.topic(), E::NAME, &payload)?;
+        Ok(())
     }
 
     /// Sends a received broadcast on to this client, under this channel's topic: what one does
@@ -111,14 +114,15 @@ impl<C: Channel> Socket<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::FieldTooLong`] or [`Error::BinaryUnsupported`].
+    /// [`Error::Encode`].
     pub fn forward(&self, broadcast: &Broadcast) -> Result<(), Error> {
         self.outlet().push(
             &self.join_ref,
             self.topic(),
             broadcast.event(),
             broadcast.payload(),
-        )
+        )?;
+        Ok(())
     }
 
     /// Sends an event to all subscribers of the topic, this client included, on every node.

@@ -15,12 +15,13 @@ use tokio::{
     task::{coop, yield_now},
 };
 
+use super::telemetry;
 use super::{
     Channel,
     inbox::Next,
     server::{End, Server},
 };
-use crate::{socket::corked, telemetry};
+use crate::connection::corked;
 
 /// Whether a connection's task has time left to run one of its channels itself; it takes of
 /// Tokio's budget for a task's turn, so a flood of messages does not keep its thread.

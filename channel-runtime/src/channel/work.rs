@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use super::telemetry;
 use super::{
     Answer, Channel, Context, Joined, Reason, Socket, Step,
     answer::{ERROR, OK},
@@ -12,10 +13,8 @@ use super::{
     server::Joining,
 };
 use crate::{
-    Payload, Refusal,
-    socket::Urgency,
-    telemetry,
-    wire::{Message, Push, Term, reserved},
+    connection::Urgency,
+    protocol::{Message, Payload, Push, Refusal, Term, reserved},
 };
 
 impl<C: Channel> Socket<C> {
@@ -162,7 +161,7 @@ impl<C: Channel> Socket<C> {
     fn answer(&self, reference: &Term, answer: Answer) {
         self.inbox().answered();
         let (join_ref, topic) = (self.join_ref(), self.topic());
-        self.outlet().answer(join_ref, reference, topic, answer);
+        answer.send(self.outlet(), join_ref, reference, topic);
     }
 
     fn answer_leave(&self, reference: &Term) {

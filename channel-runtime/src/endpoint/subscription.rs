@@ -6,7 +6,7 @@ use std::sync::{
 use tokio::sync::mpsc;
 
 use crate::{
-    Broadcast, Topic,
+    protocol::{Broadcast, Topic},
     pubsub::{PubSub, Relay, Subscription},
 };
 

@@ -3,13 +3,15 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use thiserror::Error as ThisError;
 
 use super::{
     Health,
     distributed::{Garbage, Receive},
 };
-use crate::Topic;
+use crate::{
+    error::{PublishError, StartError},
+    protocol::Topic,
+};
 
 /// A future on the heap: what an [`Adapter`] returns where it waits.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -171,72 +173,5 @@ impl Inlet {
 impl fmt::Debug for Inlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Inlet")
-    }
-}
-
-/// Why a broadcast may not have reached the other nodes. The subscribers of this node got it.
-#[derive(Debug, ThisError)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The engine is out of reach; the message was not sent.
-    #[error("the pubsub engine is out of reach")]
-    Unreachable,
-    /// The connection ended before the engine confirmed the message: it may have arrived, or not.
-    #[error("the connection to the pubsub engine ended before it confirmed the message")]
-    Unconfirmed,
-    /// Too many messages wait for the engine; the message was not sent.
-    #[error("the publish queue is full")]
-    QueueFull,
-    /// The message is larger than the engine or the configuration allows; it was not sent.
-    #[error("the message takes {len} bytes, but at most {limit} can be published")]
-    TooLarge {
-        /// What the message takes with its topic and event, in bytes.
-        len: usize,
-        /// The most there may be.
-        limit: usize,
-    },
-    /// The engine refused the message.
-    #[error("the pubsub engine refused the message: {}", crate::telemetry::shown(.0))]
-    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl PublishError {
-    /// In a word, for metrics.
-    pub(crate) fn label(&self) -> &'static str {
-        match self {
-            PublishError::Unreachable => "unreachable",
-            PublishError::Unconfirmed => "unconfirmed",
-            PublishError::QueueFull => "queue_full",
-            PublishError::TooLarge { .. } => "too_large",
-            PublishError::Refused(_) => "refused",
-        }
-    }
-}
-
-/// Why an [`Adapter`] cannot be made or started: wrong URL, wrong credentials, nobody there.
-#[derive(Debug, ThisError)]
-#[error("{message}")]
-pub struct StartError {
-    message: String,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl StartError {
-    /// An error in words of your own.
-    pub fn new(message: impl Into<String>) -> Self {
-        StartError {
-            message: message.into(),
-            source: None,
-        }
-    }
-
-    /// Adds what caused it.
-    #[must_use]
-    pub fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        self.source = Some(source.into());
-        self
     }
 }

@@ -4,12 +4,16 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Adapter, Broadcast, Health, StartError, Subscriber, SubscriberId, distributed::Distributed,
-    registry::Registry,
+    Adapter, Health, StartError, Subscriber, SubscriberId,
+    distributed::Distributed,
+    registry::{Batch, Registry},
 };
 #[cfg(feature = "longpoll")]
 use super::{BoxFuture, PublishError, mail::Mailbox};
-use crate::{Error, Topic};
+use crate::{
+    error::Error,
+    protocol::{Broadcast, Topic},
+};
 
 /// The topics of all nodes: those of this process, and the way to the others where there is one.
 /// Mirrors `Phoenix.PubSub`.
@@ -20,16 +24,16 @@ pub(crate) struct PubSub {
 
 impl PubSub {
     /// This process alone.
-    pub(crate) fn embedded() -> Arc<Self> {
+    pub(crate) fn embedded(batch: Batch) -> Arc<Self> {
         Arc::new(PubSub {
-            local: Arc::new(Registry::new()),
+            local: Arc::new(Registry::new(batch)),
             others: None,
         })
     }
 
     /// This process and those that the adapter reaches.
-    pub(crate) fn with(adapter: Box<dyn Adapter>) -> Result<Arc<Self>, StartError> {
-        let local = Arc::new(Registry::new());
+    pub(crate) fn with(adapter: Box<dyn Adapter>, batch: Batch) -> Result<Arc<Self>, StartError> {
+        let local = Arc::new(Registry::new(batch));
         let others = Some(Distributed::start(adapter, &local)?);
         Ok(Arc::new(PubSub { local, others }))
     }

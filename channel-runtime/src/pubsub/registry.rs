@@ -10,8 +10,8 @@ use std::{
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
-use super::{Broadcast, Encodings, SubscriberId};
-use crate::{Topic, socket::burst};
+use super::{Encodings, SubscriberId};
+use crate::protocol::{Broadcast, Topic};
 
 /// Locks of the topic map, so that joins on one topic do not wait for broadcasts on another.
 const SHARDS: usize = 64;
@@ -93,16 +93,21 @@ impl Subscribers {
 
 type Shard = RwLock<HashMap<Topic, Subscribers>>;
 
+/// Runs a delivery to many, and what has to follow it once the topic's lock is free again.
+pub(crate) type Batch = fn(&mut dyn FnMut());
+
 /// The topics of this process and their subscribers. Mirrors the registry of `Phoenix.PubSub`.
 pub(crate) struct Registry {
     shards: Box<[Shard]>,
     hasher: std::hash::RandomState,
     next_id: AtomicU64,
+    batch: Batch,
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(batch: Batch) -> Self {
         Registry {
+            batch,
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: std::hash::RandomState::new(),
             next_id: AtomicU64::new(1),
@@ -141,7 +146,7 @@ impl Registry {
     /// Delivers to the subscribers of this process, but not to `from`.
     pub(crate) fn deliver(&self, from: Option<SubscriberId>, broadcast: &Broadcast) {
         // What is written at once is written when the lock is free again.
-        burst(|| {
+        (self.batch)(&mut || {
             let shard = self.shard(broadcast.topic()).read();
             let Some(subscribers) = shard.get(broadcast.topic()) else {
                 return;
@@ -185,7 +190,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::Payload;
+    use crate::protocol::Payload;
 
     fn recorder() -> (Arc<Mutex<Vec<String>>>, Arc<dyn Subscriber>) {
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -200,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_broadcast_reaches_its_topic_but_not_its_sender() {
-        let pubsub = Registry::new();
+        let pubsub = Registry::new(|work| work());
         let (one, two) = (pubsub.new_id(), pubsub.new_id());
         let ((heard_one, sub_one), (heard_two, sub_two)) = (recorder(), recorder());
         pubsub.subscribe_then("a".into(), one, sub_one, || ());
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_topic_without_subscribers_is_forgotten() {
-        let pubsub = Registry::new();
+        let pubsub = Registry::new(|work| work());
         let (_, subscriber) = recorder();
         let id = pubsub.new_id();
         pubsub.subscribe_then("a".into(), id, subscriber, || ());

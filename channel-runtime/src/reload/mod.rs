@@ -46,7 +46,7 @@ use tokio::{
 
 use self::watch::Watch;
 pub use self::watch::WatchError;
-use crate::Endpoint;
+use crate::endpoint::Endpoint;
 
 const SCRIPT: &str = "/__reload/script.js";
 const EVENTS: &str = "/__reload/events";
@@ -179,7 +179,7 @@ mod tests {
 
     /// The next event; a stream in which nothing happens is kept alive with comments.
     async fn text(
-        stream: &mut (impl Stream<Item = Result<crate::Bytes, axum::Error>> + Unpin),
+        stream: &mut (impl Stream<Item = Result<bytes::Bytes, axum::Error>> + Unpin),
     ) -> String {
         loop {
             let bytes = soon(stream.next()).await.unwrap().unwrap();

@@ -40,7 +40,7 @@ pub use self::{
     listen::{ListenError, listen},
     signal::shutdown_signal,
 };
-use crate::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// How long a client may take to send the head of a request, unless the server says otherwise.
 const HEAD: Duration = Duration::from_secs(15);

@@ -1,44 +1,25 @@
 //! Sockets: one connection of a client, and the channels it has joined.
 
-mod budget;
-mod connect_info;
-#[cfg_attr(not(feature = "websocket"), allow(dead_code))]
-mod flush;
+mod const_check;
 mod mount;
-#[cfg_attr(not(feature = "websocket"), allow(dead_code))]
-mod outbox;
-mod outlet;
-mod params;
+mod path;
 mod peer;
 mod session;
 
 use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
-pub(crate) use self::{
-    budget::{Budget, Claim, Share},
-    flush::{Corked, burst, corked},
-    mount::MountOf,
-    outbox::{Out, Outbox, OutboxLimits, Outgoing, SharedFrame, Urgency},
-    outlet::Outlet,
-    session::{ChannelId, Undelivered},
-};
-pub use self::{
-    connect_info::{ConnectInfo, ConnectInfoKey},
-    outbox::{Close, SlowConsumer},
-    params::{FromParams, Params, ParamsError},
-};
-#[cfg(feature = "websocket")]
-pub(crate) use self::{
-    flush::{Lane, Lanes},
-    outbox::{Direct, DirectEvent, Half, Sink},
-};
 use axum::http::Extensions;
 
+pub(crate) use self::mount::{Mount, MountOf, Mounts, check_path, guarded};
+pub use self::{
+    const_check::{Text, other_event, same_event, wrong_route},
+    mount::RouteInfo,
+};
 use crate::{
-    Endpoint, Refusal,
     channel::{ChannelHandle, ChannelOf, Lend, Start, Step, role, start},
-    topic::pattern_matches,
-    transport::ConnectRequest,
+    connection::{ConnectInfo, ConnectRequest, Params},
+    endpoint::Endpoint,
+    protocol::{Refusal, pattern_matches},
 };
 
 /// A socket that multiplexes channels: what `#[socket]` implements.

@@ -1,20 +1,71 @@
-//! A channel socket at its path: connects clients and hands them to the transport.
+//! What is mounted at a path, as every transport sees it, and a channel socket at its path.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
+use tracing::Instrument;
 
 use super::{
-    ChannelSocket, Close, ConnectContext, Outbox, Outlet, Route,
+    ChannelSocket, ConnectContext, Route,
+    path::{self, Values},
     peer::{ChannelPeer, Channels},
 };
 use crate::{
-    Endpoint, Topic,
-    endpoint::SocketOptions,
-    pubsub::{Broadcast, Relay, Subscription},
-    transport::{ConnectError, ConnectRequest, Connection, Mount, guarded},
-    wire::SharedSerializer,
+    connection::{Close, ConnectError, ConnectRequest, Connection, Outbox, Outlet},
+    endpoint::Endpoint,
+    error::ConfigError,
+    options::SocketOptions,
+    protocol::{Broadcast, SharedSerializer, Topic},
+    pubsub::{Relay, Subscription},
+    telemetry,
 };
+
+/// Runs a socket's own connect code: a panic in it refuses the client, and the outcome is told.
+pub(crate) async fn guarded(
+    socket: &'static str,
+    transport: &'static str,
+    open: impl Future<Output = Result<Connection, ConnectError>>,
+) -> Result<Connection, ConnectError> {
+    let started = Instant::now();
+    let connection = AssertUnwindSafe(open)
+        .catch_unwind()
+        .instrument(telemetry::connect_span(socket, transport))
+        .await
+        .unwrap_or_else(|panic| {
+            telemetry::socket_panicked(socket, &*panic);
+            Err(ConnectError::Crashed)
+        });
+    telemetry::connected(socket, transport, connection.is_ok(), started.elapsed());
+    connection
+}
+
+/// A socket type with its options, as the endpoint keeps it.
+pub(crate) trait Mount: Send + Sync {
+    /// Lets the client in, or not, and opens the connection.
+    fn connect(
+        &self,
+        endpoint: Endpoint,
+        request: ConnectRequest,
+    ) -> BoxFuture<'_, Result<Connection, ConnectError>>;
+
+    /// For the transports that are built in.
+    #[cfg_attr(
+        not(any(feature = "websocket", feature = "longpoll")),
+        allow(dead_code)
+    )]
+    fn options(&self) -> &SocketOptions;
+
+    /// What cannot work with these options.
+    #[cfg(feature = "uploads")]
+    fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    /// `(topic pattern, channel)` pairs.
+    fn patterns(&self) -> Vec<(&'static str, &'static str)>;
+
+    fn name(&self) -> &'static str;
+}
 
 /// A socket type with its options.
 pub(crate) struct MountOf<S> {
@@ -112,7 +163,7 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
     }
 
     #[cfg(feature = "uploads")]
-    fn check(&self) -> Result<(), crate::ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         let mut uploads = self.routes.iter().flat_map(Route::uploads);
         uploads.try_for_each(|upload| upload.check(&self.options))
     }
@@ -123,5 +174,102 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
 
     fn name(&self) -> &'static str {
         S::NAME
+    }
+}
+
+/// What is mounted at the paths of an endpoint.
+#[derive(Default)]
+pub(crate) struct Mounts(Vec<(String, Arc<dyn Mount>)>);
+
+impl Mounts {
+    pub(crate) fn new(mounts: Vec<(String, Arc<dyn Mount>)>) -> Self {
+        Mounts(mounts)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, Arc<dyn Mount>)> {
+        self.0.iter()
+    }
+
+    /// What is mounted at a path, and the values of its variables. A path without variables goes
+    /// before one with.
+    pub(crate) fn at<'a>(&'a self, path: &'a str) -> Option<(&'a Arc<dyn Mount>, Values<'a>)> {
+        self.iter()
+            .filter_map(|(mounted, mount)| Some((mount, path::matches(mounted, path)?)))
+            .min_by_key(|(_, values)| values.len())
+    }
+}
+
+/// Checks that a path can be mounted beside these.
+pub(crate) fn check_path(
+    path: &str,
+    mounts: &[(String, Arc<dyn Mount>)],
+) -> Result<(), ConfigError> {
+    path::check(path)?;
+    match mounts.iter().any(|(known, _)| path::is_same(known, path)) {
+        true => Err(ConfigError::DuplicatePath(path.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// One route of an endpoint: see [`Endpoint::routes`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteInfo {
+    /// Where the socket is mounted.
+    pub path: String,
+    /// The socket type.
+    pub socket: &'static str,
+    /// A topic pattern.
+    pub topic: &'static str,
+    /// The channel that takes it.
+    pub channel: &'static str,
+}
+
+impl Endpoint {
+    /// The topics that can be joined, socket by socket: what `mix phx.routes` lists.
+    pub fn routes(&self) -> Vec<RouteInfo> {
+        self.mounts()
+            .iter()
+            .flat_map(|(path, mount)| {
+                mount
+                    .patterns()
+                    .into_iter()
+                    .map(|(topic, channel)| RouteInfo {
+                        path: path.clone(),
+                        socket: mount.name(),
+                        topic,
+                        channel,
+                    })
+            })
+            .collect()
+    }
+
+    /// Opens a connection to the socket mounted at `path`: what a transport of your own calls.
+    /// See [`transport`](crate::transport). Mirrors `c:Phoenix.Socket.Transport.connect/1`.
+    ///
+    /// The values of the path's variables join the request's parameters: a socket mounted at
+    /// `/socket/{tenant}` is connected to at `/socket/acme`.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConnectError`]: refused, draining, or nothing is mounted there.
+    pub async fn connect(
+        &self,
+        path: &str,
+        mut request: ConnectRequest,
+    ) -> Result<Connection, ConnectError> {
+        if self.is_draining() {
+            return Err(ConnectError::Draining);
+        }
+        let mounts = self.mounts();
+        let found = mounts.at(path);
+        let (mount, values) = found.ok_or_else(|| ConnectError::NoSocket(path.to_owned()))?;
+        self.connections().check_room()?;
+        request.params = request.params.with_path(values).filtered(self.filter());
+        mount.connect(self.clone(), request).await
+    }
+
+    pub(crate) fn mounts(&self) -> Arc<Mounts> {
+        self.extension()
     }
 }

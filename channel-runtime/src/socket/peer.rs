@@ -6,17 +6,20 @@ use std::{
 };
 
 use super::{
-    Budget, ChannelId, ChannelSocket, Close, ConnectInfo, Outlet, Route, Share, Urgency,
-    session::{Effect, Join, Session, Undelivered},
+    ChannelSocket, Route,
+    session::{Effect, Join, Session},
 };
 use crate::telemetry::shown;
 use crate::{
-    Endpoint, Topic,
     channel::{ChannelHandle, Predecessor, Reason, Start},
-    endpoint::SocketOptions,
+    connection::{
+        Budget, ChannelId, Close, ConnectInfo, Control, Outlet, Peer, Received, Share, Undelivered,
+        Urgency,
+    },
+    endpoint::Endpoint,
+    options::SocketOptions,
+    protocol::{DecodeError, Frame, Topic},
     pubsub::Subscription,
-    transport::{Control, Peer, Received},
-    wire::{DecodeError, Frame},
 };
 
 /// The channels that one connection can join.

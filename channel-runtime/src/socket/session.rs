@@ -5,17 +5,13 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use crate::telemetry::shown;
 use std::mem;
 
-use crate::telemetry::shown;
-use crate::{
-    Payload, Refusal, Topic,
-    wire::{DecodeError, Frame, Message, Reply, SharedSerializer, Term, reserved},
+use crate::connection::{ChannelId, Undelivered};
+use crate::protocol::{
+    DecodeError, Frame, Message, Payload, Refusal, Reply, SharedSerializer, Term, Topic, reserved,
 };
-
-/// Names one join of one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ChannelId(pub(crate) u64);
 
 /// What one message of the client makes the connection do. `H` is a channel's handle.
 #[derive(Debug)]
@@ -50,15 +46,6 @@ pub(crate) struct Former<H> {
     pub(crate) join_ref: Term,
     /// Whether the client has asked it to leave; otherwise the new join replaces it.
     pub(crate) leaving: bool,
-}
-
-/// Why a channel did not take a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Undelivered {
-    /// It has ended.
-    Ended,
-    /// Its inbox is full.
-    Full,
 }
 
 #[derive(Debug)]

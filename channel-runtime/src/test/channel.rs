@@ -7,7 +7,7 @@ use super::{
     Inbound, Kind,
     client::{Wire, to_payload},
 };
-use crate::{Binary, Event, Intercepted, Payload, wire::reserved};
+use crate::protocol::{Binary, Event, Intercepted, Payload, reserved};
 
 /// A topic that a [`TestClient`](super::TestClient) has joined.
 #[derive(Debug)]

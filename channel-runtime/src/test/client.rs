@@ -18,9 +18,9 @@ use tokio::{
 
 use super::{Inbound, Kind, TestChannel, TestReply};
 use crate::{
-    Close, ConnectInfo, Endpoint, Params, Payload, Refusal,
-    transport::{ConnectError, ConnectRequest, Connection, Event},
-    wire::{Frame, reserved},
+    connection::{Close, ConnectError, ConnectInfo, ConnectRequest, Connection, Event, Params},
+    endpoint::Endpoint,
+    protocol::{Frame, Payload, Refusal, reserved},
 };
 
 /// How long a test waits for what it expects: a machine may be slow.
@@ -88,10 +88,11 @@ impl TestClientBuilder<'_> {
     ///
     /// When the endpoint has no socket at the path.
     pub async fn connect(self) -> Result<TestClient, Refusal> {
+        let mounts = self.endpoint.mounts();
         let (mount, values) = match self.path {
-            Some(path) => self.endpoint.mount_at(path),
+            Some(path) => mounts.at(path),
             None => {
-                let first = self.endpoint.mounts().first();
+                let first = mounts.iter().next();
                 first.map(|(_, mount)| (mount, Vec::new()))
             }
         }

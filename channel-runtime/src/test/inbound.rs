@@ -5,10 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::{
-    Payload,
-    wire::{Frame, Serializer, Term, V2, reserved},
-};
+use crate::protocol::{Frame, Payload, Serializer, Term, V2, reserved};
 
 /// Which of the three kinds of message a server has sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::{ENCRYPTED, MIN_SECRET_BYTES, SIGNED};
-use crate::{ConfigError, Error};
+use crate::error::{ConfigError, Error};
 
 const KEY_BYTES: usize = 32;
 pub(super) const MAC_BYTES: usize = 32;

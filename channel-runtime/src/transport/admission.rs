@@ -8,10 +8,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{
-    CheckOrigin, ConnectError, ConnectRequest, auth_token, check_origin, info::filtered_info,
+use super::{auth_token, check_origin, info::filtered_info};
+use crate::{
+    connection::{ConnectError, ConnectRequest, Params},
+    endpoint::Endpoint,
+    options::SocketOptions,
+    origin::CheckOrigin,
+    telemetry,
 };
-use crate::{Endpoint, Params, SocketOptions, telemetry};
 
 /// Whether a request may be looked at any further: its log line, draining, its origin. For every
 /// request of a transport; `origin` is the transport's own check, or the socket's.
@@ -57,7 +61,7 @@ async fn collect(
     request: &mut Parts,
 ) -> Result<ConnectRequest, ConnectError> {
     // It is counted when it is registered; until then nothing is spent on it.
-    endpoint.check_room()?;
+    endpoint.connections().check_room()?;
     let query = Params::from_query(request.uri.query().unwrap_or_default());
     let query = query.filtered(endpoint.filter());
     let params = match RawPathParams::from_request_parts(request, &()).await {
@@ -97,4 +101,17 @@ pub(crate) fn refuse(options: &SocketOptions, error: &ConnectError) -> Response 
         telemetry::caught("error_handler", || (handler.0)(error))
     });
     handled.unwrap_or_else(|| error.status().into_response())
+}
+
+impl Endpoint {
+    /// What a client that is not let in at `path` is answered over HTTP: by the socket's
+    /// [`error_handler`](crate::SocketOptions::error_handler), or with the error's
+    /// [status](ConnectError::status). For tests of the handler, and for transports of your own
+    /// that speak HTTP.
+    pub fn refusal(&self, path: &str, error: &ConnectError) -> Response {
+        match self.mounts().at(path) {
+            Some((mount, _)) => refuse(mount.options(), error),
+            None => refuse(&SocketOptions::default(), error),
+        }
+    }
 }

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use axum::http::{HeaderName, HeaderValue, header, request::Parts};
 
 use super::subprotocol::AUTH_TOKEN;
-use crate::{ConnectInfo, ConnectInfoKey, FilterParameters};
+use crate::{
+    connection::{ConnectInfo, ConnectInfoKey},
+    telemetry::FilterParameters,
+};
 
 /// Collects from a request what a socket has asked for, and nothing else. Mirrors
 /// `Phoenix.Socket.Transport.connect_info/4`.

@@ -8,7 +8,7 @@
 //! [`connect_info`], [`auth_token`] and [`choose_subprotocol`].
 //!
 //! ```
-//! use channel_runtime::{Endpoint, Params, transport::{ConnectRequest, Event}, wire::Frame};
+//! use channel_runtime::{Endpoint, Params, transport::{ConnectRequest, Event}, protocol::Frame};
 //!
 //! /// Carries one client over a pair of channels.
 //! async fn carry(
@@ -34,13 +34,10 @@
 //! ```
 
 mod admission;
-mod connection;
 mod info;
 #[cfg(feature = "longpoll")]
 mod long_poll;
-mod mount;
 mod origin;
-mod origin_pattern;
 mod raw;
 #[cfg(any(feature = "websocket", feature = "longpoll"))]
 mod router;
@@ -51,26 +48,16 @@ mod websocket;
 #[cfg(any(feature = "websocket", feature = "longpoll"))]
 pub(crate) use self::admission::connect_request;
 #[cfg(feature = "websocket")]
-pub(crate) use self::admission::guard;
+pub(crate) use self::admission::{guard, refuse};
 #[cfg(feature = "longpoll")]
-pub use self::long_poll::LongPollOptions;
-#[cfg(feature = "longpoll")]
-pub(crate) use self::long_poll::Relay;
+pub(crate) use self::long_poll::{Relays, no_secret};
+pub(crate) use self::raw::RawMount;
 #[cfg(feature = "serve")]
 pub(crate) use self::websocket::Handover;
-pub(crate) use self::{
-    admission::refuse,
-    connection::{Peer, Received},
-    mount::{Mount, guarded},
-    origin_pattern::{Host, OriginPattern},
-    raw::RawMount,
-    subprotocol::is_http_token,
-};
 pub use self::{
-    connection::{Connection, Control, Event},
     info::connect_info,
-    mount::{ConnectError, ConnectRequest},
-    origin::{CheckOrigin, Origin, check_origin},
+    origin::check_origin,
     raw::{RawHandle, RawSocket, Then},
     subprotocol::{auth_token, choose_subprotocol},
 };
+pub use crate::connection::{ConnectError, ConnectRequest, Connection, Control, Event};

@@ -12,13 +12,18 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, PollSender};
 
-use super::{ConnectError, ConnectRequest, Connection, Control, Mount, Peer, Received, guarded};
 use crate::{
-    Close, Endpoint, Error, Reason, Refusal,
-    endpoint::SocketOptions,
-    socket::{Corked, Out, Outbox, Urgency},
+    channel::Reason,
+    connection::{
+        Close, ConnectError, ConnectRequest, Connection, Control, Corked, Out, Outbox, Peer,
+        Received, Urgency,
+    },
+    endpoint::Endpoint,
+    error::Error,
+    options::SocketOptions,
+    protocol::{Frame, Refusal},
+    socket::{Mount, guarded},
     telemetry,
-    wire::Frame,
 };
 
 /// How long a socket may take to end once its client is gone.
@@ -36,7 +41,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// use channel_runtime::{
 ///     Close, Endpoint, Refusal,
 ///     transport::{ConnectRequest, RawHandle, RawSocket, Then},
-///     wire::Frame,
+///     protocol::Frame,
 /// };
 ///
 /// struct Ping;

@@ -6,7 +6,7 @@ use axum::{Router, extract::Request, routing::any};
 use super::long_poll::LongPoll;
 #[cfg(feature = "websocket")]
 use super::websocket;
-use crate::Endpoint;
+use crate::endpoint::Endpoint;
 
 impl Endpoint {
     /// The routes of all sockets, to serve alone or to merge into an application's router.
@@ -24,7 +24,7 @@ impl Endpoint {
         T: Clone + Send + Sync + 'static,
     {
         let mut router = Router::new();
-        for (path, mount) in self.mounts() {
+        for (path, mount) in self.mounts().iter() {
             #[cfg(feature = "websocket")]
             if mount.options().websocket {
                 let (endpoint, mount) = (self.clone(), mount.clone());

@@ -93,12 +93,6 @@ fn offered(request: &HeaderMap) -> impl Iterator<Item = Result<&str, ()>> {
         .filter(|entry| *entry != Ok(""))
 }
 
-/// Whether it is a token, as HTTP calls a word that needs no quotes.
-pub(crate) fn is_http_token(text: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token)
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;

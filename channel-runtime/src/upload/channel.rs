@@ -18,11 +18,11 @@ use super::{
 };
 use crate::telemetry::shown;
 use crate::{
-    Answer, Binary, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Error, Event, Flow,
-    FromPayload, InfoFor, IntoAnswer, IntoFlow, Joined, Payload, PushedBy, Reason, Refusal, Socket,
-    Step, Stop, TimerRef,
-    channel::{Contexts, Errand},
-    role,
+    channel::{
+        Answer, Channel, ChannelOf, ChannelOptions, Context, Contexts, Errand, Flow, InfoFor,
+        IntoAnswer, IntoFlow, Joined, PushedBy, Reason, Socket, Step, Stop, TimerRef, role,
+    },
+    protocol::{Binary, Broadcast, EncodeError, Event, FromPayload, Payload, Refusal},
 };
 
 /// Brings the bytes of clients' files to their writers: the channel `lvu:*`, to be listed beside
@@ -104,7 +104,7 @@ struct Stalled;
 impl Event for Stalled {
     const NAME: &'static str = "stalled";
 
-    fn to_payload(&self) -> Result<Payload, Error> {
+    fn to_payload(&self) -> Result<Payload, EncodeError> {
         Ok(Payload::empty())
     }
 }

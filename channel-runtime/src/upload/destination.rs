@@ -10,7 +10,7 @@ use super::{
     grant::Ticket,
     writer::{AnyWriter, Guarded},
 };
-use crate::Refusal;
+use crate::protocol::Refusal;
 
 /// Where one file goes.
 pub struct Destination(pub(super) Place);

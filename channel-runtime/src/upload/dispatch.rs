@@ -11,9 +11,8 @@ use super::{
 };
 use crate::telemetry::shown;
 use crate::{
-    Answer, Channel, Context, Flow, Payload, Refusal, Socket, Step,
-    channel::{Contexts, Errand},
-    role,
+    channel::{Answer, Channel, Context, Contexts, Errand, Flow, Socket, Step, role},
+    protocol::{Payload, Refusal},
 };
 
 /// The events that the library takes, in a channel that has uploads.

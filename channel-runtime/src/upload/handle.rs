@@ -9,7 +9,10 @@ use super::{
     IntoDestination, UploadEntry, Uploadable, destination::Finished, entries::NotTaken,
     owner::Owner,
 };
-use crate::{Channel, Context, Refusal};
+use crate::{
+    channel::{Channel, Context},
+    protocol::Refusal,
+};
 
 /// The files of one upload of a channel: what a handler borrows as `photos: &Uploads<TempFile>`,
 /// by the upload's name and where its `#[allow_upload]` puts the files.

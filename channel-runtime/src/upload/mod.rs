@@ -12,6 +12,7 @@ mod preflight;
 mod registry;
 mod selection;
 mod spec;
+mod telemetry;
 mod writer;
 mod writers;
 
@@ -19,6 +20,7 @@ mod writers;
 #[cfg(feature = "object-store")]
 pub use ::object_store;
 
+pub(crate) use self::owner::Owner;
 #[cfg(feature = "uploads-magic")]
 pub use self::writers::{Detected, MagicBytes};
 #[cfg(feature = "uploads-hash")]
@@ -35,4 +37,3 @@ pub use self::{
     writer::{CloseReason, UploadWriter, WriterError},
     writers::{Count, Counts, Discard, RateLimit, RateLimiter, StoredFile, TempFile},
 };
-pub(crate) use self::{owner::Owner, registry::Registry};

@@ -16,10 +16,11 @@ use super::{
 };
 use crate::telemetry::{line, shown};
 use crate::{
-    ChannelRef, Endpoint, Payload, Reason, Refusal, Topic,
-    channel::panic_message,
-    socket::{Outbox, Outlet},
-    wire::Term,
+    channel::{ChannelRef, Reason},
+    connection::{Outbox, Outlet},
+    endpoint::Endpoint,
+    protocol::{Payload, Refusal, Term, Topic},
+    telemetry::panic_message,
 };
 
 /// The way to the channel that brings a file.
@@ -158,7 +159,7 @@ impl Owner {
         upload: usize,
         entry: Uuid,
         resumes: Option<Ticket>,
-    ) -> Result<String, crate::Error> {
+    ) -> Result<String, crate::error::Error> {
         let owner = self.id;
         let ticket = Ticket {
             owner,

@@ -9,7 +9,10 @@ use super::{
     owner::{Owner, reason},
     selection::{Selected, Selection},
 };
-use crate::{Context, Payload, Refusal, Socket};
+use crate::{
+    channel::{Context, Socket},
+    protocol::{Payload, Refusal},
+};
 
 /// The upload that a client calls by its ref.
 pub(super) fn named(owner: &Owner, upload_ref: &str) -> Result<usize, Refusal> {

@@ -1,5 +1,6 @@
 //! Where the channel of an upload finds the channel it is for, and broken uploads are kept.
 
+use crate::telemetry::shown;
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -21,8 +22,7 @@ use super::{
     owner::Owner,
     writer::AnyWriter,
 };
-use crate::telemetry::shown;
-use crate::{ChannelRef, Endpoint, Topic};
+use crate::{channel::ChannelRef, endpoint::Endpoint, protocol::Topic};
 
 /// How many broken uploads are kept for clients that may come back; those beyond are cancelled.
 const MOST_DETACHED: usize = 1024;
@@ -326,6 +326,12 @@ pub(super) fn give_up(endpoint: &Endpoint, ticket: Ticket, topic: &Topic, upload
         endpoint.tasks().spawn(kept.cancel());
     }
     had_channel || was_listed || was_kept
+}
+
+impl Endpoint {
+    pub(super) fn uploads(&self) -> Arc<Registry> {
+        self.extension()
+    }
 }
 
 #[cfg(test)]

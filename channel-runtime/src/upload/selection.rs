@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Refusal;
+use crate::protocol::Refusal;
 
 /// `allow_upload` and `upload_validate`.
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::UploadEntry;
-use crate::{ConfigError, SocketOptions};
+use crate::{error::ConfigError, options::SocketOptions};
 
 /// What an upload is declared to take. `#[allow_upload]` makes it from its options; the methods
 /// are named after them.

@@ -1,5 +1,6 @@
 //! Where the bytes of an upload go: the contract of a writer, and how it is called.
 
+use crate::telemetry::{line, shown};
 use std::{
     any::Any,
     borrow::Cow,
@@ -14,10 +15,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::UploadEntry;
-use crate::{
-    channel::panic_message,
-    telemetry::{line, shown},
-};
+use crate::telemetry::panic_message;
 
 /// Takes the bytes of one upload, as they come. Mirrors the `Phoenix.LiveView.UploadWriter`
 /// behaviour.

@@ -7,9 +7,9 @@ use axum::{
 use channel_runtime::{
     SocketOptions,
     prelude::*,
+    protocol::Frame,
     test::TestClient,
     transport::{ConnectError, ConnectRequest, RawHandle, RawSocket, Then},
-    wire::Frame,
 };
 
 use crate::server::{Server, User, query};

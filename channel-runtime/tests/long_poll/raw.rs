@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use channel_runtime::{
     Close, Endpoint, LongPollOptions, Refusal, SocketOptions,
+    protocol::Frame,
     transport::{ConnectRequest, RawHandle, RawSocket, Then},
-    wire::Frame,
 };
 use tokio::time::{Instant, sleep};
 

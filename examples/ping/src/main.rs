@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use channel_runtime::{
     Close, Endpoint, LongPollOptions, Refusal, SocketOptions,
+    protocol::Frame,
     serve::listen,
     transport::{ConnectRequest, RawHandle, RawSocket, Then},
-    wire::Frame,
 };
 use tracing_subscriber::EnvFilter;
 

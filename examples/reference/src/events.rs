@@ -1,6 +1,6 @@
 //! What the room sends.
 
-use channel_runtime::prelude::*;
+use channel_runtime::{EncodeError, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -51,7 +51,7 @@ pub(crate) struct Pushed(pub(crate) Payload);
 impl Event for Pushed {
     const NAME: &'static str = "pushed";
 
-    fn to_payload(&self) -> Result<Payload, Error> {
+    fn to_payload(&self) -> Result<Payload, EncodeError> {
         Ok(self.0.clone())
     }
 }
@@ -62,7 +62,7 @@ pub(crate) struct FromMsg(pub(crate) Payload);
 impl Event for FromMsg {
     const NAME: &'static str = "from_msg";
 
-    fn to_payload(&self) -> Result<Payload, Error> {
+    fn to_payload(&self) -> Result<Payload, EncodeError> {
         Ok(self.0.clone())
     }
 }
@@ -76,7 +76,7 @@ impl Event for TooLong {
         Err(_) => "",
     };
 
-    fn to_payload(&self) -> Result<Payload, Error> {
+    fn to_payload(&self) -> Result<Payload, EncodeError> {
         Ok(Payload::binary(vec![1]))
     }
 }

@@ -8,8 +8,10 @@ pub(super) fn circles<'a>(arrows: impl Iterator<Item = (&'a str, &'a str)>) -> V
     for (from, to) in arrows.filter(|(from, to)| from != to) {
         next.entry(from).or_default().insert(to);
     }
-    let reached: BTreeMap<&str, BTreeSet<&str>> =
-        next.keys().map(|node| (*node, reach(node, &next))).collect();
+    let reached: BTreeMap<&str, BTreeSet<&str>> = next
+        .keys()
+        .map(|node| (*node, reach(node, &next)))
+        .collect();
     let mut circles = BTreeSet::new();
     for (node, all) in &reached {
         let mut circle: Vec<&str> = all

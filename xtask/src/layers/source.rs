@@ -21,6 +21,8 @@ pub(super) struct Use {
     pub(super) to_room: String,
     /// Set where the path names an item at the crate's root.
     pub(super) through_root: bool,
+    /// Set where a part of a module names what the module itself defines.
+    pub(super) of_parent: bool,
 }
 
 /// A crate's modules, by their paths; the root's is empty.
@@ -60,7 +62,8 @@ impl Crate {
 
     pub(super) fn rooms(&self) -> impl Iterator<Item = &str> {
         let root = self.modules.get([].as_slice());
-        root.into_iter().flat_map(|root| root.children.iter().map(String::as_str))
+        root.into_iter()
+            .flat_map(|root| root.children.iter().map(String::as_str))
     }
 
     fn read_file(&mut self, root: &Path, at: Vec<String>, file: &Path) -> Result<()> {
@@ -116,7 +119,7 @@ impl Crate {
         child: &ItemMod,
     ) -> Result<()> {
         let name = child.ident.to_string();
-        let path = [at, &[name.clone()]].concat();
+        let path = [at, std::slice::from_ref(&name)].concat();
         if let Some((_, items)) = &child.content {
             return self.read_items(root, path, file, &folder.join(name), items);
         }
@@ -144,7 +147,10 @@ impl Crate {
                 let own = written.re_export && to.starts_with(at);
                 let through_root = path.len() == 1 && to.first() != path.first();
                 let target = &self.modules[&to];
-                if own || (target.file == module.file && !through_root) || to.is_empty() && !through_root {
+                if own
+                    || (target.file == module.file && !through_root)
+                    || to.is_empty() && !through_root
+                {
                     continue;
                 }
                 uses.push(Use {
@@ -155,6 +161,7 @@ impl Crate {
                     to_file: target.file.clone(),
                     to_room: to.first().cloned().unwrap_or_default(),
                     through_root,
+                    of_parent: at.starts_with(&to),
                 });
             }
         }
@@ -316,7 +323,10 @@ impl<'ast> Visit<'ast> for Module {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let segments = path.segments.iter().map(|segment| segment.ident.to_string());
+        let segments = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string());
         self.paths.push(Written {
             segments: segments.collect(),
             line: path.span().start().line,

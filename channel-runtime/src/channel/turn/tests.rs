@@ -7,10 +7,9 @@ use tokio::{
 };
 
 use crate::{
-    Params,
+    connection::{ConnectRequest, Connection, Event as Told, Params},
     prelude::*,
-    transport::{ConnectRequest, Connection, Event as Told},
-    wire::Frame,
+    protocol::Frame,
 };
 
 struct User;

@@ -51,7 +51,7 @@ macro_rules! adapter {
 
             fn broadcast(
                 &self,
-                topic: &crate::Topic,
+                topic: &crate::protocol::Topic,
                 message: bytes::Bytes,
             ) -> crate::pubsub::BoxFuture<'static, Result<(), crate::pubsub::PublishError>> {
                 self.0.broadcast(topic, message)
@@ -65,17 +65,17 @@ macro_rules! adapter {
                 self.0.direct_broadcast(node, message)
             }
 
-            fn subscribe(&self, topic: &crate::Topic) {
+            fn subscribe(&self, topic: &crate::protocol::Topic) {
                 self.0.subscribe(topic);
             }
 
-            fn unsubscribe(&self, topic: &crate::Topic) {
+            fn unsubscribe(&self, topic: &crate::protocol::Topic) {
                 self.0.unsubscribe(topic);
             }
 
             fn confirmed(
                 &self,
-                topic: &crate::Topic,
+                topic: &crate::protocol::Topic,
             ) -> Option<crate::pubsub::BoxFuture<'static, ()>> {
                 self.0.confirmed(topic)
             }

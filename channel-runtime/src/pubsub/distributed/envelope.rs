@@ -14,7 +14,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use thiserror::Error as ThisError;
 
-use crate::{Broadcast, Payload, pubsub::mail::Mail};
+use crate::{
+    protocol::{Broadcast, Payload},
+    pubsub::mail::Mail,
+};
 
 const MAGIC: [u8; 2] = *b"ch";
 const VERSION: u8 = 1;

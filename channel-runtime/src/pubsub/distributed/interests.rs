@@ -2,7 +2,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use parking_lot::Mutex;
 
-use crate::{Topic, pubsub::Adapter};
+use crate::{protocol::Topic, pubsub::Adapter};
 
 /// How many subscribers each topic has on this node, so that the adapter hears of the first and
 /// the last only.

@@ -20,10 +20,12 @@ use self::{
 #[cfg(feature = "longpoll")]
 use super::mail::{Mail, Mailbox};
 use super::{
-    Adapter, Broadcast, Health, Inlet, PublishError, StartError, mail::Mailboxes,
-    registry::Registry,
+    Adapter, Health, Inlet, PublishError, StartError, mail::Mailboxes, registry::Registry,
 };
-use crate::{Topic, telemetry::cluster};
+use crate::{
+    protocol::{Broadcast, Topic},
+    pubsub::telemetry as cluster,
+};
 
 /// This node among others.
 pub(super) struct Distributed {

@@ -100,12 +100,12 @@ impl Inbox {
         self.core
             .overruns
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        crate::telemetry::cluster::overrun();
+        crate::pubsub::telemetry::overrun();
     }
 
     /// Something is wrong, but the link goes on.
     #[cfg(feature = "nats")]
     pub(crate) fn trouble(&self, what: impl fmt::Display) {
-        crate::telemetry::cluster::trouble(&what);
+        crate::pubsub::telemetry::trouble(&what);
     }
 }

@@ -32,7 +32,7 @@ use self::{
     wanted::Wanted,
 };
 use super::{BoxFuture, Health, Inlet, PublishError, StartError, Status};
-use crate::{Topic, telemetry::cluster};
+use crate::{protocol::Topic, pubsub::telemetry as cluster};
 
 /// What is between an endpoint and an engine: names, subscriptions, the publish queue, and the
 /// connection, which is made again when it ends.

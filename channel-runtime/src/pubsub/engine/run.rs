@@ -14,7 +14,7 @@ use super::{
     patience::within,
     queue::Item,
 };
-use crate::{pubsub::PublishError, telemetry::cluster};
+use crate::pubsub::{PublishError, telemetry as cluster};
 
 /// How many messages go to the engine at once, at most.
 const BATCH: usize = 256;

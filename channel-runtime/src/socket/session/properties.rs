@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::wire::Serializers;
+use crate::protocol::Serializers;
 
 const MAX_CHANNELS: usize = 3;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wire::Serializers;
+use crate::protocol::Serializers;
 
 fn session() -> Session<u64> {
     of_version("2.0.0")

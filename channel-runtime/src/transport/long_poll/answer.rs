@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{transport::ConnectError, wire::Frame};
+use crate::{connection::ConnectError, protocol::Frame};
 
 /// The statuses that clients know.
 pub(super) mod status {

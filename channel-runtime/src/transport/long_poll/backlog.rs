@@ -1,7 +1,7 @@
 //! What a client has not taken, as far as is known.
 
 use super::handle::{Answered, Poll, Polled};
-use crate::wire::Frame;
+use crate::protocol::Frame;
 
 /// How many answers through other nodes a client may get without showing that it has one. A client
 /// that gets more keeps the token it got first, and what it is given counts as taken.

@@ -7,7 +7,7 @@ use data_encoding::BASE64_NOPAD;
 use futures_util::StreamExt;
 
 use super::answer::status;
-use crate::wire::Frame;
+use crate::protocol::Frame;
 
 /// Whether a body that says its length is within `most` bytes.
 pub(super) fn check_length(body: &Body, most: usize) -> Result<(), u16> {

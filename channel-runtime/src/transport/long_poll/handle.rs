@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::answer::status;
-use crate::{Close, wire::Frame};
+use crate::{connection::Close, protocol::Frame};
 
 /// How many polls may wait to be looked at; the task takes them as they come.
 const POLLS: usize = 4;

@@ -8,23 +8,22 @@
 //! POST, with T        one text frame, or many          {"status": 200}
 //! ```
 //!
-//! A session is a task that owns a [`Connection`](super::Connection), and an entry in its node's
+//! A session is a task that owns a [`Connection`](crate::connection::Connection), and an entry in its node's
 //! [`Sessions`], where the requests of its client find it, whatever TCP connection they come on.
-//! Its token names that node; a request that comes to another one is passed on by the [`Relay`].
+//! Its token names that node; a request that comes to another one is passed on by the [`Relay`](relay::Relay).
 
 mod answer;
 mod backlog;
 mod body;
 mod handle;
-mod options;
 mod publish;
 mod query;
 mod relay;
 mod serve;
 mod session;
 mod sessions;
+mod telemetry;
 
-pub use self::options::LongPollOptions;
-pub(crate) use self::relay::Relay;
 pub(super) use self::serve::LongPoll;
 use self::sessions::Sessions;
+pub(crate) use self::{relay::Relays, telemetry::no_secret};

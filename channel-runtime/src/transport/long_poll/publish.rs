@@ -2,7 +2,8 @@
 
 use tokio::time::timeout;
 
-use super::{LongPollOptions, answer::status, body, handle::Handle};
+use super::{answer::status, body, handle::Handle};
+use crate::options::LongPollOptions;
 
 /// Waits for the client's turn, reads the body, and hands its frames to the session.
 ///

@@ -10,20 +10,24 @@ use axum::{
 };
 
 use super::{
-    LongPollOptions, Relay,
     answer::{self, status},
     body,
     handle::{Asked, Handle},
     publish::publish,
     query,
-    relay::Missed,
+    relay::{Missed, Relay},
     session::Session,
     sessions::{SessionId, Ticket},
 };
 use crate::telemetry::shown;
 use crate::{
-    Endpoint, Error, telemetry,
-    transport::{ConnectError, Connection, Mount, check_origin, connect_request},
+    connection::{ConnectError, Connection},
+    endpoint::Endpoint,
+    error::Error,
+    options::LongPollOptions,
+    socket::Mount,
+    telemetry,
+    transport::{check_origin, connect_request},
 };
 
 /// The transport's name, in logs and in what a socket learns of its client.

@@ -14,9 +14,8 @@ use super::{
     sessions::Entry,
 };
 use crate::{
-    Close,
-    transport::{Connection, Event},
-    wire::Frame,
+    connection::{Close, Connection, Event},
+    protocol::Frame,
 };
 
 /// How many bytes one answer holds, before the rest waits for the next poll.

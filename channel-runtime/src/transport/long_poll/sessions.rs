@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::handle::Handle;
-use crate::{Error, token::random};
+use crate::{error::Error, token::random};
 
 /// What a session's token says. It is encrypted: the names of nodes are nobody's business.
 #[derive(Clone, Debug, Serialize, Deserialize)]

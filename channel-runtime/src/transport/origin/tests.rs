@@ -1,8 +1,8 @@
-use axum::http::{HeaderValue, Request};
+use axum::http::{HeaderValue, Request, header};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Endpoint;
+use crate::endpoint::Endpoint;
 
 fn request(headers: &[(&str, &str)]) -> Parts {
     let request = headers

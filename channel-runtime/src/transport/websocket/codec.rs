@@ -9,7 +9,7 @@ mod tests;
 use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
 
-use crate::{Close, wire::HEADER_ROOM};
+use crate::{connection::Close, protocol::HEADER_ROOM};
 
 /// A whole message, or a control frame, of the client.
 #[derive(Debug, PartialEq, Eq)]

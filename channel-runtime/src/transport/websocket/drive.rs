@@ -24,9 +24,10 @@ use tokio::{
 use self::backlog::Backlog;
 use super::codec::{Decoder, Limits, Message, Opcode, Read, frame};
 use crate::{
-    Close, SocketOptions, telemetry,
-    transport::{Connection, Control, Received},
-    wire::Frame,
+    channel::with_time_of_handlers,
+    connection::{Close, Connection, Control, Received},
+    options::SocketOptions,
+    protocol::Frame,
 };
 
 /// How long a client may take to answer a close.
@@ -144,7 +145,7 @@ impl Session {
                 }
             })
         };
-        let (decoded, at) = telemetry::with_time_of_handlers(read);
+        let (decoded, at) = with_time_of_handlers(read);
         if let Err(close) = decoded {
             self.wrong.get_or_insert(End::Close(close));
         }

@@ -19,12 +19,11 @@ use super::{
 };
 use crate::telemetry::shown;
 use crate::{
-    Endpoint,
-    socket::Corked,
+    connection::{ConnectError, Connection, Corked},
+    endpoint::Endpoint,
+    socket::Mount,
     telemetry,
-    transport::{
-        ConnectError, Connection, Mount, choose_subprotocol, connect_request, guard, refuse,
-    },
+    transport::{choose_subprotocol, connect_request, guard, refuse},
 };
 
 /// The transport's name, in logs and in what a socket learns of its client.

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::{Deadline, Running, UploadChannel, WINDOW};
 use crate::{
-    Payload, Socket,
+    channel::Socket,
+    protocol::Payload,
     upload::{
         destination::Place,
         entries::NotBegun,
@@ -58,7 +59,7 @@ pub(super) async fn begin(
     let writer = match begun.destination.0 {
         Place::Resumed(broken, fresh) => {
             let (uploads, topic) = (socket.endpoint().uploads(), running.owner.topic());
-            match adopt(uploads, broken, topic, &running.entry).await {
+            match adopt(&uploads, broken, topic, &running.entry).await {
                 Some(Adopted::Broken(upload)) => Ok(upload),
                 Some(Adopted::Taken) => return Err("taken"),
                 None => Err(fresh),

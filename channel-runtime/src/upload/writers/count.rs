@@ -10,10 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{
-    telemetry,
-    upload::{CloseReason, UploadEntry, UploadWriter, WriterError},
-};
+use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError, telemetry};
 
 /// Counts what another writer takes, in [`Counts`] that others can read, and in the metrics
 /// `channel_upload_bytes_total{upload}` and `channel_upload_files_total{upload,outcome}`.
@@ -128,7 +125,7 @@ enum Outcome {
 impl OpenFile {
     fn start(counts: &Counts, upload: &'static str) -> Self {
         counts.0.started.fetch_add(1, Relaxed);
-        telemetry::uploads::file(upload, "started");
+        telemetry::file(upload, "started");
         OpenFile {
             counts: counts.clone(),
             upload,
@@ -150,7 +147,7 @@ impl Drop for OpenFile {
             Outcome::Failed => (&numbers.failed, "failed"),
         };
         number.fetch_add(1, Relaxed);
-        telemetry::uploads::file(self.upload, outcome);
+        telemetry::file(self.upload, outcome);
     }
 }
 
@@ -179,7 +176,7 @@ impl<W: UploadWriter> UploadWriter for Count<W> {
         self.inner.write_chunk(chunk).await?;
         if let Some(file) = &self.file {
             self.counts.0.bytes.fetch_add(len, Relaxed);
-            telemetry::uploads::bytes(file.upload, len);
+            telemetry::bytes(file.upload, len);
         }
         Ok(())
     }

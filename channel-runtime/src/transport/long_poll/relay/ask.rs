@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     pubsub::PublishError,
-    telemetry::cluster::forwarded,
-    transport::long_poll::{answer::status, body, sessions::Ticket},
+    transport::long_poll::{answer::status, body, sessions::Ticket, telemetry::forwarded},
 };
 
 /// How long the other node may take to say that a request has come, each of so many times, before

@@ -39,10 +39,13 @@ use self::{
     host::{Caller, Hosted},
     letter::{Letter, decode, encode},
 };
-use super::{LongPollOptions, Sessions, sessions::Ticket};
+use super::{Sessions, sessions::Ticket};
 use crate::{
-    Token,
+    endpoint::Endpoint,
+    options::LongPollOptions,
     pubsub::{BoxFuture, Mailbox, PubSub, PublishError},
+    socket::Mount,
+    token::{Secrets, Token},
 };
 
 /// One socket's polled sessions, those of this node and the way to the others'.
@@ -116,6 +119,46 @@ impl Relay {
             Some(pubsub) => pubsub.mail(node, &self.mailbox, encode(call, letter, body)),
             None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
         }
+    }
+}
+
+/// The polled sessions of an endpoint's sockets, by the paths of their mounts.
+#[derive(Default)]
+pub(crate) struct Relays(HashMap<String, Arc<Relay>>);
+
+impl Relays {
+    /// Hears other nodes from now on.
+    pub(crate) fn open(
+        mounts: &[(String, Arc<dyn Mount>)],
+        pubsub: &Arc<PubSub>,
+        secrets: &Secrets,
+        tasks: &TaskTracker,
+        draining: &CancellationToken,
+    ) -> Self {
+        let polled = mounts.iter().filter_map(|(path, mount)| {
+            let options = mount.options().long_poll.clone()?;
+            let token = |salt: &str| Token::of(secrets, salt);
+            let (tasks, draining) = (tasks.clone(), draining.clone());
+            let relay = Relay::open(path, options, pubsub, token, tasks, draining);
+            Some((path.clone(), relay))
+        });
+        Relays(polled.collect())
+    }
+}
+
+impl Endpoint {
+    /// How many sessions of long-poll clients there are on this node. Each is a connection too,
+    /// until it has ended; then it may wait for its last messages to be fetched.
+    pub fn long_poll_session_count(&self) -> usize {
+        self.extension::<Relays>()
+            .0
+            .values()
+            .map(|relay| relay.sessions().count())
+            .sum()
+    }
+
+    pub(crate) fn long_poll(&self, path: &str) -> Option<Arc<Relay>> {
+        self.extension::<Relays>().0.get(path).cloned()
     }
 }
 

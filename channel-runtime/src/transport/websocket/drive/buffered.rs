@@ -1,5 +1,6 @@
 //! Over any other stream, such as TLS: this task reads and writes.
 
+use crate::telemetry::shown;
 use std::{future::poll_fn, pin::pin};
 
 use bytes::BytesMut;
@@ -10,8 +11,7 @@ use tokio::{
 };
 
 use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame};
-use crate::telemetry::shown;
-use crate::{transport::Event, wire::Frame};
+use crate::{connection::Event, protocol::Frame};
 
 /// The most bytes gathered for one write, but for a larger frame.
 const WRITE: usize = 16 * 1024;

@@ -1,5 +1,6 @@
 //! Over a TCP connection: whoever sends writes. This task reads, and sees to what is left.
 
+use crate::telemetry::shown;
 use std::{
     future::poll_fn,
     io::{self, ErrorKind},
@@ -15,8 +16,7 @@ use tokio::{
 };
 
 use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame, with_buffer};
-use crate::socket::{DirectEvent, Half, Sink};
-use crate::telemetry::shown;
+use crate::connection::{DirectEvent, Half, Sink};
 use crate::transport::websocket::codec::frame_in_place;
 
 /// `read` is what has come from the client already.

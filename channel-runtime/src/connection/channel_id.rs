@@ -1,0 +1,12 @@
+/// Names one join of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ChannelId(pub(crate) u64);
+
+/// Why a channel did not take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// It has ended.
+    Ended,
+    /// Its inbox is full.
+    Full,
+}

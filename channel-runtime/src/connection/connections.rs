@@ -1,0 +1,104 @@
+//! The open connections of a node.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::{ConnectError, Outbox};
+use crate::telemetry;
+
+/// The open connections of a node, and how many there may be.
+#[derive(Clone, Default)]
+pub(crate) struct Connections(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    open: Mutex<HashMap<u64, Weak<Outbox>>>,
+    next_id: AtomicU64,
+    max: Option<usize>,
+    /// The tasks that flush outboxes, from the first connection that needs them.
+    #[cfg(feature = "websocket")]
+    lanes: std::sync::OnceLock<super::Lanes>,
+}
+
+impl Connections {
+    pub(crate) fn new(max: Option<usize>) -> Self {
+        Connections(Arc::new(Inner {
+            max,
+            ..Inner::default()
+        }))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.open.lock().len()
+    }
+
+    /// Checks that another connection may be opened.
+    pub(crate) fn check_room(&self) -> Result<(), ConnectError> {
+        self.has_room(self.len())
+    }
+
+    fn has_room(&self, open: usize) -> Result<(), ConnectError> {
+        match self.0.max {
+            Some(limit) if open >= limit => {
+                telemetry::endpoint_full(limit);
+                Err(ConnectError::Full)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes one of the places for a connection.
+    pub(crate) fn register(&self, outbox: &Arc<Outbox>) -> Result<Registered, ConnectError> {
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut open = self.0.open.lock();
+        self.has_room(open.len())?;
+        open.insert(id, Arc::downgrade(outbox));
+        drop(open);
+        Ok(Registered {
+            connections: self.clone(),
+            id,
+        })
+    }
+
+    /// The outboxes of all, the newest last.
+    pub(crate) fn newest_last(&self) -> Vec<Weak<Outbox>> {
+        let open = self.0.open.lock();
+        let mut open: Vec<_> = open
+            .iter()
+            .map(|(id, outbox)| (*id, outbox.clone()))
+            .collect();
+        open.sort_unstable_by_key(|(id, _)| *id);
+        open.into_iter().map(|(_, outbox)| outbox).collect()
+    }
+}
+
+/// A connection's place among the open ones.
+pub(crate) struct Registered {
+    connections: Connections,
+    id: u64,
+}
+
+#[cfg(feature = "websocket")]
+impl Registered {
+    /// The lane that flushes the connection's outbox.
+    pub(crate) fn lane(&self) -> Arc<super::Lane> {
+        self.connections
+            .0
+            .lanes
+            .get_or_init(super::Lanes::start)
+            .lane(self.id)
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.connections.0.open.lock().remove(&self.id);
+    }
+}

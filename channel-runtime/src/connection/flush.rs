@@ -1,0 +1,249 @@
+//! When queued frames are written: not one by one as they come, but when the task that sends
+//! them pauses, so that a burst for one client becomes one write.
+//!
+//! A task that sends runs [`corked`]: outboxes that get frames meanwhile are remembered, and
+//! flushed when its turn is over, a few at once in place, many by the endpoint's [`Lanes`]. Those
+//! of other connections do not wait for so long: they are flushed when the [`burst`] is over.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+};
+
+use parking_lot::Mutex;
+use pin_project_lite::pin_project;
+use tokio::sync::Notify;
+
+use super::Outbox;
+
+/// How many outboxes are flushed in place.
+const IN_PLACE: usize = 8;
+
+/// How many outboxes a lane flushes before other tasks have their turn. To give way costs more
+/// than it seems: a worker that finds nothing else to do wakes another one to look too.
+const TURN: usize = 128;
+
+/// How many outboxes are fetched from memory together, which takes hardly longer than one.
+const FETCH: usize = 8;
+
+/// What one thread is about to flush.
+struct Cork {
+    /// Whether a task runs corked.
+    on: bool,
+    /// The outbox of the connection that the task belongs to: only compared, never read.
+    own: *const Outbox,
+    dirty: Vec<Arc<Outbox>>,
+}
+
+impl Cork {
+    /// All but the task's own outbox.
+    fn take_others(&mut self) -> Vec<Arc<Outbox>> {
+        let own = |outbox: &Arc<Outbox>| Arc::as_ptr(outbox) == self.own;
+        let kept = self.dirty.iter().position(own);
+        if kept.is_some() && self.dirty.len() == 1 {
+            return Vec::new();
+        }
+        let kept = kept.map(|at| self.dirty.swap_remove(at));
+        let others = std::mem::take(&mut self.dirty);
+        self.dirty.extend(kept);
+        others
+    }
+}
+
+thread_local! {
+    static CORK: RefCell<Cork> = const {
+        RefCell::new(Cork { on: false, own: std::ptr::null(), dirty: Vec::new() })
+    };
+}
+
+/// Runs `work` for a connection, and flushes the outboxes it has filled afterwards, also when it
+/// panics.
+pub(crate) fn corked<T>(own: &Arc<Outbox>, work: impl FnOnce() -> T) -> T {
+    run_corked(Arc::as_ptr(own), work)
+}
+
+/// Runs `work`, which sends to many, and flushes the outboxes it has filled afterwards, also when
+/// it panics. Within a task that runs corked, that connection's own outbox waits for its end.
+pub(crate) fn burst<T>(work: impl FnOnce() -> T) -> T {
+    /// Flushes when dropped.
+    struct Over;
+
+    impl Drop for Over {
+        fn drop(&mut self) {
+            flush_all(CORK.with_borrow_mut(Cork::take_others));
+        }
+    }
+
+    if !CORK.with_borrow(|cork| cork.on) {
+        return run_corked(std::ptr::null(), work);
+    }
+    let _over = Over;
+    work()
+}
+
+/// As [`burst`], for those that do not know what a connection is.
+pub(crate) fn batch(work: &mut dyn FnMut()) {
+    burst(work);
+}
+
+fn run_corked<T>(own: *const Outbox, work: impl FnOnce() -> T) -> T {
+    /// Flushes when dropped.
+    struct Uncork;
+
+    impl Drop for Uncork {
+        fn drop(&mut self) {
+            let dirty = CORK.with_borrow_mut(|cork| {
+                cork.on = false;
+                cork.own = std::ptr::null();
+                std::mem::take(&mut cork.dirty)
+            });
+            flush_all(dirty);
+        }
+    }
+
+    let outermost = CORK.with_borrow_mut(|cork| {
+        let outermost = !std::mem::replace(&mut cork.on, true);
+        if outermost {
+            cork.own = own;
+        }
+        outermost
+    });
+    // Made only by the outermost, since whoever drops one takes the cork off.
+    let _uncork = outermost.then(|| Uncork);
+    work()
+}
+
+/// Flushes an outbox: when the corked task pauses, or now where none runs.
+pub(super) fn flush_soon(outbox: &Arc<Outbox>) {
+    let later = CORK.with_borrow_mut(|cork| {
+        if cork.on {
+            cork.dirty.push(outbox.clone());
+        }
+        cork.on
+    });
+    if !later {
+        outbox.flush();
+    }
+}
+
+fn flush_all(mut dirty: Vec<Arc<Outbox>>) {
+    if dirty.len() > IN_PLACE {
+        while let Some(lane) = dirty.last().and_then(|outbox| outbox.lane().cloned()) {
+            let others = |outbox: &mut Arc<Outbox>| {
+                outbox.lane().is_some_and(|known| Arc::ptr_eq(known, &lane))
+            };
+            lane.fill(dirty.extract_if(.., others));
+        }
+    }
+    dirty.drain(..).for_each(|outbox| outbox.flush());
+    // The next burst of this thread finds room.
+    if dirty.capacity() <= 4096 {
+        CORK.with_borrow_mut(|cork| {
+            if cork.dirty.capacity() == 0 {
+                cork.dirty = dirty;
+            }
+        });
+    }
+}
+
+/// A task that flushes outboxes: the connections of an endpoint share a few.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    dirty: Mutex<Vec<Arc<Outbox>>>,
+    filled: Notify,
+}
+
+impl Lane {
+    fn fill(&self, outboxes: impl Iterator<Item = Arc<Outbox>>) {
+        let mut dirty = self.dirty.lock();
+        let idle = dirty.is_empty();
+        dirty.extend(outboxes);
+        drop(dirty);
+        if idle {
+            self.filled.notify_one();
+        }
+    }
+
+    async fn run(self: Arc<Self>) {
+        let mut batch: Vec<Arc<Outbox>> = Vec::new();
+        loop {
+            self.filled.notified().await;
+            std::mem::swap(&mut batch, &mut *self.dirty.lock());
+            let mut left = batch.drain(..);
+            for at in 0.. {
+                if at % FETCH == 0 {
+                    let next = left.as_slice().iter().take(FETCH);
+                    next.for_each(|outbox| outbox.fetch());
+                }
+                let Some(outbox) = left.next() else {
+                    break;
+                };
+                outbox.flush();
+                if at % TURN == TURN - 1 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+/// The lanes of an endpoint: one for every two threads of its runtime, since writing must not
+/// take all of them. They end with the endpoint.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    lanes: Vec<Arc<Lane>>,
+    tasks: Vec<tokio::task::AbortHandle>,
+}
+
+impl Lanes {
+    /// Starts the lanes on the runtime that this runs on.
+    pub(crate) fn start() -> Self {
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let lanes: Vec<Arc<Lane>> = (0..threads.div_ceil(2)).map(|_| Arc::default()).collect();
+        let tasks = lanes
+            .iter()
+            .map(|lane| tokio::spawn(lane.clone().run()).abort_handle());
+        let tasks = tasks.collect();
+        Lanes { lanes, tasks }
+    }
+
+    /// The lane of a connection.
+    pub(crate) fn lane(&self, connection: u64) -> Arc<Lane> {
+        let at = connection as usize % self.lanes.len();
+        self.lanes[at].clone()
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
+    }
+}
+
+pin_project! {
+    /// A future of a connection, whose every turn is corked.
+    pub(crate) struct Corked<F> {
+        outbox: Weak<Outbox>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Corked<F> {
+    /// A future of the connection with this outbox.
+    pub(crate) fn new(outbox: &Arc<Outbox>, future: F) -> Self {
+        let outbox = Arc::downgrade(outbox);
+        Corked { outbox, future }
+    }
+}
+
+impl<F: Future> Future for Corked<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        run_corked(this.outbox.as_ptr(), || this.future.poll(cx))
+    }
+}

@@ -1,0 +1,200 @@
+//! An open connection, as every transport drives it, whatever socket is behind.
+
+#[cfg(feature = "websocket")]
+mod direct;
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    connection::{ChannelId, Close, Outbox, Outgoing, Registered},
+    protocol::{Frame, Topic},
+};
+
+/// What the transport has to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Write this frame.
+    Frame(Frame),
+    /// End the connection, telling the client why where the transport can.
+    Close(Close),
+}
+
+/// A control frame of a client, for transports that have them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The transport answers it itself.
+    Ping(Bytes),
+    /// An answer to a ping of the server.
+    Pong(Bytes),
+}
+
+/// What a socket made of a frame.
+pub(crate) enum Received {
+    /// It took it.
+    Taken,
+    /// The connection is to end.
+    Refused(Close),
+    /// It takes nothing before [`Peer::poll_room`] is ready.
+    Full(Frame),
+}
+
+/// The socket behind a connection: one with channels, or one of the user's own.
+pub(crate) trait Peer: Send {
+    fn receive(&mut self, frame: Frame) -> Received;
+
+    /// As [`Peer::receive`], of a text frame; copies of it only what is kept.
+    #[cfg(feature = "websocket")]
+    fn receive_text(&mut self, text: &str) -> Received {
+        self.receive(Frame::Text(text.into()))
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    fn control(&mut self, control: Control);
+
+    /// A channel is over.
+    fn ended(&mut self, _topic: &Topic, _id: ChannelId) {}
+
+    /// The server goes down; dropped soon after.
+    fn drain(&mut self);
+}
+
+/// An open connection: the transport hands it the client's frames and writes what it gives.
+///
+/// [`Endpoint::connect`](crate::Endpoint::connect) opens one. A transport reads and writes in
+/// one task: it waits for the client and for [`Connection::next`] at the same time, hands over
+/// each frame with [`Connection::receive`], and drops the connection when the client is gone,
+/// which ends its channels. Mirrors what a transport calls in `Phoenix.Socket.Transport`.
+pub struct Connection {
+    peer: Box<dyn Peer>,
+    outbox: Arc<Outbox>,
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(dead_code, reason = "dropped with it")
+    )]
+    registered: Registered,
+}
+
+impl Connection {
+    pub(crate) fn new(peer: Box<dyn Peer>, outbox: Arc<Outbox>, registered: Registered) -> Self {
+        Connection {
+            peer,
+            outbox,
+            registered,
+        }
+    }
+
+    /// Takes one frame of the client. Waits only where a custom socket is busy with earlier
+    /// ones; a socket with channels never does.
+    ///
+    /// Not cancel safe: a frame whose `receive` is dropped may be lost.
+    ///
+    /// # Errors
+    ///
+    /// How the connection must end, since the frame cannot be read.
+    pub async fn receive(&mut self, frame: Frame) -> Result<(), Close> {
+        let mut frame = Some(frame);
+        poll_fn(|cx| self.poll_receive(&mut frame, cx)).await
+    }
+
+    /// As [`Connection::receive`], for transports that poll; takes the frame out once there is
+    /// room for it.
+    pub(crate) fn poll_receive(
+        &mut self,
+        frame: &mut Option<Frame>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Close>> {
+        while let Some(next) = frame.take() {
+            match self.peer.receive(next) {
+                Received::Taken => break,
+                Received::Refused(close) => return Poll::Ready(Err(close)),
+                Received::Full(back) => *frame = Some(back),
+            }
+            std::task::ready!(self.peer.poll_room(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// As [`Connection::receive`], without waiting.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn try_receive(&mut self, frame: Frame) -> Received {
+        self.peer.receive(frame)
+    }
+
+    /// As [`Connection::try_receive`], of a text frame.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn try_receive_text(&mut self, text: &str) -> Received {
+        self.peer.receive_text(text)
+    }
+
+    /// Ready when the socket may have room again.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.peer.poll_room(cx)
+    }
+
+    /// Tells the socket of a ping or a pong. Mirrors `c:handle_control/2`.
+    pub fn control(&mut self, control: Control) {
+        self.peer.control(control);
+    }
+
+    /// What the transport has to do next. Cancel safe.
+    pub async fn next(&mut self) -> Event {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`Connection::next`], for transports that poll.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            match std::task::ready!(self.outbox.poll_next(cx)) {
+                Outgoing::Frame(frame) => return Poll::Ready(Event::Frame(frame)),
+                Outgoing::Ended(topic, id) => self.peer.ended(&topic, id),
+                Outgoing::Close(close) => {
+                    if close == Close::DRAINING {
+                        self.peer.drain();
+                    }
+                    return Poll::Ready(Event::Close(close));
+                }
+            }
+        }
+    }
+
+    /// Ready once the connection is to end, even while [`Connection::next`] has more to give:
+    /// so that a write to a client that does not read is given up. Borrows nothing, cancel safe.
+    pub fn closing(&self) -> impl Future<Output = Close> + Send + use<> {
+        let outbox = self.outbox.clone();
+        async move { poll_fn(|cx| outbox.poll_closing(cx)).await }
+    }
+
+    /// As [`Connection::closing`], for transports that poll.
+    #[cfg(any(feature = "websocket", feature = "longpoll"))]
+    pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Close> {
+        self.outbox.poll_closing(cx)
+    }
+
+    /// How many frames wait for the transport.
+    pub fn waiting(&self) -> usize {
+        self.outbox.waiting()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.outbox.abandon();
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("outbox", &self.outbox)
+            .finish_non_exhaustive()
+    }
+}

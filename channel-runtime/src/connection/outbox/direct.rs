@@ -1,0 +1,233 @@
+//! Outboxes whose frames are written by whoever sends them, past the connection's own task.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    io::{self, ErrorKind, IoSlice},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+
+use super::{Close, Outbox, Queued, State, sink::Sink};
+use crate::{
+    connection::ChannelId,
+    connection::flush::Lane,
+    protocol::{Frame, Topic},
+};
+
+/// How many frames one write takes.
+const SLICES: usize = 64;
+
+/// How an outbox writes by itself.
+pub(crate) struct Direct {
+    io: Sink,
+    /// What a frame becomes on the wire.
+    encode: fn(&Frame) -> Bytes,
+    /// How much of the first frame has been written.
+    written: usize,
+    /// Whether a flush is on its way.
+    dirty: bool,
+    /// Whether the client has to read before more can be written.
+    blocked: bool,
+    broken: bool,
+}
+
+/// What the connection's own task has to do where frames are written by others.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum DirectEvent {
+    /// A channel is over; what follows it is not written before this is taken.
+    Ended(Topic, ChannelId),
+    /// Wait until the client can be written to, and call [`Outbox::unblock`].
+    Blocked,
+    /// The client is gone.
+    Broken,
+    /// Everything has been written that will be; the connection ends.
+    Close(Close),
+}
+
+impl Direct {
+    pub(crate) fn new(io: Sink, encode: fn(&Frame) -> Bytes) -> Self {
+        Direct {
+            io,
+            encode,
+            written: 0,
+            dirty: false,
+            blocked: false,
+            broken: false,
+        }
+    }
+
+    pub(super) fn encode(&self, frame: &Frame) -> Bytes {
+        (self.encode)(frame)
+    }
+
+    /// Whether somebody has to see to a flush now.
+    pub(super) fn begin_dirty(&mut self) -> bool {
+        !self.blocked && !std::mem::replace(&mut self.dirty, true)
+    }
+}
+
+impl Outbox {
+    /// From now on, text that comes behind room for a header is made a frame by this.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn frame_in_place(&self, make: fn(Vec<u8>) -> Bytes) {
+        let _once = self.frame_in_place.set(make);
+    }
+
+    /// What makes a frame of text that comes behind room for a header; what it makes is sent as
+    /// [`Out::Wire`](super::Out::Wire).
+    pub(crate) fn framing(&self) -> Option<fn(Vec<u8>) -> Bytes> {
+        self.frame_in_place.get().copied()
+    }
+
+    /// From now on, whoever sends writes. What is queued already becomes bytes.
+    pub(crate) fn write_directly(&self, direct: Direct, lane: Arc<Lane>) {
+        let _once = self.lane.set(lane);
+        let mut state = self.state.lock();
+        if state.abandoned {
+            return;
+        }
+        for queued in state.queue.iter_mut() {
+            let wire = match queued {
+                Queued::Frame(frame, urgency) => Queued::Wire(direct.encode(frame), *urgency),
+                Queued::Shared(shared) => {
+                    Queued::Wire(direct.encode(&shared.frame), super::Urgency::MayDrop)
+                }
+                Queued::Wire(..) | Queued::Ended(..) => continue,
+            };
+            *queued = wire;
+        }
+        state.bytes = state.queue.iter().filter_map(Queued::len).sum();
+        state.direct = Some(direct);
+        state.flush();
+    }
+
+    /// Writes what waits, as far as the client takes it. Never waits.
+    pub(crate) fn flush(&self) {
+        self.state.lock().flush();
+    }
+
+    /// Whether a frame has been written in part.
+    pub(crate) fn is_half_written(&self) -> bool {
+        self.state.lock().is_half_written()
+    }
+
+    /// The client can be written to again.
+    pub(crate) fn unblock(&self) {
+        let mut state = self.state.lock();
+        if let Some(direct) = &mut state.direct {
+            direct.blocked = false;
+        }
+        state.flush();
+    }
+
+    /// What the connection's own task has to do; cancel safe.
+    pub(crate) fn poll_direct(&self, cx: &mut Context<'_>) -> Poll<DirectEvent> {
+        let mut state = self.state.lock();
+        if let Some(Queued::Ended(..)) = state.queue.front()
+            && let Some(Queued::Ended(topic, channel)) = state.pop()
+        {
+            return Poll::Ready(DirectEvent::Ended(topic, channel));
+        }
+        if let Some(direct) = &state.direct {
+            if direct.broken {
+                return Poll::Ready(DirectEvent::Broken);
+            }
+            if direct.blocked {
+                return Poll::Ready(DirectEvent::Blocked);
+            }
+        }
+        if state.queue.is_empty()
+            && let Some(close) = &state.close
+        {
+            return Poll::Ready(DirectEvent::Close(close.clone()));
+        }
+        state.register(cx);
+        Poll::Pending
+    }
+}
+
+impl State {
+    pub(super) fn is_half_written(&self) -> bool {
+        self.direct
+            .as_ref()
+            .is_some_and(|direct| direct.written > 0)
+    }
+
+    /// Does what [`Direct::begin_dirty`] has promised.
+    pub(super) fn flush(&mut self) {
+        if let Some(direct) = &mut self.direct {
+            direct.dirty = false;
+        }
+        self.write_out();
+    }
+
+    /// Writes the frames at the front of the queue, up to the end of a channel.
+    pub(super) fn write_out(&mut self) {
+        let Some(mut direct) = self.direct.take() else {
+            return;
+        };
+        while !direct.blocked && !direct.broken {
+            match self.write(&direct) {
+                None => break,
+                Some(Ok(0)) => direct.broken = true,
+                Some(Ok(written)) => self.advance(&mut direct, written),
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => direct.blocked = true,
+                Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Some(Err(_)) => direct.broken = true,
+            }
+        }
+        let stuck = direct.blocked || direct.broken;
+        self.direct = Some(direct);
+        let ended = matches!(self.queue.front(), Some(Queued::Ended(..)));
+        if stuck || ended || (self.queue.is_empty() && self.close.is_some()) {
+            self.wake();
+        }
+    }
+
+    /// Writes once; `None` when no frame is at the front.
+    fn write(&self, direct: &Direct) -> Option<io::Result<usize>> {
+        let mut waiting = self.queue.iter().map_while(|queued| match queued {
+            Queued::Wire(bytes, _) => Some(&**bytes),
+            _ => None,
+        });
+        let first = IoSlice::new(&waiting.next()?[direct.written..]);
+        let Some(second) = waiting.next() else {
+            return Some(direct.io.try_write(&[first]));
+        };
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        let all = [first, IoSlice::new(second)].into_iter();
+        for (slice, bytes) in slices.iter_mut().zip(all.chain(waiting.map(IoSlice::new))) {
+            *slice = bytes;
+            count += 1;
+        }
+        Some(direct.io.try_write(&slices[..count]))
+    }
+
+    /// Drops what has been written.
+    fn advance(&mut self, direct: &mut Direct, written: usize) {
+        let mut left = direct.written + written;
+        while let Some(Queued::Wire(bytes, _)) = self.queue.front() {
+            if left < bytes.len() {
+                break;
+            }
+            left -= bytes.len();
+            self.pop();
+        }
+        direct.written = left;
+    }
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Direct")
+            .field("dirty", &self.dirty)
+            .field("blocked", &self.blocked)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! How channels send: an outbox with the serializer its client speaks.
+
+use std::sync::Arc;
+
+use super::outbox::{Out, Outbox, Urgency};
+use crate::protocol::{
+    EncodeError, Frame, Payload, Push, Refusal, Reply, SharedFrame, SharedSerializer, Term,
+};
+
+use crate::telemetry::shown;
+
+/// A connection's outbox with the serializer it speaks: all that sending takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Outlet {
+    outbox: Arc<Outbox>,
+    serializer: SharedSerializer,
+}
+
+impl Outlet {
+    pub(crate) fn new(outbox: Arc<Outbox>, serializer: SharedSerializer) -> Self {
+        Outlet { outbox, serializer }
+    }
+
+    pub(crate) fn serializer(&self) -> &SharedSerializer {
+        &self.serializer
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    pub(crate) fn send(&self, frame: Frame, urgency: Urgency) {
+        self.outbox.send(Out::Own(frame), urgency);
+    }
+
+    /// Sends a frame that many get; a client that reads too slowly may miss it.
+    pub(crate) fn send_shared(&self, frame: &Arc<SharedFrame>) {
+        self.outbox.send(Out::Shared(frame), Urgency::MayDrop);
+    }
+
+    pub(crate) fn overflow(&self, channel: &'static str) {
+        self.outbox.overflow(channel);
+    }
+
+    pub(crate) fn push(
+        &self,
+        join_ref: &Term,
+        topic: &str,
+        event: &str,
+        payload: &Payload,
+    ) -> Result<(), EncodeError> {
+        let push = Push {
+            join_ref,
+            reference: &Term::Null,
+            topic,
+            event,
+            payload,
+        };
+        if let Some(frame) = self.outbox.framing()
+            && let Some(text) = self.serializer.push_behind_room(push)
+        {
+            let wire = frame(text.into_bytes());
+            self.outbox.send(Out::Wire(wire), Urgency::MustSend);
+        } else {
+            self.send(self.serializer.push(push)?, Urgency::MustSend);
+        }
+        Ok(())
+    }
+
+    /// Whether the reply went out as it was meant.
+    pub(crate) fn reply(
+        &self,
+        join_ref: &Term,
+        reference: &Term,
+        topic: &Term,
+        status: &str,
+        payload: &Payload,
+        urgency: Urgency,
+    ) -> bool {
+        let reply = Reply {
+            join_ref,
+            reference,
+            topic,
+            status,
+            payload,
+        };
+        if let Some(frame) = self.outbox.framing()
+            && let Some(text) = self.serializer.reply_behind_room(reply)
+        {
+            let wire = frame(text.into_bytes());
+            self.outbox.send(Out::Wire(wire), urgency);
+            return true;
+        }
+        let frame = match self.serializer.reply(reply) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::warn!(error = %shown(&error), "a reply cannot be sent; the client gets an error reply");
+                let refusal = Refusal::new("reply cannot be sent")
+                    .with("message", error.to_string())
+                    .payload();
+                let reply = Reply {
+                    status: "error",
+                    payload: &refusal,
+                    ..reply
+                };
+                if let Ok(frame) = self.serializer.reply(reply) {
+                    self.send(frame, urgency);
+                }
+                return false;
+            }
+        };
+        self.send(frame, urgency);
+        true
+    }
+}

@@ -1,0 +1,281 @@
+//! The endpoint: sockets at their paths, and broadcasts from anywhere.
+
+mod extensions;
+mod subscription;
+
+use std::{fmt, sync::Arc};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use self::extensions::Extensions;
+pub use self::subscription::EndpointSubscription;
+#[cfg(feature = "token")]
+use crate::token::{Secrets, Token};
+use crate::{
+    connection::{Close, ConnectError, Connections, Outbox, Registered},
+    error::Error,
+    origin::OriginPattern,
+    protocol::{Broadcast, Event, Payload, Topic},
+    pubsub::{Health, PubSub, SubscriberId},
+    telemetry::FilterParameters,
+};
+
+/// Where sockets are mounted and broadcasts come from: one for an application, cheap to clone.
+///
+/// Mirrors `Phoenix.Endpoint`, as far as channels go.
+///
+/// ```no_run
+/// # use channel_runtime::{Endpoint, prelude::*};
+/// # pub struct Room;
+/// # #[channel("room:*")]
+/// # impl Room {
+/// #     #[join]
+/// #     fn join() -> Self { Room }
+/// # }
+/// # pub struct UserSocket;
+/// # #[socket(channels = [Room])]
+/// # impl UserSocket {
+/// #     #[connect]
+/// #     fn connect() -> Self { UserSocket }
+/// # }
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = Endpoint::builder().socket::<UserSocket>("/socket").build()?;
+/// let app: axum::Router = endpoint.router();
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
+/// axum::serve(listener, app).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+/// What an endpoint is made of.
+pub(crate) struct Inner {
+    pub(crate) pubsub: Arc<PubSub>,
+    /// The tasks of channels and connections, to wait for at the end.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) draining: CancellationToken,
+    pub(crate) connections: Connections,
+    /// The address under which clients reach the endpoint.
+    pub(crate) url: Option<OriginPattern>,
+    pub(crate) filter: Arc<FilterParameters>,
+    #[cfg(feature = "token")]
+    pub(crate) secrets: Secrets,
+    /// What the layers above keep here, each by a type of its own.
+    pub(crate) extensions: Extensions,
+}
+
+impl Endpoint {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Endpoint(Arc::new(inner))
+    }
+
+    /// What a layer above keeps here.
+    pub(crate) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.0.extensions.get()
+    }
+
+    /// Tokens of one kind, made with the endpoint's
+    /// [secret key](EndpointBuilder::secret_key). Mirrors `Phoenix.Token` with an endpoint as
+    /// its first argument.
+    #[cfg(feature = "token")]
+    pub fn token(&self, salt: &str) -> Token {
+        Token::of(&self.0.secrets, salt)
+    }
+
+    /// Sends an event to all subscribers of a topic, on every node. Mirrors
+    /// `c:Phoenix.Endpoint.broadcast/3`.
+    ///
+    /// The subscribers of this node get it before anything waits. Cancel safe: what was sent was
+    /// sent to all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`], before anybody gets it, or [`Error::Publish`], when other nodes may not
+    /// have got it: see [`pubsub`](crate::pubsub).
+    pub async fn broadcast<E: Event>(
+        &self,
+        topic: impl Into<Topic>,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.publish(None, topic.into(), event).await
+    }
+
+    /// As [`Endpoint::broadcast`], without one subscriber: a channel's is
+    /// [`ChannelRef::id`](crate::ChannelRef::id). Mirrors `c:Phoenix.Endpoint.broadcast_from/4`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::broadcast`].
+    pub async fn broadcast_from<E: Event>(
+        &self,
+        from: SubscriberId,
+        topic: impl Into<Topic>,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.publish(Some(from), topic.into(), event).await
+    }
+
+    /// As [`Endpoint::broadcast`], to the subscribers of this node only. Mirrors
+    /// `c:Phoenix.Endpoint.local_broadcast/3`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`].
+    pub fn local_broadcast<E: Event>(
+        &self,
+        topic: impl Into<Topic>,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.publish_local(None, topic.into(), event)
+    }
+
+    /// Sends a payload that has no event type, such as one that came over HTTP.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Publish`]: none in this process alone.
+    pub async fn broadcast_raw(
+        &self,
+        topic: impl Into<Topic>,
+        event: impl AsRef<str>,
+        payload: Payload,
+    ) -> Result<(), Error> {
+        let broadcast = Broadcast::new(topic, event, payload);
+        self.0.pubsub.broadcast(None, &broadcast).await
+    }
+
+    pub(crate) async fn publish<E: Event>(
+        &self,
+        from: Option<SubscriberId>,
+        topic: Topic,
+        event: &E,
+    ) -> Result<(), Error> {
+        let broadcast = Broadcast::new(topic, E::NAME, event.to_payload()?);
+        self.0.pubsub.broadcast(from, &broadcast).await
+    }
+
+    pub(crate) fn publish_local<E: Event>(
+        &self,
+        from: Option<SubscriberId>,
+        topic: Topic,
+        event: &E,
+    ) -> Result<(), Error> {
+        self.0
+            .pubsub
+            .deliver(from, &Broadcast::new(topic, E::NAME, event.to_payload()?));
+        Ok(())
+    }
+
+    /// Hears the broadcasts of a topic outside of any channel, until the subscription is
+    /// dropped. Those of other nodes may take a moment to arrive: see
+    /// [`EndpointSubscription::confirmed`]. Mirrors `c:Phoenix.Endpoint.subscribe/2`.
+    pub fn subscribe(&self, topic: impl Into<Topic>) -> EndpointSubscription {
+        EndpointSubscription::new(&self.0.pubsub, topic.into())
+    }
+
+    /// Ends every connection whose `#[id]` is `id`, with close code 1001; the clients reconnect.
+    /// Mirrors `Endpoint.broadcast("users:1", "disconnect", %{})`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::broadcast_raw`].
+    pub async fn disconnect(&self, id: &str) -> Result<(), Error> {
+        self.broadcast_raw(id, "disconnect", Payload::empty()).await
+    }
+
+    /// How many subscribers a topic has on this node.
+    pub fn subscriber_count(&self, topic: &str) -> usize {
+        self.0.pubsub.count(&Topic::from(topic))
+    }
+
+    /// How many connections are open on this node.
+    pub fn connection_count(&self) -> usize {
+        self.0.connections.len()
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    pub(crate) fn pubsub(&self) -> &Arc<PubSub> {
+        &self.0.pubsub
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// What the log shows of parameters.
+    pub(crate) fn filter(&self) -> &Arc<FilterParameters> {
+        &self.0.filter
+    }
+
+    /// The configured address of the endpoint.
+    pub(crate) fn url(&self) -> Option<&OriginPattern> {
+        self.0.url.as_ref()
+    }
+
+    /// Ready once the server goes down: what a response that would never end, such as a stream of
+    /// events, watches in order to end.
+    ///
+    /// Cancel safe, and borrows nothing.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.draining.clone().cancelled_owned()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.is_cancelled()
+    }
+
+    pub(crate) fn begin_draining(&self) {
+        self.0.draining.cancel();
+        self.0.tasks.close();
+    }
+
+    /// Takes one of the endpoint's places for a connection.
+    pub(crate) fn register(&self, outbox: &Arc<Outbox>) -> Result<Registered, ConnectError> {
+        let registered = self.0.connections.register(outbox)?;
+        // Draining may have begun between the check at the door and here.
+        if self.is_draining() {
+            outbox.close(Close::DRAINING);
+        }
+        Ok(registered)
+    }
+
+    /// This node's name among the nodes; empty where there are no others. Mirrors
+    /// `Phoenix.PubSub.node_name/1`.
+    pub fn node(&self) -> &str {
+        self.pubsub().node()
+    }
+
+    /// Whether the other nodes can be reached, how fast, and what was sent, received and lost.
+    pub fn health(&self) -> Health {
+        self.pubsub().health()
+    }
+
+    /// As [`Endpoint::broadcast`], to the subscribers of one node, by its
+    /// [name](Endpoint::node). Nothing happens where no node has that name. Mirrors
+    /// `Phoenix.PubSub.direct_broadcast/5`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`], or [`Error::Publish`] when the message may not have reached the node.
+    pub async fn direct_broadcast<E: Event>(
+        &self,
+        node: &str,
+        topic: impl Into<Topic>,
+        event: &E,
+    ) -> Result<(), Error> {
+        let broadcast = Broadcast::new(topic, E::NAME, event.to_payload()?);
+        self.pubsub().direct_broadcast(node, &broadcast).await
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("node", &self.node())
+            .finish_non_exhaustive()
+    }
+}

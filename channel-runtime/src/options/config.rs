@@ -1,0 +1,270 @@
+//! The options as a configuration file has them: units in the names, unknown keys refused.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, SeqAccess, Unexpected, Visitor, value::SeqAccessDeserializer},
+};
+use tracing::Level;
+
+#[cfg(feature = "longpoll")]
+use super::LongPollOptions;
+#[cfg(feature = "token")]
+use crate::session::CookieSession;
+
+use super::{SocketOptions, socket::MAX_TIMEOUT};
+use crate::{
+    connection::{ConnectInfoKey, SlowConsumer},
+    error::ConfigError,
+    origin::CheckOrigin,
+    protocol::{Serializers, V1, V2},
+    telemetry::LogLevel,
+};
+
+/// A socket as a configuration file has it, in any format that serde reads: for
+/// [`EndpointBuilder::socket_from`](crate::EndpointBuilder::socket_from), or to be made into
+/// [`SocketOptions`] that code adds to.
+///
+/// Each key stands for the setter of [`SocketOptions`] with its name, which has the limits and
+/// what holds without it. Keys that are none are refused.
+///
+/// ```
+/// use channel_runtime::{SocketConfig, SocketOptions};
+///
+/// let file = r#"{
+///     "path": "/socket/{tenant}",
+///     "timeout_ms": 90000,
+///     "max_frame_size_bytes": 65536,
+///     "check_origin": ["https://example.com", "//*.example.org"],
+///     "connect_info": ["peer_addr", "user_agent", "x_headers"],
+///     "transport_log": "debug"
+/// }"#;
+/// let config: SocketConfig = serde_json::from_str(file)?;
+/// let options = SocketOptions::try_from(config)?.error_handler(|error| error.status());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SocketConfig {
+    /// Where the socket is mounted, `/socket` unless given; `/socket/{tenant}` adds the
+    /// parameter `tenant` to those of the client.
+    pub path: String,
+    /// In milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// In bytes.
+    pub max_frame_size_bytes: Option<usize>,
+    /// In bytes.
+    pub max_message_size_bytes: Option<usize>,
+    /// A number of channels.
+    pub max_channels: Option<usize>,
+    /// A number of messages.
+    pub inbox_messages: Option<usize>,
+    /// In bytes.
+    pub inbox_bytes: Option<usize>,
+    /// A number of frames.
+    pub outbox_frames: Option<usize>,
+    /// In bytes.
+    pub outbox_bytes: Option<usize>,
+    /// `disconnect`, `drop_newest` or `drop_oldest`.
+    pub slow_consumer: Option<SlowConsumer>,
+    /// Version requirements, each with `v1` or `v2`: `{"~> 2.0.0": "v2"}`.
+    pub serializers: Option<BTreeMap<String, SerializerName>>,
+    /// `true` or `false`.
+    pub websocket: Option<bool>,
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
+    #[serde(deserialize_with = "log_level")]
+    pub transport_log: Option<LogLevel>,
+    /// `false` for [`CheckOrigin::off`], `true` for [`CheckOrigin::host`], `"conn"` for
+    /// [`CheckOrigin::connection`], or a list for [`CheckOrigin::list`].
+    pub check_origin: Option<CheckOrigin>,
+    /// The preferred one first.
+    pub subprotocols: Option<Vec<String>>,
+    /// `true` or `false`.
+    pub auth_token: Option<bool>,
+    /// `{"cookie": "_my_app", "max_age_s": 1209600}`
+    #[cfg(feature = "token")]
+    pub session: Option<CookieSession>,
+    /// See [`LongPollOptions`]: `{"window_ms": 10000}`.
+    #[cfg(feature = "longpoll")]
+    pub long_poll: Option<LongPollOptions>,
+    /// Names of [`ConnectInfoKey`]s in lower case: `["peer_addr", "x_headers"]`.
+    pub connect_info: Option<Vec<ConnectInfoKey>>,
+}
+
+impl Default for SocketConfig {
+    fn default() -> Self {
+        SocketConfig {
+            path: "/socket".to_owned(),
+            timeout_ms: None,
+            max_frame_size_bytes: None,
+            max_message_size_bytes: None,
+            max_channels: None,
+            inbox_messages: None,
+            inbox_bytes: None,
+            outbox_frames: None,
+            outbox_bytes: None,
+            slow_consumer: None,
+            serializers: None,
+            websocket: None,
+            transport_log: None,
+            check_origin: None,
+            subprotocols: None,
+            auth_token: None,
+            connect_info: None,
+            #[cfg(feature = "token")]
+            session: None,
+            #[cfg(feature = "longpoll")]
+            long_poll: None,
+        }
+    }
+}
+
+/// A serializer that is built in, as a configuration file names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SerializerName {
+    /// [`V1`].
+    V1,
+    /// [`V2`].
+    V2,
+}
+
+impl TryFrom<SocketConfig> for SocketOptions {
+    type Error = ConfigError;
+
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the key which cannot work.
+    fn try_from(config: SocketConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut options = SocketOptions::default();
+        set(
+            &mut options.timeout,
+            config.timeout_ms.map(Duration::from_millis),
+        );
+        set(&mut options.max_frame_size, config.max_frame_size_bytes);
+        set(&mut options.max_message_size, config.max_message_size_bytes);
+        set(&mut options.max_channels, config.max_channels);
+        set(&mut options.inbox_messages, config.inbox_messages);
+        set(&mut options.inbox_bytes, config.inbox_bytes);
+        set(&mut options.outbox_frames, config.outbox_frames);
+        set(&mut options.outbox_bytes, config.outbox_bytes);
+        set(&mut options.slow_consumer, config.slow_consumer);
+        let serializers = config.serializers.map(serializers).transpose()?;
+        set(&mut options.serializers, serializers);
+        set(&mut options.websocket, config.websocket);
+        set(&mut options.transport_log, config.transport_log);
+        set(&mut options.check_origin, config.check_origin);
+        set(&mut options.subprotocols, config.subprotocols);
+        set(&mut options.auth_token, config.auth_token);
+        set(&mut options.connect_info, config.connect_info);
+        #[cfg(feature = "token")]
+        {
+            options.session = config.session;
+        }
+        #[cfg(feature = "longpoll")]
+        {
+            options.long_poll = config.long_poll;
+        }
+        options.prepare()?;
+        Ok(options)
+    }
+}
+
+impl SocketConfig {
+    /// What the options would complain of with their own names.
+    fn check(&self) -> Result<(), ConfigError> {
+        let limits = [
+            ("timeout_ms", self.timeout_ms == Some(0)),
+            ("max_frame_size_bytes", self.max_frame_size_bytes == Some(0)),
+            (
+                "max_message_size_bytes",
+                self.max_message_size_bytes == Some(0),
+            ),
+        ];
+        if let Some((key, _)) = limits.into_iter().find(|(_, zero)| *zero) {
+            return Err(ConfigError::Zero(key));
+        }
+        let timeout = self.timeout_ms.map(Duration::from_millis);
+        match timeout.is_some_and(|timeout| timeout > MAX_TIMEOUT) {
+            true => Err(ConfigError::TooLong("timeout_ms")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn set<T>(option: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *option = value;
+    }
+}
+
+fn serializers(names: BTreeMap<String, SerializerName>) -> Result<Serializers, ConfigError> {
+    let mut serializers = Serializers::none();
+    for (versions, name) in names {
+        let versions = versions.parse().map_err(ConfigError::Versions)?;
+        serializers = match name {
+            SerializerName::V1 => serializers.with(versions, V1),
+            SerializerName::V2 => serializers.with(versions, V2),
+        };
+    }
+    Ok(serializers)
+}
+
+fn log_level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogLevel>, D::Error> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let name = String::deserialize(from)?;
+    let level = match name.as_str() {
+        "off" => return Ok(Some(LogLevel::Off)),
+        "error" => Level::ERROR,
+        "warn" => Level::WARN,
+        "info" => Level::INFO,
+        "debug" => Level::DEBUG,
+        "trace" => Level::TRACE,
+        _ => return Err(D::Error::unknown_variant(&name, &LEVELS)),
+    };
+    Ok(Some(LogLevel::At(level)))
+}
+
+/// `true`, `false`, `"conn"` or a list.
+impl<'de> Deserialize<'de> for CheckOrigin {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Origins)
+    }
+}
+
+/// Reads the `check_origin` key.
+struct Origins;
+
+impl<'de> Visitor<'de> for Origins {
+    type Value = CheckOrigin;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`true`, `false`, \"conn\" or a list of origins")
+    }
+
+    fn visit_bool<E>(self, on: bool) -> Result<CheckOrigin, E> {
+        Ok(match on {
+            true => CheckOrigin::host(),
+            false => CheckOrigin::off(),
+        })
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<CheckOrigin, E> {
+        match name {
+            "conn" => Ok(CheckOrigin::connection()),
+            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<CheckOrigin, A::Error> {
+        let origins = Vec::<String>::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(CheckOrigin::list(origins))
+    }
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

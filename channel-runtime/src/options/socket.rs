@@ -1,0 +1,354 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::{
+    http::HeaderName,
+    response::{IntoResponse, Response},
+};
+
+#[cfg(feature = "longpoll")]
+use super::LongPollOptions;
+#[cfg(doc)]
+use crate::endpoint::Endpoint;
+#[cfg(feature = "token")]
+use crate::session::CookieSession;
+use crate::{
+    connection::{ConnectError, ConnectInfoKey, OutboxLimits, SlowConsumer},
+    error::ConfigError,
+    origin::CheckOrigin,
+    protocol::Serializers,
+    telemetry::{self, LogLevel},
+};
+
+/// The options of a socket: its limits and times.
+///
+/// ```
+/// use std::time::Duration;
+/// use channel_runtime::{SlowConsumer, SocketOptions};
+///
+/// let options = SocketOptions::default()
+///     .timeout(Duration::from_secs(90))
+///     .max_frame_size(64 * 1024)
+///     .slow_consumer(SlowConsumer::DropNewest);
+/// ```
+#[derive(Clone, Debug)]
+pub struct SocketOptions {
+    pub(crate) timeout: Duration,
+    pub(crate) max_frame_size: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) max_channels: usize,
+    pub(crate) inbox_messages: usize,
+    pub(crate) inbox_bytes: usize,
+    pub(crate) outbox_frames: usize,
+    pub(crate) outbox_bytes: usize,
+    pub(crate) slow_consumer: SlowConsumer,
+    pub(crate) serializers: Serializers,
+    pub(crate) websocket: bool,
+    #[cfg(feature = "longpoll")]
+    pub(crate) long_poll: Option<LongPollOptions>,
+    pub(crate) transport_log: LogLevel,
+    pub(crate) check_origin: CheckOrigin,
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) auth_token: bool,
+    pub(crate) connect_info: Vec<ConnectInfoKey>,
+    #[cfg(feature = "token")]
+    pub(crate) session: Option<CookieSession>,
+    pub(crate) error_handler: Option<ErrorHandler>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions {
+            timeout: Duration::from_secs(60),
+            max_frame_size: 16 << 20,
+            max_message_size: 16 << 20,
+            max_channels: 100,
+            inbox_messages: 256,
+            inbox_bytes: 32 << 20,
+            outbox_frames: 1024,
+            outbox_bytes: 16 << 20,
+            slow_consumer: SlowConsumer::default(),
+            serializers: Serializers::default(),
+            websocket: true,
+            #[cfg(feature = "longpoll")]
+            long_poll: None,
+            transport_log: LogLevel::Off,
+            check_origin: CheckOrigin::default(),
+            subprotocols: Vec::new(),
+            auth_token: false,
+            connect_info: vec![ConnectInfoKey::PeerAddr],
+            #[cfg(feature = "token")]
+            session: None,
+            error_handler: None,
+        }
+    }
+}
+
+impl SocketOptions {
+    /// How long a client may send nothing, not even a heartbeat or a ping, before its connection
+    /// is closed with code 1002; 60 seconds unless given.
+    ///
+    /// Keep it well above the interval of the clients' heartbeats, which is 30 seconds in the
+    /// official one: a client whose heartbeat is as late as the limit is closed, connects again,
+    /// and so on. Below 40 seconds, [`build`](crate::EndpointBuilder::build) warns in the log.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The largest WebSocket frame a client may send, in bytes; 16 MiB unless given. A larger
+    /// one closes the connection with code 1009 before it is read.
+    #[must_use]
+    pub fn max_frame_size(mut self, bytes: usize) -> Self {
+        self.max_frame_size = bytes;
+        self
+    }
+
+    /// The largest message, all its fragments together, in bytes; 16 MiB unless given.
+    #[must_use]
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// How many channels one connection may have joined; 100 unless given. The next join is
+    /// refused with `too many channels joined`.
+    #[must_use]
+    pub fn max_channels(mut self, channels: usize) -> Self {
+        self.max_channels = channels;
+        self
+    }
+
+    /// How many messages may wait for a channel that is busy; 256 unless given. A client's next
+    /// message is refused with `channel overloaded`; the next broadcast that the channel
+    /// intercepts is dealt with by the [`SlowConsumer`] policy.
+    #[must_use]
+    pub fn inbox_messages(mut self, messages: usize) -> Self {
+        self.inbox_messages = messages;
+        self
+    }
+
+    /// How many bytes of a client's messages may wait for its channels, all together; 32 MiB
+    /// unless given. The next message is refused with `channel overloaded`; one message larger
+    /// than that is still taken when no other waits.
+    #[must_use]
+    pub fn inbox_bytes(mut self, bytes: usize) -> Self {
+        self.inbox_bytes = bytes;
+        self
+    }
+
+    /// How many frames may wait for a client that reads slowly; 1024 unless given.
+    #[must_use]
+    pub fn outbox_frames(mut self, frames: usize) -> Self {
+        self.outbox_frames = frames;
+        self
+    }
+
+    /// How many bytes may wait for a client that reads slowly; 16 MiB unless given. One frame
+    /// larger than that still fits an empty outbox.
+    #[must_use]
+    pub fn outbox_bytes(mut self, bytes: usize) -> Self {
+        self.outbox_bytes = bytes;
+        self
+    }
+
+    /// What happens when a client reads more slowly than it is sent to.
+    #[must_use]
+    pub fn slow_consumer(mut self, policy: SlowConsumer) -> Self {
+        self.slow_consumer = policy;
+        self
+    }
+
+    /// The versions of the protocol that are spoken. Mirrors the `:serializer` option.
+    #[must_use]
+    pub fn serializers(mut self, serializers: Serializers) -> Self {
+        self.serializers = serializers;
+        self
+    }
+
+    /// Whether the socket has a WebSocket, at `<path>/websocket`; it has unless told otherwise.
+    /// Mirrors `websocket: false`.
+    #[must_use]
+    pub fn websocket(mut self, on: bool) -> Self {
+        self.websocket = on;
+        self
+    }
+
+    /// Also serves clients that poll, at `<path>/longpoll`; not unless given. Mirrors the
+    /// `:longpoll` option.
+    #[cfg(feature = "longpoll")]
+    #[must_use]
+    pub fn long_poll(mut self, options: LongPollOptions) -> Self {
+        self.long_poll = Some(options);
+        self
+    }
+
+    /// The level at which every request to the socket's transports is logged, with its method
+    /// and path; off unless given. The query stays out of the log. Mirrors `:transport_log`.
+    #[must_use]
+    pub fn transport_log(mut self, level: LogLevel) -> Self {
+        self.transport_log = level;
+        self
+    }
+
+    /// Which pages may connect; those of the endpoint's own host unless given. Others get status
+    /// 403. Mirrors `:check_origin`.
+    #[must_use]
+    pub fn check_origin(mut self, check: CheckOrigin) -> Self {
+        self.check_origin = check;
+        self
+    }
+
+    /// The WebSocket subprotocols that are spoken, the preferred one first; none unless given. A
+    /// client that offers others only gets status 403, one that offers none is let in. Mirrors
+    /// `:subprotocols`.
+    #[must_use]
+    pub fn subprotocols<I>(mut self, subprotocols: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.subprotocols = subprotocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether clients send an auth token beside their parameters, where it shows in no log of a
+    /// proxy; off unless given. `#[connect]` finds it in
+    /// [`ConnectInfo::auth_token`](crate::ConnectInfo::auth_token). Mirrors `:auth_token`.
+    ///
+    /// phoenix.js sends its `authToken` option as a subprotocol, and over long-poll as a header;
+    /// the subprotocol `phoenix` is spoken as well then. A token that cannot be decoded gets
+    /// status 400.
+    #[must_use]
+    pub fn auth_token(mut self, on: bool) -> Self {
+        self.auth_token = on;
+        self
+    }
+
+    /// What [`ConnectInfo`](crate::ConnectInfo) says of a client; its address unless given.
+    /// Mirrors `:connect_info`.
+    #[must_use]
+    pub fn connect_info(mut self, keys: impl IntoIterator<Item = ConnectInfoKey>) -> Self {
+        self.connect_info = keys.into_iter().collect();
+        self
+    }
+
+    /// The cookie whose session the socket sees, in
+    /// [`ConnectInfo::session`](crate::ConnectInfo::session); none unless given. Mirrors
+    /// `connect_info: [session: …]`.
+    ///
+    /// A client that does not send the session's CSRF token as the parameter `_csrf_token` is let
+    /// in without a session. Sessions of other libraries, such as tower-sessions, reach
+    /// `#[connect]` in the request's [`Extensions`](crate::Extensions); guard them with
+    /// [`check_origin`](Self::check_origin).
+    #[cfg(feature = "token")]
+    #[must_use]
+    pub fn session(mut self, cookie: CookieSession) -> Self {
+        self.session = Some(cookie);
+        self
+    }
+
+    /// Answers a client that is not let in, over WebSocket; unless given, the answer is empty and
+    /// has the error's [status](ConnectError::status). Mirrors `:error_handler`.
+    ///
+    /// A long-poll client hears the status alone, since it reads nothing else. A handler that
+    /// panics leaves the plain answer. [`Endpoint::refusal`] gives its answer in a test.
+    ///
+    /// ```
+    /// use axum::{http::StatusCode, response::IntoResponse};
+    /// use channel_runtime::{SocketOptions, transport::ConnectError};
+    ///
+    /// let options = SocketOptions::default().error_handler(|error| match error {
+    ///     ConnectError::Refused(refusal) if refusal.reason() == Some("rate_limit") => {
+    ///         (StatusCode::TOO_MANY_REQUESTS, "later").into_response()
+    ///     }
+    ///     other => other.status().into_response(),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn error_handler<R: IntoResponse>(
+        mut self,
+        handler: impl Fn(&ConnectError) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.error_handler = Some(ErrorHandler(Arc::new(move |error| {
+            handler(error).into_response()
+        })));
+        self
+    }
+
+    pub(crate) fn outbox(&self) -> OutboxLimits {
+        OutboxLimits {
+            frames: self.outbox_frames,
+            bytes: self.outbox_bytes,
+            policy: self.slow_consumer,
+        }
+    }
+
+    /// Checks the options, once, when the endpoint is built.
+    pub(crate) fn prepare(&mut self) -> Result<(), ConfigError> {
+        let limits = [
+            ("timeout", self.timeout.is_zero()),
+            ("max_frame_size", self.max_frame_size == 0),
+            ("max_message_size", self.max_message_size == 0),
+            ("max_channels", self.max_channels == 0),
+            ("inbox_messages", self.inbox_messages == 0),
+            ("inbox_bytes", self.inbox_bytes == 0),
+            ("outbox_frames", self.outbox_frames == 0),
+            ("outbox_bytes", self.outbox_bytes == 0),
+        ];
+        if let Some((name, _)) = limits.into_iter().find(|(_, zero)| *zero) {
+            return Err(ConfigError::Zero(name));
+        }
+        if self.timeout > MAX_TIMEOUT {
+            return Err(ConfigError::TooLong("timeout"));
+        }
+        if let Some(subprotocol) = self
+            .subprotocols
+            .iter()
+            .find(|name| HeaderName::from_bytes(name.as_bytes()).is_err())
+        {
+            return Err(ConfigError::Subprotocol(subprotocol.clone()));
+        }
+        if self.auth_token && !self.subprotocols.iter().any(|name| name == PHOENIX) {
+            self.subprotocols.push(PHOENIX.to_owned());
+        }
+        #[cfg(feature = "longpoll")]
+        if let Some(options) = &self.long_poll {
+            options.check()?;
+        }
+        self.check_origin.check()
+    }
+
+    /// Warns of what works, but not with the official client, mounted at `path`.
+    pub(crate) fn warn(&self, path: &str) {
+        if self.websocket && self.timeout < HEARTBEAT + MARGIN {
+            telemetry::short_timeout(path, self.timeout, HEARTBEAT);
+        }
+        #[cfg(feature = "longpoll")]
+        if let Some(options) = &self.long_poll {
+            options.warn(path);
+        }
+    }
+}
+
+/// How often phoenix.js sends a heartbeat.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// How late one may be: on a network that stalls, or in a tab that sleeps.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// The subprotocol that phoenix.js asks for beside its auth token.
+const PHOENIX: &str = "phoenix";
+
+/// A year: what is longer is a mistake, and a clock may overflow.
+pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What answers a client that is not let in.
+#[derive(Clone)]
+pub(crate) struct ErrorHandler(pub(crate) Arc<dyn Fn(&ConnectError) -> Response + Send + Sync>);
+
+impl fmt::Debug for ErrorHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ErrorHandler")
+    }
+}

@@ -1,0 +1,76 @@
+//! Payloads that cannot be encoded or decoded.
+
+use thiserror::Error as ThisError;
+
+use crate::telemetry::{line, shown};
+
+/// Why a message cannot be sent to a client.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The value cannot be serialized as JSON.
+    #[error("the payload cannot be encoded as JSON: {}", shown(.0))]
+    Json(serde_json::Error),
+    /// A binary frame has one byte for each length, so no field may pass 255 bytes.
+    #[error("the {field} is {len} bytes long, but a binary frame holds at most 255")]
+    FieldTooLong {
+        /// Which field: `join_ref`, `ref`, `topic`, `event` or `status`.
+        field: &'static str,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The client's serializer has no binary frames (version 1 of the protocol).
+    #[error("this client speaks version 1 of the protocol, which has no binary frames")]
+    BinaryUnsupported,
+}
+
+/// A payload that does not fit the type a handler takes.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{}", line(.message))]
+pub struct PayloadError {
+    field: Option<String>,
+    message: String,
+}
+
+impl PayloadError {
+    /// `path` as `serde_path_to_error` writes it: `.` is the payload as a whole. A field that is
+    /// missing is known by name only, from serde's own words.
+    pub(crate) fn at(path: String, message: String) -> Self {
+        let path = (path != ".").then_some(path);
+        let missing = message
+            .strip_prefix("missing field `")
+            .and_then(|m| m.split('`').next());
+        let field = match (path, missing) {
+            (Some(path), Some(missing)) => Some(format!("{path}.{missing}")),
+            (path, missing) => path.or(missing.map(str::to_owned)),
+        };
+        PayloadError { field, message }
+    }
+
+    /// A payload error in the words of a decoder of your own.
+    pub fn new(message: impl Into<String>) -> Self {
+        PayloadError {
+            field: None,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn not_json() -> Self {
+        PayloadError::new("expected JSON, got binary data")
+    }
+
+    pub(crate) fn not_binary() -> Self {
+        PayloadError::new("expected binary data, got JSON")
+    }
+
+    /// The decoder's words.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The path of the field that does not fit, such as `items[2].price`; `None` when it is the
+    /// payload as a whole.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+}

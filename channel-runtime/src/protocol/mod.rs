@@ -1,0 +1,39 @@
+//! The Phoenix wire protocol: what travels, frames in, messages out, and back. No I/O.
+
+mod broadcast;
+mod error;
+mod event;
+mod message;
+mod negotiate;
+mod payload;
+#[cfg(test)]
+mod properties;
+mod refusal;
+mod shared_frame;
+mod term;
+mod topic;
+mod v1;
+mod v2;
+mod v2_text;
+
+#[cfg(any(feature = "websocket", test))]
+pub(crate) use self::message::HEADER_ROOM;
+use self::message::{ROOM, is_plain, write_json_str};
+pub use self::{
+    broadcast::Broadcast,
+    error::{EncodeError, PayloadError},
+    event::{Event, Intercepted},
+    message::{DecodeError, Frame, MAX_NAME_BYTES, Message, Push, Reply, Serializer},
+    negotiate::{Serializers, VersionRequirement, VersionRequirementError},
+    payload::{Binary, FromPayload, Payload},
+    refusal::Refusal,
+    term::Term,
+    topic::{Topic, pattern_covers, pattern_matches},
+    v1::V1,
+    v2::V2,
+};
+pub(crate) use self::{
+    message::{SharedSerializer, reserved},
+    shared_frame::SharedFrame,
+    topic::captures,
+};

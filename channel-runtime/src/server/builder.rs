@@ -1,0 +1,223 @@
+use std::sync::Arc;
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{DrainOptions, EndpointConfig};
+#[cfg(feature = "longpoll")]
+use crate::transport::Relays;
+use crate::{
+    connection::{Connections, batch},
+    endpoint::{Endpoint, Extensions, Inner},
+    error::ConfigError,
+    options::{SocketConfig, SocketOptions},
+    origin::OriginPattern,
+    pubsub::{Adapter, PubSub},
+    socket::{ChannelSocket, Mount, MountOf, Mounts, check_path},
+    telemetry::FilterParameters,
+    transport::{RawMount, RawSocket},
+};
+
+/// Configures an [`Endpoint`]: see [`Endpoint::builder`].
+#[derive(Default)]
+#[must_use = "call `build`"]
+pub struct EndpointBuilder {
+    adapter: Option<Box<dyn Adapter>>,
+    mounts: Vec<(String, Result<SocketOptions, ConfigError>, MakeMount)>,
+    drain: DrainOptions,
+    url: Option<String>,
+    max_connections: Option<usize>,
+    filter: FilterParameters,
+    #[cfg(feature = "token")]
+    secrets: crate::token::Secrets,
+}
+
+/// Makes what is mounted, once its options are known to work.
+type MakeMount = fn(SocketOptions) -> Arc<dyn Mount>;
+
+impl EndpointBuilder {
+    /// Mounts a socket at a path, with the default options. Its WebSocket is at
+    /// `<path>/websocket`. Mirrors `Phoenix.Endpoint.socket/3`.
+    pub fn socket<S: ChannelSocket>(self, path: &str) -> Self {
+        self.socket_with::<S>(path, SocketOptions::default())
+    }
+
+    /// Mounts a socket at a path, with these options.
+    pub fn socket_with<S: ChannelSocket>(mut self, path: &str, options: SocketOptions) -> Self {
+        self.mounts.push((path.to_owned(), Ok(options), |options| {
+            Arc::new(MountOf::<S>::new(options))
+        }));
+        self
+    }
+
+    /// Mounts a socket where and as a configuration file says.
+    pub fn socket_from<S: ChannelSocket>(mut self, mut config: SocketConfig) -> Self {
+        let path = std::mem::take(&mut config.path);
+        self.mounts.push((path, config.try_into(), |options| {
+            Arc::new(MountOf::<S>::new(options))
+        }));
+        self
+    }
+
+    /// Mounts a socket without channels at a path, with the default options.
+    pub fn raw_socket<S: RawSocket>(self, path: &str) -> Self {
+        self.raw_socket_with::<S>(path, SocketOptions::default())
+    }
+
+    /// Mounts a socket without channels at a path, with these options.
+    pub fn raw_socket_with<S: RawSocket>(mut self, path: &str, options: SocketOptions) -> Self {
+        self.mounts.push((path.to_owned(), Ok(options), |options| {
+            Arc::new(RawMount::<S>::new(options))
+        }));
+        self
+    }
+
+    /// Mounts a socket without channels where and as a configuration file says.
+    pub fn raw_socket_from<S: RawSocket>(mut self, mut config: SocketConfig) -> Self {
+        let path = std::mem::take(&mut config.path);
+        self.mounts.push((path, config.try_into(), |options| {
+            Arc::new(RawMount::<S>::new(options))
+        }));
+        self
+    }
+
+    /// What a configuration file says of the endpoint: takes the place of what was given
+    /// before, key by key.
+    pub fn config(mut self, config: EndpointConfig) -> Self {
+        self.url = config.url.or(self.url);
+        self.max_connections = config.max_connections.or(self.max_connections);
+        self.drain = config.drainer.unwrap_or(self.drain);
+        self.filter = config.filter_parameters.unwrap_or(self.filter);
+        self
+    }
+
+    /// The address under which clients reach the endpoint, such as `https://example.com` or
+    /// `//localhost`: pages of this host may connect where a socket's
+    /// [`check_origin`](SocketOptions::check_origin) asks for the endpoint's. Without one, the
+    /// host that a request names counts as the endpoint's. Mirrors `url: [host: …]`.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// How many connections may be open at once, over all sockets and transports of this node;
+    /// as many as the machine bears unless given. Further clients get status 503, with a
+    /// warning in the log, and come again.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = Some(connections);
+        self
+    }
+
+    /// Which parameters of joins, messages and connects the log shows, and which only as
+    /// `[FILTERED]`; unless given, passwords, tokens and the like are filtered, see
+    /// [`FilterParameters`]. Mirrors `config :phoenix, :filter_parameters`.
+    ///
+    /// ```
+    /// use channel_runtime::{Endpoint, FilterParameters};
+    ///
+    /// let more = FilterParameters::default().also(["iban"]);
+    /// let builder = Endpoint::builder().filter_parameters(more);
+    /// # let _ = builder;
+    /// ```
+    pub fn filter_parameters(mut self, filter: FilterParameters) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// How connections are ended at a shutdown. Mirrors the `:drainer` option.
+    pub fn drainer(mut self, options: DrainOptions) -> Self {
+        self.drain = options;
+        self
+    }
+
+    /// The secret that the endpoint's tokens are made with: at least 32 random bytes, the same on
+    /// every node, and kept out of the repository. Without one, the endpoint makes one that lives
+    /// as long as its process: then tokens, and the sessions of long-poll clients, do not survive
+    /// a restart. Mirrors `:secret_key_base`.
+    ///
+    /// To change it, give the new one first and then, in a second call, the old one: tokens are
+    /// made with the first and accepted from all.
+    #[cfg(feature = "token")]
+    pub fn secret_key(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secrets.add(secret.as_ref());
+        self
+    }
+
+    /// Checks the configuration and makes the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the option which cannot work.
+    pub fn build(self) -> Result<Endpoint, ConfigError> {
+        let mut mounts: Vec<(String, Arc<dyn Mount>)> = Vec::new();
+        for (path, options, mount) in self.mounts {
+            let mut options = options?;
+            check_path(&path, &mounts)?;
+            options.prepare()?;
+            options.warn(&path);
+            let mount = mount(options);
+            #[cfg(feature = "uploads")]
+            mount.check()?;
+            mounts.push((path, mount));
+        }
+        self.drain.check()?;
+        #[cfg(feature = "longpoll")]
+        if self.adapter.is_some()
+            && self.secrets.is_empty()
+            && mounts
+                .iter()
+                .any(|(_, mount)| mount.options().long_poll.is_some())
+        {
+            crate::transport::no_secret();
+        }
+        if self.max_connections == Some(0) {
+            return Err(ConfigError::Zero("max_connections"));
+        }
+        let url = self.url.map(endpoint_url).transpose()?;
+        #[cfg(feature = "token")]
+        let secrets = self.secrets.or_random()?;
+        let pubsub = match self.adapter {
+            Some(adapter) => PubSub::with(adapter, batch)?,
+            None => PubSub::embedded(batch),
+        };
+        let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
+        let extensions = Extensions::default();
+        #[cfg(feature = "longpoll")]
+        extensions.insert(Relays::open(&mounts, &pubsub, &secrets, &tasks, &draining));
+        extensions.insert(Mounts::new(mounts));
+        extensions.insert(self.drain);
+        Ok(Endpoint::new(Inner {
+            pubsub,
+            tasks,
+            draining,
+            connections: Connections::new(self.max_connections),
+            url,
+            filter: Arc::new(self.filter),
+            #[cfg(feature = "token")]
+            secrets,
+            extensions,
+        }))
+    }
+
+    /// Connects the endpoint to those of other nodes: what one broadcasts, the subscribers of all
+    /// hear. Without an adapter, the endpoint is alone. Mirrors the `:pubsub_server` option.
+    ///
+    /// See [`pubsub`](crate::pubsub) for what holds across nodes, and what may be lost.
+    pub fn pubsub(mut self, adapter: impl Adapter) -> Self {
+        self.adapter = Some(Box::new(adapter));
+        self
+    }
+}
+
+impl Endpoint {
+    /// Starts to configure an endpoint.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::default()
+    }
+}
+
+/// The URL of one host.
+fn endpoint_url(url: String) -> Result<OriginPattern, ConfigError> {
+    let parsed = url.parse::<OriginPattern>().ok();
+    let exact = parsed.filter(OriginPattern::is_exact);
+    exact.ok_or(ConfigError::Url(url))
+}

@@ -1,0 +1,53 @@
+use serde::Deserialize;
+
+use super::DrainOptions;
+use crate::telemetry::FilterParameters;
+
+/// What holds for all sockets of an endpoint, as a configuration file has it: for
+/// [`EndpointBuilder::config`](crate::EndpointBuilder::config). Keys that are none are refused.
+///
+/// ```
+/// use channel_runtime::{Endpoint, EndpointConfig, SocketConfig, prelude::*};
+/// # struct UserSocket;
+/// # #[socket(channels = [Room])]
+/// # impl UserSocket {
+/// #     #[connect]
+/// #     fn connect() -> Self { UserSocket }
+/// # }
+/// # struct Room;
+/// # #[channel("room:*", socket = UserSocket)]
+/// # impl Room {
+/// #     #[join]
+/// #     fn join() -> Self { Room }
+/// # }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Config {
+///     endpoint: EndpointConfig,
+///     socket: SocketConfig,
+/// }
+///
+/// let file = r#"{
+///     "endpoint": {"url": "https://example.com", "max_connections": 50000},
+///     "socket": {"max_channels": 20}
+/// }"#;
+/// let config: Config = serde_json::from_str(file)?;
+/// let endpoint = Endpoint::builder()
+///     .config(config.endpoint)
+///     .socket_from::<UserSocket>(config.socket)
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// See [`EndpointBuilder::url`](crate::EndpointBuilder::url).
+    pub url: Option<String>,
+    /// See [`EndpointBuilder::max_connections`](crate::EndpointBuilder::max_connections).
+    pub max_connections: Option<usize>,
+    /// See [`EndpointBuilder::drainer`](crate::EndpointBuilder::drainer).
+    pub drainer: Option<DrainOptions>,
+    /// `["iban"]`, `{"also": ["iban"]}` or `{"keep": ["room"]}`: see [`FilterParameters`].
+    pub filter_parameters: Option<FilterParameters>,
+}
