@@ -1,11 +1,9 @@
 //! What is said of other nodes.
 
-use crate::pubsub::{Garbage, PublishError};
+use super::{Garbage, PublishError};
 #[cfg(any(feature = "redis", feature = "nats"))]
 use crate::telemetry::line;
 use crate::telemetry::shown;
-#[cfg(any(feature = "redis", feature = "nats"))]
-use crate::telemetry::{line, shown};
 
 /// A broadcast went to the other nodes, or may not have.
 pub(crate) fn published(error: Option<&PublishError>) {
