@@ -314,27 +314,15 @@ async fn too_many_channels_are_refused_by_name_and_one_that_ends_makes_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_leaves_at_a_busy_channel_is_bounded_and_answered() {
+async fn each_of_a_flood_of_leaves_at_a_busy_channel_is_answered() {
     let endpoint = endpoint();
     let client = client(&endpoint).await;
     let room = client.join("room:leaves:1", ()).await.unwrap();
     room.cast("sleep", 500);
     let leaves: Vec<_> = (0..400).map(|_| room.push("phx_leave", ())).collect();
-    let mut refused = 0;
     for leave in leaves {
-        let reply = leave.await;
-        match reply.status() {
-            "ok" => {}
-            _ => {
-                assert_eq!(reply.expect_refusal(), "channel overloaded");
-                refused += 1;
-            }
-        }
+        leave.await.expect_ok::<()>();
     }
-    assert!(
-        refused > 100,
-        "only {refused} of 400 leaves found the inbox full"
-    );
     room.expect_close().await;
 }
 

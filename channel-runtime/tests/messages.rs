@@ -82,6 +82,13 @@ impl Room {
         Ok(())
     }
 
+    /// How many of these came before.
+    #[handle_in("count")]
+    fn count(&mut self) -> Reply<u32> {
+        self.total += 1;
+        Ok(self.total - 1)
+    }
+
     #[handle_info]
     fn tick(&mut self, _: Tick, socket: &Socket<Self>) -> Result<(), Error> {
         self.total += 1;
@@ -192,18 +199,132 @@ async fn an_error_in_a_handler_that_answers_nobody_fails_the_channel() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_inbox_refuses_clients_and_code_alike() {
+async fn a_full_inbox_refuses_code_and_takes_what_its_client_sends() {
     let (_endpoint, _client, room, me) = join("room:full").await;
     let open = block(&me).await;
     while me.cast(Add(1)).is_ok() {}
     assert!(matches!(me.call(Total).await, Err(Error::InboxFull)));
-    assert_eq!(
-        room.push("tick_every", 1).await.expect_refusal(),
-        "channel overloaded"
-    );
+    let pushed = room.push("tick_never", 1);
     open.send(()).unwrap();
-    room.push("tick_every", 1).await;
+    pushed.await.expect_ok::<()>();
     assert_eq!(me.call(Total).await.unwrap(), 256);
+}
+
+/// A client of an endpoint of its own, in a room that is busy until what is returned is used.
+async fn busy(
+    topic: &str,
+    options: SocketOptions,
+    all: usize,
+) -> (Endpoint, TestClient, TestChannel, oneshot::Sender<()>) {
+    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+    let endpoint = endpoint.inbox_bytes(all).build().unwrap();
+    let client = TestClient::connect(&endpoint, ()).await.unwrap();
+    let room = client.join(topic, ()).await.unwrap();
+    let me = {
+        let found = FOUND.lock().unwrap();
+        let mut known = found.iter().filter(|(known, _)| known == topic);
+        known.next().unwrap().1.clone()
+    };
+    let open = block(&me).await;
+    (endpoint, client, room, open)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_send_far_ahead_of_a_busy_channel_and_loses_nothing() {
+    let (_endpoint, client, room, open) =
+        busy("room:ahead", SocketOptions::default(), 256 << 20).await;
+    let ahead: Vec<_> = (0..10_000).map(|_| room.push("count", ())).collect();
+    // All else is served meanwhile.
+    let other = client.join("room:beside", ()).await.unwrap();
+    other.push("count", ()).await.expect_ok::<u32>();
+    let heartbeat = r#"[null,"hb","phoenix","heartbeat",{}]"#;
+    client.send_raw(channel_runtime::protocol::Frame::Text(heartbeat.into()));
+    assert_eq!(client.next().await.reference, "hb");
+    open.send(()).unwrap();
+    for (n, answer) in (0..).zip(ahead) {
+        assert_eq!(answer.await.expect_ok::<u32>(), n);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_a_client_is_not_read_and_refused_only_after_its_time() {
+    let options = || SocketOptions::default().inbox_bytes(2_000);
+    // The limit of the connection, and that of all, beside which each has 16 KiB.
+    for (topic, options, all, messages) in [
+        ("room:held", options(), 256 << 20, 100),
+        ("room:spent", SocketOptions::default(), 1, 400),
+    ] {
+        let options = options.inbox_wait(Duration::from_secs(4));
+        let (endpoint, client, room, open) = busy(topic, options.clone(), all).await;
+        let began = tokio::time::Instant::now();
+        let ahead: Vec<_> = (0..messages).map(|_| room.push("count", ())).collect();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        // Others are not held up by it.
+        let other = TestClient::connect(&endpoint, ()).await.unwrap();
+        let beside = other.join(&format!("{topic}:other"), ()).await.unwrap();
+        beside.push("count", ()).await.expect_ok::<u32>();
+        open.send(()).unwrap();
+        for (n, answer) in (0..).zip(ahead) {
+            assert_eq!(answer.await.expect_ok::<u32>(), n);
+        }
+        assert_eq!(began.elapsed(), Duration::from_secs(3));
+        drop(client);
+
+        let topic = format!("{topic}:again");
+        let (_endpoint, client, room, open) = busy(&topic, options, all).await;
+        let began = tokio::time::Instant::now();
+        let mut ahead: Vec<_> = (0..messages).map(|_| room.push("count", ())).collect();
+        let last = ahead.pop().unwrap();
+        assert_eq!(last.await.expect_refusal(), "channel overloaded");
+        assert_eq!(began.elapsed(), Duration::from_secs(4));
+        // From now on, what needs no room is served again.
+        let heartbeat = r#"[null,"hb","phoenix","heartbeat",{}]"#;
+        client.send_raw(channel_runtime::protocol::Frame::Text(heartbeat.into()));
+        open.send(()).unwrap();
+        let (mut handled, mut refused) = (0, 0);
+        for answer in ahead {
+            let answer = answer.await;
+            if answer.status() == "ok" {
+                assert_eq!((answer.expect_ok::<u32>(), refused), (handled, 0));
+                handled += 1;
+            } else {
+                assert_eq!(answer.expect_refusal(), "channel overloaded");
+                refused += 1;
+            }
+        }
+        assert!(handled > 3 && refused > 10, "{handled} {refused}");
+        assert_eq!(client.next().await.reference, "hb");
+        assert_eq!(room.push("count", ()).await.expect_ok::<u32>(), handled);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leave_and_a_join_behind_a_burst_come_in_their_turn() {
+    let options = SocketOptions::default().inbox_bytes(10_000);
+    let (_endpoint, client, room, open) = busy("room:turns", options, 256 << 20).await;
+    let ahead: Vec<_> = (0..100).map(|_| room.push("count", ())).collect();
+    let leave = room.push("phx_leave", ());
+    let again = client.join("room:turns", ());
+    open.send(()).unwrap();
+    for (n, answer) in (0..).zip(ahead) {
+        assert_eq!(answer.await.expect_ok::<u32>(), n);
+    }
+    leave.await.expect_ok::<()>();
+    let again = again.await.unwrap();
+    assert_eq!(again.push("count", ()).await.expect_ok::<u32>(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_not_read_still_gets_what_it_is_sent_and_its_end() {
+    let options = SocketOptions::default().inbox_bytes(2_000);
+    let (endpoint, client, room, _open) = busy("room:deaf", options, 256 << 20).await;
+    let _ahead: Vec<_> = (0..100).map(|_| room.push("count", ())).collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    endpoint.local_broadcast("room:deaf", &Ticked(7)).unwrap();
+    assert_eq!(room.expect_broadcast::<Ticked>().await, Ticked(7));
+    let drained = tokio::spawn(async move { endpoint.drain().await });
+    assert_eq!(client.expect_close().await.code, 1012);
+    drained.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

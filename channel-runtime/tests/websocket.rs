@@ -11,12 +11,13 @@ use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    time::timeout,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::Notify,
+    time::{advance, pause, resume, timeout},
 };
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
     tungstenite::{Error as WsError, Message, client::IntoClientRequest},
 };
 
@@ -68,7 +69,21 @@ impl Room {
     fn ping(&mut self, payload: Payload) -> Reply<Payload> {
         Ok(payload)
     }
+
+    #[handle_in("wait")]
+    async fn wait(&mut self, topic: &Topic) -> Reply {
+        WAITS.notify_one();
+        if topic.as_str() != "room:ever" {
+            GO.notified().await;
+            return Ok(());
+        }
+        std::future::pending().await
+    }
 }
+
+/// A handler waits, until it may go on.
+static WAITS: Notify = Notify::const_new();
+static GO: Notify = Notify::const_new();
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -367,4 +382,105 @@ async fn while_draining_clients_get_1012_and_newcomers_503() {
         Err(WsError::Http(response)) => assert_eq!(response.status(), 503),
         other => panic!("expected status 503, got {other:?}"),
     }
+}
+
+/// While a client is not read: what goes out goes on, its time does not run out, nothing it has sent
+/// is lost, and the end of its connection is noticed.
+async fn flood<I>(client: WebSocketStream<I>, endpoint: Endpoint)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    const PINGS: usize = 3_000;
+    let (mut to, mut client) = client.split();
+    let filler = "x".repeat(1_000);
+    let (flooded, has_flooded) = tokio::sync::oneshot::channel();
+    let sends = tokio::spawn(async move {
+        let mut send = async |frame: Value| to.send(Message::text(frame.to_string())).await;
+        for topic in ["room:1", "room:ever"] {
+            send(json!(["1", "1", topic, "phx_join", {}]))
+                .await
+                .unwrap();
+        }
+        send(json!(["1", "w", "room:1", "wait", {}])).await.unwrap();
+        for n in 0..PINGS {
+            send(json!(["1", n.to_string(), "room:1", "ping", filler]))
+                .await
+                .unwrap();
+        }
+        send(json!(["1", "w", "room:ever", "wait", {}]))
+            .await
+            .unwrap();
+        let _listening = flooded.send(());
+        // For ever, but for the end.
+        let ping = json!(["1", "p", "room:ever", "ping", filler]);
+        while send(ping.clone()).await.is_ok() {}
+    });
+    let mut next = async || {
+        let next = timeout(PATIENCE, client.next())
+            .await
+            .expect("nothing came");
+        match next {
+            Some(Ok(Message::Text(text))) => Ok(serde_json::from_str::<Value>(&text).unwrap()),
+            Some(Ok(Message::Close(frame))) => Err(frame.map(|frame| u16::from(frame.code))),
+            other => panic!("expected text, got {other:?}"),
+        }
+    };
+    for _ in 0..2 {
+        assert_eq!(next().await.unwrap()[4]["status"], "ok");
+    }
+    WAITS.notified().await;
+    let blob = Blob {
+        data: "meanwhile".to_owned(),
+    };
+    endpoint.local_broadcast("room:1", &blob).unwrap();
+    assert_eq!(next().await.unwrap()[3], "blob");
+    for _ in 0..3 {
+        pause();
+        advance(HOUR / 2).await;
+        resume();
+    }
+    GO.notify_one();
+    let waited = next().await.unwrap();
+    assert_eq!(
+        (&waited[1], &waited[4]["status"]),
+        (&json!("w"), &json!("ok"))
+    );
+    for n in 0..PINGS {
+        let pong = next().await.unwrap();
+        assert_eq!(
+            (&pong[1], &pong[4]["status"]),
+            (&json!(n.to_string()), &json!("ok"))
+        );
+    }
+    has_flooded.await.unwrap();
+    WAITS.notified().await;
+    let drained = tokio::spawn(async move { endpoint.drain().await });
+    assert_eq!(next().await.unwrap_err(), Some(1012));
+    drop(client);
+    sends.await.unwrap();
+    drained.await.unwrap();
+}
+
+/// Over TCP, and over a stream of another kind, as TLS is one.
+#[tokio::test]
+async fn a_client_that_is_not_read_loses_nothing_and_is_served_all_else() {
+    let options = || {
+        let options = SocketOptions::default().timeout(HOUR).inbox_wait(HOUR * 10);
+        options.inbox_bytes(20_000)
+    };
+    let (endpoint, addr) = serve(options()).await;
+    flood(connect(addr).await, endpoint).await;
+
+    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options());
+    let endpoint = endpoint.build().unwrap();
+    let name = format!("channels-websocket-{}.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let listener = UnixListener::bind(&path).unwrap();
+    let app = endpoint.router();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let stream = UnixStream::connect(&path).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let url = "ws://localhost/socket/websocket?vsn=2.0.0";
+    let client = client_async(url, stream).await.unwrap().0;
+    flood(client, endpoint).await;
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{
     Channel, Reason,
-    inbox::{Ended, Inbox, Next, Refused},
+    inbox::{Ended, Inbox, Next},
     letter::Letter,
     turn,
 };
@@ -55,14 +55,8 @@ impl<C: Channel> Handle for Inbox<C> {
             });
             return Ok(());
         }
-        self.offer(message, |message| Letter::Push(message, Some(claim.take())))
-            .map_err(|refused| match refused {
-                Refused::Full(message) => {
-                    self.answered();
-                    (message, Undelivered::Full)
-                }
-                Refused::Ended(message) => (message, Undelivered::Ended),
-            })
+        self.deliver(message, claim)
+            .map_err(|message| (message, Undelivered::Ended))
     }
 
     fn leave(&self, reference: Term) -> bool {

@@ -23,9 +23,9 @@ use super::{
     turn::Awake,
 };
 use crate::{
-    connection::{Outlet, Share, send_on},
+    connection::{Claim, Outlet, Share, send_on},
     error::Error,
-    protocol::{Broadcast, Topic},
+    protocol::{Broadcast, Message, Topic},
     pubsub::{Encodings, Subscriber, SubscriberId},
 };
 
@@ -38,8 +38,9 @@ pub(crate) enum Ended {
     Silent,
 }
 
-/// A channel as others reach it: the messages it has yet to take, at most `capacity` from clients
-/// and broadcasts; what ends the channel always finds room.
+/// A channel as others reach it: what it has yet to take. Of what the server's own code sends and
+/// of broadcasts, at most `capacity` messages; of its client's messages as many as the connection's
+/// [`Budget`](crate::connection::Budget) has bytes for; and what ends the channel always finds room.
 ///
 /// While nothing happens to a channel it has no task and lies in here. Whoever brings a message
 /// takes it out and has it run: its own connection in place, others in a task of its own.
@@ -54,8 +55,13 @@ pub(crate) struct Inbox<C: Channel> {
     state: Mutex<State<C>>,
 }
 
+/// Up to so many places an inbox keeps while it is in use.
+const PLACES: usize = 64;
+
 struct State<C: Channel> {
     letters: VecDeque<Letter<C>>,
+    /// How many of them count against the capacity.
+    counted: usize,
     /// Of the client's budget, what the message takes whose handler waits.
     held: Option<Share>,
     /// The channel, while it rests.
@@ -115,6 +121,7 @@ impl<C: Channel> Inbox<C> {
     ) -> Arc<Self> {
         let state = State {
             letters: VecDeque::new(),
+            counted: 0,
             held: None,
             resting: None,
             stop: None,
@@ -139,7 +146,7 @@ impl<C: Channel> Inbox<C> {
         })
     }
 
-    /// Queues a letter that may be refused.
+    /// Queues a broadcast or an errand, which may be refused.
     pub(super) fn offer<T>(
         &self,
         content: T,
@@ -149,10 +156,25 @@ impl<C: Channel> Inbox<C> {
         if !state.open {
             return Err(Refused::Ended(content));
         }
-        if state.letters.len() >= self.capacity {
+        if state.counted >= self.capacity {
             return Err(Refused::Full(content));
         }
+        state.counted += 1;
         state.letters.push_back(letter(content));
+        self.rouse(state);
+        Ok(())
+    }
+
+    /// Queues a client's message, with what it takes of its connection's budget; gives it back when
+    /// the channel has ended.
+    pub(super) fn deliver(&self, message: Message, claim: Claim<'_>) -> Result<(), Message> {
+        let mut state = self.state.lock();
+        if !state.open {
+            return Err(message);
+        }
+        state
+            .letters
+            .push_back(Letter::Push(message, Some(claim.take())));
         self.rouse(state);
         Ok(())
     }
@@ -279,7 +301,14 @@ impl<C: Channel> Inbox<C> {
         if let Some(reason) = state.stop.take() {
             return Some(Next::Stop(reason));
         }
-        state.letters.pop_front().map(Next::Letter)
+        let letter = state.letters.pop_front()?;
+        state.counted -= usize::from(letter.is_counted());
+        // A burst's places are given back while it is worked off: its bytes count no longer.
+        let (waiting, places) = (state.letters.len(), state.letters.capacity());
+        if places > PLACES && waiting < places / 4 {
+            state.letters.shrink_to(places / 2);
+        }
+        Some(Next::Letter(letter))
     }
 
     /// Ready when the channel had to end and has not for as long as it may take; `late` is for

@@ -28,6 +28,11 @@ pub(super) enum Letter<C: Channel> {
 }
 
 impl<C: Channel> Letter<C> {
+    /// Whether it is one of those whose number is limited.
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(self, Letter::Broadcast(_) | Letter::Errand(_))
+    }
+
     pub(super) fn errand(errand: Box<dyn Errand<C>>) -> Self {
         Letter::Errand(Some(errand))
     }

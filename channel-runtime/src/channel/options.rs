@@ -18,7 +18,8 @@ pub struct ChannelOptions {
     /// How long a channel that must end may take for the handler it is in and its
     /// `#[terminate]`; 5 seconds unless given. It is dropped afterwards.
     pub shutdown: Duration,
-    /// How many messages may wait for the channel; as many as the socket's
+    /// How many messages of the server's own code, and intercepted broadcasts, may wait for the
+    /// channel; as many as the socket's
     /// [`inbox_messages`](crate::SocketOptions::inbox_messages) unless given.
     pub inbox: Option<usize>,
     /// How many messages of the client may be unanswered, where they are large.

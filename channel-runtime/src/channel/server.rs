@@ -79,6 +79,10 @@ pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelH
     inbox
 }
 
+/// How many letters one turn takes: what it sends is written when the turn is over, and a client may
+/// have sent any number of them at once.
+const MOST: u32 = 64;
+
 /// How a turn of a channel came to an end, or the channel with it.
 pub(super) enum End {
     /// Nothing waits for the channel.
@@ -115,12 +119,12 @@ impl<C: Channel> Server<C> {
         &self.span
     }
 
-    /// Does what is next, or all that waits in the inbox.
+    /// Does what is next, or what waits in the inbox, as much as one turn may hold.
     pub(super) async fn work(&mut self, next: &mut Option<Next<C>>) -> End {
         let Server {
             socket, channel, ..
         } = self;
-        let only = next.is_some();
+        let mut left = if next.is_some() { 1 } else { MOST };
         loop {
             if next.is_none() {
                 *next = socket.inbox().next();
@@ -154,7 +158,8 @@ impl<C: Channel> Server<C> {
                 }
                 return End::Because(reason);
             }
-            if only {
+            left -= 1;
+            if left == 0 {
                 return End::Idle;
             }
         }

@@ -1,38 +1,238 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+//! How many bytes of the clients' messages may wait for channels: of one connection, and of all.
+
+#[cfg(test)]
+mod properties;
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll},
 };
 
-/// The bytes of a client's messages that wait for its channels, all together: without it a
-/// client could fill every channel's inbox with messages of the largest size.
+use futures_util::{future::BoxFuture, task::AtomicWaker};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// What a message takes beside its bytes: its place in an inbox, and what its parts are kept in.
+const OVERHEAD: usize = 256;
+
+/// What each connection has of its own, so that clients which have spent the endpoint's budget hold
+/// up only those that have much waiting themselves.
+const OWN: usize = 16 * 1024;
+
+/// The bytes that may wait for all channels of an endpoint together, but for what each connection
+/// has of its own. Who is first in line gets what becomes free first.
 #[derive(Debug)]
-pub(crate) struct Budget {
-    used: AtomicUsize,
-    limit: usize,
+pub(crate) struct TotalBudget {
+    free: Arc<Semaphore>,
+    limit: u32,
 }
 
-impl Budget {
+impl TotalBudget {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Budget {
-            used: AtomicUsize::new(0),
+        let limit = limit.min(Semaphore::MAX_PERMITS);
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        Arc::new(TotalBudget {
+            free: Arc::new(Semaphore::new(limit as usize)),
             limit,
         })
     }
 
-    /// Whether `bytes` fit. One message larger than the whole budget still fits an empty one.
-    ///
-    /// Only the connection's own task asks, so what fits goes on to fit until it is taken.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let used = self.used.load(Ordering::Acquire);
-        used == 0 || used.saturating_add(bytes) <= self.limit
+    /// What is larger than the whole takes all of it.
+    fn charge(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limit)
+    }
+}
+
+/// The bytes of one client's messages that wait for its channels, all together. They lie in the
+/// inboxes of its channels, and nothing else bounds them there.
+///
+/// Only the connection's own task asks for room, so what fits goes on to fit until it is taken.
+pub(crate) struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+    /// With no more than this in use, a connection that waits for room is woken.
+    enough: AtomicUsize,
+    connection: AtomicWaker,
+    total: Arc<TotalBudget>,
+}
+
+/// Whose budget has no room for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spent {
+    Own,
+    Total,
+}
+
+/// A message that there is room for, once.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    bytes: usize,
+    /// What it takes of the endpoint's budget.
+    total: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize, total: Arc<TotalBudget>) -> Arc<Self> {
+        Arc::new(Budget {
+            used: AtomicUsize::new(0),
+            limit,
+            enough: AtomicUsize::new(usize::MAX),
+            connection: AtomicWaker::new(),
+            total,
+        })
     }
 
-    /// What `bytes` that fit may take of it.
-    pub(crate) fn claim(self: &Arc<Self>, bytes: usize) -> Claim<'_> {
+    /// Whether a message fits whose frame has so many bytes. One larger than the whole budget still
+    /// fits an empty one.
+    pub(crate) fn admit(&self, frame: usize) -> Result<Admitted, Spent> {
+        self.admit_with(frame, &mut None)
+    }
+
+    fn admit_with(
+        &self,
+        frame: usize,
+        reserved: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Admitted, Spent> {
+        let bytes = frame.saturating_add(OVERHEAD);
+        let used = self.used.load(SeqCst);
+        let after = used.saturating_add(bytes);
+        if used != 0 && after > self.limit {
+            return Err(Spent::Own);
+        }
+        let total = match reserved.take() {
+            _ if after <= OWN => None,
+            Some(reserved) => Some(reserved),
+            None => {
+                let free = self.total.free.clone();
+                let taken = free.try_acquire_many_owned(self.total.charge(bytes));
+                Some(taken.map_err(|_| Spent::Total)?)
+            }
+        };
+        Ok(Admitted { bytes, total })
+    }
+
+    /// What a message that was admitted may take.
+    pub(crate) fn claim(self: &Arc<Self>, admitted: Admitted) -> Claim<'_> {
         Claim {
             budget: self,
-            bytes,
+            admitted,
         }
+    }
+
+    /// Waits for room until `until`.
+    pub(crate) fn wait(&self, frame: usize, spent: Spent, until: Instant) -> Wait {
+        Wait {
+            frame,
+            spent,
+            patience: Box::pin(sleep_until(until)),
+            is_over: false,
+            line: None,
+            reserved: None,
+        }
+    }
+
+    /// With no more than this in use there is room again; where there is such a number.
+    fn enough(&self, frame: usize, spent: Spent) -> Option<usize> {
+        let bytes = frame.saturating_add(OVERHEAD);
+        match spent {
+            // For many messages: the connection is not to be woken for each that is done.
+            Spent::Own => Some(self.limit.saturating_sub(bytes).min(self.limit / 4 * 3)),
+            Spent::Total => OWN.checked_sub(bytes),
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let before = self.used.fetch_sub(bytes, SeqCst);
+        let enough = self.enough.load(SeqCst);
+        if before > enough && before - bytes <= enough {
+            self.connection.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("used", &self.used)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message that waits for room, and nothing is read behind it.
+pub(crate) struct Wait {
+    frame: usize,
+    spent: Spent,
+    patience: Pin<Box<Sleep>>,
+    is_over: bool,
+    /// Its place in the line for the endpoint's budget.
+    line: Option<BoxFuture<'static, Option<OwnedSemaphorePermit>>>,
+    reserved: Option<OwnedSemaphorePermit>,
+}
+
+impl Wait {
+    /// Whether it has waited for as long as it may, in vain.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// As [`Budget::admit`], with what has been waited for.
+    pub(crate) fn admit(&mut self, budget: &Budget, frame: usize) -> Result<Admitted, Spent> {
+        if frame != self.frame {
+            (self.line, self.reserved) = (None, None);
+        }
+        let admitted = budget.admit_with(frame, &mut self.reserved);
+        if let Err(spent) = admitted {
+            (self.frame, self.spent) = (frame, spent);
+        }
+        admitted
+    }
+
+    /// Ready when there may be room, or the time is over.
+    pub(crate) fn poll(&mut self, budget: &Budget, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_over || self.reserved.is_some() {
+            return Poll::Ready(());
+        }
+        if let Some(enough) = budget.enough(self.frame, self.spent) {
+            // Whoever gives back looks at `enough` afterwards, and this looks at `used` afterwards:
+            // one of them sees the other.
+            budget.enough.store(enough, SeqCst);
+            budget.connection.register(cx.waker());
+            if budget.used.load(SeqCst) <= enough {
+                return self.ready(budget);
+            }
+        }
+        if self.spent == Spent::Total {
+            let total = &budget.total;
+            let charge = total.charge(self.frame.saturating_add(OVERHEAD));
+            let line = self.line.get_or_insert_with(|| {
+                let free = total.free.clone();
+                // Nothing closes it.
+                Box::pin(async move { free.acquire_many_owned(charge).await.ok() })
+            });
+            if let Poll::Ready(permit) = line.as_mut().poll(cx) {
+                self.reserved = permit;
+                return self.ready(budget);
+            }
+        }
+        if self.patience.as_mut().poll(cx).is_ready() {
+            self.is_over = true;
+            return self.ready(budget);
+        }
+        Poll::Pending
+    }
+
+    fn ready(&mut self, budget: &Budget) -> Poll<()> {
+        self.line = None;
+        budget.enough.store(usize::MAX, SeqCst);
+        Poll::Ready(())
     }
 }
 
@@ -40,16 +240,18 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Claim<'a> {
     budget: &'a Arc<Budget>,
-    bytes: usize,
+    admitted: Admitted,
 }
 
 impl Claim<'_> {
     /// Takes it, until what is returned is dropped.
     pub(crate) fn take(self) -> Share {
-        self.budget.used.fetch_add(self.bytes, Ordering::AcqRel);
+        let Admitted { bytes, total } = self.admitted;
+        self.budget.used.fetch_add(bytes, SeqCst);
         Share {
             budget: self.budget.clone(),
-            bytes: self.bytes,
+            bytes,
+            _total: total,
         }
     }
 }
@@ -59,47 +261,11 @@ impl Claim<'_> {
 pub(crate) struct Share {
     budget: Arc<Budget>,
     bytes: usize,
+    _total: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn take(budget: &Arc<Budget>, bytes: usize) -> Option<Share> {
-        budget.has_room(bytes).then(|| budget.claim(bytes).take())
-    }
-
-    #[test]
-    fn what_is_taken_is_bounded_and_given_back() {
-        let budget = Budget::new(10);
-        let six = take(&budget, 6).unwrap();
-        assert!(take(&budget, 5).is_none());
-        let four = take(&budget, 4).unwrap();
-        drop(six);
-        assert!(take(&budget, 6).is_some());
-        drop(four);
-        assert_eq!(budget.used.load(Ordering::Acquire), 0);
-    }
-
-    #[test]
-    fn what_is_claimed_and_not_taken_stays() {
-        let budget = Budget::new(10);
-        let _not_taken = budget.claim(10);
-        assert!(take(&budget, 10).is_some());
-    }
-
-    #[test]
-    fn a_message_over_the_budget_fits_when_nothing_else_waits() {
-        let budget = Budget::new(10);
-        let large = take(&budget, 100).unwrap();
-        assert!(take(&budget, 1).is_none());
-        drop(large);
-        assert!(take(&budget, 1).is_some());
+        self.budget.give_back(self.bytes);
     }
 }

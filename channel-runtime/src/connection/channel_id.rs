@@ -7,6 +7,6 @@ pub(crate) struct ChannelId(pub(crate) u64);
 pub(crate) enum Undelivered {
     /// It has ended.
     Ended,
-    /// Its inbox is full.
+    /// It has as many as may wait.
     Full,
 }

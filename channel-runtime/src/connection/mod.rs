@@ -20,7 +20,7 @@ mod session;
 #[cfg(feature = "token")]
 pub use self::session::Session;
 pub(crate) use self::{
-    budget::{Budget, Claim, Share},
+    budget::{Admitted, Budget, Claim, Share, TotalBudget, Wait},
     channel_id::{ChannelId, Undelivered},
     connections::{Connections, Registered},
     fastlane::send_on,

@@ -57,6 +57,10 @@ pub(crate) trait Peer: Send {
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// The frames from here on, until the next of these, come together, and those who sent them wait
+    /// until all are taken.
+    fn begin_batch(&mut self) {}
+
     fn control(&mut self, control: Control);
 
     /// A channel is over.
@@ -91,22 +95,34 @@ impl Connection {
         }
     }
 
-    /// Takes one frame of the client. Waits only where a custom socket is busy with earlier
-    /// ones; a socket with channels never does.
+    /// Takes one frame of the client. Waits where too much of what the client has sent waits
+    /// already: in a socket with channels for
+    /// [`inbox_wait`](crate::SocketOptions::inbox_wait) at most, in a custom one for as long as it
+    /// is busy. Nothing is to be read meanwhile, so that the client waits too. A transport that
+    /// writes meanwhile polls [`Connection::poll_receive`] and [`Connection::poll_next`].
     ///
     /// Not cancel safe: a frame whose `receive` is dropped may be lost.
     ///
     /// # Errors
     ///
-    /// How the connection must end, since the frame cannot be read.
+    /// How the connection must end, since the frame cannot be read, or it ends while the frame
+    /// waits.
     pub async fn receive(&mut self, frame: Frame) -> Result<(), Close> {
         let mut frame = Some(frame);
-        poll_fn(|cx| self.poll_receive(&mut frame, cx)).await
+        poll_fn(|cx| match self.poll_receive(&mut frame, cx) {
+            Poll::Pending => self.outbox.poll_closing(cx).map(Err),
+            taken => taken,
+        })
+        .await
     }
 
     /// As [`Connection::receive`], for transports that poll; takes the frame out once there is
     /// room for it.
-    pub(crate) fn poll_receive(
+    ///
+    /// # Errors
+    ///
+    /// How the connection must end, since the frame cannot be read.
+    pub fn poll_receive(
         &mut self,
         frame: &mut Option<Frame>,
         cx: &mut Context<'_>,
@@ -120,6 +136,12 @@ impl Connection {
             std::task::ready!(self.peer.poll_room(cx));
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Those who sent the frames from here on, until the next of these, wait until all are taken.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn begin_batch(&mut self) {
+        self.peer.begin_batch();
     }
 
     /// As [`Connection::receive`], without waiting.

@@ -12,7 +12,7 @@ pub use self::subscription::EndpointSubscription;
 #[cfg(feature = "token")]
 use crate::token::{Secrets, Token};
 use crate::{
-    connection::{Close, ConnectError, Connections, Outbox, Registered},
+    connection::{Close, ConnectError, Connections, Outbox, Registered, TotalBudget},
     error::Error,
     origin::OriginPattern,
     protocol::{Broadcast, Event, Payload, Topic},
@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) draining: CancellationToken,
     pub(crate) connections: Connections,
+    /// What waits for the channels of all connections comes out of it.
+    pub(crate) inbox_budget: Arc<TotalBudget>,
     /// The address under which clients reach the endpoint.
     pub(crate) url: Option<OriginPattern>,
     pub(crate) filter: Arc<FilterParameters>,
@@ -73,6 +75,10 @@ impl Endpoint {
     /// What a layer above keeps here.
     pub(crate) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.0.extensions.get()
+    }
+
+    pub(crate) fn inbox_budget(&self) -> &Arc<TotalBudget> {
+        &self.0.inbox_budget
     }
 
     /// Tokens of one kind, made with the endpoint's

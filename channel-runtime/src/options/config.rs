@@ -63,6 +63,8 @@ pub struct SocketConfig {
     pub inbox_messages: Option<usize>,
     /// In bytes.
     pub inbox_bytes: Option<usize>,
+    /// In milliseconds.
+    pub inbox_wait_ms: Option<u64>,
     /// A number of frames.
     pub outbox_frames: Option<usize>,
     /// In bytes.
@@ -103,6 +105,7 @@ impl Default for SocketConfig {
             max_channels: None,
             inbox_messages: None,
             inbox_bytes: None,
+            inbox_wait_ms: None,
             outbox_frames: None,
             outbox_bytes: None,
             slow_consumer: None,
@@ -149,6 +152,10 @@ impl TryFrom<SocketConfig> for SocketOptions {
         set(&mut options.max_channels, config.max_channels);
         set(&mut options.inbox_messages, config.inbox_messages);
         set(&mut options.inbox_bytes, config.inbox_bytes);
+        set(
+            &mut options.inbox_wait,
+            config.inbox_wait_ms.map(Duration::from_millis),
+        );
         set(&mut options.outbox_frames, config.outbox_frames);
         set(&mut options.outbox_bytes, config.outbox_bytes);
         set(&mut options.slow_consumer, config.slow_consumer);
@@ -187,10 +194,14 @@ impl SocketConfig {
         if let Some((key, _)) = limits.into_iter().find(|(_, zero)| *zero) {
             return Err(ConfigError::Zero(key));
         }
-        let timeout = self.timeout_ms.map(Duration::from_millis);
-        match timeout.is_some_and(|timeout| timeout > MAX_TIMEOUT) {
-            true => Err(ConfigError::TooLong("timeout_ms")),
-            false => Ok(()),
+        let times = [
+            ("timeout_ms", self.timeout_ms),
+            ("inbox_wait_ms", self.inbox_wait_ms),
+        ];
+        let too_long = |ms: Option<u64>| ms.map(Duration::from_millis) > Some(MAX_TIMEOUT);
+        match times.into_iter().find(|(_, ms)| too_long(*ms)) {
+            Some((key, _)) => Err(ConfigError::TooLong(key)),
+            None => Ok(()),
         }
     }
 }

@@ -38,6 +38,7 @@ pub struct SocketOptions {
     pub(crate) max_channels: usize,
     pub(crate) inbox_messages: usize,
     pub(crate) inbox_bytes: usize,
+    pub(crate) inbox_wait: Duration,
     pub(crate) outbox_frames: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) slow_consumer: SlowConsumer,
@@ -64,6 +65,7 @@ impl Default for SocketOptions {
             max_channels: 100,
             inbox_messages: 256,
             inbox_bytes: 32 << 20,
+            inbox_wait: Duration::from_secs(5),
             outbox_frames: 1024,
             outbox_bytes: 16 << 20,
             slow_consumer: SlowConsumer::default(),
@@ -119,9 +121,10 @@ impl SocketOptions {
         self
     }
 
-    /// How many messages may wait for a channel that is busy; 256 unless given. A client's next
-    /// message is refused with `channel overloaded`; the next broadcast that the channel
-    /// intercepts is dealt with by the [`SlowConsumer`] policy.
+    /// How many messages of the server's own code, and broadcasts that it intercepts, may wait for a
+    /// channel that is busy; 256 unless given. The next `cast` or `call` is an error, the next
+    /// broadcast is dealt with by the [`SlowConsumer`] policy. For the client's own messages the
+    /// limit is [`inbox_bytes`](Self::inbox_bytes).
     #[must_use]
     pub fn inbox_messages(mut self, messages: usize) -> Self {
         self.inbox_messages = messages;
@@ -129,11 +132,31 @@ impl SocketOptions {
     }
 
     /// How many bytes of a client's messages may wait for its channels, all together; 32 MiB
-    /// unless given. The next message is refused with `channel overloaded`; one message larger
-    /// than that is still taken when no other waits.
+    /// unless given. A message counts with 256 bytes beside its own; one larger than the limit is
+    /// still taken when no other waits.
+    ///
+    /// A client may send ahead of its channels: as long as there is room, everything it sends is
+    /// read, and each channel handles its messages in order. Without room nothing more is read, so
+    /// that the client's own connection holds it back, or its POST is not answered yet; heartbeats
+    /// and its other channels wait with it. After [`inbox_wait`](Self::inbox_wait) without room,
+    /// messages are refused with `channel overloaded`. All clients together are bounded by
+    /// [`EndpointBuilder::inbox_bytes`](crate::EndpointBuilder::inbox_bytes).
     #[must_use]
     pub fn inbox_bytes(mut self, bytes: usize) -> Self {
         self.inbox_bytes = bytes;
+        self
+    }
+
+    /// How long a message waits for room among those that wait already; 5 seconds unless given. Then
+    /// it is refused with `channel overloaded`, as are those behind it for which there is no room
+    /// either; with zero, at once. What one POST of a polling client brings waits for so long all
+    /// together.
+    ///
+    /// Meanwhile nothing of the client is read, so it stays well below the time after which clients
+    /// give up on a heartbeat or a POST; for the official client that is 10 seconds and more.
+    #[must_use]
+    pub fn inbox_wait(mut self, time: Duration) -> Self {
+        self.inbox_wait = time;
         self
     }
 
@@ -301,6 +324,9 @@ impl SocketOptions {
         }
         if self.timeout > MAX_TIMEOUT {
             return Err(ConfigError::TooLong("timeout"));
+        }
+        if self.inbox_wait > MAX_TIMEOUT {
+            return Err(ConfigError::TooLong("inbox_wait"));
         }
         if let Some(subprotocol) = self
             .subprotocols

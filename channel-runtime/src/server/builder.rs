@@ -6,7 +6,7 @@ use super::{DrainOptions, EndpointConfig};
 #[cfg(feature = "longpoll")]
 use crate::transport::Relays;
 use crate::{
-    connection::{Connections, batch},
+    connection::{Connections, TotalBudget, batch},
     endpoint::{Endpoint, Extensions, Inner},
     error::ConfigError,
     options::{SocketConfig, SocketOptions},
@@ -27,9 +27,13 @@ pub struct EndpointBuilder {
     url: Option<String>,
     max_connections: Option<usize>,
     filter: FilterParameters,
+    inbox_bytes: Option<usize>,
     #[cfg(feature = "token")]
     secrets: crate::token::Secrets,
 }
+
+/// How many bytes may wait for all channels, unless given.
+const INBOX_BYTES: usize = 256 << 20;
 
 /// Makes what is mounted, once its options are known to work.
 type MakeMount = fn(SocketOptions) -> Arc<dyn Mount>;
@@ -85,6 +89,7 @@ impl EndpointBuilder {
     pub fn config(mut self, config: EndpointConfig) -> Self {
         self.url = config.url.or(self.url);
         self.max_connections = config.max_connections.or(self.max_connections);
+        self.inbox_bytes = config.inbox_bytes.or(self.inbox_bytes);
         self.drain = config.drainer.unwrap_or(self.drain);
         self.filter = config.filter_parameters.unwrap_or(self.filter);
         self
@@ -120,6 +125,19 @@ impl EndpointBuilder {
     /// ```
     pub fn filter_parameters(mut self, filter: FilterParameters) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// How many bytes of the clients' messages may wait for channels, of all connections together;
+    /// 256 MiB unless given, 4 GiB at most. Each connection may have 16 KiB beside that, so that a
+    /// few clients which send far ahead of their channels do not keep out the others.
+    ///
+    /// Without room, nothing more is read of a connection that has more than that waiting, which
+    /// holds its client back; after the socket's
+    /// [`inbox_wait`](SocketOptions::inbox_wait) its messages are refused with `channel overloaded`.
+    /// The limit of one connection is [`SocketOptions::inbox_bytes`].
+    pub fn inbox_bytes(mut self, bytes: usize) -> Self {
+        self.inbox_bytes = Some(bytes);
         self
     }
 
@@ -172,6 +190,9 @@ impl EndpointBuilder {
         if self.max_connections == Some(0) {
             return Err(ConfigError::Zero("max_connections"));
         }
+        if self.inbox_bytes == Some(0) {
+            return Err(ConfigError::Zero("inbox_bytes"));
+        }
         let url = self.url.map(endpoint_url).transpose()?;
         #[cfg(feature = "token")]
         let secrets = self.secrets.or_random()?;
@@ -190,6 +211,7 @@ impl EndpointBuilder {
             tasks,
             draining,
             connections: Connections::new(self.max_connections),
+            inbox_budget: TotalBudget::new(self.inbox_bytes.unwrap_or(INBOX_BYTES)),
             url,
             filter: Arc::new(self.filter),
             #[cfg(feature = "token")]

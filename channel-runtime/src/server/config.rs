@@ -46,6 +46,8 @@ pub struct EndpointConfig {
     pub url: Option<String>,
     /// See [`EndpointBuilder::max_connections`](crate::EndpointBuilder::max_connections).
     pub max_connections: Option<usize>,
+    /// See [`EndpointBuilder::inbox_bytes`](crate::EndpointBuilder::inbox_bytes).
+    pub inbox_bytes: Option<usize>,
     /// See [`EndpointBuilder::drainer`](crate::EndpointBuilder::drainer).
     pub drainer: Option<DrainOptions>,
     /// `["iban"]`, `{"also": ["iban"]}` or `{"keep": ["room"]}`: see [`FilterParameters`].

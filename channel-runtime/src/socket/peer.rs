@@ -3,18 +3,21 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{
     ChannelSocket, Route,
-    session::{Effect, Join, Session},
+    session::{Effect, Join, Room, Session},
 };
 use crate::telemetry::shown;
 use crate::{
     channel::{ChannelHandle, Predecessor, Reason, Start},
     connection::{
-        Budget, ChannelId, Close, ConnectInfo, Control, Outlet, Peer, Received, Share, Undelivered,
-        Urgency,
+        Admitted, Budget, ChannelId, Close, ConnectInfo, Control, Outlet, Peer, Received, Share,
+        Undelivered, Urgency, Wait,
     },
     endpoint::Endpoint,
     options::SocketOptions,
@@ -52,6 +55,13 @@ pub(super) struct ChannelPeer {
     endpoint: Endpoint,
     inbox_capacity: usize,
     budget: Arc<Budget>,
+    /// How long a message waits for room.
+    patience: Duration,
+    /// Since a message has found no room, until one does.
+    wait: Option<Box<Wait>>,
+    /// Of messages that come in batches: until when those of one wait, all together.
+    batch: Option<Instant>,
+    in_batches: bool,
     _disconnect: Option<Subscription>,
 }
 
@@ -64,6 +74,7 @@ impl ChannelPeer {
         options: &SocketOptions,
         disconnect: Option<Subscription>,
     ) -> Self {
+        let budget = Budget::new(options.inbox_bytes, endpoint.inbox_budget().clone());
         ChannelPeer {
             session: Session::new(outlet.serializer().clone(), options.max_channels),
             channels,
@@ -71,50 +82,88 @@ impl ChannelPeer {
             info: Arc::new(info),
             endpoint,
             inbox_capacity: options.inbox_messages,
-            budget: Budget::new(options.inbox_bytes),
+            budget,
+            patience: options.inbox_wait,
+            wait: None,
+            batch: None,
+            in_batches: false,
             _disconnect: disconnect,
         }
     }
 
-    /// The bytes of a frame, where the budget has room for them.
-    fn room(&self, bytes: usize) -> Option<usize> {
-        self.budget.has_room(bytes).then_some(bytes)
+    /// Whether there is room for a frame of so many bytes.
+    fn room(&mut self, bytes: usize) -> (Option<Admitted>, Room) {
+        let admitted = match &mut self.wait {
+            None => self.budget.admit(bytes),
+            Some(wait) => wait.admit(&self.budget, bytes),
+        };
+        if let Ok(admitted) = admitted {
+            self.wait = None;
+            return (Some(admitted), Room::Free);
+        }
+        match self.wait.as_ref().is_some_and(|wait| wait.is_over()) {
+            true => (None, Room::Never),
+            false => (None, Room::Later),
+        }
     }
 
+    /// Has a frame of so many bytes wait for room; what was waited for before counts.
+    fn wait(&mut self, bytes: usize) {
+        if self.wait.is_some() {
+            return;
+        }
+        // With room by now, there is no wait, and it comes again at once.
+        if let Err(spent) = self.budget.admit(bytes) {
+            let begun = || Instant::now() + self.patience;
+            let until = match self.in_batches {
+                true => *self.batch.get_or_insert_with(begun),
+                false => begun(),
+            };
+            self.wait = Some(Box::new(self.budget.wait(bytes, spent, until)));
+            metrics::counter!("channel_reads_paused_total").increment(1);
+        }
+    }
+
+    /// The frame comes back where it has to wait.
     fn received(
         &mut self,
         effect: Result<Effect<ChannelHandle>, DecodeError>,
-        room: Option<usize>,
+        admitted: Option<Admitted>,
+        frame: impl FnOnce() -> Frame,
     ) -> Received {
         match effect {
+            Ok(Effect::Wait) => {
+                let frame = frame();
+                self.wait(frame.len());
+                Received::Full(frame)
+            }
             Ok(effect) => {
-                self.carry_out(effect, room);
+                self.carry_out(effect, admitted);
                 Received::Taken
             }
             Err(error) => Received::Refused(unreadable(&error)),
         }
     }
 
-    /// `room` is how many bytes of the budget the frame may take; without it, nothing is started
-    /// or delivered.
-    fn carry_out(&mut self, effect: Effect<ChannelHandle>, room: Option<usize>) {
-        let undelivered = match (effect, room) {
+    /// What was not admitted starts nothing, and is delivered to no channel.
+    fn carry_out(&mut self, effect: Effect<ChannelHandle>, admitted: Option<Admitted>) {
+        let undelivered = match (effect, admitted) {
             (Effect::Send(frame), _) => {
                 self.outlet.send(frame, Urgency::MustSend);
                 None
             }
-            (Effect::Start(join), Some(bytes)) => {
-                let share = self.budget.claim(bytes).take();
+            (Effect::Start(join), Some(admitted)) => {
+                let share = self.budget.claim(admitted).take();
                 self.start(join, share);
                 None
             }
-            (Effect::Deliver { to, message }, Some(bytes)) => {
-                to.push(message, self.budget.claim(bytes)).err()
+            (Effect::Deliver { to, message }, Some(admitted)) => {
+                to.push(message, self.budget.claim(admitted)).err()
             }
             (Effect::Leave { to, message }, _) => {
                 (!to.leave(message.reference.clone())).then_some((message, Undelivered::Ended))
             }
-            (Effect::Ignore | Effect::Start(_) | Effect::Deliver { .. }, _) => None,
+            (Effect::Ignore | Effect::Wait | Effect::Start(_) | Effect::Deliver { .. }, _) => None,
         };
         if let Some((message, why)) = undelivered
             && let Effect::Send(frame) = self.session.undelivered(&message, why)
@@ -153,22 +202,34 @@ impl ChannelPeer {
 
 impl Peer for ChannelPeer {
     fn receive(&mut self, frame: Frame) -> Received {
-        let room = self.room(frame.len());
+        let (admitted, room) = self.room(frame.len());
+        // This copies no bytes.
+        let again = (room == Room::Later).then(|| frame.clone());
         let route = |topic: &str| self.channels.route(topic);
-        let effect = self.session.receive(frame, room.is_some(), route);
-        self.received(effect, room)
+        let effect = self.session.receive(frame, room, route);
+        self.received(effect, admitted, || {
+            // Only with `Room::Later` a session lets a message wait.
+            again.expect("a frame that waits is kept")
+        })
     }
 
     #[cfg(feature = "websocket")]
     fn receive_text(&mut self, text: &str) -> Received {
-        let room = self.room(text.len());
+        let (admitted, room) = self.room(text.len());
         let route = |topic: &str| self.channels.route(topic);
-        let effect = self.session.receive_text(text, room.is_some(), route);
-        self.received(effect, room)
+        let effect = self.session.receive_text(text, room, route);
+        self.received(effect, admitted, || Frame::Text(text.into()))
     }
 
-    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.wait {
+            Some(wait) => wait.poll(&self.budget, cx),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn begin_batch(&mut self) {
+        (self.in_batches, self.batch) = (true, None);
     }
 
     fn control(&mut self, _: Control) {}

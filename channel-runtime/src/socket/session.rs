@@ -26,6 +26,19 @@ pub(crate) enum Effect<H> {
     Leave { to: H, message: Message },
     /// Nothing: the message belongs to a join that is over.
     Ignore,
+    /// Nothing yet: the message is to come again once there is room for it.
+    Wait,
+}
+
+/// Whether a message may wait for a channel, or start one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There is room for it.
+    Free,
+    /// Not yet.
+    Later,
+    /// It has waited for room in vain.
+    Never,
 }
 
 /// A join that found its channel.
@@ -85,12 +98,13 @@ impl<H: Clone> Session<H> {
         }
     }
 
-    /// Takes one frame; `route` finds the channel of a topic. Without `room`, as when too much
-    /// waits already, nothing is started or delivered, and the client is told so.
+    /// Takes one frame; `route` finds the channel of a topic. Without room, as when too much waits
+    /// already, nothing is started or delivered; what needs none, such as a heartbeat or a leave,
+    /// is taken all the same.
     pub(crate) fn receive(
         &mut self,
         frame: Frame,
-        room: bool,
+        room: Room,
         route: impl FnOnce(&str) -> Option<usize>,
     ) -> Result<Effect<H>, DecodeError> {
         let message = self.serializer.decode(frame)?;
@@ -102,7 +116,7 @@ impl<H: Clone> Session<H> {
     pub(crate) fn receive_text(
         &mut self,
         text: &str,
-        room: bool,
+        room: Room,
         route: impl FnOnce(&str) -> Option<usize>,
     ) -> Result<Effect<H>, DecodeError> {
         let message = self.serializer.decode_text(text)?;
@@ -112,7 +126,7 @@ impl<H: Clone> Session<H> {
     fn take(
         &mut self,
         mut message: Message,
-        room: bool,
+        room: Room,
         route: impl FnOnce(&str) -> Option<usize>,
     ) -> Effect<H> {
         let Some(topic) = message.topic.as_str() else {
@@ -128,12 +142,19 @@ impl<H: Clone> Session<H> {
         }
         match message.event.as_str() {
             Some(reserved::LEAVE) => self.leave(message, room),
-            _ if !room => self.undelivered(&message, Undelivered::Full),
             Some(reserved::JOIN) => match route(topic) {
-                Some(route) => self.join(route, message, named),
+                Some(route) if room == Room::Free => self.join(route, message, named),
+                Some(_) => self.without_room(&message, room),
                 None => self.unmatched(&message),
             },
-            _ => self.push(message),
+            _ => self.push(message, room),
+        }
+    }
+
+    fn without_room(&self, message: &Message, room: Room) -> Effect<H> {
+        match room {
+            Room::Later => Effect::Wait,
+            Room::Free | Room::Never => self.undelivered(message, Undelivered::Full),
         }
     }
 
@@ -206,7 +227,7 @@ impl<H: Clone> Session<H> {
     }
 
     /// The first leave of a join always finds room; further ones are messages like any other.
-    fn leave(&mut self, message: Message, room: bool) -> Effect<H> {
+    fn leave(&mut self, message: Message, room: Room) -> Effect<H> {
         let Some(entry) = message
             .topic
             .as_str()
@@ -219,18 +240,19 @@ impl<H: Clone> Session<H> {
         }
         let again = std::mem::replace(&mut entry.leaving, true);
         match entry.handle.clone() {
-            Some(_) if again && !room => self.undelivered(&message, Undelivered::Full),
+            Some(_) if again && room != Room::Free => self.without_room(&message, room),
             Some(to) if again => Effect::Deliver { to, message },
             Some(to) => Effect::Leave { to, message },
             None => Effect::Ignore,
         }
     }
 
-    fn push(&self, message: Message) -> Effect<H> {
+    fn push(&self, message: Message, room: Room) -> Effect<H> {
         match message.topic.as_str().and_then(|topic| self.entry(topic)) {
             None => self.unmatched(&message),
             Some(entry) if !belongs(entry, &message) => Effect::Ignore,
             Some(entry) => match entry.handle.clone() {
+                Some(_) if room != Room::Free => self.without_room(&message, room),
                 Some(to) => Effect::Deliver { to, message },
                 None => Effect::Ignore,
             },
@@ -240,7 +262,10 @@ impl<H: Clone> Session<H> {
     /// What the client hears of a message that its channel did not take.
     pub(crate) fn undelivered(&self, message: &Message, why: Undelivered) -> Effect<H> {
         match why {
-            Undelivered::Full => self.refuse(&message.join_ref, message, "channel overloaded"),
+            Undelivered::Full => {
+                metrics::counter!("channel_messages_refused_total").increment(1);
+                self.refuse(&message.join_ref, message, "channel overloaded")
+            }
             Undelivered::Ended if message.event.as_str() == Some(reserved::LEAVE) => {
                 self.reply(&message.join_ref, message, "ok", &Payload::empty())
             }

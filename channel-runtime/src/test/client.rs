@@ -1,10 +1,12 @@
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     panic::Location,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -133,17 +135,27 @@ async fn pump(
     mut inbound: mpsc::UnboundedReceiver<Frame>,
     wire: Arc<Wire>,
 ) {
+    // Waits until there is room for it; nothing is read behind it, and all else goes on.
+    let mut sent = None;
     let close = loop {
+        let is_held_up = sent.is_some();
+        let event = poll_fn(|cx| {
+            if is_held_up && let Poll::Ready(taken) = connection.poll_receive(&mut sent, cx) {
+                return Poll::Ready(
+                    taken.map_or_else(|close| Some(Event::Close(close)), |()| None),
+                );
+            }
+            connection.poll_next(cx).map(Some)
+        });
         tokio::select! {
-            event = connection.next() => match event {
-                Event::Frame(frame) => wire.receive(Inbound::decode(frame)),
-                Event::Close(close) => break close,
+            event = event => match event {
+                None => {}
+                Some(Event::Frame(frame)) => wire.receive(Inbound::decode(frame)),
+                Some(Event::Close(close)) => break close,
             },
-            frame = inbound.recv() => match frame {
+            frame = inbound.recv(), if !is_held_up => match frame {
                 None => break Close::new(1000, ""),
-                Some(frame) => if let Err(close) = connection.receive(frame).await {
-                    break close;
-                },
+                taken => sent = taken,
             },
         }
     };

@@ -37,7 +37,10 @@ struct State {
 impl Hub {
     /// A node with these options for those who poll.
     pub(crate) fn node_with(&self, name: &str, options: LongPollOptions) -> Node {
-        let options = SocketOptions::default().long_poll(options);
+        self.node_of(name, SocketOptions::default().long_poll(options))
+    }
+
+    pub(crate) fn node_of(&self, name: &str, options: SocketOptions) -> Node {
         let endpoint = Endpoint::builder()
             .secret_key(SECRET)
             .socket_with::<User>("/socket", options)

@@ -5,6 +5,7 @@
 
 mod admission;
 mod bodies;
+mod bursts;
 mod client;
 mod ends;
 mod hub;

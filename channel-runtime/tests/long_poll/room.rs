@@ -62,6 +62,12 @@ impl Room {
         Ok(payload)
     }
 
+    #[handle_in("sleep")]
+    async fn sleep(&mut self, seconds: u64) -> Reply {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Ok(())
+    }
+
     #[handle_in("whoami")]
     fn whoami(&mut self, user: &User, info: &ConnectInfo) -> Reply<Value> {
         Ok(

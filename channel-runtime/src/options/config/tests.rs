@@ -11,7 +11,7 @@ fn every_key_sets_its_option() {
         r#"{
             "path": "/socket/{tenant}", "timeout_ms": 1500, "max_frame_size_bytes": 1,
             "max_message_size_bytes": 2, "max_channels": 3, "inbox_messages": 4,
-            "inbox_bytes": 5, "outbox_frames": 6, "outbox_bytes": 7,
+            "inbox_bytes": 5, "inbox_wait_ms": 8, "outbox_frames": 6, "outbox_bytes": 7,
             "slow_consumer": "drop_oldest", "serializers": {"~> 2.0": "v2"},
             "websocket": false, "transport_log": "warn", "check_origin": "conn",
             "subprotocols": ["a", "b"], "auth_token": true,
@@ -30,6 +30,7 @@ fn every_key_sets_its_option() {
         ),
         (3, 4, 5)
     );
+    assert_eq!(options.inbox_wait, Duration::from_millis(8));
     assert_eq!((options.outbox_frames, options.outbox_bytes), (6, 7));
     assert_eq!(options.slow_consumer, SlowConsumer::DropOldest);
     assert!(options.serializers.negotiate("2.7.0").is_some());

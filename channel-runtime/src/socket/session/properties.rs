@@ -19,6 +19,7 @@ enum Step {
         join_ref: &'static str,
         topic: &'static str,
         event: &'static str,
+        room: Room,
     },
     /// A channel ends by itself: the one started as the nth, if it still runs.
     End(usize),
@@ -41,12 +42,16 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let refs = ["null", "\"1\"", "\"2\"", "1", "0", "{\"a\":1}"];
     prop_oneof![
-        8 => (select(refs.to_vec()), select(topics.to_vec()), select(events.to_vec()))
-            .prop_map(|(join_ref, topic, event)| Step::Frame { join_ref, topic, event }),
+        8 => (select(refs.to_vec()), select(topics.to_vec()), select(events.to_vec()), room())
+            .prop_map(|(join_ref, topic, event, room)| Step::Frame { join_ref, topic, event, room }),
         3 => (0..8_usize).prop_map(Step::End),
         1 => ".{0,40}".prop_map(Step::Text),
         1 => vec(any::<u8>(), 0..40).prop_map(Step::Binary),
     ]
+}
+
+fn room() -> impl Strategy<Value = Room> {
+    prop_oneof![4 => Just(Room::Free), 1 => Just(Room::Later), 1 => Just(Room::Never)]
 }
 
 /// What a session must look like, kept the plain way.
@@ -65,11 +70,11 @@ fn check(
     session: &mut Session<ChannelId>,
     model: &mut Model,
     v1: bool,
-    frame: Frame,
-    message: &Message,
+    (frame, message): (Frame, &Message),
+    room: Room,
 ) {
     let effect = session
-        .receive(frame, true, route)
+        .receive(frame.clone(), room, route)
         .expect("the frame has been decoded before");
     let topic = Topic::from(message.topic.as_str().unwrap_or_default());
     let current = model.joined.get(&topic).cloned();
@@ -88,7 +93,7 @@ fn check(
             };
             assert_eq!(started.join_ref, join_ref);
             started.join_ref = message.join_ref.clone();
-            assert_eq!(&started, message);
+            assert_eq!((&started, room), (message, Room::Free));
             assert_eq!(
                 predecessor.map(|former| former.handle),
                 current.map(|(id, _)| id)
@@ -105,6 +110,7 @@ fn check(
             assert_eq!((to, &delivered), (id, message));
             let any = message.join_ref.is_null() || join_ref.is_null();
             assert!(any || message.join_ref == join_ref);
+            assert_eq!(room, Room::Free);
         }
         Effect::Leave { to, .. } => {
             let (id, _) = current.expect("only a joined channel is left");
@@ -113,7 +119,7 @@ fn check(
         Effect::Send(_) => {
             let foreign = current.is_none() || message.event.as_str() == Some("phx_join");
             assert!(
-                foreign || topic.as_str() == "phoenix",
+                foreign || topic.as_str() == "phoenix" || room == Room::Never,
                 "{message:?} was answered early"
             );
         }
@@ -121,6 +127,11 @@ fn check(
             let (_, join_ref) = current.expect("without a channel there is an answer");
             assert!(!message.join_ref.is_null() && !join_ref.is_null());
             assert_ne!(message.join_ref, join_ref);
+        }
+        Effect::Wait => {
+            assert_eq!(room, Room::Later);
+            // Nothing has happened: it comes again.
+            check(session, model, v1, (frame, message), Room::Free);
         }
     }
     assert!(session.channels.len() <= MAX_CHANNELS);
@@ -133,6 +144,7 @@ fn play(vsn: &str, steps: Vec<Step>) {
     let mut session = Session::new(serializer.clone(), MAX_CHANNELS);
     let mut model = Model::default();
     for (n, step) in steps.into_iter().enumerate() {
+        let mut room = Room::Free;
         let frame = match step {
             Step::End(nth) => {
                 if nth < model.running.len() {
@@ -152,14 +164,18 @@ fn play(vsn: &str, steps: Vec<Step>) {
                 join_ref,
                 topic,
                 event,
+                room: there_is,
             } if vsn == "2.0.0" => {
+                room = there_is;
                 Frame::Text(format!(r#"[{join_ref},"{n}","{topic}","{event}",{{}}]"#).into())
             }
             Step::Frame {
                 join_ref,
                 topic,
                 event,
+                room: there_is,
             } => {
+                room = there_is;
                 let rest = match join_ref {
                     "null" => String::new(),
                     given => format!(r#","join_ref":{given}"#),
@@ -173,8 +189,11 @@ fn play(vsn: &str, steps: Vec<Step>) {
             Step::Binary(bytes) => Frame::Binary(Bytes::from(bytes)),
         };
         match serializer.decode(frame.clone()) {
-            Ok(message) => check(&mut session, &mut model, vsn == "1.0.0", frame, &message),
-            Err(_) => assert!(session.receive(frame, true, route).is_err()),
+            Ok(message) => {
+                let v1 = vsn == "1.0.0";
+                check(&mut session, &mut model, v1, (frame, &message), room);
+            }
+            Err(_) => assert!(session.receive(frame, room, route).is_err()),
         }
     }
 }

@@ -55,7 +55,7 @@ fn a_join_of_version_2_without_join_ref_goes_by_its_ref() {
     };
     assert_eq!(message.join_ref, Term::Json("4".into()));
     let full = session
-        .receive(Frame::Text(joined.into()), false, |_| Some(0))
+        .receive(Frame::Text(joined.into()), Room::Never, |_| Some(0))
         .unwrap();
     assert!(text(full).starts_with(r#"[4,4,"room:a","phx_reply","#));
 }
@@ -63,7 +63,7 @@ fn a_join_of_version_2_without_join_ref_goes_by_its_ref() {
 fn receive(session: &mut Session<u64>, json: &str) -> Effect<u64> {
     let route = |topic: &str| topic.starts_with("room:").then_some(0);
     session
-        .receive(Frame::Text(json.into()), true, route)
+        .receive(Frame::Text(json.into()), Room::Free, route)
         .unwrap()
 }
 
@@ -190,12 +190,42 @@ fn a_join_behind_a_leave_waits_for_it() {
 }
 
 #[test]
+fn without_room_for_now_a_message_waits_and_what_needs_none_does_not() {
+    let mut session = session();
+    join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
+    let route = |topic: &str| topic.starts_with("room:").then_some(0);
+    let mut receive = |json: &str| {
+        session
+            .receive(Frame::Text(json.into()), Room::Later, route)
+            .unwrap()
+    };
+    for message in [
+        r#"["2","2","room:a","phx_join",{}]"#,
+        r#"["2","2","room:b","phx_join",{}]"#,
+        r#"["1","2","room:a","e",{}]"#,
+    ] {
+        assert!(matches!(receive(message), Effect::Wait), "{message}");
+    }
+    let stale = receive(r#"["0","2","room:a","e",{}]"#);
+    assert!(matches!(stale, Effect::Ignore));
+    for unmatched in ["phx_join", "e"] {
+        let reply = text(receive(&format!(
+            r#"["1","2","nobody","{unmatched}",{{}}]"#
+        )));
+        assert!(reply.contains("unmatched topic"), "{reply}");
+    }
+    assert!(text(receive(r#"[null,"2","phoenix","heartbeat",{}]"#)).contains("ok"));
+    let leave = receive(r#"["1","2","room:a","phx_leave",{}]"#);
+    assert!(matches!(leave, Effect::Leave { .. }));
+}
+
+#[test]
 fn without_room_only_leaves_and_heartbeats_are_taken() {
     let mut session = session();
     join(&mut session, r#"["1","1","room:a","phx_join",{}]"#);
     let mut receive = |json: &str| {
         session
-            .receive(Frame::Text(json.into()), false, |_| Some(0))
+            .receive(Frame::Text(json.into()), Room::Never, |_| Some(0))
             .unwrap()
     };
     for event in ["phx_join", "e"] {
@@ -242,7 +272,7 @@ fn only_the_first_leave_of_a_join_passes_the_bounds() {
         Effect::Deliver { .. }
     ));
     let full = session
-        .receive(Frame::Text(leave.into()), false, |_| Some(0))
+        .receive(Frame::Text(leave.into()), Room::Never, |_| Some(0))
         .unwrap();
     assert!(text(full).contains("channel overloaded"));
 }

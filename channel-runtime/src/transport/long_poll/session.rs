@@ -90,7 +90,10 @@ impl Session {
             let progress = poll_fn(|cx| poll_progress(connection, batch, poll, cx));
             tokio::select! {
                 Some(poll) = requests.polls.recv() => self.take_over(poll),
-                Some(batch) = requests.batches.recv(), if !is_busy => self.batch = Some(batch),
+                Some(batch) = requests.batches.recv(), if !is_busy => {
+                    connection.begin_batch();
+                    self.batch = Some(batch);
+                }
                 () = sleep_until(self.polled + self.lifetime), if !is_polled => return false,
                 progress = progress => match progress {
                     Progress::Taken => {}

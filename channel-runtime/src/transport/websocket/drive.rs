@@ -6,7 +6,6 @@ mod direct;
 
 use std::{
     cell::Cell,
-    future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -152,7 +151,8 @@ impl Session {
         self.idle.seen(at);
     }
 
-    /// Ready when nothing waits any more, with how the connection ends where it does.
+    /// Ready when nothing waits any more, with how the connection ends where it does. Meanwhile
+    /// nothing is read, but for the connection's own end and what goes out all else goes on.
     fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let intake = &mut self.intake;
         while let Some(message) = intake.backlog.pop_front() {
@@ -161,18 +161,13 @@ impl Session {
                 Taken::End(end) => return Poll::Ready(Some(end)),
                 Taken::NoRoom(message) => {
                     intake.backlog.push_front(message);
-                    if intake.connection.poll_room(cx).is_pending() {
-                        let closing = intake.connection.poll_closing(cx);
-                        return closing.map(|close| Some(End::Close(close)));
-                    }
+                    std::task::ready!(intake.connection.poll_room(cx));
+                    // What a client sends while it is not read does not count as silence.
+                    self.idle.seen(Instant::now());
                 }
             }
         }
         Poll::Ready(self.wrong.take())
-    }
-
-    async fn hand_over(&mut self) -> Option<End> {
-        poll_fn(|cx| self.poll_hand_over(cx)).await
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Backlog(Option<Box<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    /// Sockets with channels always have room.
+    /// The rest of what was read at once.
     messages: VecDeque<Message>,
     /// For the driver to write.
     pongs: BytesMut,

@@ -1,7 +1,11 @@
 //! Over any other stream, such as TLS: this task reads and writes.
 
 use crate::telemetry::shown;
-use std::{future::poll_fn, pin::pin};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::{Context, Poll},
+};
 
 use bytes::BytesMut;
 use futures_util::FutureExt;
@@ -51,37 +55,70 @@ async fn serve<I: AsyncRead + AsyncWrite>(
 ) -> End {
     let mut buffer = vec![0; READ];
     loop {
-        let end = session.hand_over().await;
-        if let Some(pongs) = session.intake.backlog.take_pongs()
-            && let Some(end) = write(writer, session, pongs).await
-        {
-            return end;
-        }
-        if let Some(end) = end {
-            return end;
-        }
-        tokio::select! {
-            event = session.intake.connection.next() => match event {
-                Event::Close(close) => return End::Close(close),
-                Event::Frame(frame) => {
-                    let batch = gather(session, &frame);
-                    if let Some(end) = write(writer, session, batch).await {
-                        return end;
-                    }
+        let is_held_up = session.held_up;
+        let next = tokio::select! {
+            next = poll_fn(|cx| poll_next(session, cx)) => next,
+            read = reader.read(&mut buffer), if !is_held_up => Next::Read(read.unwrap_or(0)),
+        };
+        match next {
+            Next::HandedOver(end) => {
+                if let Some(pongs) = session.intake.backlog.take_pongs()
+                    && let Some(end) = write(writer, session, pongs).await
+                {
+                    return end;
                 }
-            },
-            read = reader.read(&mut buffer) => match read {
-                Ok(read @ 1..) => session.decode(&mut buffer[..read]),
-                Ok(0) | Err(_) => return End::Gone,
-            },
-            () = poll_fn(|cx| session.idle.poll(cx)) => {
-                // A server that is late finds the end of the time and what came in it together.
-                match reader.read(&mut buffer).now_or_never() {
-                    Some(Ok(read @ 1..)) => session.decode(&mut buffer[..read]),
-                    _ => return End::Close(TIMEOUT),
+                if let Some(end) = end {
+                    return end;
+                }
+                session.held_up = false;
+            }
+            Next::Event(Event::Close(close)) => return End::Close(close),
+            Next::Event(Event::Frame(frame)) => {
+                let batch = gather(session, &frame);
+                if let Some(end) = write(writer, session, batch).await {
+                    return end;
                 }
             }
+            Next::Read(0) => return End::Gone,
+            Next::Read(read) => {
+                session.decode(&mut buffer[..read]);
+                session.held_up = true;
+            }
+            // A server that is late finds the end of the time and what came in it together.
+            Next::Idle => match reader.read(&mut buffer).now_or_never() {
+                Some(Ok(read @ 1..)) => {
+                    session.decode(&mut buffer[..read]);
+                    session.held_up = true;
+                }
+                _ => return End::Close(TIMEOUT),
+            },
         }
+    }
+}
+
+/// What there is to do.
+enum Next {
+    /// Nothing waits any more that was read before.
+    HandedOver(Option<End>),
+    Event(Event),
+    Read(usize),
+    /// The client has said nothing for too long.
+    Idle,
+}
+
+/// What is next beside reading. What cannot be handed over yet holds up nothing that goes out.
+fn poll_next(session: &mut Session, cx: &mut Context<'_>) -> Poll<Next> {
+    if session.held_up
+        && let Poll::Ready(end) = session.poll_hand_over(cx)
+    {
+        return Poll::Ready(Next::HandedOver(end));
+    }
+    if let Poll::Ready(event) = session.intake.connection.poll_next(cx) {
+        return Poll::Ready(Next::Event(event));
+    }
+    match session.held_up {
+        true => Poll::Pending,
+        false => session.idle.poll(cx).map(|()| Next::Idle),
     }
 }
 

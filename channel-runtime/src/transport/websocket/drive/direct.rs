@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, ReadBuf},
     net::{TcpStream, tcp::OwnedReadHalf},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame, with_buffer};
@@ -100,15 +100,15 @@ fn poll_settled(
     cx: &mut Context<'_>,
 ) -> Poll<Option<End>> {
     loop {
-        let end = std::task::ready!(session.poll_hand_over(cx));
+        let handed_over = session.poll_hand_over(cx);
         if let Some(pongs) = session.intake.backlog.take_pongs() {
             session.intake.connection.send_wire(pongs.freeze());
         }
-        if end.is_some() {
-            return Poll::Ready(end);
+        if let Poll::Ready(Some(end)) = handed_over {
+            return Poll::Ready(Some(end));
         }
         let end = match session.intake.connection.poll_direct(cx) {
-            Poll::Pending => return Poll::Ready(None),
+            Poll::Pending => return handed_over,
             Poll::Ready(DirectEvent::Close(close)) => Some(End::Close(close)),
             Poll::Ready(DirectEvent::Broken | DirectEvent::Ended(..)) => Some(End::Gone),
             Poll::Ready(DirectEvent::Blocked) => {
@@ -130,6 +130,8 @@ fn poll_blocked(
 ) -> Poll<Option<End>> {
     if let Poll::Ready(ready) = stream.poll_write_ready(cx) {
         session.intake.connection.unblock();
+        // A client that takes what it is sent is there, though nothing of it is read meanwhile.
+        session.idle.seen(Instant::now());
         return Poll::Ready(ready.err().map(|_| End::Gone));
     }
     if let Poll::Ready(close) = session.intake.connection.poll_closing(cx) {
