@@ -53,6 +53,8 @@ pub use channel_macros::{Event, channel, socket};
 
 #[cfg(feature = "longpoll")]
 pub use self::options::LongPollOptions;
+#[cfg(feature = "serve")]
+pub use self::options::ServeOptions;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelRef, Context,
@@ -62,7 +64,7 @@ pub use self::{
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,
     },
-    endpoint::{Endpoint, EndpointSubscription},
+    endpoint::{DrainOptions, Endpoint, EndpointSubscription},
     error::{ConfigError, Error},
     options::{SerializerName, SocketConfig, SocketOptions},
     origin::{CheckOrigin, Origin},
@@ -71,7 +73,7 @@ pub use self::{
         Refusal, Topic, pattern_covers, pattern_matches,
     },
     pubsub::SubscriberId,
-    server::{DrainOptions, EndpointBuilder, EndpointConfig},
+    server::{EndpointBuilder, EndpointConfig},
     socket::{ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route, RouteInfo},
     telemetry::{FilterParameters, LogLevel},
 };

@@ -16,6 +16,12 @@
 //! Of uploads whose writer is in a `Count`: counters `channel_upload_bytes_total{upload}` and
 //! `channel_upload_files_total{upload,outcome}`, where the outcome is `started` first, and then
 //! `done`, `cancelled` or `failed`.
+//!
+//! Of `Endpoint::serve`: the gauge `channel_http_connections`, all connections that are open,
+//! WebSockets included; counters `channel_http_timeouts_total{limit}`, connections that were ended
+//! since their clients did nothing, with the limit `request` (none has come), `head`, `body`,
+//! `write` or `idle`; `channel_http_full_total`, how often all places were taken; and
+//! `channel_accept_errors_total`.
 
 mod filter;
 mod shown;

@@ -14,12 +14,13 @@ use std::{
 };
 
 use axum::{Extension, Router, extract::ConnectInfo as Peer, routing::get};
-use channel_runtime::{DrainOptions, SocketOptions, prelude::*};
+use channel_runtime::{DrainOptions, ServeOptions, SocketOptions, prelude::*, serve::listen};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::{TcpListener, TcpStream},
+    process::{Child, ChildStderr, Command},
     sync::{Notify, oneshot},
     task::JoinHandle,
     time::{Instant, advance, interval, pause, resume, timeout},
@@ -289,7 +290,7 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
     // All of this request is there before the server can look at its connection.
     let mut other = std::net::TcpStream::connect(server.address).unwrap();
     other
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         .unwrap();
     other.set_nonblocking(true).unwrap();
     let other = TcpStream::from_std(other).unwrap();
@@ -341,4 +342,114 @@ async fn a_half_open_socket_is_closed_and_its_channels_terminate() {
     // It never answers the close either; the server's end does not depend on it.
     server.stop();
     server.ended().await;
+}
+
+/// A server in a process of its own.
+#[tokio::test]
+#[ignore = "a program that other tests start"]
+async fn program() {
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+    let endpoint = Endpoint::builder()
+        .drainer(DrainOptions::default().deadline(PATIENCE * 10))
+        .serve_options(ServeOptions::default().max_connections(10_000))
+        .build()
+        .unwrap();
+    let app = Router::new().route("/", get(|| async { "home" })).route(
+        "/never",
+        get(|| async {
+            tracing::info!("asked for ever");
+            std::future::pending::<()>().await;
+        }),
+    );
+    let listener = listen(([127, 0, 0, 1], 0)).await.unwrap();
+    let server = endpoint.serve(listener, app);
+    tracing::info!("address={}", server.local_addr().unwrap());
+    server.await.unwrap();
+}
+
+struct Process {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    address: SocketAddr,
+}
+
+impl Process {
+    /// It may open so many files.
+    async fn start(files: usize) -> Self {
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""))
+            .arg(std::env::current_exe().unwrap())
+            .args(["program", "--exact", "--ignored", "--nocapture"])
+            .env("PORT", "0")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut process = Process {
+            child,
+            log,
+            address: SocketAddr::from(([0; 4], 0)),
+        };
+        let line = process.says("address=").await;
+        process.address = line.split_once("address=").unwrap().1.parse().unwrap();
+        process
+    }
+
+    async fn says(&mut self, text: &str) -> String {
+        loop {
+            let line = soon(self.log.next_line()).await.unwrap().unwrap();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    async fn terminate(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status().await;
+        assert!(killed.unwrap().success());
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_sigterm_ends_the_process_at_once() {
+    let mut process = Process::start(256).await;
+    let mut held = TcpStream::connect(process.address).await.unwrap();
+    ask(&mut held, "/never").await;
+    process.says("asked for ever").await;
+    process.terminate().await;
+    process.says("draining").await;
+    process.terminate().await;
+    let status = soon(process.child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(143));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_without_files_says_so_and_goes_on_once_it_has_some() {
+    let (mut process, mut said) = (Process::start(32).await, false);
+    for _ in 0..2 {
+        let mut clients = Vec::new();
+        for _ in 0..60 {
+            clients.push(TcpStream::connect(process.address).await.unwrap());
+        }
+        if !said {
+            process.says("no client can be accepted").await;
+            said = true;
+        }
+        let mut last = clients.pop().unwrap();
+        ask(&mut last, "/").await;
+        drop(clients);
+        // Those before it were more than the server has files for.
+        soon(last.read_u8()).await.unwrap();
+    }
+    process.terminate().await;
+    assert!(soon(process.child.wait()).await.unwrap().success());
 }

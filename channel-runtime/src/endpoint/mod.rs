@@ -1,5 +1,6 @@
 //! The endpoint: sockets at their paths, and broadcasts from anywhere.
 
+mod drain;
 mod extensions;
 mod subscription;
 
@@ -8,7 +9,7 @@ use std::{fmt, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::extensions::Extensions;
-pub use self::subscription::EndpointSubscription;
+pub use self::{drain::DrainOptions, subscription::EndpointSubscription};
 #[cfg(feature = "token")]
 use crate::token::{Secrets, Token};
 use crate::{

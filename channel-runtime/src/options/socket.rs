@@ -367,7 +367,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 const PHOENIX: &str = "phoenix";
 
 /// A year: what is longer is a mistake, and a clock may overflow.
-pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What answers a client that is not let in.
 #[derive(Clone)]

@@ -1,8 +1,8 @@
 //! From a listener to a drained endpoint: an HTTP server that ends as it should.
 //!
 //! [`Endpoint::serve`](crate::Endpoint::serve) is `axum::serve` with what a server of sockets
-//! needs besides: SIGTERM and ctrl-c end it in order, a client may not take for ever to send the
-//! head of a request, and the end waits for WebSockets too.
+//! needs besides: SIGTERM and ctrl-c end it in order, clients may not take for ever and may not be
+//! more than the process has files for ([`ServeOptions`]), and the end waits for WebSockets too.
 //!
 //! ```no_run
 //! # use channel_runtime::{Endpoint, serve::listen};
@@ -15,35 +15,63 @@
 //! # }
 //! ```
 
+mod accept;
 mod connection;
 mod listen;
 mod signal;
+mod telemetry;
 
 use std::{
     fmt,
     future::IntoFuture,
     io,
     panic::resume_unwind,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{Router, serve::Listener};
-use futures_util::future::BoxFuture;
-use tokio::task::JoinError;
+use futures_util::future::{BoxFuture, pending};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
+    task::JoinError,
+};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
 
-use self::connection::Connections;
 pub use self::{
+    accept::accept,
     listen::{ListenError, listen},
     signal::shutdown_signal,
 };
-use crate::endpoint::Endpoint;
+use self::{connection::Connections, signal::Signals};
+use crate::{
+    endpoint::Endpoint,
+    options::{MAX_TIMEOUT, ServeOptions},
+};
 
-/// How long a client may take to send the head of a request, unless the server says otherwise.
-const HEAD: Duration = Duration::from_secs(15);
+/// The limits of all servers of an endpoint.
+#[derive(Clone)]
+pub(crate) struct ServeLimits {
+    options: ServeOptions,
+    /// Of the connections of all servers.
+    places: Arc<Semaphore>,
+}
+
+impl ServeLimits {
+    pub(crate) fn new(options: ServeOptions) -> Self {
+        let places = Arc::new(Semaphore::new(options.places()));
+        ServeLimits { options, places }
+    }
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        ServeLimits::new(ServeOptions::default())
+    }
+}
 
 /// A server that is about to run: see [`Endpoint::serve`]. It runs when awaited.
 #[must_use = "a server does nothing unless awaited"]
@@ -51,8 +79,30 @@ pub struct Serve<L> {
     endpoint: Endpoint,
     listener: L,
     app: Router,
-    until: BoxFuture<'static, io::Result<()>>,
-    head: Duration,
+    until: Until,
+    /// Instead of the endpoint's.
+    head: Option<Duration>,
+}
+
+/// Ready when the server is to end, with what is ready when it is to end at once.
+type Until = BoxFuture<'static, io::Result<BoxFuture<'static, ()>>>;
+
+/// One of the places of connections, taken.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        telemetry::opened();
+        Place { _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        telemetry::closed();
+    }
 }
 
 impl Endpoint {
@@ -64,16 +114,29 @@ impl Endpoint {
     /// client's address as `axum::extract::ConnectInfo`, channels in
     /// [`ConnectInfo::peer_addr`](crate::ConnectInfo). HTTP/1.1 is spoken; HTTP/2 is a proxy's.
     ///
-    /// Any [`axum::serve::Listener`] will do, such as one that speaks TLS.
+    /// Any [`axum::serve::Listener`] will do, such as one that speaks TLS. Handshakes belong into
+    /// its streams, as in `examples/tls`, and not into its `accept`: then they are counted, and
+    /// have a limit.
+    ///
+    /// At the end, clients that hold it up have a quarter of the drain's
+    /// [deadline](crate::DrainOptions::deadline): for the rest of a head or a body, and to take
+    /// more of an answer. A second signal ends the process at once, without destructors, with the
+    /// status that a shell gives for it: 143 for SIGTERM, 130 for ctrl-c.
     ///
     /// # Panics
     ///
     /// Outside of a Tokio runtime.
     pub fn serve<L: Listener>(&self, listener: L, app: Router) -> Serve<L> {
-        let signal = shutdown_signal();
+        let signals = Signals::listen();
         let until = async {
-            signal?.await;
-            Ok(())
+            let mut signals = signals?;
+            signals.next().await;
+            let again: BoxFuture<'static, ()> = Box::pin(async move {
+                let status = signals.next().await;
+                tracing::warn!(status, "asked to stop a second time: the process ends");
+                std::process::exit(status);
+            });
+            Ok(again)
         };
         self.server(listener, app, Box::pin(until))
     }
@@ -95,33 +158,27 @@ impl Endpoint {
     ) -> Serve<L> {
         let until = async {
             until.await;
-            Ok(())
+            let never: BoxFuture<'static, ()> = Box::pin(pending());
+            Ok(never)
         };
         self.server(listener, app, Box::pin(until))
     }
 
-    fn server<L: Listener>(
-        &self,
-        listener: L,
-        app: Router,
-        until: BoxFuture<'static, io::Result<()>>,
-    ) -> Serve<L> {
+    fn server<L: Listener>(&self, listener: L, app: Router, until: Until) -> Serve<L> {
         Serve {
             endpoint: self.clone(),
             listener,
             app,
             until,
-            head: HEAD,
+            head: None,
         }
     }
 }
 
 impl<L: Listener> Serve<L> {
-    /// How long a client may take to send the head of a request, from its first byte to its
-    /// last, and how long it may be connected without a request; 15 seconds unless given. Its
-    /// connection is closed then.
+    /// As [`ServeOptions::head_timeout`], for this server alone.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.head = timeout;
+        self.head = Some(timeout.min(MAX_TIMEOUT));
         self
     }
 
@@ -142,16 +199,20 @@ impl<L: Listener> Serve<L> {
             endpoint,
             mut listener,
             app,
-            until,
+            mut until,
             head,
         } = self;
+        let limits = endpoint.extension::<ServeLimits>();
+        let mut times = limits.options.times(endpoint.drain_deadline() / 4);
+        times.head = head.unwrap_or(times.head);
+        let places = limits.places.clone();
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
         // Also when this future is dropped.
         let _over = over.clone().drop_guard();
         let tasks = TaskTracker::new();
         let connections = Connections {
             app,
-            head,
+            times,
             stop: stop.clone(),
             over,
         };
@@ -160,19 +221,45 @@ impl<L: Listener> Serve<L> {
         // A task of its own, so that it runs among those it starts and not on another thread.
         let mut accepting = AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
-                let (io, address) = listener.accept().await;
-                let answering = answering.token();
-                tokio::spawn(connections.clone().serve(io, address, answering));
+                let permit = match places.clone().try_acquire_owned() {
+                    Err(TryAcquireError::NoPermits) => {
+                        telemetry::full();
+                        places.clone().acquire_owned().await
+                    }
+                    Ok(permit) => Ok(permit),
+                    Err(TryAcquireError::Closed) => return,
+                };
+                let Ok(permit) = permit else { return };
+                let (io, address) = accept::next(&mut listener).await;
+                let place = Place::new(permit);
+                let served = connections.clone().serve(io, address, answering.token());
+                tokio::spawn(async move {
+                    served.await;
+                    drop(place);
+                });
             }
         }));
         let stopped = tokio::select! {
-            stopped = until => stopped,
-            () = draining => Ok(()),
+            stopped = &mut until => Some(stopped),
+            () = draining => None,
             accepted = &mut accepting => match accepted.map_err(JoinError::try_into_panic) {
                 Err(Ok(panic)) => resume_unwind(panic),
-                Ok(()) | Err(Err(_)) => Ok(()),
+                Ok(()) | Err(Err(_)) => None,
             },
         };
+        let (again, stopped): (Option<Until>, _) = match stopped {
+            Some(Ok(again)) => (Some(Box::pin(async { Ok(again) })), Ok(())),
+            Some(Err(error)) => (None, Err(error)),
+            // It ends for another reason: a signal that comes now is the first.
+            None => (Some(until), Ok(())),
+        };
+        let _again = again.map(|again| {
+            AbortOnDropHandle::new(tokio::spawn(async {
+                if let Ok(again) = again.await {
+                    again.await;
+                }
+            }))
+        });
         accepting.abort();
         // Nobody connects from here on: the listener is gone with its task.
         let _aborted = accepting.await;

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{DrainOptions, EndpointConfig};
+use super::EndpointConfig;
 #[cfg(feature = "longpoll")]
 use crate::transport::Relays;
 use crate::{
     connection::{Connections, TotalBudget, batch},
-    endpoint::{Endpoint, Extensions, Inner},
+    endpoint::{DrainOptions, Endpoint, Extensions, Inner},
     error::ConfigError,
     options::{SocketConfig, SocketOptions},
     origin::OriginPattern,
@@ -16,6 +16,8 @@ use crate::{
     telemetry::FilterParameters,
     transport::{RawMount, RawSocket},
 };
+#[cfg(feature = "serve")]
+use crate::{options::ServeOptions, serve::ServeLimits};
 
 /// Configures an [`Endpoint`]: see [`Endpoint::builder`].
 #[derive(Default)]
@@ -24,6 +26,8 @@ pub struct EndpointBuilder {
     adapter: Option<Box<dyn Adapter>>,
     mounts: Vec<(String, Result<SocketOptions, ConfigError>, MakeMount)>,
     drain: DrainOptions,
+    #[cfg(feature = "serve")]
+    serve: ServeOptions,
     url: Option<String>,
     max_connections: Option<usize>,
     filter: FilterParameters,
@@ -92,6 +96,10 @@ impl EndpointBuilder {
         self.inbox_bytes = config.inbox_bytes.or(self.inbox_bytes);
         self.drain = config.drainer.unwrap_or(self.drain);
         self.filter = config.filter_parameters.unwrap_or(self.filter);
+        #[cfg(feature = "serve")]
+        {
+            self.serve = config.serve.unwrap_or(self.serve);
+        }
         self
     }
 
@@ -147,6 +155,14 @@ impl EndpointBuilder {
         self
     }
 
+    /// The limits of [`Endpoint::serve`]: how long clients may take, and how many connections there
+    /// may be, those included that have sent nothing.
+    #[cfg(feature = "serve")]
+    pub fn serve_options(mut self, options: ServeOptions) -> Self {
+        self.serve = options;
+        self
+    }
+
     /// The secret that the endpoint's tokens are made with: at least 32 random bytes, the same on
     /// every node, and kept out of the repository. Without one, the endpoint makes one that lives
     /// as long as its process: then tokens, and the sessions of long-poll clients, do not survive
@@ -178,6 +194,8 @@ impl EndpointBuilder {
             mounts.push((path, mount));
         }
         self.drain.check()?;
+        #[cfg(feature = "serve")]
+        self.serve.check()?;
         #[cfg(feature = "longpoll")]
         if self.adapter.is_some()
             && self.secrets.is_empty()
@@ -206,6 +224,8 @@ impl EndpointBuilder {
         extensions.insert(Relays::open(&mounts, &pubsub, &secrets, &tasks, &draining));
         extensions.insert(Mounts::new(mounts));
         extensions.insert(self.drain);
+        #[cfg(feature = "serve")]
+        extensions.insert(ServeLimits::new(self.serve));
         Ok(Endpoint::new(Inner {
             pubsub,
             tasks,

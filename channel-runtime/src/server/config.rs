@@ -1,7 +1,8 @@
 use serde::Deserialize;
 
-use super::DrainOptions;
-use crate::telemetry::FilterParameters;
+#[cfg(feature = "serve")]
+use crate::options::ServeOptions;
+use crate::{endpoint::DrainOptions, telemetry::FilterParameters};
 
 /// What holds for all sockets of an endpoint, as a configuration file has it: for
 /// [`EndpointBuilder::config`](crate::EndpointBuilder::config). Keys that are none are refused.
@@ -52,4 +53,8 @@ pub struct EndpointConfig {
     pub drainer: Option<DrainOptions>,
     /// `["iban"]`, `{"also": ["iban"]}` or `{"keep": ["room"]}`: see [`FilterParameters`].
     pub filter_parameters: Option<FilterParameters>,
+    /// See [`EndpointBuilder::serve_options`](crate::EndpointBuilder::serve_options):
+    /// `{"idle_timeout_ms": 75000}`.
+    #[cfg(feature = "serve")]
+    pub serve: Option<ServeOptions>,
 }

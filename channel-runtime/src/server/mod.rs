@@ -1,7 +1,6 @@
-//! The server on top of an endpoint: how it is configured, and how it ends.
+//! How an endpoint is configured.
 
 mod builder;
 mod config;
-mod drain;
 
-pub use self::{builder::EndpointBuilder, config::EndpointConfig, drain::DrainOptions};
+pub use self::{builder::EndpointBuilder, config::EndpointConfig};

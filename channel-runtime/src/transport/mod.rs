@@ -42,6 +42,8 @@ mod raw;
 #[cfg(any(feature = "websocket", feature = "longpoll"))]
 mod router;
 mod subprotocol;
+#[cfg(feature = "serve")]
+mod watch;
 #[cfg(feature = "websocket")]
 mod websocket;
 
@@ -52,12 +54,15 @@ pub(crate) use self::admission::{guard, refuse};
 #[cfg(feature = "longpoll")]
 pub(crate) use self::long_poll::{Relays, no_secret};
 pub(crate) use self::raw::RawMount;
-#[cfg(feature = "serve")]
-pub(crate) use self::websocket::Handover;
 pub use self::{
     info::connect_info,
     origin::check_origin,
     raw::{RawHandle, RawSocket, Then},
     subprotocol::{auth_token, choose_subprotocol},
+};
+#[cfg(feature = "serve")]
+pub(crate) use self::{
+    watch::{Watch, Watched},
+    websocket::Handover,
 };
 pub use crate::connection::{ConnectError, ConnectRequest, Connection, Control, Event};

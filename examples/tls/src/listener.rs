@@ -1,81 +1,106 @@
-//! Connections that have shaken hands.
+//! Connections over TLS.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use axum::serve::Listener;
+use channel_runtime::serve::accept;
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::timeout,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
 
-/// How long a client may take for its handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// How many handshakes run at once; further clients wait to be accepted.
-const MOST: usize = 1024;
-
-/// A listener of TLS: each handshake is a task, so that a slow client holds up nobody.
+/// A listener of TLS whose streams shake hands when they are first read: in a task of their own,
+/// so that a slow client holds up no other, and within the server's limits of time and number.
 pub(crate) struct TlsListener {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
-    handshakes: JoinSet<Option<(TlsStream<TcpStream>, SocketAddr)>>,
 }
 
 impl TlsListener {
     pub(crate) fn new(tcp: TcpListener, acceptor: TlsAcceptor) -> Self {
-        TlsListener {
-            tcp,
-            acceptor,
-            handshakes: JoinSet::new(),
-        }
-    }
-}
-
-async fn shake_hands(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    address: SocketAddr,
-) -> Option<(TlsStream<TcpStream>, SocketAddr)> {
-    // A small frame must not wait until the client has acknowledged the one before.
-    stream.set_nodelay(true).ok()?;
-    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => Some((stream, address)),
-        Ok(Err(error)) => {
-            tracing::debug!(%address, %error, "no handshake");
-            None
-        }
-        Err(_) => {
-            tracing::debug!(%address, "no handshake in time");
-            None
-        }
+        TlsListener { tcp, acceptor }
     }
 }
 
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = Tls;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            tokio::select! {
-                (stream, address) = Listener::accept(&mut self.tcp),
-                    if self.handshakes.len() < MOST =>
-                {
-                    let acceptor = self.acceptor.clone();
-                    self.handshakes.spawn(shake_hands(acceptor, stream, address));
-                }
-                Some(shaken) = self.handshakes.join_next() => {
-                    if let Ok(Some(accepted)) = shaken {
-                        return accepted;
-                    }
-                }
-            }
+    async fn accept(&mut self) -> (Tls, SocketAddr) {
+        let (stream, address) = accept(|| self.tcp.accept()).await;
+        // A small frame must not wait until the client has acknowledged the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%address, %error, "small frames may wait");
         }
+        let accept = Box::new(self.acceptor.accept(stream));
+        (Tls::Handshake(accept), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
+    }
+}
+
+/// A stream over TLS, from before its handshake.
+pub(crate) enum Tls {
+    Handshake(Box<Accept<TcpStream>>),
+    Stream(Box<TlsStream<TcpStream>>),
+}
+
+impl Tls {
+    fn poll_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Pin<&mut TlsStream<TcpStream>>>> {
+        if let Tls::Handshake(accept) = self {
+            let stream = ready!(Pin::new(accept).poll(cx))?;
+            *self = Tls::Stream(Box::new(stream));
+        }
+        match self {
+            Tls::Stream(stream) => Poll::Ready(Ok(Pin::new(stream))),
+            Tls::Handshake(_) => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Tls {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_stream(cx))?.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Tls {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_stream(cx))?.poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            // Nothing of ours has been written.
+            Tls::Handshake(_) => Poll::Ready(Ok(())),
+            Tls::Stream(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            // Dropped as it is: there is no session to end.
+            Tls::Handshake(_) => Poll::Ready(Ok(())),
+            Tls::Stream(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }

@@ -90,6 +90,11 @@ pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &So
 /// The stream without the layers that HTTP needed, where the server is `Endpoint::serve` or
 /// axum's own; and what has come from the client already.
 fn plain(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    #[cfg(feature = "serve")]
+    let upgraded = match upgraded.downcast::<TokioIo<crate::transport::Watched<TcpStream>>>() {
+        Ok(parts) => return Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
         Err(upgraded) => downcast::<TokioIo<TcpStream>>(upgraded)

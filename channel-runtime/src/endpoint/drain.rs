@@ -6,9 +6,9 @@ use std::{sync::Weak, time::Duration};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::Endpoint;
 use crate::{
     connection::{Close, Outbox},
-    endpoint::Endpoint,
     error::ConfigError,
 };
 
@@ -72,7 +72,7 @@ impl DrainOptions {
         self
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match (self.batch_size, self.deadline_ms) {
             (0, _) => Err(ConfigError::Zero("batch_size")),
             (_, 0) => Err(ConfigError::Zero("deadline")),

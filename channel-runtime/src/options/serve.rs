@@ -1,0 +1,217 @@
+//! What clients may take of a server: time and connections.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::MAX_TIMEOUT;
+use crate::error::ConfigError;
+
+/// The limits of [`Endpoint::serve`](crate::Endpoint::serve): how long a client may take, and how
+/// many connections there may be.
+///
+/// In code, or from a configuration file with serde, where times are in milliseconds and the
+/// unit is in the name:
+///
+/// ```
+/// use std::time::Duration;
+/// use channel_runtime::ServeOptions;
+///
+/// let options = ServeOptions::default()
+///     .head_timeout(Duration::from_secs(10))
+///     .idle_timeout(Duration::from_secs(125))
+///     .max_connections(20_000);
+/// let file = r#"{"head_timeout_ms": 10000, "idle_timeout_ms": 125000, "max_connections": 20000}"#;
+/// assert_eq!(serde_json::from_str::<ServeOptions>(file)?, options);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeOptions {
+    head_timeout_ms: u64,
+    idle_timeout_ms: u64,
+    body_timeout_ms: u64,
+    write_timeout_ms: u64,
+    max_connections: Option<usize>,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        ServeOptions {
+            head_timeout_ms: 15_000,
+            idle_timeout_ms: 75_000,
+            body_timeout_ms: 60_000,
+            write_timeout_ms: 30_000,
+            max_connections: None,
+        }
+    }
+}
+
+impl ServeOptions {
+    /// How long a client may take to send the head of a request, from its first byte to its last,
+    /// and how long it may be connected before the first byte of all, its TLS handshake included
+    /// where that is part of the stream; 15 seconds unless given.
+    #[must_use]
+    pub fn head_timeout(mut self, timeout: Duration) -> Self {
+        self.head_timeout_ms = millis(timeout);
+        self
+    }
+
+    /// How long a connection is kept between an answer and the first byte of the next request; 75
+    /// seconds unless given.
+    ///
+    /// Longer than the same limit of whatever is in front, or a request meets a connection that is
+    /// being closed: nginx's `keepalive_timeout` of an upstream and the idle timeout of AWS' load
+    /// balancers are 60 seconds unless told otherwise.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout_ms = millis(timeout);
+        self
+    }
+
+    /// How long a client may send no byte of a request's body while the application waits for it;
+    /// 60 seconds unless given. What the whole body takes is not limited.
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout_ms = millis(timeout);
+        self
+    }
+
+    /// How long a client may take no byte of an answer; 30 seconds unless given. What the whole
+    /// answer takes is not limited, and an answer that waits for the application is none that the
+    /// client does not take.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout_ms = millis(timeout);
+        self
+    }
+
+    /// How many connections may be open at once, over all servers of the endpoint: WebSockets,
+    /// requests, those that are idle, and those that have sent nothing.
+    ///
+    /// Unless given, it follows from how many files the process may open (`RLIMIT_NOFILE`, its
+    /// soft limit, when the endpoint is built): an eighth of them and 32 more are left for all
+    /// else, so of 1,024 files 864 are connections. At least 16.
+    ///
+    /// Further clients wait in the listener's backlog until a place is free, with a warning in the
+    /// log: to answer them would take what there is no more of, and few of them wait for long, as
+    /// clients that do nothing are ended. A balancer sees that as a server that is slow to connect
+    /// to. [`EndpointBuilder::max_connections`](crate::EndpointBuilder::max_connections) is the
+    /// limit of sockets, whose clients are told with status 503; keep it below this one.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = Some(connections);
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let times = [
+            ("head_timeout", self.head_timeout_ms),
+            ("idle_timeout", self.idle_timeout_ms),
+            ("body_timeout", self.body_timeout_ms),
+            ("write_timeout", self.write_timeout_ms),
+        ];
+        for (name, time) in times {
+            match Duration::from_millis(time) {
+                Duration::ZERO => return Err(ConfigError::Zero(name)),
+                time if time > MAX_TIMEOUT => return Err(ConfigError::TooLong(name)),
+                _ => {}
+            }
+        }
+        match self.max_connections {
+            Some(0) => Err(ConfigError::Zero("max_connections")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The places of connections, all of them free.
+    pub(crate) fn places(&self) -> usize {
+        let places = self.max_connections.unwrap_or_else(|| share(open_files()));
+        places.min(Semaphore::MAX_PERMITS)
+    }
+
+    pub(crate) fn times(&self, last: Duration) -> ServeTimes {
+        ServeTimes {
+            head: Duration::from_millis(self.head_timeout_ms),
+            idle: Duration::from_millis(self.idle_timeout_ms),
+            body: Duration::from_millis(self.body_timeout_ms),
+            write: Duration::from_millis(self.write_timeout_ms),
+            last,
+        }
+    }
+}
+
+/// How long clients may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServeTimes {
+    pub(crate) head: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) body: Duration,
+    pub(crate) write: Duration,
+    /// Each of these, once the server is to end.
+    pub(crate) last: Duration,
+}
+
+/// Those of so many files that may be connections.
+fn share(files: usize) -> usize {
+    (files - files / 8).saturating_sub(32).max(16)
+}
+
+#[cfg(unix)]
+fn open_files() -> usize {
+    use rustix::process::{Resource, getrlimit};
+
+    match getrlimit(Resource::Nofile).current {
+        Some(files) => usize::try_from(files).unwrap_or(usize::MAX),
+        None => usize::MAX,
+    }
+}
+
+/// Unknown here.
+#[cfg(not(unix))]
+fn open_files() -> usize {
+    16_384
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Endpoint;
+
+    #[test]
+    fn files_are_left_for_all_that_is_no_connection() {
+        for (files, places) in [(20, 16), (256, 192), (1024, 864), (1 << 20, 917_472)] {
+            assert_eq!(share(files), places);
+        }
+        assert!(ServeOptions::default().places() >= 16);
+        assert!(share(usize::MAX) < usize::MAX);
+    }
+
+    #[test]
+    fn limits_that_cannot_work_are_refused_by_name() {
+        let (none, ever) = (Duration::ZERO, Duration::MAX);
+        let new = ServeOptions::default;
+        for (options, name) in [
+            (new().head_timeout(none), "head_timeout"),
+            (new().idle_timeout(none), "idle_timeout"),
+            (new().body_timeout(ever), "body_timeout"),
+            (new().write_timeout(ever), "write_timeout"),
+            (new().max_connections(0), "max_connections"),
+        ] {
+            let built = Endpoint::builder().serve_options(options).build();
+            let error = built.unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        assert!(serde_json::from_str::<ServeOptions>(r#"{"idle_timeout": 1}"#).is_err());
+    }
+
+    #[test]
+    fn an_idle_connection_outlives_those_of_the_usual_proxies() {
+        assert!(ServeOptions::default().times(Duration::ZERO).idle > Duration::from_secs(60));
+    }
+}
