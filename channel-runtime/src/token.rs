@@ -242,6 +242,19 @@ impl Token {
         self.read(&said.ok_or(TokenError::Invalid)?)
     }
 
+    /// Bytes for nobody to read or alter who has not got the secret. `context` is readable, and has
+    /// to be the same when they are opened.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn seal(&self, bytes: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        self.keys[0].seal(bytes, context)
+    }
+
+    /// What [`Token::seal`] has sealed, of any age.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
+        self.keys.iter().find_map(|keys| keys.open(sealed, context))
+    }
+
     /// The value of a token that is genuine.
     fn read<T: DeserializeOwned>(&self, said: &[u8]) -> Result<T, TokenError> {
         let (time, json) = said

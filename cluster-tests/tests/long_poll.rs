@@ -34,7 +34,8 @@ tests! {
         a_body_larger_than_the_engine_takes_passes_in_pieces,
         the_node_of_a_session_is_killed,
         a_node_between_is_killed_and_nothing_is_lost,
-        a_balancer_needs_not_be_sticky;
+        a_balancer_needs_not_be_sticky,
+        two_nodes_of_one_name_serve_each_others_sessions_and_say_so;
     engine:
         an_engine_is_paused_and_nothing_of_the_sessions_node_is_lost,
         an_engine_is_killed_and_nothing_of_the_sessions_node_is_lost;

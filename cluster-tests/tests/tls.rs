@@ -1,7 +1,13 @@
-//! The way to the engine through TLS, with credentials.
+//! The way to the engine: through TLS, with certificates and credentials that no log has.
 
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]
+
+mod tls {
+    pub(crate) mod certificates;
+    pub(crate) mod credentials;
+    pub(crate) mod log;
+}
 
 use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::{

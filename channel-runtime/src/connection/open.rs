@@ -59,6 +59,7 @@ pub(crate) trait Peer: Send {
 
     /// The frames from here on, until the next of these, come together, and those who sent them wait
     /// until all are taken.
+    #[cfg(feature = "longpoll")]
     fn begin_batch(&mut self) {}
 
     fn control(&mut self, control: Control);

@@ -65,11 +65,13 @@ use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 /// * What a client publishes goes to its session's node in pieces of 60 KiB, so `max_body_bytes`
 ///   is the limit there too. An engine that takes messages of less than 64 KiB is not enough: a
 ///   larger body is refused with 413, larger messages to the client with 500.
+/// * What the nodes write to each other is sealed with the secret key: see
+///   [`pubsub`](crate::pubsub#who-can-read-and-write-the-namespace).
 /// * When the node of a session is dead, the client gets 410 and reopens: its next request is
-///   answered so after 10 seconds, a poll that waited already within the window and 11 seconds.
-///   What a request published then may have been taken, or not, as with a WebSocket that ends. A
-///   node that says nothing for less than that, since it is busy or has to connect to the engine
-///   again, loses no session.
+///   answered so after 10 seconds, a poll that waited already within the window and 11 seconds;
+///   after two seconds where the node has restarted under the same name. What a request published
+///   then may have been taken, or not, as with a WebSocket that ends. A node that says nothing for
+///   less than that, since it is busy or has to connect to the engine again, loses no session.
 /// * While the engine is out of reach, requests for sessions of other nodes wait for it, for one
 ///   window at most. Then they are answered with HTTP status 503 and the status 500, and the
 ///   official client connects again. An outage shorter than a window ends no session; a body that

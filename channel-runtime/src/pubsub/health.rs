@@ -25,8 +25,13 @@ pub struct Health {
     pub lost: u64,
     /// Broadcasts that came from the other nodes.
     pub received: u64,
-    /// What came and was no message of this framework.
+    /// What came and was no message of this framework, or a letter of a node that this one cannot
+    /// open: see [`Garbage`](super::Garbage).
     pub garbage: u64,
+    /// How long ago another node was heard that has this one's name; `None` when there was none
+    /// within a minute. Two nodes of one name get each other's
+    /// [`direct_broadcast`](crate::Endpoint::direct_broadcast)s, and nothing else goes wrong.
+    pub namesake: Option<Duration>,
 }
 
 /// Whether the other nodes can be reached.
@@ -59,6 +64,7 @@ impl Health {
             lost: 0,
             received: 0,
             garbage: 0,
+            namesake: None,
         }
     }
 

@@ -1,15 +1,15 @@
 use std::{fmt, sync::Arc};
 
-#[cfg(feature = "longpoll")]
-use bytes::Bytes;
-
 use super::{
     Adapter, Health, StartError, Subscriber, SubscriberId,
     distributed::Distributed,
     registry::{Batch, Registry},
 };
 #[cfg(feature = "longpoll")]
-use super::{BoxFuture, PublishError, mail::Mailbox};
+use super::{
+    BoxFuture, PublishError,
+    mail::{Mailbox, Peer},
+};
 use crate::{
     error::Error,
     protocol::{Broadcast, Topic},
@@ -136,32 +136,44 @@ impl PubSub {
         Ok(())
     }
 
-    /// Writes to the mailbox of this name on one other node. The letter is under way when this
+    /// Writes to the mailbox of this name on one other node, from that of this node. The letter is under way when this
     /// returns, or is an error at once.
     #[cfg(feature = "longpoll")]
     pub(crate) fn mail(
         &self,
-        node: &str,
+        to: &Peer,
         mailbox: &str,
-        letter: Bytes,
+        letter: &[u8],
     ) -> BoxFuture<'static, Result<(), PublishError>> {
         match &self.others {
-            Some(others) => others.mail(node, mailbox, letter),
+            Some(others) => others.mail(to, mailbox, letter),
             None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
         }
     }
 
-    /// Other nodes' letters to this name go to `mailbox` from now on.
+    /// Other nodes' letters to this name go to `mailbox` from now on. What nodes write to each
+    /// other there is sealed with the keys of `token`.
     #[cfg(feature = "longpoll")]
-    pub(crate) fn open_mailbox(&self, name: &str, mailbox: Arc<dyn Mailbox>) {
+    pub(crate) fn open_mailbox(
+        &self,
+        name: &str,
+        token: crate::token::Token,
+        mailbox: Arc<dyn Mailbox>,
+    ) {
         if let Some(others) = &self.others {
-            others.open_mailbox(name, mailbox);
+            others.open_mailbox(name, token, mailbox);
         }
     }
 
     /// This node's name; empty where there are no others.
     pub(crate) fn node(&self) -> &str {
         self.others.as_ref().map_or("", Distributed::node)
+    }
+
+    /// This node among the others; `None` where there are none.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn here(&self) -> Option<&Peer> {
+        self.others.as_ref().map(Distributed::here)
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -1,42 +1,137 @@
 //! Messages from node to node on no topic: no client and no channel can send one or hear one,
-//! whatever topic it names.
+//! whatever topic it names. Nodes seal them with the secret keys that they share, so that the
+//! engine and its other users can neither read nor make one.
 
-use std::{collections::HashMap, sync::Arc};
+#[cfg(feature = "longpoll")]
+mod replay;
+
+#[cfg(feature = "longpoll")]
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
-use parking_lot::RwLock;
+#[cfg(feature = "longpoll")]
+use parking_lot::{Mutex, RwLock};
+
+use super::distributed::Origin;
+#[cfg(feature = "longpoll")]
+use super::{Garbage, distributed::seal_mail};
+#[cfg(feature = "longpoll")]
+use crate::{error::Error, token::Token};
+
+/// A node: two that were given one name are two all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "longpoll", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Peer {
+    /// Where to write to.
+    pub(crate) node: String,
+    /// Which of those that read there.
+    pub(crate) origin: Origin,
+}
 
 /// A part of this node that the same part of other nodes writes to.
+#[cfg(feature = "longpoll")]
 pub(crate) trait Mailbox: Send + Sync {
-    /// Takes a letter of a node. Called by whoever reads from the engine: it must not block. What
-    /// the letter says may be anything.
-    fn receive(&self, from: &str, letter: Bytes);
+    /// Takes a letter of a node, which is genuine and has not come before. Called by the task that
+    /// reads from the engine: it must not block.
+    fn receive(&self, from: &Peer, letter: Bytes);
+
+    /// Takes a letter for another node of this one's name: for an earlier process, or for one that
+    /// runs beside this one.
+    fn misdirected(&self, from: &Peer, letter: Bytes);
 }
 
 /// A letter on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mail {
-    /// The name of the node that wrote it.
-    pub(super) from: String,
+    pub(super) from: Peer,
+    pub(super) to: Origin,
     pub(super) mailbox: String,
-    pub(super) letter: Bytes,
+    /// What is readable of the message, which the seal covers too.
+    pub(super) clear: Bytes,
+    pub(super) sealed: Bytes,
 }
 
 /// The mailboxes of this node, by name.
 #[derive(Default)]
-pub(super) struct Mailboxes(RwLock<HashMap<String, Arc<dyn Mailbox>>>);
-
-impl Mailboxes {
+pub(super) struct Mailboxes {
     #[cfg(feature = "longpoll")]
-    pub(super) fn open(&self, name: &str, mailbox: Arc<dyn Mailbox>) {
-        self.0.write().insert(name.to_owned(), mailbox);
+    boxes: RwLock<HashMap<String, Arc<Post>>>,
+}
+
+/// A mailbox and its seal.
+#[cfg(feature = "longpoll")]
+struct Post {
+    mailbox: Arc<dyn Mailbox>,
+    token: Token,
+    next: AtomicU64,
+    heard: Mutex<replay::Heard>,
+}
+
+#[cfg(feature = "longpoll")]
+impl Mailboxes {
+    pub(super) fn open(&self, name: &str, token: Token, mailbox: Arc<dyn Mailbox>) {
+        let post = Post {
+            mailbox,
+            token,
+            next: AtomicU64::new(1),
+            heard: Mutex::default(),
+        };
+        self.boxes.write().insert(name.to_owned(), Arc::new(post));
     }
 
-    /// A letter to nobody is dropped: another node may serve what this one does not.
-    pub(super) fn receive(&self, mail: Mail) {
-        let mailbox = self.0.read().get(&mail.mailbox).cloned();
-        if let Some(mailbox) = mailbox {
-            mailbox.receive(&mail.from, mail.letter);
+    /// A letter from a mailbox of this node, as bytes; `None` where there is no such mailbox.
+    pub(super) fn seal(
+        &self,
+        from: &Peer,
+        to: Origin,
+        mailbox: &str,
+        letter: &[u8],
+    ) -> Option<Result<Bytes, Error>> {
+        let post = self.boxes.read().get(mailbox).cloned()?;
+        let number = post.next.fetch_add(1, Ordering::Relaxed);
+        let seal = |clear: &[u8], letter: &[u8]| post.token.seal(letter, clear);
+        Some(seal_mail(from, to, mailbox, number, letter, seal))
+    }
+
+    /// Hands a letter to its mailbox. One to a mailbox that is not there is dropped: another node
+    /// may serve what this one does not.
+    ///
+    /// # Errors
+    ///
+    /// The letter is not genuine, or has come before.
+    pub(super) fn receive(&self, here: Origin, mail: &Mail) -> Result<(), Garbage> {
+        let Some(post) = self.boxes.read().get(&mail.mailbox).cloned() else {
+            return Ok(());
+        };
+        let opened = post.token.open(&mail.sealed, &mail.clear);
+        let opened = Bytes::from(opened.ok_or(Garbage::Forged)?);
+        let number = opened.first_chunk().copied().map(u64::from_be_bytes);
+        let number = number.ok_or(Garbage::CutOff)?;
+        if !post.heard.lock().take(mail.from.origin, number) {
+            return Err(Garbage::Replayed);
         }
+        let letter = opened.slice(size_of::<u64>()..);
+        match mail.to == here {
+            true => post.mailbox.receive(&mail.from, letter),
+            false => post.mailbox.misdirected(&mail.from, letter),
+        }
+        Ok(())
     }
 }
+
+#[cfg(not(feature = "longpoll"))]
+impl Mailboxes {
+    /// Another node serves what this one does not.
+    pub(super) fn receive(&self, _: Origin, _: &Mail) -> Result<(), super::Garbage> {
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "longpoll"))]
+mod tests;

@@ -10,6 +10,7 @@ mod engine;
 mod health;
 mod hub;
 mod mail;
+mod namesake;
 mod registry;
 mod telemetry;
 
@@ -18,9 +19,9 @@ pub use self::adapters::nats::Nats;
 #[cfg(feature = "redis")]
 pub use self::adapters::redis::Redis;
 #[cfg(any(feature = "redis", feature = "nats"))]
-pub use self::engine::{ClusterOptions, WhenFull};
+pub use self::engine::{ClusterConfig, ClusterOptions, WhenFull};
 #[cfg(feature = "longpoll")]
-pub(crate) use self::mail::Mailbox;
+pub(crate) use self::mail::{Mailbox, Peer};
 pub use self::{
     adapter::{Adapter, BoxFuture, Inlet},
     distributed::Garbage,

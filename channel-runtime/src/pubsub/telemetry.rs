@@ -1,9 +1,7 @@
 //! What is said of other nodes.
 
 use super::{Garbage, PublishError};
-#[cfg(any(feature = "redis", feature = "nats"))]
-use crate::telemetry::line;
-use crate::telemetry::shown;
+use crate::telemetry::{line, shown};
 
 /// A broadcast went to the other nodes, or may not have.
 pub(crate) fn published(error: Option<&PublishError>) {
@@ -71,4 +69,14 @@ pub(crate) fn overrun() {
 #[cfg(any(feature = "redis", feature = "nats"))]
 pub(crate) fn trouble(what: &dyn std::fmt::Display) {
     tracing::warn!(what = %shown(what), "pubsub");
+}
+
+/// Another node has this one's name.
+pub(crate) fn namesake(node: &str) {
+    metrics::counter!("channel_pubsub_namesakes_total").increment(1);
+    tracing::warn!(
+        node = &*line(node),
+        "another node has this node's name, and gets what is sent to this one alone: every node \
+         needs a name of its own (right after a restart, it may be the process that ends)"
+    );
 }

@@ -228,6 +228,7 @@ impl Peer for ChannelPeer {
         }
     }
 
+    #[cfg(feature = "longpoll")]
     fn begin_batch(&mut self) {
         (self.in_batches, self.batch) = (true, None);
     }

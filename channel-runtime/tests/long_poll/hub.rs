@@ -22,7 +22,10 @@ pub(crate) struct Hub(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    inlets: HashMap<String, Inlet>,
+    /// Several where nodes share a name.
+    inlets: HashMap<String, Vec<Inlet>>,
+    /// All that was sent to one node, and to which.
+    read: Vec<(String, Bytes)>,
     is_down: bool,
     /// Per node: how many of the next messages to it get lost.
     losses: HashMap<String, usize>,
@@ -40,9 +43,21 @@ impl Hub {
         self.node_of(name, SocketOptions::default().long_poll(options))
     }
 
+    /// A node with secrets of its own, the newest first.
+    pub(crate) fn node_with_secrets(&self, name: &str, secrets: &[[u8; 32]]) -> Node {
+        let options = SocketOptions::default().long_poll(LongPollOptions::default());
+        self.open(name, secrets, options)
+    }
+
     pub(crate) fn node_of(&self, name: &str, options: SocketOptions) -> Node {
-        let endpoint = Endpoint::builder()
-            .secret_key(SECRET)
+        self.open(name, &[SECRET], options)
+    }
+
+    fn open(&self, name: &str, secrets: &[[u8; 32]], options: SocketOptions) -> Node {
+        let builder = secrets.iter().fold(Endpoint::builder(), |builder, secret| {
+            builder.secret_key(secret)
+        });
+        let endpoint = builder
             .socket_with::<User>("/socket", options)
             .pubsub(self.spoke(name))
             .build()
@@ -118,8 +133,15 @@ impl Hub {
 
     /// Hands a message to a node as anybody might who reaches the engine.
     pub(crate) fn inject(&self, node: &str, message: Bytes) {
-        let inlet = self.state().inlets.get(node).cloned();
-        let _garbage = inlet.unwrap().deliver(message);
+        let inlets = self.state().inlets.get(node).cloned();
+        for inlet in inlets.unwrap() {
+            let _garbage = inlet.deliver(message.clone());
+        }
+    }
+
+    /// All that was sent to one node alone, and to which.
+    pub(crate) fn read(&self) -> Vec<(String, Bytes)> {
+        self.state().read.clone()
     }
 }
 
@@ -155,7 +177,9 @@ impl Adapter for Spoke {
     }
 
     fn start(&self, inlet: Inlet) -> Result<(), StartError> {
-        self.hub.state().inlets.insert(self.node.clone(), inlet);
+        let mut state = self.hub.state();
+        let inlets = state.inlets.entry(self.node.clone()).or_default();
+        inlets.push(inlet);
         Ok(())
     }
 
@@ -163,7 +187,14 @@ impl Adapter for Spoke {
         if let Some(refused) = self.refused(&message) {
             return refused;
         }
-        let inlets: Vec<Inlet> = self.hub.state().inlets.values().cloned().collect();
+        let inlets: Vec<Inlet> = self
+            .hub
+            .state()
+            .inlets
+            .values()
+            .flatten()
+            .cloned()
+            .collect();
         for inlet in inlets {
             let _garbage = inlet.deliver(message.clone());
         }
@@ -174,9 +205,10 @@ impl Adapter for Spoke {
         if let Some(refused) = self.refused(&message) {
             return refused;
         }
-        let inlet = {
+        let inlets = {
             let mut state = self.hub.state();
             *state.direct.entry(node.to_owned()).or_default() += 1;
+            state.read.push((node.to_owned(), message.clone()));
             if let Some(held) = state.held.get_mut(node) {
                 held.push_back(message);
                 return Box::pin(async { Ok(()) });
@@ -189,8 +221,8 @@ impl Adapter for Spoke {
                 _ => state.inlets.get(node).cloned(),
             }
         };
-        if let Some(inlet) = inlet {
-            let _garbage = inlet.deliver(message);
+        for inlet in inlets.into_iter().flatten() {
+            let _garbage = inlet.deliver(message.clone());
         }
         Box::pin(async { Ok(()) })
     }

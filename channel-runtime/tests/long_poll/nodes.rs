@@ -1,7 +1,9 @@
 //! Sessions of one node, asked for on another.
 
 mod lost;
+mod names;
 mod refused;
+mod sealed;
 mod talk;
 mod told;
 

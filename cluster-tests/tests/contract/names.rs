@@ -66,8 +66,10 @@ pub(crate) async fn a_node_has_a_name(c: Cluster) {
     let unnamed = endpoint(&engine.url(), ClusterOptions::new())
         .await
         .unwrap();
-    let id = std::process::id().to_string();
-    assert!(unnamed.node().ends_with(&id), "{}", unnamed.node());
+    let id = format!("-{}-", std::process::id());
+    assert!(unnamed.node().contains(&id), "{}", unnamed.node());
+    let another = endpoint(&engine.url(), ClusterOptions::new()).await;
+    assert_ne!(another.unwrap().node(), unnamed.node());
     let url = engine.url();
     let named = endpoint(&url, ClusterOptions::new().node("web-1"));
     assert_eq!(named.await.unwrap().node(), "web-1");

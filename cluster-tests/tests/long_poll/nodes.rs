@@ -3,7 +3,7 @@ use cluster_tests::{
     engine::{Engine, Kind},
     eventually,
     nginx::Nginx,
-    node::NodeProcess,
+    node::{Node, NodeProcess, impatient},
     poller::Poller,
     table::{is_whole, print, row},
 };
@@ -173,4 +173,28 @@ pub(crate) async fn a_balancer_needs_not_be_sticky(kind: Kind) {
     })
     .await;
     assert!(poller.sessions() <= 2);
+}
+
+pub(crate) async fn two_nodes_of_one_name_serve_each_others_sessions_and_say_so(kind: Kind) {
+    const EACH: u64 = 50;
+    let engine = Engine::start(kind, "");
+    let url = engine.url();
+    let node = async |name: &str| Node::connect(&url, impatient().node(name)).await.unwrap();
+    let (a, b, other) = (node("twin").await, node("twin").await, node("other").await);
+    let addresses = [a.address, b.address, other.address];
+    let poller = Poller::joined(&addresses, "poller", "room:1").await;
+    for n in 1..=EACH {
+        let reply = poller.ask("room:1", "all", json!({"n": n})).await;
+        assert_eq!(reply["status"], "ok");
+    }
+    poller.saw(EACH).await;
+    assert!(is_whole(&row("poller", 1..=EACH, &poller.numbers())));
+    assert_eq!(poller.sessions(), 1);
+    for twin in [&a, &b] {
+        let knows = || twin.endpoint.health().namesake.is_some();
+        eventually("it knows of the other", knows).await;
+        assert!(twin.endpoint.health().is_up());
+    }
+    other.up().await;
+    assert_eq!(other.endpoint.health().namesake, None);
 }

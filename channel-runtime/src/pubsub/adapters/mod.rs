@@ -4,10 +4,18 @@
 pub(super) mod nats;
 #[cfg(feature = "redis")]
 pub(super) mod redis;
+mod tls;
 
-use std::{error::Error, fmt::Display};
+use std::{error::Error, fmt::Display, path::Path};
 
-use super::engine::DriverError;
+use super::{StartError, engine::DriverError};
+
+/// What a file holds.
+fn read(file: &Path) -> Result<Vec<u8>, StartError> {
+    std::fs::read(file).map_err(|error| {
+        StartError::new(format!("cannot read {}: {error}", file.display())).with_source(error)
+    })
+}
 
 /// Both client crates use rustls, which needs to be told whose cryptography to use where a
 /// program's dependencies bring more than one.
@@ -19,14 +27,22 @@ fn crypto() {
 }
 
 /// Wrong credentials, in the same words for every engine.
-fn credentials(code: String, error: impl Error + Send + Sync + 'static) -> DriverError {
+fn credentials(
+    given: &'static str,
+    code: String,
+    error: impl Error + Send + Sync + 'static,
+) -> DriverError {
     let error = Box::new(error);
-    Box::new(Credentials { code, error })
+    Box::new(Credentials { given, code, error })
 }
 
+/// The credentials are those of the URL.
+const IN_URL: &str = "the user or password in the URL";
+
 #[derive(Debug, thiserror::Error)]
-#[error("the user or password in the URL is refused ({code})")]
+#[error("{given} is refused ({code})")]
 struct Credentials {
+    given: &'static str,
     code: String,
     #[source]
     error: DriverError,

@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
     fmt::Write,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,10 +16,10 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::{sync::DropGuard, task::AbortOnDropHandle};
 
-use super::{adapter, crypto};
+use super::{adapter, crypto, tls};
 use crate::pubsub::{
-    ClusterOptions, StartError,
-    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Outgoing, unique},
+    ClusterConfig, ClusterOptions, StartError,
+    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Login, Outgoing, unique},
 };
 
 /// PubSub over NATS.
@@ -61,6 +62,16 @@ impl Nats {
     pub async fn connect_with(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = NatsDriver::new(url, &options)?;
         Ok(Nats(Engine::connect(KIND, driver, options).await?))
+    }
+
+    /// Connects as a configuration file says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Nats::connect_with`], or keys that do not go together.
+    pub async fn from_config(config: ClusterConfig) -> Result<Self, StartError> {
+        let url = config.url.clone();
+        Nats::connect_with(&url, config.try_into()?).await
     }
 
     /// Connects later, and goes on trying: the endpoint serves its own clients until NATS is
@@ -117,33 +128,61 @@ fn fnv(bytes: &[u8]) -> u128 {
 }
 
 struct NatsDriver {
+    /// Without credentials: the client crate logs what it is given.
     servers: Vec<ServerAddr>,
+    user: Option<User>,
     options: ClusterOptions,
+}
+
+/// Who the URL says that connects. Has no `Debug`, so that no log has it.
+enum User {
+    Password(String, String),
+    Token(String),
+}
+
+impl User {
+    fn of(server: &ServerAddr) -> Option<Self> {
+        let user = decoded(server.username()?);
+        Some(match server.password().map(decoded) {
+            Some(password) => User::Password(user, password),
+            None => User::Token(user),
+        })
+    }
 }
 
 impl NatsDriver {
     fn new(url: &str, options: &ClusterOptions) -> Result<Self, StartError> {
         crypto();
-        let servers = url.split(',').map(|url| {
-            // The URL may hold a password, so it is not repeated.
-            let server: ServerAddr = url.trim().parse().map_err(|error| {
-                StartError::new(format!("not a NATS URL: {error}")).with_source(error)
-            })?;
-            if server.host().is_empty() {
-                return Err(StartError::new("not a NATS URL: it names no host"));
-            }
-            Ok(server)
-        });
-        Ok(NatsDriver {
-            servers: servers.collect::<Result<_, StartError>>()?,
+        let (mut servers, mut user) = (Vec::new(), None);
+        for url in url.split(',') {
+            let server = address(url.trim())?;
+            user = user.or_else(|| User::of(&server));
+            let (scheme, host, port) = (server.scheme(), server.host(), server.port());
+            let host = match host.contains(':') {
+                true => format!("[{host}]"),
+                false => host.to_owned(),
+            };
+            servers.push(address(&format!("{scheme}://{host}:{port}"))?);
+        }
+        if user.is_some() && options.login.is_some() {
+            return Err(StartError::new(
+                "the URL has a user or a token, and the options have a credentials file or an \
+                 NKey: one of them is enough",
+            ));
+        }
+        let driver = NatsDriver {
+            servers,
+            user,
             options: options.clone(),
-        })
+        };
+        driver.login(driver.tls(ConnectOptions::new())?)?;
+        Ok(driver)
     }
 
     /// The engine has deadlines of its own, and makes a new connection when one ends: the client
     /// is not to do that as well.
-    fn connect_options(&self, inbox: Inbox, fence: Arc<str>) -> ConnectOptions {
-        let mut options = ConnectOptions::new()
+    fn connect_options(&self, inbox: Inbox, fence: Arc<str>) -> Result<ConnectOptions, StartError> {
+        let options = ConnectOptions::new()
             .name("channel")
             .connection_timeout(self.options.timeout)
             .max_reconnects(self.servers.len())
@@ -161,19 +200,77 @@ impl NatsDriver {
                 }
                 std::future::ready(())
             });
+        self.login(self.tls(options)?)
+    }
+
+    /// The client crate reads the files by itself, once they are known to be good.
+    fn tls(&self, mut options: ConnectOptions) -> Result<ConnectOptions, StartError> {
+        tls::read(&self.options)?;
         if let Some(file) = &self.options.root_certificates {
-            options = options.add_root_certificates(file.clone());
+            options = options
+                .add_root_certificates(file.clone())
+                .require_tls(true);
         }
-        let user = self.servers.first().and_then(|server| {
-            let user = decoded(server.username()?);
-            Some((user, server.password().map(decoded)))
-        });
-        match user {
-            Some((user, Some(password))) => options.user_and_password(user, password),
-            Some((token, None)) => options.token(token),
-            None => options,
+        if let Some((certificate, key)) = &self.options.client_certificate {
+            options = options
+                .add_client_certificate(certificate.clone(), key.clone())
+                .require_tls(true);
+        }
+        Ok(options)
+    }
+
+    fn login(&self, options: ConnectOptions) -> Result<ConnectOptions, StartError> {
+        let text = |file: &Path| {
+            let bytes = super::read(file)?;
+            String::from_utf8(bytes).map_err(|_| wrong(file, "is no text"))
+        };
+        match (&self.user, &self.options.login) {
+            (Some(User::Password(user, password)), _) => {
+                Ok(options.user_and_password(user.clone(), password.clone()))
+            }
+            (Some(User::Token(token)), _) => Ok(options.token(token.clone())),
+            (None, Some(Login::Credentials(file))) => {
+                let credentials = options.credentials(&text(file)?);
+                credentials
+                    .map_err(|error| wrong(file, &format!("is no credentials file: {error}")))
+            }
+            (None, Some(Login::NKeyFile(file))) => {
+                let seed = text(file)?;
+                check_seed(&seed).map_err(|what| wrong(file, what))?;
+                Ok(options.nkey(seed.trim().to_owned()))
+            }
+            (None, Some(Login::NKey(seed))) => {
+                check_seed(&seed.0)
+                    .map_err(|what| StartError::new(format!("the given NKey {what}")))?;
+                Ok(options.nkey(seed.0.trim().to_owned()))
+            }
+            (None, None) => Ok(options),
         }
     }
+}
+
+/// The URL may hold a password, so no error repeats it.
+fn address(url: &str) -> Result<ServerAddr, StartError> {
+    let server: ServerAddr = url
+        .parse()
+        .map_err(|error| StartError::new(format!("not a NATS URL: {error}")).with_source(error))?;
+    match server.host().is_empty() {
+        true => Err(StartError::new("not a NATS URL: it names no host")),
+        false => Ok(server),
+    }
+}
+
+/// Says what is wrong, and never what was given.
+fn check_seed(seed: &str) -> Result<(), &'static str> {
+    let key = nkeys::KeyPair::from_seed(seed.trim()).map_err(|_| "holds no NKey seed")?;
+    match key.key_pair_type() {
+        nkeys::KeyPairType::User => Ok(()),
+        _ => Err("holds an NKey seed that is no user's: those begin with SU"),
+    }
+}
+
+fn wrong(file: &Path, what: &str) -> StartError {
+    StartError::new(format!("{} {what}", file.display()))
 }
 
 /// Whether the user may not subscribe, or not even publish what a link needs itself: nothing will
@@ -208,11 +305,16 @@ impl Driver for NatsDriver {
 
     async fn connect(&self, inbox: Inbox) -> Result<NatsLink, DriverError> {
         let fence = subject(&self.options.namespace, "fence", &unique());
-        let options = self.connect_options(inbox.clone(), fence.clone());
+        let options = self.connect_options(inbox.clone(), fence.clone())?;
         let client = options.connect(self.servers.clone()).await;
         let client = client.map_err(|error| match error.kind() {
             ConnectErrorKind::AuthorizationViolation => {
-                super::credentials("authorization violation".to_owned(), error)
+                let given = match self.options.login {
+                    Some(Login::Credentials(_)) => "the user of the credentials file",
+                    Some(_) => "the user of the NKey",
+                    None => super::IN_URL,
+                };
+                super::credentials(given, "authorization violation".to_owned(), error)
             }
             _ => error.into(),
         })?;

@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    PushKind, TlsCertificates, Value, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
+    IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, TlsCertificates, Value,
+    aio::MultiplexedConnection,
 };
 
-use super::{adapter, crypto};
+use super::{adapter, crypto, tls};
 use crate::pubsub::{
-    ClusterOptions, StartError,
+    ClusterConfig, ClusterOptions, StartError,
     engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Outgoing},
 };
 
@@ -52,6 +53,16 @@ impl Redis {
         Ok(Redis(Engine::connect(KIND, driver, options).await?))
     }
 
+    /// Connects as a configuration file says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::connect_with`], or keys that do not go together.
+    pub async fn from_config(config: ClusterConfig) -> Result<Self, StartError> {
+        let url = config.url.clone();
+        Redis::connect_with(&url, config.try_into()?).await
+    }
+
     /// Connects later, and goes on trying: the endpoint serves its own clients until Redis is
     /// there. Wrong credentials show in the log and in
     /// [`Endpoint::health`](crate::Endpoint::health) only.
@@ -71,44 +82,59 @@ const KIND: Kind = Kind {
 };
 
 struct RedisDriver {
-    client: Client,
+    info: ConnectionInfo,
+    options: ClusterOptions,
 }
 
 impl RedisDriver {
     fn new(url: &str, options: &ClusterOptions) -> Result<Self, StartError> {
         crypto();
         // The URL may hold a password, so it is not repeated.
-        let wrong = |error| StartError::new(format!("not a Redis URL: {error}")).with_source(error);
         let info = url.into_connection_info().map_err(|error| {
             StartError::new(format!("not a Redis URL: {error}")).with_source(error)
         })?;
+        if options.login.is_some() {
+            return Err(StartError::new(
+                "credentials files and NKeys are NATS'; Redis takes user and password in the URL",
+            ));
+        }
         let settings = info.redis_settings().clone();
         let settings = settings.set_protocol(ProtocolVersion::RESP3);
-        let info = info.set_redis_settings(settings);
-        let client = match &options.root_certificates {
-            None => Client::open(info),
-            Some(file) => {
-                let root_cert = std::fs::read(file).map_err(|error| {
-                    StartError::new(format!("cannot read {}: {error}", file.display()))
-                        .with_source(error)
-                })?;
-                Client::build_with_tls(
-                    info,
-                    TlsCertificates {
-                        client_tls: None,
-                        root_cert: Some(root_cert),
-                    },
-                )
-            }
+        let driver = RedisDriver {
+            info: info.set_redis_settings(settings),
+            options: options.clone(),
         };
-        Ok(RedisDriver {
-            client: client.map_err(wrong)?,
+        driver.client()?;
+        Ok(driver)
+    }
+
+    /// With the certificates that are in the files now.
+    fn client(&self) -> Result<Client, StartError> {
+        let files = tls::read(&self.options)?;
+        let info = self.info.clone();
+        let client = match files.roots.is_none() && files.client.is_none() {
+            true => Client::open(info),
+            false => Client::build_with_tls(
+                info,
+                TlsCertificates {
+                    client_tls: files
+                        .client
+                        .map(|(client_cert, client_key)| ClientTlsConfig {
+                            client_cert,
+                            client_key,
+                        }),
+                    root_cert: files.roots,
+                },
+            ),
+        };
+        client.map_err(|error| {
+            StartError::new(format!("not a Redis URL: {error}")).with_source(error)
         })
     }
 
     /// The engine has deadlines of its own.
     async fn open(
-        &self,
+        client: &Client,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<MultiplexedConnection, DriverError> {
         let config = AsyncConnectionConfig::new()
@@ -118,11 +144,11 @@ impl RedisDriver {
                 push(info);
                 Ok::<_, redis::aio::SendError>(())
             });
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
         connection.await.map_err(|error| match error.code() {
-            Some(code @ ("NOAUTH" | "WRONGPASS")) => super::credentials(code.to_owned(), error),
+            Some(code @ ("NOAUTH" | "WRONGPASS")) => {
+                super::credentials(super::IN_URL, code.to_owned(), error)
+            }
             _ => error.into(),
         })
     }
@@ -132,14 +158,14 @@ impl Driver for RedisDriver {
     type Link = RedisLink;
 
     fn address(&self) -> String {
-        let address = self.client.get_connection_info().addr();
+        let address = self.info.addr();
         let has_tls = matches!(address, ConnectionAddr::TcpTls { .. });
         super::place(address, has_tls)
     }
 
     async fn connect(&self, inbox: Inbox) -> Result<RedisLink, DriverError> {
-        let ends = inbox.clone();
-        let publisher = self.open(move |info| {
+        let (client, ends) = (self.client()?, inbox.clone());
+        let publisher = RedisDriver::open(&client, move |info| {
             if info.kind == PushKind::Disconnection {
                 ends.closed("the connection that publishes has ended");
             }
@@ -147,7 +173,7 @@ impl Driver for RedisDriver {
         let publisher = publisher.await?;
         // Messages are delivered by the task that reads them: nothing is queued between, and a
         // node that is slow is slow to read.
-        let subscriber = self.open(move |info| receive(&inbox, info)).await?;
+        let subscriber = RedisDriver::open(&client, move |info| receive(&inbox, info)).await?;
         Ok(RedisLink {
             publisher,
             subscriber,

@@ -11,16 +11,22 @@ use std::sync::{
 use bytes::Bytes;
 
 pub use self::envelope::Garbage;
+pub(crate) use self::envelope::Origin;
 #[cfg(feature = "longpoll")]
-use self::envelope::encode_mail;
+pub(super) use self::envelope::seal_mail;
+
+pub(super) use self::envelope::{Message, decode};
 use self::{
-    envelope::{Message, Origin, decode, encode, is_from},
+    envelope::{encode, is_from},
     interests::Interests,
 };
 #[cfg(feature = "longpoll")]
-use super::mail::{Mail, Mailbox};
+use super::mail::Mailbox;
 use super::{
-    Adapter, Health, Inlet, PublishError, StartError, mail::Mailboxes, registry::Registry,
+    Adapter, Health, Inlet, PublishError, StartError,
+    mail::{Mailboxes, Peer},
+    namesake::Namesake,
+    registry::Registry,
 };
 use crate::{
     protocol::{Broadcast, Topic},
@@ -30,7 +36,8 @@ use crate::{
 /// This node among others.
 pub(super) struct Distributed {
     adapter: Box<dyn Adapter>,
-    origin: Origin,
+    here: Arc<Peer>,
+    namesake: Arc<Namesake>,
     interests: Interests,
     counts: Arc<Counts>,
     #[cfg(feature = "longpoll")]
@@ -52,17 +59,24 @@ impl Distributed {
         adapter: Box<dyn Adapter>,
         local: &Arc<Registry>,
     ) -> Result<Self, StartError> {
-        let (origin, counts) = (Origin::random(), Arc::new(Counts::default()));
+        let counts = Arc::new(Counts::default());
+        let namesake = Arc::new(Namesake::default());
+        let here = Arc::new(Peer {
+            node: adapter.node().to_owned(),
+            origin: Origin::random(),
+        });
         let mailboxes = Arc::new(Mailboxes::default());
         adapter.start(Inlet::new(Arc::new(Receiver {
-            origin,
+            here: here.clone(),
+            namesake: namesake.clone(),
             local: Arc::downgrade(local),
             counts: counts.clone(),
             mailboxes: mailboxes.clone(),
         })))?;
         Ok(Distributed {
             adapter,
-            origin,
+            here,
+            namesake,
             interests: Interests::default(),
             counts,
             #[cfg(feature = "longpoll")]
@@ -74,12 +88,17 @@ impl Distributed {
         self.adapter.node()
     }
 
+    #[cfg(feature = "longpoll")]
+    pub(super) fn here(&self) -> &Peer {
+        &self.here
+    }
+
     /// Sends to the other nodes. What this returns is the news; the message goes all the same.
     pub(super) fn broadcast(
         &self,
         broadcast: &Broadcast,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
-        let message = encode(self.origin, broadcast);
+        let message = encode(self.here.origin, broadcast);
         let sent = self.adapter.broadcast(broadcast.topic(), message);
         self.counted(sent)
     }
@@ -90,31 +109,38 @@ impl Distributed {
         node: &str,
         broadcast: &Broadcast,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
-        let message = encode(self.origin, broadcast);
+        let message = encode(self.here.origin, broadcast);
         let sent = self.adapter.direct_broadcast(node, message);
         self.counted(sent)
     }
 
-    /// Writes to a mailbox of one other node. No broadcast, so not counted as one.
+    /// Writes from a mailbox to that of the same name on one other node. No broadcast, so not
+    /// counted as one.
     #[cfg(feature = "longpoll")]
     pub(super) fn mail(
         &self,
-        node: &str,
+        to: &Peer,
         mailbox: &str,
-        letter: Bytes,
+        letter: &[u8],
     ) -> super::BoxFuture<'static, Result<(), PublishError>> {
-        let mail = Mail {
-            from: self.node().to_owned(),
-            mailbox: mailbox.to_owned(),
-            letter,
+        let sealed = self.mailboxes.seal(&self.here, to.origin, mailbox, letter);
+        let error = match sealed {
+            Some(Ok(message)) => return self.adapter.direct_broadcast(&to.node, message),
+            Some(Err(error)) => PublishError::Refused(Box::new(error)),
+            None => PublishError::Unreachable,
         };
-        let message = encode_mail(self.origin, &mail);
-        self.adapter.direct_broadcast(node, message)
+        Box::pin(std::future::ready(Err(error)))
     }
 
+    /// Letters to this name go to `mailbox` from now on; `token` has the keys of their seals.
     #[cfg(feature = "longpoll")]
-    pub(super) fn open_mailbox(&self, name: &str, mailbox: Arc<dyn Mailbox>) {
-        self.mailboxes.open(name, mailbox);
+    pub(super) fn open_mailbox(
+        &self,
+        name: &str,
+        token: crate::token::Token,
+        mailbox: Arc<dyn Mailbox>,
+    ) {
+        self.mailboxes.open(name, token, mailbox);
     }
 
     fn counted(
@@ -159,6 +185,7 @@ impl Distributed {
             lost: count(&self.counts.lost) + adapter.lost,
             received: count(&self.counts.received),
             garbage: count(&self.counts.garbage),
+            namesake: self.namesake.heard().or(adapter.namesake),
             ..adapter
         }
     }
@@ -170,7 +197,8 @@ pub(super) trait Receive: Send + Sync {
 }
 
 struct Receiver {
-    origin: Origin,
+    here: Arc<Peer>,
+    namesake: Arc<Namesake>,
     local: Weak<Registry>,
     counts: Arc<Counts>,
     mailboxes: Arc<Mailboxes>,
@@ -178,20 +206,16 @@ struct Receiver {
 
 impl Receive for Receiver {
     fn receive(&self, message: Bytes) -> Result<(), Garbage> {
-        if is_from(self.origin, &message) {
+        if is_from(self.here.origin, &message) {
             // This node's subscribers had it before it left.
             return Ok(());
         }
-        let message = decode(message).inspect_err(|garbage| {
+        let broadcast = self.read(message).inspect_err(|garbage| {
             let count = self.counts.garbage.fetch_add(1, Ordering::Relaxed) + 1;
             cluster::garbage(garbage, count);
         })?;
-        let broadcast = match message {
-            Message::Broadcast(broadcast) => broadcast,
-            Message::Mail(mail) => {
-                self.mailboxes.receive(mail);
-                return Ok(());
-            }
+        let Some(broadcast) = broadcast else {
+            return Ok(());
         };
         self.counts.received.fetch_add(1, Ordering::Relaxed);
         cluster::received();
@@ -199,5 +223,20 @@ impl Receive for Receiver {
             local.deliver(None, &broadcast);
         }
         Ok(())
+    }
+}
+
+impl Receiver {
+    /// A broadcast; a letter is delivered at once.
+    fn read(&self, message: Bytes) -> Result<Option<Broadcast>, Garbage> {
+        let mail = match decode(message)? {
+            Message::Broadcast(broadcast) => return Ok(Some(broadcast)),
+            Message::Mail(mail) => mail,
+        };
+        self.mailboxes.receive(self.here.origin, &mail)?;
+        if mail.from.node == self.here.node {
+            self.namesake.hear(&self.here.node);
+        }
+        Ok(None)
     }
 }

@@ -1,5 +1,7 @@
 //! An adapter above a messaging engine's channels, whatever the engine.
 
+mod beat;
+mod config;
 mod driver;
 mod options;
 mod patience;
@@ -24,14 +26,22 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 pub(super) use self::driver::{Driver, DriverError, Inbox, Link, Naming, Outgoing};
-pub use self::options::{ClusterOptions, WhenFull};
+#[cfg(feature = "nats")]
+pub(super) use self::options::Login;
+pub use self::{
+    config::ClusterConfig,
+    options::{ClusterOptions, WhenFull},
+};
 use self::{
     patience::within,
     queue::{Item, Queue, fail},
     run::{Connected, one_line},
     wanted::Wanted,
 };
-use super::{BoxFuture, Health, Inlet, PublishError, StartError, Status};
+use super::{
+    BoxFuture, Health, Inlet, PublishError, StartError, Status, distributed::Origin,
+    namesake::Namesake,
+};
 use crate::{protocol::Topic, pubsub::telemetry as cluster};
 
 /// What is between an endpoint and an engine: names, subscriptions, the publish queue, and the
@@ -53,8 +63,9 @@ pub(crate) struct Core {
     naming: Naming,
     /// What this node alone is sent.
     direct: Arc<str>,
-    /// What this node sends to itself.
-    beat: Arc<str>,
+    /// Which of the nodes of this name it is.
+    origin: Origin,
+    namesake: Namesake,
     inlet: OnceLock<Inlet>,
     queue: Queue,
     wanted: Mutex<Wanted>,
@@ -199,18 +210,17 @@ impl Core {
     ) -> Result<(Arc<Self>, mpsc::Receiver<Item>), StartError> {
         options.check()?;
         let node = options.node_name();
-        let name = |kind_of, key: &str| (kind.naming)(&options.namespace, kind_of, key);
-        let (direct, beat) = (name("node", &node), name("beat", &unique()));
+        let direct = (kind.naming)(&options.namespace, "node", &node);
         let mut wanted = Wanted::new(options.linger);
         wanted.want(direct.clone());
-        wanted.want(beat.clone());
         let (queue, receiver) = Queue::new(&options);
         let core = Arc::new(Core {
             engine: kind.name,
             node,
             naming: kind.naming,
             direct,
-            beat,
+            origin: Origin::random(),
+            namesake: Namesake::default(),
             inlet: OnceLock::new(),
             queue,
             wanted: Mutex::new(wanted),
@@ -249,9 +259,15 @@ impl Core {
 
     /// A message came from the engine.
     fn received(&self, channel: &str, body: Bytes) {
-        if channel == &*self.beat {
-            let seq = body.first_chunk().copied().map(u64::from_be_bytes);
-            self.beats.send_replace(seq.unwrap_or_default());
+        if channel == &*self.direct
+            && let Some((origin, seq)) = beat::read(&body)
+        {
+            match origin == self.origin {
+                true => {
+                    self.beats.send_replace(seq);
+                }
+                false => self.namesake.hear(&self.node),
+            }
         } else if let Some(inlet) = self.inlet.get() {
             // Counted and logged where it is found.
             let _garbage = inlet.deliver(body);
@@ -275,6 +291,7 @@ impl Core {
             queued: self.queue.len(),
             disconnects: state.disconnects,
             lost: self.overruns.load(Ordering::Relaxed),
+            namesake: self.namesake.heard(),
             ..Health::up(&self.node)
         }
     }

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use crate::pubsub::StartError;
 
@@ -39,6 +39,37 @@ pub struct ClusterOptions {
     pub(crate) heartbeat: Duration,
     pub(crate) backoff: (Duration, Duration),
     pub(crate) root_certificates: Option<PathBuf>,
+    pub(crate) client_certificate: Option<(PathBuf, PathBuf)>,
+    pub(crate) login: Option<Login>,
+}
+
+/// How NATS is told who connects, but by its URL.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "nats"),
+    expect(dead_code, reason = "the options are those of Redis too")
+)]
+pub(crate) enum Login {
+    /// A `.creds` file.
+    Credentials(PathBuf),
+    /// A file with the seed of an NKey.
+    NKeyFile(PathBuf),
+    /// The seed of an NKey.
+    NKey(Secret),
+}
+
+/// Text that no log has.
+#[derive(Clone)]
+#[cfg_attr(
+    not(feature = "nats"),
+    expect(dead_code, reason = "the options are those of Redis too")
+)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl Default for ClusterOptions {
@@ -56,6 +87,8 @@ impl Default for ClusterOptions {
             heartbeat: Duration::from_secs(5),
             backoff: (Duration::from_millis(50), Duration::from_secs(5)),
             root_certificates: None,
+            client_certificate: None,
+            login: None,
         }
     }
 }
@@ -74,7 +107,9 @@ impl ClusterOptions {
         self
     }
 
-    /// This node's name, unique among the nodes; the host's name and the process id unless given.
+    /// This node's name, unique among the nodes; the host's name, the process id and a random
+    /// number unless given. Where two nodes are given one name, the log says so, and
+    /// [`Health::namesake`](crate::pubsub::Health::namesake).
     #[must_use]
     pub fn node(mut self, name: impl Into<String>) -> Self {
         self.node = Some(name.into());
@@ -154,10 +189,49 @@ impl ClusterOptions {
         self
     }
 
-    /// A file with the PEM certificates to trust for TLS, in place of the system's.
+    /// A file with the PEM certificates to trust for TLS, in place of the system's: those of an
+    /// authority of your own, or the engine's own where it has signed itself. Without TLS in the
+    /// URL, Redis is an error, and NATS must speak TLS all the same.
+    ///
+    /// This file and those below are read whenever a connection is made, so that they can be
+    /// replaced while the node runs; what is wrong with them when the adapter is made is an error.
     #[must_use]
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
         self.root_certificates = Some(file.into());
+        self
+    }
+
+    /// The PEM files of the certificate, with those that vouch for it, and of its key, by which the
+    /// engine knows this node: mutual TLS.
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.client_certificate = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// For NATS: a `.creds` file, with the user's JWT and the seed of its key. Of this and the two
+    /// below, the last counts; none goes with a user or a token in the URL.
+    #[must_use]
+    pub fn credentials_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.login = Some(Login::Credentials(file.into()));
+        self
+    }
+
+    /// For NATS: a file with the seed of a user's NKey, `SU…`.
+    #[must_use]
+    pub fn nkey_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.login = Some(Login::NKeyFile(file.into()));
+        self
+    }
+
+    /// For NATS: the seed of a user's NKey, `SU…`. It is in no `Debug` and no log.
+    #[must_use]
+    pub fn nkey(mut self, seed: impl Into<String>) -> Self {
+        self.login = Some(Login::NKey(Secret(seed.into())));
         self
     }
 
@@ -189,7 +263,9 @@ impl ClusterOptions {
     pub(super) fn node_name(&self) -> String {
         self.node.clone().unwrap_or_else(|| {
             let host = gethostname::gethostname();
-            format!("{}-{}", host.to_string_lossy(), std::process::id())
+            // Containers may share both.
+            let random = &super::unique()[..8];
+            format!("{}-{}-{random}", host.to_string_lossy(), std::process::id())
         })
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Core,
+    Core, beat,
     driver::{Driver, DriverError, Inbox, Link, Outgoing},
     patience::within,
     queue::Item,
@@ -44,8 +44,7 @@ pub(super) async fn connect<D: Driver>(
     let over = over.drop_guard();
     let connect = async {
         let link = driver.connect(inbox).await?;
-        link.subscribe(&[core.direct.clone(), core.beat.clone()])
-            .await?;
+        link.subscribe(std::slice::from_ref(&core.direct)).await?;
         Ok::<_, DriverError>(Connected { link, closed, over })
     };
     let connect = async {
@@ -117,7 +116,7 @@ async fn serve<L: Link>(
     tokio::select! {
         end = publish(core, link, queue) => end,
         end = subscribe(core, link) => end,
-        end = beat(core, link) => end,
+        end = heartbeat(core, link) => end,
         why = ended(closed) => Err(why),
     }
 }
@@ -198,8 +197,8 @@ async fn subscribe<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverE
 }
 
 /// Sends this node a message through the engine now and then, and sees it come back.
-async fn beat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
-    let waiter = core.wanted.lock().waiter(&core.beat);
+async fn heartbeat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
+    let waiter = core.wanted.lock().waiter(&core.direct);
     if let Some(waiter) = waiter {
         let _confirmed = waiter.await;
     }
@@ -209,8 +208,8 @@ async fn beat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError>
         seq += 1;
         let began = Instant::now();
         let beat = Outgoing {
-            channel: core.beat.clone(),
-            body: seq.to_be_bytes().to_vec().into(),
+            channel: core.direct.clone(),
+            body: beat::write(core.origin, seq),
         };
         core.state.lock().beat = Some(began);
         answer(core, "heartbeat", async {

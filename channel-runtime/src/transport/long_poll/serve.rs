@@ -25,6 +25,7 @@ use crate::{
     endpoint::Endpoint,
     error::Error,
     options::LongPollOptions,
+    pubsub::Peer,
     socket::Mount,
     telemetry,
     transport::{check_origin, connect_request},
@@ -44,7 +45,7 @@ pub(in crate::transport) struct LongPoll {
 /// Where a session is.
 enum Place {
     Here(Handle),
-    Elsewhere,
+    Elsewhere(Peer),
 }
 
 impl LongPoll {
@@ -84,7 +85,7 @@ impl LongPoll {
         if let Some((token, ticket, place)) = self.session(&request) {
             let polled = match place {
                 Place::Here(session) => self.poll(token, &ticket, &session).await,
-                Place::Elsewhere => self.poll_elsewhere(token, ticket).await,
+                Place::Elsewhere(host) => self.poll_elsewhere(token, ticket, &host).await,
             };
             // Of one that has ended, the client learns from the new one.
             if let Some(answer) = polled {
@@ -115,8 +116,8 @@ impl LongPoll {
         Some(answer::polled(status, token, frames))
     }
 
-    async fn poll_elsewhere(&self, token: &str, ticket: Ticket) -> Option<Response> {
-        match self.relay.poll(token, &ticket).await {
+    async fn poll_elsewhere(&self, token: &str, ticket: Ticket, host: &Peer) -> Option<Response> {
+        match self.relay.poll(token, host).await {
             Ok(Some((taken, messages))) => match self.sign(&Ticket { taken, ..ticket }) {
                 Ok(token) => Some(answer::polled_raw(status::OK, &token, &messages)),
                 Err(error) => Some(answer::refused(&error)),
@@ -128,16 +129,17 @@ impl LongPoll {
     }
 
     async fn post(&self, request: &Parts, body: Body) -> Response {
-        let Some((token, ticket, place)) = self.session(request) else {
+        let Some((token, _, place)) = self.session(request) else {
+            self.relay.unknown(query::tokens(request));
             return answer::status(status::GONE);
         };
         let content_type = request.headers.get(header::CONTENT_TYPE);
         let is_batch = content_type.is_some_and(|value| value == "application/x-ndjson");
         let published = match place {
             Place::Here(session) => self.publish(&session, is_batch, body).await,
-            Place::Elsewhere => {
+            Place::Elsewhere(host) => {
                 let relay = &self.relay;
-                relay.publish(token, &ticket, is_batch, body).await
+                relay.publish(token, &host, is_batch, body).await
             }
         };
         answer::status(published.err().unwrap_or(status::OK))
@@ -155,8 +157,7 @@ impl LongPoll {
             let ticket = self.relay.tokens().decrypt::<Ticket>(token).ok()?;
             let place = match self.relay.sessions().get(ticket.id) {
                 Some(session) => Place::Here(session),
-                None if self.relay.is_elsewhere(&ticket) => Place::Elsewhere,
-                None => return None,
+                None => Place::Elsewhere(self.relay.host_of(&ticket)?.clone()),
             };
             Some((token, ticket, place))
         })
@@ -193,7 +194,7 @@ impl LongPoll {
         let id = SessionId::random().map_err(unnamed)?;
         let token = self.sign(&Ticket {
             id,
-            node: self.endpoint.node().to_owned(),
+            host: self.endpoint.pubsub().here().cloned(),
             taken: 0,
         })?;
         // Others may have come while the socket's connect ran.

@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::handle::Handle;
-use crate::{error::Error, token::random};
+use crate::{error::Error, pubsub::Peer, token::random};
 
 /// What a session's token says. It is encrypted: the names of nodes are nobody's business.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ticket {
     pub(super) id: SessionId,
-    /// The node that has the session.
-    pub(super) node: String,
+    /// The node that has the session; `None` where there are no others.
+    pub(super) host: Option<Peer>,
     /// The number of the last answer that came through another node.
     pub(super) taken: u32,
 }

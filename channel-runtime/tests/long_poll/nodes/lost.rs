@@ -189,15 +189,19 @@ async fn a_node_that_dies_under_a_poll_is_found_out_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_of_the_same_name_that_has_forgotten_says_so_at_once() {
+async fn a_node_that_has_restarted_under_its_name_is_waited_for_in_case_there_are_two() {
+    const TWO: Duration = Duration::from_secs(2);
     let hub = Hub::default();
     let [a, b] = hub.nodes(["a", "b"]);
     let mut client = Roamer::joined(&a, &b).await;
-    let _restarted = hub.node("a");
+    hub.kill("a");
+    let restarted = hub.node("a");
     let began = Instant::now();
+    assert_eq!(client.at(&restarted.app).heartbeat().await, 410);
     assert_eq!(client.publish(&b, &[]).await, 410);
+    assert_eq!(began.elapsed(), GONE + TWO);
     assert_eq!(client.poll(&b).await.status(), 410);
-    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(began.elapsed(), GONE + TWO + TWO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,14 +11,15 @@ use crate::{
     room::{User, heard, said},
 };
 
-/// What a node sends as a letter; the call is 7.
-fn letter(from: &str, mailbox: &str, head: &Value, body: &[u8]) -> Bytes {
+/// What a node sends as a letter, but for the seal; the call is 7. Kind 2 is what nodes sent before
+/// letters had seals.
+fn letter(kind: u8, from: &str, mailbox: &str, head: &Value, body: &[u8]) -> Bytes {
     let head = head.to_string();
     let mut letter = 7_u64.to_be_bytes().to_vec();
     letter.extend((head.len() as u32).to_be_bytes());
     letter.extend(head.as_bytes());
     letter.extend(body);
-    let mut message = b"ch\x01\x02".to_vec();
+    let mut message = vec![b'c', b'h', 1, kind];
     message.extend([9; 16]);
     message.extend((from.len() as u32).to_be_bytes());
     message.extend((mailbox.len() as u32).to_be_bytes());
@@ -106,12 +107,16 @@ async fn a_stranger_at_the_engine_opens_no_session_without_its_token() {
         json!([]),
     ];
     for mailbox in [MAILBOX, "another", ""] {
-        for head in &heads {
-            hub.inject("a", letter("b", mailbox, head, b"[]"));
-            hub.inject("b", letter("nobody", mailbox, head, b"[]"));
+        for (kind, head) in heads.iter().flat_map(|head| [(2, head), (3, head)]) {
+            hub.inject("a", letter(kind, "b", mailbox, head, b"[]"));
+            hub.inject("b", letter(kind, "nobody", mailbox, head, b"[]"));
         }
     }
-    hub.inject("a", letter("b", MAILBOX, &json!({}), b"").slice(..45));
+    hub.inject("a", letter(3, "b", MAILBOX, &json!({}), b"").slice(..45));
+    // All without a seal, those to a mailbox that is there, and what is cut off.
+    let refused = heads.len() as u64 * 4;
+    assert_eq!(a.endpoint.health().garbage, refused + 1);
+    assert_eq!(b.endpoint.health().garbage, refused);
     a.endpoint.broadcast("room:1", &said("hi")).await.unwrap();
     assert_eq!(client.messages(&b).await, [heard("room:1", "hi")]);
 }

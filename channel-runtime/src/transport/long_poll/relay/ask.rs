@@ -14,8 +14,8 @@ use super::{
     letter::{Answer, Letter, Pieces, Request, pieces},
 };
 use crate::{
-    pubsub::PublishError,
-    transport::long_poll::{answer::status, body, sessions::Ticket, telemetry::forwarded},
+    pubsub::{Peer, PublishError},
+    transport::long_poll::{answer::status, body, telemetry::forwarded},
 };
 
 /// How long the other node may take to say that a request has come, each of so many times, before
@@ -23,6 +23,9 @@ use crate::{
 /// away, and than a machine may be too busy to run it: a session is not lost to either.
 const REACH: Duration = Duration::from_secs(1);
 const ATTEMPTS: u32 = 10;
+
+/// The same where another node has answered that has its name: it has restarted, or there are two.
+const WITH_STRANGER: u32 = 2;
 
 /// How long to wait before an engine is tried again that was out of reach.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -44,7 +47,7 @@ pub(in crate::transport::long_poll) enum Missed {
 
 /// A request that waits for the other node.
 pub(super) struct Asked {
-    node: String,
+    node: Peer,
     pieces: Pieces,
     news: mpsc::Sender<News>,
 }
@@ -54,6 +57,8 @@ pub(super) struct Asked {
 enum News {
     Alive,
     Ready,
+    /// A node of the same name.
+    Stranger,
     Messages(u32, Vec<u8>),
     Done(u16),
 }
@@ -64,7 +69,7 @@ impl Relay {
     pub(in crate::transport::long_poll) async fn poll(
         self: &Arc<Self>,
         token: &str,
-        ticket: &Ticket,
+        host: &Peer,
     ) -> Result<Option<(u32, Box<RawValue>)>, Missed> {
         let was_draining = self.draining.is_cancelled();
         let window = match was_draining {
@@ -72,7 +77,7 @@ impl Relay {
             false => self.options.poll_time(),
         };
         let polled = tokio::select! {
-            polled = self.poll_for(window, token, ticket) => polled,
+            polled = self.poll_for(window, token, host) => polled,
             () = self.draining.cancelled(), if !was_draining => Ok(None),
             // The other node says nothing: the client finds out from a node that stays.
             () = sleep(DRAINING * 2), if was_draining => Ok(None),
@@ -85,10 +90,10 @@ impl Relay {
         self: &Arc<Self>,
         window: Duration,
         token: &str,
-        ticket: &Ticket,
+        host: &Peer,
     ) -> Result<Option<(u32, Box<RawValue>)>, Missed> {
         let until = Instant::now() + window;
-        let mut call = Call::to(self, ticket);
+        let mut call = Call::to(self, host);
         let request = || Request::Poll {
             token: token.to_owned(),
             window_ms: millis(until - Instant::now()),
@@ -106,7 +111,7 @@ impl Relay {
                 Some(News::Done(status::GONE)) => return Err(Missed::Gone),
                 Some(News::Done(status::NO_CONTENT)) | None => return Ok(None),
                 Some(News::Done(_)) => return Err(Missed::Unreachable),
-                Some(News::Alive | News::Ready) => news = call.next(until).await,
+                Some(News::Alive | News::Ready | News::Stranger) => news = call.next(until).await,
             }
         }
     }
@@ -119,11 +124,11 @@ impl Relay {
     pub(in crate::transport::long_poll) async fn publish(
         self: &Arc<Self>,
         token: &str,
-        ticket: &Ticket,
+        host: &Peer,
         is_batch: bool,
         body: Body,
     ) -> Result<(), u16> {
-        let published = self.publish_body(token, ticket, is_batch, body).await;
+        let published = self.publish_body(token, host, is_batch, body).await;
         let missed = match published {
             Err(status::GONE) => Some(&Missed::Gone),
             Err(status::ERROR) => Some(&Missed::Unreachable),
@@ -136,14 +141,14 @@ impl Relay {
     async fn publish_body(
         self: &Arc<Self>,
         token: &str,
-        ticket: &Ticket,
+        host: &Peer,
         is_batch: bool,
         body: Body,
     ) -> Result<(), u16> {
         let options = &self.options;
         body::check_length(&body, options.max_body_bytes)?;
         let until = Instant::now() + options.poll_time();
-        let mut call = Call::to(self, ticket);
+        let mut call = Call::to(self, host);
         let request = || Request::Publish {
             token: token.to_owned(),
             is_batch,
@@ -175,14 +180,19 @@ impl Relay {
     }
 
     /// Another node has said something of a request.
-    pub(super) fn answered(&self, from: &str, call: u64, answer: Answer, body: &[u8]) {
+    pub(super) fn answered(&self, from: &Peer, call: u64, answer: Answer, body: &[u8]) {
         let mut asked = self.asked.lock();
-        let Some(asked) = asked.get_mut(&call).filter(|asked| asked.node == from) else {
+        let Some(asked) = asked.get_mut(&call) else {
             return;
         };
+        let is_stranger = answer == Answer::Stranger;
+        if asked.node.node != from.node || is_stranger == (asked.node.origin == from.origin) {
+            return;
+        }
         let news = match answer {
             Answer::Alive => News::Alive,
             Answer::Ready => News::Ready,
+            Answer::Stranger => News::Stranger,
             Answer::Done(status) => News::Done(status),
             Answer::Messages { number, piece } => match asked.pieces.take(piece, body) {
                 Ok(Some(messages)) => News::Messages(number, messages),
@@ -210,7 +220,7 @@ fn millis(time: Duration) -> u64 {
 /// One request to another node; dropped before its end, it is taken back.
 struct Call {
     relay: Arc<Relay>,
-    node: String,
+    node: Peer,
     id: u64,
     news: mpsc::Receiver<News>,
     /// How often it was made.
@@ -219,8 +229,8 @@ struct Call {
 }
 
 impl Call {
-    fn to(relay: &Arc<Relay>, ticket: &Ticket) -> Self {
-        let (id, node) = (relay.next_call(), ticket.node.clone());
+    fn to(relay: &Arc<Relay>, node: &Peer) -> Self {
+        let (id, node) = (relay.next_call(), node.clone());
         let (news, heard) = mpsc::channel(ANSWERS);
         let asked = Asked {
             node: node.clone(),
@@ -245,16 +255,24 @@ impl Call {
         until: Instant,
         request: impl Fn() -> Request,
     ) -> Result<News, Missed> {
-        let mut silent = 0;
-        while silent < ATTEMPTS {
+        let (mut silent, mut attempts) = (0, ATTEMPTS);
+        while silent < attempts {
             if self.reach(until, &request).await? {
                 // The engine was away: for the other node it may still be.
                 silent = 0;
             }
-            if let Some(news) = self.next(Instant::now() + REACH).await {
-                return Ok(news);
+            let heard_until = Instant::now() + REACH;
+            while let Some(news) = self.next(heard_until).await {
+                match news {
+                    // Its process is likely to be the next one after that of the session.
+                    News::Stranger => attempts = WITH_STRANGER,
+                    news => return Ok(news),
+                }
             }
             silent += 1;
+        }
+        if attempts == ATTEMPTS {
+            self.relay.is_silent(&self.node.node);
         }
         Err(Missed::Gone)
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::telemetry::{line, shown};
 use crate::{
-    pubsub::PublishError,
+    pubsub::{Peer, PublishError},
     transport::long_poll::{
         answer::{self, status},
         handle::{Answered, Asked, Ended, Handle},
@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_millis(50);
 /// Which request of which node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Caller {
-    node: String,
+    node: Peer,
     call: u64,
 }
 
@@ -44,8 +44,8 @@ struct Body {
 }
 
 impl Relay {
-    pub(super) fn host(self: &Arc<Self>, from: &str, call: u64, request: Request, bytes: &[u8]) {
-        let node = from.to_owned();
+    pub(super) fn host(self: &Arc<Self>, from: &Peer, call: u64, request: Request, bytes: &[u8]) {
+        let node = from.clone();
         let caller = Caller { node, call };
         match request {
             Request::Poll { token, window_ms } => {
@@ -152,7 +152,7 @@ impl Relay {
                 match self.send(caller, number, messages.get().as_bytes()).await {
                     Ok(()) => return,
                     Err(error) => {
-                        tracing::warn!(node = &*line(&caller.node), error = %shown(&error), "messages for a client of another node are kept");
+                        tracing::warn!(node = &*line(&caller.node.node), error = %shown(&error), "messages for a client of another node are kept");
                         status::ERROR
                     }
                 }

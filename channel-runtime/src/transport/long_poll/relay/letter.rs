@@ -43,6 +43,8 @@ pub(super) enum Answer {
     Messages { number: u32, piece: Piece },
     /// The request's status.
     Done(u16),
+    /// Of a node that has the name, but is another one.
+    Stranger,
 }
 
 /// Where in a body a piece belongs.

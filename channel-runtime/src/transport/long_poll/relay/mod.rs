@@ -13,6 +13,10 @@
 //! Cancel, once the client is gone          →
 //! ```
 //!
+//! Letters are sealed (see `pubsub::mail`): only nodes that share a secret key can read and write
+//! them, each counts once, and for the one process that it was written to. Another one that has its
+//! name, be it beside it or after it, says that it is a stranger.
+//!
 //! A letter may get lost, with the engine. A request that is not answered at all is made again, ten
 //! times in ten seconds, then its node counts as gone. An answer that is lost costs nothing: see
 //! [`Backlog`](super::backlog::Backlog).
@@ -37,15 +41,16 @@ pub(super) use self::ask::Missed;
 use self::{
     ask::Asked,
     host::{Caller, Hosted},
-    letter::{Letter, decode, encode},
+    letter::{Answer, Letter, Request, decode, encode},
 };
 use super::{Sessions, sessions::Ticket};
 use crate::{
     endpoint::Endpoint,
     options::LongPollOptions,
-    pubsub::{BoxFuture, Mailbox, PubSub, PublishError},
+    pubsub::{BoxFuture, Mailbox, Peer, PubSub, PublishError},
     socket::Mount,
-    token::{Secrets, Token},
+    token::{Secrets, Token, TokenError},
+    transport::long_poll::telemetry,
 };
 
 /// One socket's polled sessions, those of this node and the way to the others'.
@@ -63,6 +68,10 @@ pub(crate) struct Relay {
     /// Requests of other nodes.
     hosted: Mutex<HashMap<Caller, Hosted>>,
     next_call: AtomicU64,
+    /// How many tokens came that no key opens.
+    unknown: AtomicU64,
+    /// How many requests another node did not answer.
+    silent: AtomicU64,
 }
 
 impl Relay {
@@ -71,7 +80,7 @@ impl Relay {
         path: &str,
         options: LongPollOptions,
         pubsub: &Arc<PubSub>,
-        token: impl FnOnce(&str) -> Token,
+        token: impl Fn(&str) -> Token,
         tasks: TaskTracker,
         draining: CancellationToken,
     ) -> Arc<Self> {
@@ -87,9 +96,13 @@ impl Relay {
             asked: Mutex::default(),
             hosted: Mutex::default(),
             next_call: AtomicU64::new(first_call()),
+            unknown: AtomicU64::new(0),
+            silent: AtomicU64::new(0),
             mailbox: name,
         });
-        pubsub.open_mailbox(&relay.mailbox, Arc::new(Letters(Arc::downgrade(&relay))));
+        let seal = token(&format!("channel mail {path}"));
+        let letters = Arc::new(Letters(Arc::downgrade(&relay)));
+        pubsub.open_mailbox(&relay.mailbox, seal, letters);
         relay
     }
 
@@ -101,22 +114,44 @@ impl Relay {
         &self.tokens
     }
 
-    /// Whether a session may be one of another node.
-    pub(super) fn is_elsewhere(&self, ticket: &Ticket) -> bool {
-        let node = self.pubsub.upgrade();
-        node.is_some_and(|pubsub| !ticket.node.is_empty() && pubsub.node() != ticket.node)
+    /// The node of a session, where that is another one.
+    pub(super) fn host_of<'t>(&self, ticket: &'t Ticket) -> Option<&'t Peer> {
+        let pubsub = self.pubsub.upgrade()?;
+        let (here, host) = (pubsub.here()?, ticket.host.as_ref()?);
+        (host.origin != here.origin).then_some(host)
+    }
+
+    /// A client's request finds no session. Where it brings a token that no key opens, nodes may
+    /// have other keys.
+    pub(super) fn unknown<'t>(&self, mut tokens: impl Iterator<Item = &'t str>) {
+        let has_others = self
+            .pubsub
+            .upgrade()
+            .is_some_and(|pubsub| pubsub.here().is_some());
+        let is_unknown = |token| {
+            let ticket = self.tokens.decrypt::<Ticket>(token);
+            ticket.is_err_and(|error| error == TokenError::Invalid)
+        };
+        if has_others && tokens.any(is_unknown) {
+            telemetry::unknown_token(self.unknown.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+    }
+
+    /// A node did not answer.
+    fn is_silent(&self, node: &str) {
+        telemetry::silent(node, self.silent.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
     /// The letter is under way when this returns.
     fn write(
         &self,
-        node: &str,
+        to: &Peer,
         call: u64,
         letter: &Letter,
         body: &[u8],
     ) -> BoxFuture<'static, Result<(), PublishError>> {
         match self.pubsub.upgrade() {
-            Some(pubsub) => pubsub.mail(node, &self.mailbox, encode(call, letter, body)),
+            Some(pubsub) => pubsub.mail(to, &self.mailbox, &encode(call, letter, body)),
             None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
         }
     }
@@ -172,17 +207,28 @@ fn first_call() -> u64 {
 struct Letters(Weak<Relay>);
 
 impl Mailbox for Letters {
-    fn receive(&self, from: &str, letter: Bytes) {
+    fn receive(&self, from: &Peer, letter: Bytes) {
         let Some(relay) = self.0.upgrade() else {
             return;
         };
         match decode(&letter) {
             Some((call, Letter::Request(request), body)) => relay.host(from, call, request, &body),
             Some((call, Letter::Answer(answer), body)) => relay.answered(from, call, answer, &body),
-            None => tracing::debug!(
-                from = &*crate::telemetry::line(from),
-                "a letter that cannot be read"
-            ),
+            None => unreadable(from),
+        }
+    }
+
+    fn misdirected(&self, from: &Peer, letter: Bytes) {
+        let Some(relay) = self.0.upgrade() else {
+            return;
+        };
+        match decode(&letter) {
+            Some((call, Letter::Request(Request::Poll { .. } | Request::Publish { .. }), _)) => {
+                let letter = Letter::Answer(Answer::Stranger);
+                drop(relay.write(from, call, &letter, &[]));
+            }
+            Some(_) => {}
+            None => unreadable(from),
         }
     }
 }
@@ -191,4 +237,12 @@ impl Relay {
     fn next_call(&self) -> u64 {
         self.next_call.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// A node with the right key wrote it, so it is of another version.
+fn unreadable(from: &Peer) {
+    tracing::warn!(
+        node = &*crate::telemetry::line(&from.node),
+        "a letter of another node that cannot be read: it runs another version"
+    );
 }
