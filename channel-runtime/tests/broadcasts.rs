@@ -291,3 +291,29 @@ async fn disconnecting_an_id_ends_its_connections_only() {
     b_room.push("all", said("x")).await.expect_ok::<()>();
     assert_eq!(endpoint.connection_count(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_what_a_channel_takes_first_disconnects_no_quick_client() {
+    let endpoint = endpoint();
+    let a = client(&endpoint, "a").await;
+    let room = a.join("room:1", ()).await.unwrap();
+    room.push("watch", "news").await.expect_ok::<()>();
+    let secret = |n: usize| Secret {
+        body: n.to_string(),
+        seen_by: String::new(),
+    };
+    // Nothing waits in between, so the channel takes none before all are there.
+    for n in 0..2000 {
+        endpoint.broadcast("room:1", &secret(n)).await.unwrap();
+    }
+    for n in 0..2000 {
+        assert_eq!(room.expect_push::<Secret>().await.body, n.to_string());
+    }
+    for n in 0..2000 {
+        let said = said(&n.to_string());
+        endpoint.broadcast("news", &said).await.unwrap();
+    }
+    for n in 0..2000 {
+        assert_eq!(room.expect_push::<Said>().await, said(&n.to_string()));
+    }
+}

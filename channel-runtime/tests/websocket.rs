@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
     sync::Notify,
     time::{advance, pause, resume, timeout},
 };
@@ -98,6 +98,11 @@ async fn serve(options: SocketOptions) -> (Endpoint, SocketAddr) {
         .socket_with::<User>("/socket", options)
         .build()
         .unwrap();
+    let addr = listen(&endpoint).await;
+    (endpoint, addr)
+}
+
+async fn listen(endpoint: &Endpoint) -> SocketAddr {
     let app: Router = endpoint
         .router()
         .merge(Router::new().route("/", get(|| async { "home" })));
@@ -105,7 +110,7 @@ async fn serve(options: SocketOptions) -> (Endpoint, SocketAddr) {
     let addr = listener.local_addr().unwrap();
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (endpoint, addr)
+    addr
 }
 
 async fn connect(addr: SocketAddr) -> Client {
@@ -258,6 +263,89 @@ async fn a_client_that_does_not_read_is_disconnected_and_disturbs_nobody() {
     }
     join(&mut good, "room:2").await;
     settled(&endpoint, 1).await;
+}
+
+/// A client for which the system keeps little.
+async fn connect_small(addr: SocketAddr) -> WebSocketStream<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(addr).await.unwrap();
+    let url = format!("ws://{addr}/socket/websocket?vsn=2.0.0");
+    client_async(url, stream).await.unwrap().0
+}
+
+async fn join_small(client: &mut WebSocketStream<TcpStream>, topic: &str) {
+    let join = json!(["1", "1", topic, "phx_join", {}]).to_string();
+    client.send(Message::text(join)).await.unwrap();
+    let reply = timeout(PATIENCE, client.next()).await.unwrap();
+    assert!(
+        reply
+            .unwrap()
+            .unwrap()
+            .to_text()
+            .unwrap()
+            .contains("phx_reply")
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_pauses_reads_all_that_went_by_in_order() {
+    let (endpoint, addr) = serve(SocketOptions::default().timeout(HOUR)).await;
+    let mut client = connect_small(addr).await;
+    join_small(&mut client, "room:1").await;
+    for n in 0..5000 {
+        let data = format!("{n:01024}");
+        endpoint.broadcast("room:1", &Blob { data }).await.unwrap();
+    }
+    for n in 0..5000 {
+        match timeout(PATIENCE, client.next())
+            .await
+            .expect("nothing came")
+        {
+            Some(Ok(Message::Text(text))) => {
+                let message: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(message[4]["data"], format!("{n:01024}"));
+            }
+            other => panic!("{n} were read, then came {other:?}"),
+        }
+    }
+    assert_eq!(endpoint.connection_count(), 1);
+}
+
+#[tokio::test]
+async fn clients_that_never_read_share_a_budget_and_the_quick_ones_stay() {
+    const STUCK: usize = 200;
+    let endpoint = Endpoint::builder()
+        .socket_with::<User>("/socket", SocketOptions::default().timeout(HOUR))
+        .outbox_bytes(8 << 20)
+        .build()
+        .unwrap();
+    let addr = listen(&endpoint).await;
+    let mut quick = connect(addr).await;
+    join(&mut quick, "room:quick").await;
+    let mut stuck = Vec::new();
+    for n in 0..STUCK {
+        let mut client = connect_small(addr).await;
+        join_small(&mut client, &format!("room:{n}")).await;
+        stuck.push(client);
+    }
+    let data = "x".repeat(64 * 1024);
+    let mut rounds = 0;
+    while endpoint.connection_count() > 1 {
+        for n in 0..STUCK {
+            let blob = Blob { data: data.clone() };
+            endpoint
+                .broadcast(format!("room:{n}"), &blob)
+                .await
+                .unwrap();
+        }
+        let blob = Blob { data: data.clone() };
+        endpoint.broadcast("room:quick", &blob).await.unwrap();
+        assert_eq!(reply(&mut quick).await[3], "blob");
+        rounds += 1;
+        assert!(rounds < 500, "more waits than the budget allows");
+    }
+    join(&mut quick, "room:still-here").await;
 }
 
 #[tokio::test]

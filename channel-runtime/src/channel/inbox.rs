@@ -23,7 +23,7 @@ use super::{
     turn::Awake,
 };
 use crate::{
-    connection::{Claim, Outlet, Share, send_on},
+    connection::{Claim, Heard, Outlet, Share, send_on},
     error::Error,
     protocol::{Broadcast, Message, Topic},
     pubsub::{Encodings, Subscriber, SubscriberId},
@@ -38,9 +38,10 @@ pub(crate) enum Ended {
     Silent,
 }
 
-/// A channel as others reach it: what it has yet to take. Of what the server's own code sends and
-/// of broadcasts, at most `capacity` messages; of its client's messages as many as the connection's
-/// [`Budget`](crate::connection::Budget) has bytes for; and what ends the channel always finds room.
+/// A channel as others reach it: what it has yet to take. Of what the server's own code sends, at
+/// most `capacity` messages; of its client's messages as many as the connection's
+/// [`Budget`](crate::connection::Budget) has bytes for, of broadcasts as many as its outbox has; and
+/// what ends the channel always finds room.
 ///
 /// While nothing happens to a channel it has no task and lies in here. Whoever brings a message
 /// takes it out and has it run: its own connection in place, others in a task of its own.
@@ -177,6 +178,23 @@ impl<C: Channel> Inbox<C> {
             .push_back(Letter::Push(message, Some(claim.take())));
         self.rouse(state);
         Ok(())
+    }
+
+    /// Queues a broadcast, or does what the policy says when there is no room.
+    pub(super) fn hear(
+        &self,
+        broadcast: &Broadcast,
+        letter: impl FnOnce(Broadcast, Heard) -> Letter<C>,
+    ) {
+        let Some(heard) = self.outlet.intercept(broadcast.payload().len()) else {
+            return self.outlet.overflow(C::NAME);
+        };
+        let letter = letter(broadcast.clone(), heard);
+        let mut state = self.state.lock();
+        if state.open {
+            state.letters.push_back(letter);
+            self.rouse(state);
+        }
     }
 
     /// Whether one more message of the client may come, of those that it has no answer to.
@@ -389,9 +407,7 @@ impl<C: Channel> Subscriber for Inbox<C> {
         if !C::INTERCEPTS.contains(&broadcast.event()) {
             return send_on(&self.outlet, broadcast, encodings);
         }
-        if let Err(Refused::Full(_)) = self.offer(broadcast.clone(), Letter::Broadcast) {
-            self.outlet.overflow(C::NAME);
-        }
+        self.hear(broadcast, Letter::Broadcast);
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{CallFor, Caller, CastFor, Channel, Context, Flow, InfoFor, Step, role};
 use crate::{
-    connection::Share,
+    connection::{Heard, Share},
     protocol::{Broadcast, Message, Term},
 };
 
@@ -20,9 +20,15 @@ pub(super) enum Letter<C: Channel> {
     /// The client leaves; the ref of its message.
     Leave(Term),
     /// An intercepted broadcast.
-    Broadcast(Broadcast),
-    /// A message from the server's own code, until it is handled.
-    Errand(Option<Box<dyn Errand<C>>>),
+    Broadcast(
+        Broadcast,
+        /// Where it has waited.
+        #[expect(dead_code, reason = "given back when it is dropped")]
+        Heard,
+    ),
+    /// A message from the server's own code, until it is handled; of a broadcast, where it has
+    /// waited.
+    Errand(Option<Box<dyn Errand<C>>>, Option<Heard>),
     /// The connection is gone.
     Closed,
 }
@@ -30,11 +36,11 @@ pub(super) enum Letter<C: Channel> {
 impl<C: Channel> Letter<C> {
     /// Whether it is one of those whose number is limited.
     pub(super) fn is_counted(&self) -> bool {
-        matches!(self, Letter::Broadcast(_) | Letter::Errand(_))
+        matches!(self, Letter::Errand(_, None))
     }
 
     pub(super) fn errand(errand: Box<dyn Errand<C>>) -> Self {
-        Letter::Errand(Some(errand))
+        Letter::Errand(Some(errand), None)
     }
 }
 

@@ -209,14 +209,11 @@ impl<C: Channel> Socket<C> {
             return;
         }
         let inbox = Arc::downgrade(self.inbox());
-        let outlet = self.outlet().clone();
         let relay = Relay::new(move |broadcast: &Broadcast| {
             let Some(inbox) = inbox.upgrade() else { return };
-            let errand = Box::new(Info(broadcast.clone()));
-            if let Err(super::inbox::Refused::Full(_)) = inbox.offer(errand, |e| Letter::errand(e))
-            {
-                outlet.overflow(C::NAME);
-            }
+            inbox.hear(broadcast, |broadcast, heard| {
+                Letter::Errand(Some(Box::new(Info(broadcast))), Some(heard))
+            });
         });
         subscriptions.push(
             self.endpoint

@@ -114,11 +114,11 @@ impl<C: Channel> Socket<C> {
     pub(super) async fn take(&self, channel: &mut C, letter: &mut Letter<C>) -> Option<Reason> {
         match letter {
             Letter::Push(message, _) => self.handle_in(channel, message).await,
-            Letter::Broadcast(broadcast) => {
+            Letter::Broadcast(broadcast, _) => {
                 let cx = Context::for_event(self, broadcast.event(), &Term::Null);
                 channel.handle_out(&cx, broadcast).run().await.stop
             }
-            Letter::Errand(errand) => {
+            Letter::Errand(errand, _) => {
                 let contexts = Contexts {
                     info: Context::new(self),
                     cast: Context::new(self),
@@ -210,7 +210,7 @@ impl<C: Channel> Socket<C> {
                     Urgency::MustSend,
                 );
             }
-            Letter::Broadcast(_) | Letter::Errand(_) | Letter::Closed => {}
+            Letter::Broadcast(..) | Letter::Errand(..) | Letter::Closed => {}
         }
     }
 }

@@ -10,29 +10,39 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{ConnectError, Outbox};
+use super::{Account, ConnectError, Outbox};
 use crate::telemetry;
 
 /// The open connections of a node, and how many there may be.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Connections(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
     open: Mutex<HashMap<u64, Weak<Outbox>>>,
     next_id: AtomicU64,
     max: Option<usize>,
+    /// What waits for slow clients.
+    outboxes: Arc<Account>,
     /// The tasks that flush outboxes, from the first connection that needs them.
     #[cfg(feature = "websocket")]
     lanes: std::sync::OnceLock<super::Lanes>,
 }
 
 impl Connections {
-    pub(crate) fn new(max: Option<usize>) -> Self {
+    pub(crate) fn new(max: Option<usize>, outbox_bytes: usize) -> Self {
         Connections(Arc::new(Inner {
+            open: Mutex::default(),
+            next_id: AtomicU64::new(0),
             max,
-            ..Inner::default()
+            outboxes: Account::new(outbox_bytes),
+            #[cfg(feature = "websocket")]
+            lanes: std::sync::OnceLock::new(),
         }))
+    }
+
+    /// What waits for slow clients, of all connections.
+    pub(crate) fn outboxes(&self) -> &Arc<Account> {
+        &self.0.outboxes
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -26,7 +26,7 @@ pub(crate) use self::{
     fastlane::send_on,
     flush::{Corked, batch, corked},
     open::{Peer, Received},
-    outbox::{Out, Outbox, OutboxLimits, Outgoing, Urgency},
+    outbox::{Account, Heard, Out, Outbox, OutboxLimits, Outgoing, Urgency},
     outlet::Outlet,
 };
 pub use self::{

@@ -202,6 +202,12 @@ impl Connection {
         self.outbox.poll_closing(cx)
     }
 
+    /// What counts frames that are out of the outbox and wait on.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn account(&self) -> &Arc<super::Account> {
+        self.outbox.account()
+    }
+
     /// How many frames wait for the transport.
     pub fn waiting(&self) -> usize {
         self.outbox.waiting()

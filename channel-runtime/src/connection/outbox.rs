@@ -1,5 +1,6 @@
 //! The bounded queue of frames that wait for a connection to take them.
 
+mod account;
 mod direct;
 mod queue;
 mod sink;
@@ -7,7 +8,10 @@ mod sink;
 mod tests;
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -15,6 +19,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
+pub(crate) use self::account::Account;
+use self::account::{FREE, STEP};
 pub(crate) use self::direct::Direct;
 use self::queue::Queue;
 #[cfg(feature = "websocket")]
@@ -24,7 +30,7 @@ pub(crate) use self::{
 };
 use super::ChannelId;
 use super::flush::{Lane, flush_soon};
-use crate::protocol::{Frame, SharedFrame, Topic};
+use crate::protocol::{Frame, SharedFrame, SharedWire, Topic};
 
 /// What happens when a client reads more slowly than it is sent to, and its outbox is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -33,6 +39,11 @@ use crate::protocol::{Frame, SharedFrame, Topic};
 pub enum SlowConsumer {
     /// The connection is closed with code 1013; the client reconnects and joins again. What it
     /// sees is complete as long as it is connected. The default.
+    ///
+    /// An outbox is full when it has as much as
+    /// [`outbox_bytes`](crate::SocketOptions::outbox_bytes) allows. When all of an endpoint have
+    /// as much as [`outbox_bytes`](crate::EndpointBuilder::outbox_bytes) allows, the slowest
+    /// connection is dealt with as if its own were full.
     #[default]
     Disconnect,
     /// Broadcasts that find no room are left out for this client; replies and pushes that find
@@ -98,6 +109,10 @@ pub(crate) enum Outgoing {
     Close(Close),
 }
 
+/// What a frame that waits takes beside its bytes: its place, and what its memory is kept with.
+/// It counts, so that a flood of tiny frames is bounded as well.
+pub(crate) const OVERHEAD: usize = 128;
+
 /// A frame as it is handed to an outbox.
 pub(crate) enum Out<'a> {
     Own(Frame),
@@ -111,6 +126,11 @@ pub(crate) enum Out<'a> {
 pub(crate) struct Outbox {
     state: Mutex<State>,
     limits: OutboxLimits,
+    /// Of all outboxes of the endpoint, and this one's number there.
+    account: Arc<Account>,
+    id: u64,
+    /// The bytes of broadcasts that channels of this connection intercept and have yet to take.
+    intercepted: AtomicUsize,
     /// Who flushes it in a large burst, where frames are written by whoever sends them.
     lane: OnceLock<Arc<Lane>>,
     /// Where they are, what makes a frame of text behind room for its header.
@@ -121,7 +141,14 @@ pub(crate) struct Outbox {
 struct State {
     queue: Queue,
     frames: usize,
+    /// All that waits, with its [`OVERHEAD`].
     bytes: usize,
+    /// The part of it that waits for this connection alone.
+    own: usize,
+    /// How many bytes the account knows of; nothing while few wait.
+    noted: usize,
+    /// How many of them it has charged, since they wait for this connection alone.
+    charged: usize,
     close: Option<Close>,
     /// Nobody takes frames any more.
     abandoned: bool,
@@ -135,17 +162,54 @@ enum Queued {
     Frame(Frame, Urgency),
     Shared(Arc<SharedFrame>),
     Wire(Bytes, Urgency),
+    SharedWire(Arc<SharedWire>),
     Ended(Topic, ChannelId),
 }
 
+/// The bytes that a frame in an outbox counts for.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    /// Of the outbox's limit.
+    all: usize,
+    /// Without those that it shares with other outboxes.
+    own: usize,
+}
+
 impl Queued {
-    /// How many bytes it holds of the outbox's limit; `None` where it is no frame.
-    fn len(&self) -> Option<usize> {
+    /// What it counts for; `None` where it is no frame.
+    fn cost(&self) -> Option<Cost> {
+        let (len, shared) = match self {
+            Queued::Frame(frame, _) => (frame.len(), 0),
+            Queued::Wire(bytes, _) => (bytes.len(), 0),
+            Queued::Shared(shared) => (shared.frame.len(), shared.frame.len()),
+            Queued::SharedWire(wire) => (wire.bytes.len(), wire.bytes.len()),
+            Queued::Ended(..) => return None,
+        };
+        Some(Cost {
+            all: len + OVERHEAD,
+            own: len - shared + OVERHEAD,
+        })
+    }
+
+    /// What is written of it, where it is ready to be written.
+    fn wire(&self) -> Option<&Bytes> {
         match self {
-            Queued::Frame(frame, _) => Some(frame.len()),
-            Queued::Shared(shared) => Some(shared.frame.len()),
-            Queued::Wire(bytes, _) => Some(bytes.len()),
-            Queued::Ended(..) => None,
+            Queued::Wire(bytes, _) => Some(bytes),
+            Queued::SharedWire(wire) => Some(&wire.bytes),
+            Queued::Frame(..) | Queued::Shared(_) | Queued::Ended(..) => None,
+        }
+    }
+
+    /// Counts the bytes it shares, once for all outboxes.
+    fn charge(&self, account: &Arc<Account>) {
+        match self {
+            Queued::Shared(shared) => {
+                (shared.charge).get_or_init(|| account.charge(shared.frame.len()));
+            }
+            Queued::SharedWire(wire) => {
+                wire.charge.get_or_init(|| account.charge(wire.bytes.len()));
+            }
+            Queued::Frame(..) | Queued::Wire(..) | Queued::Ended(..) => {}
         }
     }
 
@@ -153,6 +217,7 @@ impl Queued {
         matches!(
             self,
             Queued::Shared(_)
+                | Queued::SharedWire(_)
                 | Queued::Frame(_, Urgency::MayDrop)
                 | Queued::Wire(_, Urgency::MayDrop)
         )
@@ -160,10 +225,13 @@ impl Queued {
 }
 
 impl Outbox {
-    pub(crate) fn new(limits: OutboxLimits) -> Arc<Self> {
+    pub(crate) fn new(limits: OutboxLimits, account: &Arc<Account>) -> Arc<Self> {
         Arc::new(Outbox {
             state: Mutex::default(),
             limits,
+            account: account.clone(),
+            id: account.next_id(),
+            intercepted: AtomicUsize::new(0),
             lane: OnceLock::new(),
             frame_in_place: OnceLock::new(),
         })
@@ -181,32 +249,150 @@ impl Outbox {
             (Out::Own(frame), Some(direct)) => Queued::Wire(direct.encode(&frame), urgency),
             (Out::Shared(shared), None) => Queued::Shared(shared.clone()),
             (Out::Shared(shared), Some(direct)) => {
-                let wire = shared.wire.get_or_init(|| direct.encode(&shared.frame));
-                Queued::Wire(wire.clone(), urgency)
+                Queued::SharedWire(shared.wire(|frame| direct.encode(frame)))
             }
         };
-        let len = queued.len().unwrap_or_default();
-        if urgency != Urgency::Final && !self.make_room(&mut state, len, urgency) {
-            return;
+        let cost = queued.cost().unwrap_or_default();
+        if urgency != Urgency::Final && !self.make_room(&mut state, cost.all, urgency) {
+            return self.settle(&mut state);
+        }
+        let much = state.bytes + cost.all > FREE && self.note(&mut state, cost);
+        if much {
+            queued.charge(&self.account);
         }
         state.frames += 1;
-        state.bytes += len;
+        state.bytes += cost.all;
+        state.own += cost.own;
         state.queue.push_back(queued);
-        let Some(direct) = &mut state.direct else {
-            return state.wake();
+        let dirty = match &mut state.direct {
+            Some(direct) => direct.begin_dirty(),
+            None => {
+                state.wake();
+                false
+            }
         };
-        if direct.begin_dirty() {
-            drop(state);
+        drop(state);
+        if dirty {
             flush_soon(self);
+        }
+        if much && self.account.is_spent() {
+            self.account.relieve();
         }
     }
 
+    /// Tells the account what waits, in steps, with a frame of this cost; whether that is much.
+    #[cold]
+    fn note(self: &Arc<Self>, state: &mut State, cost: Cost) -> bool {
+        if state.is_news(cost) {
+            // A burst of the server's is not the client's slowness: write what can be written.
+            state.write_out();
+            self.settle(state);
+            if state.direct.is_some() && state.queue.is_empty() {
+                return false;
+            }
+        }
+        let bytes = state.bytes + cost.all;
+        if bytes <= FREE {
+            return false;
+        }
+        if state.is_news(cost) {
+            if state.noted == 0 {
+                let waiting = state.queue.iter();
+                waiting.for_each(|queued| queued.charge(&self.account));
+            }
+            state.noted = bytes.next_multiple_of(STEP);
+            state.charged = state.own + cost.own;
+            self.account
+                .raise(self.id, self, state.noted, state.charged);
+        }
+        true
+    }
+
+    /// Tells the account what is left when as much has been written as can be; whether outboxes
+    /// hold too much now.
+    fn note_left(self: &Arc<Self>, state: &mut State) -> bool {
+        if state.bytes <= state.noted.max(FREE) {
+            self.settle(state);
+            return false;
+        }
+        self.note(state, Cost::default()) && self.account.is_spent()
+    }
+
+    /// Tells the account that less waits, once it is much less.
+    fn settle(&self, state: &mut State) {
+        if state.noted == 0 {
+            return;
+        }
+        let less = |now, then| now + 2 * STEP <= then;
+        if state.bytes <= FREE {
+            (state.noted, state.charged) = (0, 0);
+        } else if less(state.bytes, state.noted) || less(state.own, state.charged) {
+            state.noted = state.bytes.next_multiple_of(STEP);
+            state.charged = state.own;
+        } else {
+            return;
+        }
+        self.account.lower(self.id, state.noted, state.charged);
+    }
+
+    /// All outboxes of the endpoint together have too much, and this one the most.
+    fn evict(&self, bytes: usize, budget: usize) {
+        let mut state = self.state.lock();
+        if state.close.is_some() || state.abandoned {
+            return;
+        }
+        let drops = self.limits.policy != SlowConsumer::Disconnect;
+        let stays = drops && {
+            state.retain(|queued| !queued.may_drop());
+            state.bytes <= FREE
+        };
+        too_slow("endpoint", bytes);
+        tracing::warn!(
+            bytes,
+            budget,
+            disconnected = !stays,
+            "all outboxes together hold more than the endpoint's `outbox_bytes`; the slowest client is cut off"
+        );
+        if !stays {
+            state.end(Close::SLOW_CONSUMER);
+        }
+        self.account.lower(self.id, 0, 0);
+        (state.noted, state.charged) = (0, 0);
+    }
+
+    /// Whether a broadcast with a payload of so many bytes may wait for a channel of this
+    /// connection that has to take it first.
+    pub(crate) fn intercept(self: &Arc<Self>, bytes: usize) -> Option<Heard> {
+        let bytes = bytes + OVERHEAD;
+        let before = self.intercepted.fetch_add(bytes, Ordering::AcqRel);
+        let after = before + bytes;
+        if after / STEP != before / STEP {
+            self.account.take((after / STEP - before / STEP) * STEP);
+            if self.account.is_spent() {
+                self.account.relieve();
+            }
+        }
+        // One larger than the whole outbox still fits an empty one.
+        let fits = before == 0 || after <= self.limits.bytes;
+        let heard = Heard {
+            outbox: self.clone(),
+            bytes,
+        };
+        (fits && (after <= STEP || !self.account.is_spent())).then_some(heard)
+    }
+
+    /// Of all outboxes of the endpoint.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     /// Whether the frame may be queued; closes the connection where the policy says so.
-    fn make_room(&self, state: &mut State, len: usize, urgency: Urgency) -> bool {
+    fn make_room(&self, state: &mut State, cost: usize, urgency: Urgency) -> bool {
         // A frame larger than the whole outbox still fits an empty one.
         let fits = |state: &State| {
             state.frames == 0
-                || (state.frames < self.limits.frames && state.bytes + len <= self.limits.bytes)
+                || (state.frames < self.limits.frames && state.bytes + cost <= self.limits.bytes)
         };
         if fits(state) {
             return true;
@@ -216,8 +402,9 @@ impl Outbox {
         if fits(state) {
             return true;
         }
+        let bytes = state.bytes;
+        too_slow("outbox", bytes);
         if urgency == Urgency::MayDrop {
-            metrics::counter!("channel_slow_consumer_total").increment(1);
             match self.limits.policy {
                 SlowConsumer::Disconnect => {}
                 SlowConsumer::DropNewest => return false,
@@ -227,13 +414,19 @@ impl Outbox {
                 }
             }
         }
+        tracing::info!(
+            bytes,
+            frames = state.frames,
+            "an outbox is full; the client is disconnected"
+        );
         state.end(Close::SLOW_CONSUMER);
         false
     }
 
-    /// A broadcast found a channel's inbox full: the client is too slow for its own channel.
+    /// A broadcast found no room before the channel that intercepts it, which is slower than what
+    /// it hears.
     pub(crate) fn overflow(&self, channel: &'static str) {
-        metrics::counter!("channel_slow_consumer_total").increment(1);
+        too_slow("inbox", self.intercepted.load(Ordering::Relaxed));
         match self.limits.policy {
             SlowConsumer::Disconnect => {
                 tracing::warn!(
@@ -260,17 +453,21 @@ impl Outbox {
     /// Ends the connection. What is queued already still goes out before, unless the client is
     /// too slow for it.
     pub(crate) fn close(&self, close: Close) {
-        self.state.lock().end(close);
+        let mut state = self.state.lock();
+        state.end(close);
+        self.settle(&mut state);
     }
 
     /// The next thing for the connection's task; cancel safe.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         let mut state = self.state.lock();
         if let Some(queued) = state.pop() {
+            self.settle(&mut state);
             return Poll::Ready(match queued {
                 Queued::Frame(frame, _) => Outgoing::Frame(frame),
                 Queued::Shared(shared) => Outgoing::Frame(shared.frame.clone()),
                 Queued::Wire(bytes, _) => Outgoing::Frame(Frame::Binary(bytes)),
+                Queued::SharedWire(wire) => Outgoing::Frame(Frame::Binary(wire.bytes.clone())),
                 Queued::Ended(topic, channel) => Outgoing::Ended(topic, channel),
             });
         }
@@ -308,7 +505,7 @@ impl Outbox {
             .lock()
             .queue
             .front()
-            .is_some_and(|queued| queued.len().is_some())
+            .is_some_and(|queued| queued.cost().is_some())
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -320,18 +517,44 @@ impl Outbox {
         let mut state = self.state.lock();
         state.abandoned = true;
         state.queue = Queue::default();
+        (state.frames, state.bytes, state.own) = (0, 0, 0);
+        self.settle(&mut state);
         state.reader = None;
         state.direct = None;
     }
 }
 
+/// The room of a broadcast that waits for a channel, given back when dropped.
+pub(crate) struct Heard {
+    outbox: Arc<Outbox>,
+    bytes: usize,
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        let before = (self.outbox.intercepted).fetch_sub(self.bytes, Ordering::AcqRel);
+        let steps = before / STEP - (before - self.bytes) / STEP;
+        if steps > 0 {
+            self.outbox.account.give_back(steps * STEP);
+        }
+    }
+}
+
+/// Counts a client that is too slow, with what is full.
+fn too_slow(reason: &'static str, bytes: usize) {
+    metrics::counter!("channel_slow_consumer_total", "reason" => reason).increment(1);
+    tracing::debug!(reason, bytes, "a client is too slow");
+}
+
 impl State {
+    /// Whether the account has yet to know, with a frame of this cost.
+    fn is_news(&self, cost: Cost) -> bool {
+        self.bytes + cost.all > self.noted || self.own + cost.own > self.charged + STEP
+    }
+
     fn pop(&mut self) -> Option<Queued> {
         let queued = self.queue.pop_front()?;
-        if let Some(len) = queued.len() {
-            self.frames -= 1;
-            self.bytes -= len;
-        }
+        self.forget(&queued);
         Some(queued)
     }
 
@@ -340,17 +563,39 @@ impl State {
             return;
         }
         if close == Close::SLOW_CONSUMER {
-            let half_written = usize::from(self.is_half_written());
-            let mut at = 0;
-            self.queue.retain(|queued| {
-                at += 1;
-                at <= half_written || matches!(queued, Queued::Ended(..))
-            });
-            self.frames = half_written;
-            self.bytes = self.queue.iter().filter_map(Queued::len).sum();
+            self.retain(|queued| matches!(queued, Queued::Ended(..)));
         }
         self.close = Some(close);
         self.wake();
+    }
+
+    fn forget(&mut self, queued: &Queued) {
+        if let Some(cost) = queued.cost() {
+            self.frames -= 1;
+            self.bytes -= cost.all;
+            self.own -= cost.own;
+        }
+    }
+
+    /// Leaves out what is not kept, but for a frame that is half written.
+    fn retain(&mut self, keep: impl Fn(&Queued) -> bool) {
+        let half_written = usize::from(self.is_half_written());
+        let mut at = 0;
+        self.queue.retain(|queued| {
+            at += 1;
+            at <= half_written || keep(queued)
+        });
+        self.count();
+    }
+
+    /// Counts anew what waits.
+    fn count(&mut self) {
+        (self.frames, self.bytes, self.own) = (0, 0, 0);
+        for cost in self.queue.iter().filter_map(Queued::cost) {
+            self.frames += 1;
+            self.bytes += cost.all;
+            self.own += cost.own;
+        }
     }
 
     fn drop_oldest(&mut self) -> bool {
@@ -358,12 +603,10 @@ impl State {
         let mut kept = self.queue.iter().enumerate().skip(written);
         let oldest = kept.find(|(_, queued)| queued.may_drop()).map(|(at, _)| at);
         drop(kept);
-        let removed = oldest.and_then(|at| self.queue.remove(at));
-        let Some(len) = removed.and_then(|queued| queued.len()) else {
+        let Some(removed) = oldest.and_then(|at| self.queue.remove(at)) else {
             return false;
         };
-        self.frames -= 1;
-        self.bytes -= len;
+        self.forget(&removed);
         true
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::outbox::{Out, Outbox, Urgency};
+use super::outbox::{Heard, Out, Outbox, Urgency};
 use crate::protocol::{
     EncodeError, Frame, Payload, Push, Refusal, Reply, SharedFrame, SharedSerializer, Term,
 };
@@ -36,6 +36,11 @@ impl Outlet {
     /// Sends a frame that many get; a client that reads too slowly may miss it.
     pub(crate) fn send_shared(&self, frame: &Arc<SharedFrame>) {
         self.outbox.send(Out::Shared(frame), Urgency::MayDrop);
+    }
+
+    /// Room for a broadcast that a channel has to take first, of so many bytes.
+    pub(crate) fn intercept(&self, bytes: usize) -> Option<Heard> {
+        self.outbox.intercept(bytes)
     }
 
     pub(crate) fn overflow(&self, channel: &'static str) {

@@ -201,7 +201,7 @@ mod tests {
             policy: crate::connection::SlowConsumer::Disconnect,
         };
         let one = |_| {
-            let outbox = Outbox::new(limits);
+            let outbox = Outbox::new(limits, endpoint.connections().outboxes());
             let registered = endpoint.register(&outbox).unwrap();
             Open {
                 outbox,

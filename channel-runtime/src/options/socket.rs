@@ -66,7 +66,7 @@ impl Default for SocketOptions {
             inbox_messages: 256,
             inbox_bytes: 32 << 20,
             inbox_wait: Duration::from_secs(5),
-            outbox_frames: 1024,
+            outbox_frames: usize::MAX,
             outbox_bytes: 16 << 20,
             slow_consumer: SlowConsumer::default(),
             serializers: Serializers::default(),
@@ -121,10 +121,10 @@ impl SocketOptions {
         self
     }
 
-    /// How many messages of the server's own code, and broadcasts that it intercepts, may wait for a
-    /// channel that is busy; 256 unless given. The next `cast` or `call` is an error, the next
-    /// broadcast is dealt with by the [`SlowConsumer`] policy. For the client's own messages the
-    /// limit is [`inbox_bytes`](Self::inbox_bytes).
+    /// How many messages of the server's own code may wait for a channel that is busy; 256 unless
+    /// given. The next `cast` or `call` is an error. For the client's own messages the limit is
+    /// [`inbox_bytes`](Self::inbox_bytes), for broadcasts that the channel intercepts or subscribes
+    /// to [`outbox_bytes`](Self::outbox_bytes).
     #[must_use]
     pub fn inbox_messages(mut self, messages: usize) -> Self {
         self.inbox_messages = messages;
@@ -160,7 +160,8 @@ impl SocketOptions {
         self
     }
 
-    /// How many frames may wait for a client that reads slowly; 1024 unless given.
+    /// How many frames may wait for a client that reads slowly; any number unless given, since
+    /// [`outbox_bytes`](Self::outbox_bytes) bounds them.
     #[must_use]
     pub fn outbox_frames(mut self, frames: usize) -> Self {
         self.outbox_frames = frames;
@@ -169,6 +170,12 @@ impl SocketOptions {
 
     /// How many bytes may wait for a client that reads slowly; 16 MiB unless given. One frame
     /// larger than that still fits an empty outbox.
+    ///
+    /// Each frame counts 128 bytes more than it has, for its place, and a broadcast counts in full
+    /// for each client. As many bytes of broadcasts again may wait for the channels of a connection
+    /// that intercept them or subscribe to them. What does not fit is dealt with by the
+    /// [`SlowConsumer`] policy. All connections together are bounded by
+    /// [`EndpointBuilder::outbox_bytes`](crate::EndpointBuilder::outbox_bytes).
     #[must_use]
     pub fn outbox_bytes(mut self, bytes: usize) -> Self {
         self.outbox_bytes = bytes;

@@ -34,6 +34,6 @@ pub use self::{
 };
 pub(crate) use self::{
     message::{SharedSerializer, reserved},
-    shared_frame::SharedFrame,
+    shared_frame::{Charge, SharedFrame, SharedWire},
     topic::captures,
 };

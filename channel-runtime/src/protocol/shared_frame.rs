@@ -1,4 +1,7 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 
@@ -9,14 +12,58 @@ use super::Frame;
 #[derive(Debug)]
 pub(crate) struct SharedFrame {
     pub(crate) frame: Frame,
-    pub(crate) wire: OnceLock<Bytes>,
+    /// Once it waits for a client that is slow.
+    pub(crate) charge: OnceLock<Charge>,
+    wire: OnceLock<Arc<SharedWire>>,
+}
+
+/// What a shared frame is on the wire: one allocation, for however many clients it waits.
+#[derive(Debug)]
+pub(crate) struct SharedWire {
+    pub(crate) bytes: Bytes,
+    pub(crate) charge: OnceLock<Charge>,
 }
 
 impl SharedFrame {
     pub(crate) fn new(frame: Frame) -> Arc<Self> {
         Arc::new(SharedFrame {
             frame,
+            charge: OnceLock::new(),
             wire: OnceLock::new(),
         })
+    }
+
+    /// The bytes on the wire, which `encode` makes for the first that asks.
+    pub(crate) fn wire(&self, encode: impl FnOnce(&Frame) -> Bytes) -> Arc<SharedWire> {
+        let wire = self.wire.get_or_init(|| {
+            Arc::new(SharedWire {
+                bytes: encode(&self.frame),
+                charge: OnceLock::new(),
+            })
+        });
+        wire.clone()
+    }
+}
+
+/// Bytes that count in a sum, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    sum: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Charge {
+    pub(crate) fn new(sum: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        sum.fetch_add(bytes, Ordering::AcqRel);
+        Charge {
+            sum: sum.clone(),
+            bytes,
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.sum.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 #[cfg(feature = "serve")]
 use crate::{options::ServeOptions, serve::ServeLimits};
 
+/// What may wait for all slow clients together, in bytes, unless told otherwise.
+const OUTBOX_BYTES: usize = 256 << 20;
+
 /// Configures an [`Endpoint`]: see [`Endpoint::builder`].
 #[derive(Default)]
 #[must_use = "call `build`"]
@@ -32,6 +35,7 @@ pub struct EndpointBuilder {
     max_connections: Option<usize>,
     filter: FilterParameters,
     inbox_bytes: Option<usize>,
+    outbox_bytes: Option<usize>,
     #[cfg(feature = "token")]
     secrets: crate::token::Secrets,
 }
@@ -94,6 +98,7 @@ impl EndpointBuilder {
         self.url = config.url.or(self.url);
         self.max_connections = config.max_connections.or(self.max_connections);
         self.inbox_bytes = config.inbox_bytes.or(self.inbox_bytes);
+        self.outbox_bytes = config.outbox_bytes.or(self.outbox_bytes);
         self.drain = config.drainer.unwrap_or(self.drain);
         self.filter = config.filter_parameters.unwrap_or(self.filter);
         #[cfg(feature = "serve")]
@@ -146,6 +151,24 @@ impl EndpointBuilder {
     /// The limit of one connection is [`SocketOptions::inbox_bytes`].
     pub fn inbox_bytes(mut self, bytes: usize) -> Self {
         self.inbox_bytes = Some(bytes);
+        self
+    }
+
+    /// How many bytes may wait for slow clients, over all connections of this node; 256 MiB unless
+    /// given. [`SocketOptions::outbox_bytes`] bounds one connection, this bounds their sum.
+    ///
+    /// Each frame counts as in its outbox. One that is broadcast to many is kept once, so its
+    /// bytes count once, and for each client that it waits for 128 bytes. Broadcasts that wait for
+    /// a channel which intercepts them count for each channel. Up to 16 KiB of a connection do
+    /// not count.
+    ///
+    /// When the budget is spent, the slowest connection goes: the one for which the most bytes
+    /// wait, of several the one that has waited for longest. It is closed with code 1013;
+    /// where its [`SlowConsumer`](crate::SlowConsumer) policy leaves broadcasts
+    /// out, those that wait are left out, and it is closed if that is not enough. A warning is
+    /// logged, and `channel_slow_consumer_total` counts it with the reason `endpoint`.
+    pub fn outbox_bytes(mut self, bytes: usize) -> Self {
+        self.outbox_bytes = Some(bytes);
         self
     }
 
@@ -211,6 +234,9 @@ impl EndpointBuilder {
         if self.inbox_bytes == Some(0) {
             return Err(ConfigError::Zero("inbox_bytes"));
         }
+        if self.outbox_bytes == Some(0) {
+            return Err(ConfigError::Zero("outbox_bytes"));
+        }
         let url = self.url.map(endpoint_url).transpose()?;
         #[cfg(feature = "token")]
         let secrets = self.secrets.or_random()?;
@@ -230,7 +256,10 @@ impl EndpointBuilder {
             pubsub,
             tasks,
             draining,
-            connections: Connections::new(self.max_connections),
+            connections: Connections::new(
+                self.max_connections,
+                self.outbox_bytes.unwrap_or(OUTBOX_BYTES),
+            ),
             inbox_budget: TotalBudget::new(self.inbox_bytes.unwrap_or(INBOX_BYTES)),
             url,
             filter: Arc::new(self.filter),

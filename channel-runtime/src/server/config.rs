@@ -49,6 +49,8 @@ pub struct EndpointConfig {
     pub max_connections: Option<usize>,
     /// See [`EndpointBuilder::inbox_bytes`](crate::EndpointBuilder::inbox_bytes).
     pub inbox_bytes: Option<usize>,
+    /// See [`EndpointBuilder::outbox_bytes`](crate::EndpointBuilder::outbox_bytes).
+    pub outbox_bytes: Option<usize>,
     /// See [`EndpointBuilder::drainer`](crate::EndpointBuilder::drainer).
     pub drainer: Option<DrainOptions>,
     /// `["iban"]`, `{"also": ["iban"]}` or `{"keep": ["room"]}`: see [`FilterParameters`].

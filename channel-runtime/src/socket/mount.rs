@@ -96,7 +96,7 @@ impl<S: ChannelSocket> MountOf<S> {
             .run()
             .await
             .map_err(ConnectError::Refused)?;
-        let outbox = Outbox::new(self.options.outbox());
+        let outbox = Outbox::new(self.options.outbox(), endpoint.connections().outboxes());
         let disconnect = match user.id() {
             Some(id) => Some(disconnect_on(id, &endpoint, &outbox).await),
             None => None,

@@ -199,7 +199,7 @@ impl<S: RawSocket> RawMount<S> {
         let socket = S::connect(&request, &endpoint)
             .await
             .map_err(ConnectError::Refused)?;
-        let outbox = Outbox::new(self.options.outbox());
+        let outbox = Outbox::new(self.options.outbox(), endpoint.connections().outboxes());
         // One frame waits beside the one that is handled; the others wait at the transport.
         let (frames, incoming) = mpsc::channel(1);
         let (messages, inbox) = mpsc::channel(self.options.inbox_messages);

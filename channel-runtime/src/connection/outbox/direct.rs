@@ -85,7 +85,7 @@ impl Outbox {
     }
 
     /// From now on, whoever sends writes. What is queued already becomes bytes.
-    pub(crate) fn write_directly(&self, direct: Direct, lane: Arc<Lane>) {
+    pub(crate) fn write_directly(self: &Arc<Self>, direct: Direct, lane: Arc<Lane>) {
         let _once = self.lane.set(lane);
         let mut state = self.state.lock();
         if state.abandoned {
@@ -95,20 +95,27 @@ impl Outbox {
             let wire = match queued {
                 Queued::Frame(frame, urgency) => Queued::Wire(direct.encode(frame), *urgency),
                 Queued::Shared(shared) => {
-                    Queued::Wire(direct.encode(&shared.frame), super::Urgency::MayDrop)
+                    Queued::SharedWire(shared.wire(|frame| direct.encode(frame)))
                 }
-                Queued::Wire(..) | Queued::Ended(..) => continue,
+                Queued::Wire(..) | Queued::SharedWire(_) | Queued::Ended(..) => continue,
             };
             *queued = wire;
         }
-        state.bytes = state.queue.iter().filter_map(Queued::len).sum();
+        state.count();
         state.direct = Some(direct);
-        state.flush();
+        drop(state);
+        self.flush();
     }
 
     /// Writes what waits, as far as the client takes it. Never waits.
-    pub(crate) fn flush(&self) {
-        self.state.lock().flush();
+    pub(crate) fn flush(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        state.flush();
+        let spent = self.note_left(&mut state);
+        drop(state);
+        if spent {
+            self.account.relieve();
+        }
     }
 
     /// Whether a frame has been written in part.
@@ -117,12 +124,11 @@ impl Outbox {
     }
 
     /// The client can be written to again.
-    pub(crate) fn unblock(&self) {
-        let mut state = self.state.lock();
-        if let Some(direct) = &mut state.direct {
+    pub(crate) fn unblock(self: &Arc<Self>) {
+        if let Some(direct) = &mut self.state.lock().direct {
             direct.blocked = false;
         }
-        state.flush();
+        self.flush();
     }
 
     /// What the connection's own task has to do; cancel safe.
@@ -191,10 +197,10 @@ impl State {
 
     /// Writes once; `None` when no frame is at the front.
     fn write(&self, direct: &Direct) -> Option<io::Result<usize>> {
-        let mut waiting = self.queue.iter().map_while(|queued| match queued {
-            Queued::Wire(bytes, _) => Some(&**bytes),
-            _ => None,
-        });
+        let mut waiting = self
+            .queue
+            .iter()
+            .map_while(|queued| Some(&**queued.wire()?));
         let first = IoSlice::new(&waiting.next()?[direct.written..]);
         let Some(second) = waiting.next() else {
             return Some(direct.io.try_write(&[first]));
@@ -212,11 +218,11 @@ impl State {
     /// Drops what has been written.
     fn advance(&mut self, direct: &mut Direct, written: usize) {
         let mut left = direct.written + written;
-        while let Some(Queued::Wire(bytes, _)) = self.queue.front() {
-            if left < bytes.len() {
+        while let Some(len) = self.queue.front().and_then(Queued::wire).map(Bytes::len) {
+            if left < len {
                 break;
             }
-            left -= bytes.len();
+            left -= len;
             self.pop();
         }
         direct.written = left;

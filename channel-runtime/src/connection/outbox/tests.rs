@@ -3,11 +3,17 @@ use std::task::Waker;
 use super::*;
 
 fn outbox(policy: SlowConsumer) -> Arc<Outbox> {
-    Outbox::new(OutboxLimits {
+    holding(3, policy)
+}
+
+/// Has room for so many frames, and for ten bytes in them.
+fn holding(frames: usize, policy: SlowConsumer) -> Arc<Outbox> {
+    let limits = OutboxLimits {
         frames: 3,
-        bytes: 10,
+        bytes: 10 + frames * OVERHEAD,
         policy,
-    })
+    };
+    Outbox::new(limits, &Account::new(usize::MAX))
 }
 
 fn own(text: &str) -> Out<'static> {
@@ -96,7 +102,7 @@ fn a_reply_that_finds_no_room_disconnects_whatever_the_policy() {
 
 #[test]
 fn bytes_are_bounded_too_but_one_large_frame_fits_an_empty_outbox() {
-    let outbox = outbox(SlowConsumer::DropNewest);
+    let outbox = holding(2, SlowConsumer::DropNewest);
     outbox.send(own("twelve bytes"), Urgency::MayDrop);
     outbox.send(own("x"), Urgency::MayDrop);
     assert_eq!(all(&outbox), ["twelve bytes"]);
@@ -108,7 +114,7 @@ fn bytes_are_bounded_too_but_one_large_frame_fits_an_empty_outbox() {
 
 #[test]
 fn drop_oldest_keeps_what_the_client_counts_on_and_leaves_out_what_cannot_fit() {
-    let outbox = outbox(SlowConsumer::DropOldest);
+    let outbox = holding(2, SlowConsumer::DropOldest);
     outbox.send(own("12345678"), Urgency::MustSend);
     outbox.send(own("a"), Urgency::MayDrop);
     outbox.send(own("bcd"), Urgency::MayDrop);
@@ -123,4 +129,135 @@ fn an_abandoned_outbox_holds_nothing() {
     outbox.send(own("b"), Urgency::Final);
     outbox.ended("t".into(), ChannelId(1));
     assert!(next(&outbox).is_none());
+}
+
+#[test]
+fn a_flood_of_tiny_frames_is_bounded_by_what_each_takes_beside_its_bytes() {
+    let limits = OutboxLimits {
+        frames: usize::MAX,
+        bytes: 100 * OVERHEAD,
+        policy: SlowConsumer::DropNewest,
+    };
+    let outbox = Outbox::new(limits, &Account::new(usize::MAX));
+    (0..1000).for_each(|_| outbox.send(own(""), Urgency::MayDrop));
+    assert_eq!(all(&outbox).len(), 100);
+}
+
+/// Outboxes that nothing bounds but the budget they have together.
+fn sharing<const N: usize>(
+    budget: usize,
+    policy: SlowConsumer,
+) -> (Arc<Account>, [Arc<Outbox>; N]) {
+    let account = Account::new(budget);
+    let limits = OutboxLimits {
+        frames: usize::MAX,
+        bytes: usize::MAX,
+        policy,
+    };
+    let outboxes = std::array::from_fn(|_| Outbox::new(limits, &account));
+    (account, outboxes)
+}
+
+fn is_closed(outbox: &Outbox) -> bool {
+    let closing = outbox.poll_closing(&mut Context::from_waker(Waker::noop()));
+    closing == Poll::Ready(Close::SLOW_CONSUMER)
+}
+
+const KIB: &str = match std::str::from_utf8(&[b'x'; 1024]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
+fn fill(outbox: &Arc<Outbox>, kib: usize) {
+    (0..kib).for_each(|_| outbox.send(own(KIB), Urgency::MayDrop));
+}
+
+#[test]
+fn when_the_budget_is_spent_the_slowest_goes_first() {
+    let (account, [fast, slow, slower, slowest]) = sharing(2 << 20, SlowConsumer::Disconnect);
+    fill(&slowest, 800);
+    fill(&slower, 600);
+    fill(&slow, 100);
+    assert!(
+        ![&slow, &slower, &slowest]
+            .into_iter()
+            .any(|one| is_closed(one))
+    );
+    // Whoever spends the rest, it is not the one that goes.
+    fill(&slow, 400);
+    fill(&fast, 1);
+    assert!(is_closed(&slowest), "holds the most");
+    assert!(
+        ![&fast, &slow, &slower]
+            .into_iter()
+            .any(|one| is_closed(one))
+    );
+    fill(&slow, 800);
+    assert_eq!([is_closed(&slower), is_closed(&slow)], [false, true]);
+    fill(&slower, 1100);
+    assert!(!is_closed(&slower), "has the rest to itself");
+    assert_eq!(all(&fast), [KIB]);
+    assert_eq!(all(&slower).len(), 1700);
+    assert_eq!(account.used(), 0, "what has gone out counts no more");
+}
+
+#[test]
+fn of_equally_slow_clients_the_one_that_has_waited_longest_goes() {
+    // Spent when the first has as much as the second.
+    let (_account, [first, second]) = sharing(225_000, SlowConsumer::Disconnect);
+    fill(&first, 50);
+    fill(&second, 110);
+    assert!(!is_closed(&first) && !is_closed(&second));
+    fill(&first, 60);
+    assert_eq!((is_closed(&first), is_closed(&second)), (true, false));
+}
+
+#[test]
+fn a_broadcast_that_waits_for_many_counts_once_against_the_budget() {
+    let (account, outboxes) = sharing::<50>(2 << 20, SlowConsumer::Disconnect);
+    for _ in 0..100 {
+        let shared = SharedFrame::new(Frame::Text(KIB.repeat(10).into()));
+        for outbox in &outboxes {
+            outbox.send(Out::Shared(&shared), Urgency::MayDrop);
+        }
+    }
+    assert!(!outboxes.iter().any(|outbox| is_closed(outbox)));
+    assert!(account.used() >= 1000 * 1024);
+    outboxes.iter().for_each(|outbox| outbox.abandon());
+    assert_eq!(account.used(), 0);
+}
+
+#[test]
+fn a_client_whose_policy_leaves_broadcasts_out_loses_them_and_stays() {
+    for policy in [SlowConsumer::DropNewest, SlowConsumer::DropOldest] {
+        let (_account, [quick, slow]) = sharing(1 << 20, policy);
+        slow.send(own("reply"), Urgency::MustSend);
+        fill(&slow, 1000);
+        fill(&quick, 1);
+        assert_eq!(
+            (all(&slow)[0].as_str(), all(&quick)),
+            ("reply", vec![KIB.to_owned()])
+        );
+        assert!(!is_closed(&slow));
+        (0..1100).for_each(|_| slow.send(own(KIB), Urgency::MustSend));
+        assert!(is_closed(&slow), "replies are not left out");
+    }
+}
+
+#[test]
+fn broadcasts_that_wait_for_their_channel_are_bounded_by_bytes() {
+    let limits = OutboxLimits {
+        frames: 1,
+        bytes: 1 << 20,
+        policy: SlowConsumer::Disconnect,
+    };
+    let account = Account::new(usize::MAX);
+    let outbox = Outbox::new(limits, &account);
+    let heard: Vec<_> = (0..2000).map_while(|_| outbox.intercept(1024)).collect();
+    assert_eq!(heard.len(), (1 << 20) / (1024 + OVERHEAD));
+    drop(heard);
+    assert_eq!(account.used(), 0);
+    let large = outbox.intercept(2 << 20);
+    assert!(large.is_some(), "one larger than all fits where none waits");
+    assert!(outbox.intercept(1).is_none());
 }

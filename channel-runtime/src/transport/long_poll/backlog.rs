@@ -1,7 +1,12 @@
 //! What a client has not taken, as far as is known.
 
+use std::sync::Arc;
+
 use super::handle::{Answered, Poll, Polled};
-use crate::protocol::Frame;
+use crate::{
+    connection::Account,
+    protocol::{Charge, Frame},
+};
 
 /// How many answers through other nodes a client may get without showing that it has one. A client
 /// that gets more keeps the token it got first, and what it is given counts as taken.
@@ -25,6 +30,8 @@ pub(super) struct Backlog {
     number: u32,
     /// The highest number that the client has shown.
     shown: u32,
+    /// Their bytes, of what may wait at the endpoint.
+    charge: Option<Charge>,
 }
 
 /// An answer that left through another node.
@@ -38,6 +45,13 @@ impl Backlog {
     /// Whether the client has all that was meant for it.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.sent.is_none()
+    }
+
+    /// Counts what waits in the endpoint's account, where it counted in an outbox before.
+    pub(super) fn count(&mut self, account: &Arc<Account>) {
+        let sent = self.sent.iter().flat_map(|sent| &sent.frames);
+        let bytes = self.waiting.iter().chain(sent).map(Frame::len).sum();
+        self.charge = (bytes > 0).then(|| account.charge(bytes));
     }
 
     pub(super) fn push(&mut self, frames: Vec<Frame>) {

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    sync::Arc,
     task::{Context, Poll as Ready, Waker, ready},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use super::{
     sessions::Entry,
 };
 use crate::{
-    connection::{Close, Connection, Event},
+    connection::{Account, Close, Connection, Event},
     protocol::Frame,
 };
 
@@ -67,12 +68,14 @@ impl Session {
     /// Serves the client's requests until the session ends.
     pub(super) async fn run(mut self, entry: Entry) {
         let is_closed = self.serve().await;
+        let account = self.connection.account().clone();
         // The channels end now, whoever still fetches their last messages.
         drop(self.connection);
-        if is_closed && !self.backlog.is_empty() {
+        // What is left has no slowest client to make room.
+        if is_closed && !self.backlog.is_empty() && !account.is_spent() {
             let until = Instant::now() + self.lifetime;
             // Not a task that a shutdown waits for.
-            tokio::spawn(linger(self.backlog, self.requests, until, entry));
+            tokio::spawn(linger(self.backlog, self.requests, until, entry, account));
         }
     }
 
@@ -126,6 +129,7 @@ impl Session {
         if self.backlog.answer(&mut self.poll) {
             self.polled = Instant::now();
         }
+        self.backlog.count(self.connection.account());
     }
 }
 
@@ -208,13 +212,20 @@ fn poll_messages(
 }
 
 /// Keeps the last messages of a session that has ended, for the poll that fetches them.
-async fn linger(mut backlog: Backlog, mut requests: Requests, until: Instant, entry: Entry) {
+async fn linger(
+    mut backlog: Backlog,
+    mut requests: Requests,
+    until: Instant,
+    entry: Entry,
+    account: Arc<Account>,
+) {
     requests.batches.close();
     while !backlog.is_empty()
         && let Ok(Some(poll)) = timeout_at(until, requests.polls.recv()).await
     {
         let mut poll = backlog.meet(poll);
         backlog.answer(&mut poll);
+        backlog.count(&account);
     }
     drop(entry);
 }

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::connection::{flush::burst, outbox::sink::TryWrite};
 use crate::{
-    connection::{Lanes, Out, OutboxLimits, SlowConsumer, Urgency, corked},
+    connection::{Account, Lanes, Out, OutboxLimits, SlowConsumer, Urgency, corked},
     protocol::SharedFrame,
 };
 
@@ -32,11 +32,12 @@ impl TryWrite for Client {
 }
 
 fn outbox(policy: SlowConsumer) -> (Arc<Outbox>, Arc<Client>) {
-    let outbox = Outbox::new(OutboxLimits {
+    let limits = OutboxLimits {
         frames: 3,
         bytes: 1000,
         policy,
-    });
+    };
+    let outbox = Outbox::new(limits, &Account::new(usize::MAX));
     let client = Arc::new(Client::default());
     let encode = |frame: &Frame| Bytes::from([b"<", &frame.bytes()[..], b">"].concat());
     outbox.write_directly(
@@ -192,11 +193,12 @@ fn a_frame_half_written_is_neither_dropped_nor_cut() {
 
 #[test]
 fn what_waits_when_direct_writing_begins_is_written_first() {
-    let outbox = Outbox::new(OutboxLimits {
+    let limits = OutboxLimits {
         frames: 3,
-        bytes: 9,
+        bytes: 1000,
         policy: SlowConsumer::Disconnect,
-    });
+    };
+    let outbox = Outbox::new(limits, &Account::new(usize::MAX));
     outbox.send(own("early"), Urgency::MustSend);
     let client = Arc::new(Client::default());
     let encode = |frame: &Frame| frame.bytes().clone();
@@ -231,10 +233,11 @@ async fn a_large_burst_is_flushed_by_the_lanes() {
         .map(|n| {
             let limits = OutboxLimits {
                 frames: 3,
-                bytes: 9,
+                bytes: 1000,
                 policy: SlowConsumer::Disconnect,
             };
-            let (outbox, client) = (Outbox::new(limits), Arc::new(Client::default()));
+            let outbox = Outbox::new(limits, &Account::new(usize::MAX));
+            let client = Arc::new(Client::default());
             outbox.write_directly(
                 Direct::new(Sink::Test(client.clone()), encode),
                 lanes.lane(n),

@@ -1,0 +1,139 @@
+//! What waits in all outboxes of an endpoint together, and who goes when that is too much.
+
+#[cfg(test)]
+mod properties;
+
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::Outbox;
+use crate::protocol::Charge;
+
+/// Up to here, what waits for one connection is its own affair.
+pub(super) const FREE: usize = 16 * 1024;
+
+/// In steps of this many bytes a connection tells what waits, so that a frame more costs nothing.
+pub(super) const STEP: usize = 16 * 1024;
+
+/// The bytes that all connections of an endpoint may have waiting. One that keeps up never comes
+/// here.
+#[derive(Debug)]
+pub(crate) struct Account {
+    used: Arc<AtomicUsize>,
+    limit: usize,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, Waiting>>,
+}
+
+/// A connection for which much waits.
+#[derive(Debug)]
+struct Waiting {
+    outbox: Weak<Outbox>,
+    /// All that waits for it.
+    bytes: usize,
+    /// The part that waits for it alone.
+    charge: usize,
+    since: Instant,
+}
+
+impl Account {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Account {
+            used: Arc::default(),
+            limit,
+            next: AtomicU64::new(0),
+            waiting: Mutex::default(),
+        })
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// More waits for a connection than it has said.
+    pub(super) fn raise(&self, id: u64, outbox: &Arc<Outbox>, bytes: usize, charge: usize) {
+        let mut waiting = self.waiting.lock();
+        let known = waiting.entry(id).or_insert_with(|| Waiting {
+            outbox: Arc::downgrade(outbox),
+            bytes: 0,
+            charge: 0,
+            since: Instant::now(),
+        });
+        self.replace(known, bytes, charge);
+    }
+
+    /// Less waits for a connection; one that is left out already stays so.
+    pub(super) fn lower(&self, id: u64, bytes: usize, charge: usize) {
+        let mut waiting = self.waiting.lock();
+        if bytes == 0 {
+            if let Some(gone) = waiting.remove(&id) {
+                self.give_back(gone.charge);
+            }
+        } else if let Some(known) = waiting.get_mut(&id) {
+            self.replace(known, bytes, charge);
+        }
+    }
+
+    fn replace(&self, known: &mut Waiting, bytes: usize, charge: usize) {
+        self.take(charge);
+        self.give_back(std::mem::replace(&mut known.charge, charge));
+        known.bytes = bytes;
+    }
+
+    pub(super) fn take(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Counts what many connections share, until it is dropped.
+    pub(crate) fn charge(&self, bytes: usize) -> Charge {
+        Charge::new(&self.used, bytes)
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.used.load(Ordering::Acquire) > self.limit
+    }
+
+    /// Ends the slowest connections until the others fit. The caller holds no outbox's lock.
+    #[cold]
+    pub(super) fn relieve(&self) {
+        while let Some((bytes, slowest)) = self.take_slowest() {
+            if let Some(outbox) = slowest.upgrade() {
+                outbox.evict(bytes, self.limit);
+            }
+        }
+    }
+
+    /// While the limit is passed, the connection with the most bytes, of several the one that has
+    /// waited for longest. It counts no more.
+    fn take_slowest(&self) -> Option<(usize, Weak<Outbox>)> {
+        let mut waiting = self.waiting.lock();
+        if !self.is_spent() {
+            return None;
+        }
+        let slowest = waiting
+            .iter()
+            .max_by_key(|(_, one)| (one.bytes, Reverse(one.since)));
+        let slowest = slowest.map(|(id, _)| *id)?;
+        let gone = waiting.remove(&slowest)?;
+        self.give_back(gone.charge);
+        Some((gone.bytes, gone.outbox))
+    }
+
+    #[cfg(test)]
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::Acquire)
+    }
+}
