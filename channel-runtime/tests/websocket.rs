@@ -218,7 +218,7 @@ async fn what_is_no_websocket_request_gets_an_http_error() {
             format!(
                 "GET {head}connection: upgrade, close\nupgrade: websocket\nsec-websocket-key: x\nsec-websocket-version: 12\n\n"
             ),
-            "400",
+            "426",
         ),
         (
             "GET /socket/websocket?vsn=9.0.0 HTTP/1.1\nhost: x\nconnection: close\n\n".to_owned(),
