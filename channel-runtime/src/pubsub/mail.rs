@@ -133,5 +133,6 @@ impl Mailboxes {
     }
 }
 
-#[cfg(all(test, feature = "longpoll"))]
+#[cfg(test)]
+#[cfg(feature = "longpoll")]
 mod tests;
