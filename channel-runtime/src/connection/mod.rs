@@ -6,8 +6,6 @@ mod channel_id;
 mod connect_info;
 mod connections;
 mod fastlane;
-#[cfg_attr(not(feature = "websocket"), allow(dead_code))]
-mod flush;
 mod open;
 #[cfg_attr(not(feature = "websocket"), allow(dead_code))]
 mod outbox;
@@ -17,6 +15,8 @@ mod request;
 #[cfg(feature = "token")]
 mod session;
 
+#[cfg(feature = "websocket")]
+pub(crate) use self::outbox::{Direct, DirectEvent, Half, Lane, Lanes, Sink};
 #[cfg(feature = "token")]
 pub use self::session::Session;
 pub(crate) use self::{
@@ -24,9 +24,8 @@ pub(crate) use self::{
     channel_id::{ChannelId, Undelivered},
     connections::{Connections, Registered},
     fastlane::send_on,
-    flush::{Corked, batch, corked},
     open::{Peer, Received},
-    outbox::{Account, Heard, Out, Outbox, OutboxLimits, Outgoing, Urgency},
+    outbox::{Account, Corked, Heard, Out, Outbox, OutboxLimits, Outgoing, Urgency, batch, corked},
     outlet::Outlet,
 };
 pub use self::{
@@ -35,9 +34,4 @@ pub use self::{
     outbox::{Close, SlowConsumer},
     params::{FromParams, Params, ParamsError},
     request::{ConnectError, ConnectRequest},
-};
-#[cfg(feature = "websocket")]
-pub(crate) use self::{
-    flush::{Lane, Lanes},
-    outbox::{Direct, DirectEvent, Half, Sink},
 };

@@ -2,6 +2,7 @@
 
 mod account;
 mod direct;
+mod flush;
 mod queue;
 mod sink;
 #[cfg(test)]
@@ -22,6 +23,10 @@ use serde::Deserialize;
 pub(crate) use self::account::Account;
 use self::account::{FREE, STEP};
 pub(crate) use self::direct::Direct;
+#[cfg(feature = "websocket")]
+pub(crate) use self::flush::Lanes;
+use self::flush::flush_soon;
+pub(crate) use self::flush::{Corked, Lane, batch, corked};
 use self::queue::Queue;
 #[cfg(feature = "websocket")]
 pub(crate) use self::{
@@ -29,7 +34,6 @@ pub(crate) use self::{
     sink::{Half, Sink},
 };
 use super::ChannelId;
-use super::flush::{Lane, flush_soon};
 use crate::protocol::{Frame, SharedFrame, SharedWire, Topic};
 
 /// What happens when a client reads more slowly than it is sent to, and its outbox is full.

@@ -4,6 +4,29 @@ use thiserror::Error as ThisError;
 
 use crate::telemetry::{line, shown};
 
+/// The longest topic, event or ref a client may send, in bytes.
+///
+/// They are kept as long as the channel is joined, so they are bounded apart from the frame.
+pub const MAX_NAME_BYTES: usize = 4096;
+
+/// Why a frame is no message. The socket it came on is closed with a code that fits.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not JSON, or JSON of another shape than the protocol's.
+    #[error("malformed message: {}", line(.0))]
+    Malformed(String),
+    /// A binary frame whose lengths do not fit it.
+    #[error("malformed binary frame: {0}")]
+    Binary(&'static str),
+    /// A field of a binary frame that is not UTF-8.
+    #[error("the {0} of a binary frame is not UTF-8")]
+    Utf8(&'static str),
+    /// A topic, event or ref past [`MAX_NAME_BYTES`].
+    #[error("the {0} is over 4096 bytes")]
+    TooLong(&'static str),
+}
+
 /// Why a message cannot be sent to a client.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]

@@ -14,16 +14,15 @@ mod term;
 mod topic;
 mod v1;
 mod v2;
-mod v2_text;
 
 #[cfg(any(feature = "websocket", test))]
 pub(crate) use self::message::HEADER_ROOM;
 use self::message::{ROOM, is_plain, write_json_str};
 pub use self::{
     broadcast::Broadcast,
-    error::{EncodeError, PayloadError},
+    error::{DecodeError, EncodeError, MAX_NAME_BYTES, PayloadError},
     event::{Event, Intercepted},
-    message::{DecodeError, Frame, MAX_NAME_BYTES, Message, Push, Reply, Serializer},
+    message::{Frame, Message, Push, Reply, Serializer},
     negotiate::{Serializers, VersionRequirement, VersionRequirementError},
     payload::{Binary, FromPayload, Payload},
     refusal::Refusal,

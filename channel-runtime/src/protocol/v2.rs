@@ -1,6 +1,7 @@
 //! Version 2: JSON arrays with a join_ref, and binary frames.
 
-mod text;
+mod read_text;
+mod text_only;
 
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use smol_str::SmolStr;
 
-use self::text::read_text;
+use self::{read_text::read_text, text_only::V2Text};
 use super::{
     Broadcast, DecodeError, EncodeError, Frame, Message, Payload, Push, ROOM, Reply, Serializer,
-    Term, reserved, v2_text::V2Text, write_json_str,
+    Term, reserved, write_json_str,
 };
 
 /// `[join_ref, ref, topic, event, payload]` as text, and binary frames with one byte a length.

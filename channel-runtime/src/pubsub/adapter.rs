@@ -3,11 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use thiserror::Error as ThisError;
 
-use super::{
-    Health,
-    distributed::{Garbage, Receive},
-};
+use super::Health;
 use crate::{
     error::{PublishError, StartError},
     protocol::Topic,
@@ -174,4 +172,40 @@ impl fmt::Debug for Inlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Inlet")
     }
+}
+
+/// Takes what an adapter hands in.
+pub(super) trait Receive: Send + Sync {
+    fn receive(&self, message: Bytes) -> Result<(), Garbage>;
+}
+
+/// Bytes that are no message of this framework: somebody else publishes into its namespace, or a
+/// node runs another version of it.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum Garbage {
+    /// It does not begin as a message does.
+    #[error("not a message of this framework")]
+    Foreign,
+    /// A version of the format that this node does not know.
+    #[error("a message of the unknown version {0}")]
+    Version(u8),
+    /// The lengths do not fit.
+    #[error("the message is cut off")]
+    CutOff,
+    /// Text that is not UTF-8, or a payload that is not JSON.
+    #[error("the {0} is malformed")]
+    Malformed(&'static str),
+    /// A letter that is not sealed.
+    #[error("a letter of another node that is not sealed: that node runs an older version")]
+    Unsealed,
+    /// A letter that none of the endpoint's secret keys opens.
+    #[error(
+        "a letter of another node that none of this node's secret keys opens: \
+         that node has other secret keys, or the letter is forged"
+    )]
+    Forged,
+    /// A letter that has come before.
+    #[error("a letter of another node that has come before")]
+    Replayed,
 }

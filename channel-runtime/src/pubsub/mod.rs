@@ -14,6 +14,7 @@ mod namesake;
 mod registry;
 mod telemetry;
 
+use self::adapter::Receive;
 #[cfg(feature = "nats")]
 pub use self::adapters::nats::Nats;
 #[cfg(feature = "redis")]
@@ -23,8 +24,7 @@ pub use self::engine::{ClusterConfig, ClusterOptions, WhenFull};
 #[cfg(feature = "longpoll")]
 pub(crate) use self::mail::{Mailbox, Peer};
 pub use self::{
-    adapter::{Adapter, BoxFuture, Inlet},
-    distributed::Garbage,
+    adapter::{Adapter, BoxFuture, Garbage, Inlet},
     health::{Health, Status},
 };
 pub(crate) use self::{

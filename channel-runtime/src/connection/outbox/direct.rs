@@ -12,10 +12,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Close, Outbox, Queued, State, sink::Sink};
+use super::{Close, Lane, Outbox, Queued, State, sink::Sink};
 use crate::{
     connection::ChannelId,
-    connection::flush::Lane,
     protocol::{Frame, Topic},
 };
 

@@ -10,7 +10,6 @@ use std::sync::{
 
 use bytes::Bytes;
 
-pub use self::envelope::Garbage;
 pub(crate) use self::envelope::Origin;
 #[cfg(feature = "longpoll")]
 pub(super) use self::envelope::seal_mail;
@@ -23,7 +22,7 @@ use self::{
 #[cfg(feature = "longpoll")]
 use super::mail::Mailbox;
 use super::{
-    Adapter, Health, Inlet, PublishError, StartError,
+    Adapter, Garbage, Health, Inlet, PublishError, Receive, StartError,
     mail::{Mailboxes, Peer},
     namesake::Namesake,
     registry::Registry,
@@ -189,11 +188,6 @@ impl Distributed {
             ..adapter
         }
     }
-}
-
-/// Takes what an adapter hands in.
-pub(super) trait Receive: Send + Sync {
-    fn receive(&self, message: Bytes) -> Result<(), Garbage>;
 }
 
 struct Receiver {

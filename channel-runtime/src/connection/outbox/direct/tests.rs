@@ -3,7 +3,7 @@ use std::{collections::VecDeque, task::Waker};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::connection::{flush::burst, outbox::sink::TryWrite};
+use crate::connection::outbox::{flush::burst, sink::TryWrite};
 use crate::{
     connection::{Account, Lanes, Out, OutboxLimits, SlowConsumer, Urgency, corked},
     protocol::SharedFrame,

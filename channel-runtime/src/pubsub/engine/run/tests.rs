@@ -8,7 +8,7 @@ use super::{
     super::{Engine, Kind},
     *,
 };
-use crate::pubsub::{ClusterOptions, Garbage, Inlet, Status, distributed::Receive};
+use crate::pubsub::{ClusterOptions, Garbage, Inlet, Status, adapter::Receive};
 
 const KIND: Kind = Kind {
     name: "Echo",

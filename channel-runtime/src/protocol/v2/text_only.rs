@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use data_encoding::BASE64;
 use serde_json::json;
 
-use super::{
-    Broadcast, DecodeError, EncodeError, Frame, Message, Payload, Push, Reply, Serializer, V2,
+use super::super::{
+    Broadcast, DecodeError, EncodeError, Frame, Message, Payload, Push, Reply, Serializer,
 };
+use super::V2;
 
 /// As [`V2`], with `{"base64": "…"}` for a binary payload.
 pub(super) struct V2Text;
