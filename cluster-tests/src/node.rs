@@ -137,7 +137,7 @@ async fn endpoint_with(
     options: ClusterOptions,
     window: Duration,
 ) -> Result<Endpoint, StartError> {
-    let options = options.confirm_within(CONFIRM);
+    let options = options.subscribe_timeout(CONFIRM);
     let builder = Endpoint::builder()
         .secret_key("one secret for all the nodes of the tests")
         .socket_with::<User>("/socket", sockets(window));

@@ -18,7 +18,7 @@ use crate::{
     endpoint::Endpoint,
     error::Error,
     protocol::{Broadcast, Event, Term, Topic},
-    pubsub::{Relay, SubscriberId, Subscription},
+    pubsub::{FnSubscriber, SubscriberId, Subscription},
 };
 
 /// An event that the channel `C` sends: declared by `#[channel(pushes = […])]`.
@@ -209,7 +209,7 @@ impl<C: Channel> Socket<C> {
             return;
         }
         let inbox = Arc::downgrade(self.inbox());
-        let relay = Relay::new(move |broadcast: &Broadcast| {
+        let relay = FnSubscriber::new(move |broadcast: &Broadcast| {
             let Some(inbox) = inbox.upgrade() else { return };
             inbox.hear(broadcast, |broadcast, heard| {
                 Letter::Errand(Some(Box::new(Info(broadcast))), Some(heard))

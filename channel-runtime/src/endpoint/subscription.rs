@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     protocol::{Broadcast, Topic},
-    pubsub::{PubSub, Relay, Subscription},
+    pubsub::{FnSubscriber, PubSub, Subscription},
 };
 
 /// How many broadcasts wait for a subscriber outside of any channel.
@@ -27,7 +27,7 @@ impl EndpointSubscription {
         let (sender, broadcasts) = mpsc::channel(CAPACITY);
         let missed = Arc::new(AtomicU64::new(0));
         let counter = missed.clone();
-        let relay = Relay::new(move |broadcast: &Broadcast| {
+        let relay = FnSubscriber::new(move |broadcast: &Broadcast| {
             if sender.try_send(broadcast.clone()).is_err() {
                 counter.fetch_add(1, Ordering::Relaxed);
             }

@@ -17,8 +17,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Carries broadcasts between the nodes of an application. Mirrors `Phoenix.PubSub.Adapter`.
 ///
 /// An adapter moves bytes and knows no channels: what it is given on one node it hands to the
-/// [`Inlet`] of every other node that has subscribed to the topic. It may hand it to the sender's
-/// inlet too, which drops it. Give it to [`EndpointBuilder::pubsub`].
+/// [`LocalDelivery`] of every other node that has subscribed to the topic. It may hand it to the sender's
+/// [`LocalDelivery`] too, which drops it. Give it to [`EndpointBuilder::pubsub`].
 ///
 /// The contract:
 ///
@@ -35,32 +35,32 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// use std::sync::{Arc, Mutex, OnceLock};
 /// use channel_runtime::{
 ///     Bytes, Endpoint, Topic,
-///     pubsub::{Adapter, BoxFuture, Health, Inlet, PublishError, StartError},
+///     pubsub::{Adapter, BoxFuture, Health, LocalDelivery, PublishError, StartError},
 /// };
 ///
 /// #[derive(Clone, Default)]
-/// struct Hub(Arc<Mutex<Vec<(String, Inlet)>>>);
+/// struct Hub(Arc<Mutex<Vec<(String, LocalDelivery)>>>);
 ///
 /// struct Spoke { hub: Hub, node: String }
 ///
 /// impl Adapter for Spoke {
 ///     fn node(&self) -> &str { &self.node }
 ///
-///     fn start(&self, inlet: Inlet) -> Result<(), StartError> {
-///         self.hub.0.lock().unwrap().push((self.node.clone(), inlet));
+///     fn start(&self, local: LocalDelivery) -> Result<(), StartError> {
+///         self.hub.0.lock().unwrap().push((self.node.clone(), local));
 ///         Ok(())
 ///     }
 ///
 ///     fn broadcast(&self, _: &Topic, message: Bytes) -> BoxFuture<'static, Result<(), PublishError>> {
-///         for (_, inlet) in &*self.hub.0.lock().unwrap() {
-///             let _ = inlet.deliver(message.clone()); // counts what is no message
+///         for (_, local) in &*self.hub.0.lock().unwrap() {
+///             let _ = local.deliver(message.clone()); // counts what is no message
 ///         }
 ///         Box::pin(async { Ok(()) })
 ///     }
 ///
 ///     fn direct_broadcast(&self, node: &str, message: Bytes) -> BoxFuture<'static, Result<(), PublishError>> {
-///         for (name, inlet) in &*self.hub.0.lock().unwrap() {
-///             if name == node { let _ = inlet.deliver(message.clone()); }
+///         for (name, local) in &*self.hub.0.lock().unwrap() {
+///             if name == node { let _ = local.deliver(message.clone()); }
 ///         }
 ///         Box::pin(async { Ok(()) })
 ///     }
@@ -98,7 +98,7 @@ pub trait Adapter: Send + Sync + 'static {
     /// # Errors
     ///
     /// A [`StartError`], which the endpoint's `build` returns.
-    fn start(&self, inlet: Inlet) -> Result<(), StartError>;
+    fn start(&self, local: LocalDelivery) -> Result<(), StartError>;
 
     /// Sends a message to all nodes that are subscribed to the topic. Mirrors
     /// `c:Phoenix.PubSub.Adapter.broadcast/4`.
@@ -127,7 +127,7 @@ pub trait Adapter: Send + Sync + 'static {
         message: Bytes,
     ) -> BoxFuture<'static, Result<(), PublishError>>;
 
-    /// The topic has its first subscriber on this node: its messages are wanted from now on.
+    /// The topic has its first subscriber on this node: its messages must arrive from now on.
     ///
     /// Called in turn with [`Adapter::unsubscribe`], under a lock: it must not block.
     fn subscribe(&self, topic: &Topic);
@@ -150,40 +150,40 @@ pub trait Adapter: Send + Sync + 'static {
 /// Where an [`Adapter`] hands in what came from other nodes. Cheap to clone; it does not keep
 /// the endpoint alive.
 #[derive(Clone)]
-pub struct Inlet(Arc<dyn Receive>);
+pub struct LocalDelivery(Arc<dyn Receive>);
 
-impl Inlet {
+impl LocalDelivery {
     pub(super) fn new(receive: Arc<dyn Receive>) -> Self {
-        Inlet(receive)
+        LocalDelivery(receive)
     }
 
     /// Delivers a message to the subscribers of this node. Does not block.
     ///
     /// # Errors
     ///
-    /// [`Garbage`] when the bytes are no message of this framework. It is counted and logged
+    /// [`EnvelopeError`] when the bytes are no message of this framework. It is counted and logged
     /// already, so there is nothing to do about it.
-    pub fn deliver(&self, message: Bytes) -> Result<(), Garbage> {
+    pub fn deliver(&self, message: Bytes) -> Result<(), EnvelopeError> {
         self.0.receive(message)
     }
 }
 
-impl fmt::Debug for Inlet {
+impl fmt::Debug for LocalDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Inlet")
+        f.write_str("LocalDelivery")
     }
 }
 
 /// Takes what an adapter hands in.
 pub(super) trait Receive: Send + Sync {
-    fn receive(&self, message: Bytes) -> Result<(), Garbage>;
+    fn receive(&self, message: Bytes) -> Result<(), EnvelopeError>;
 }
 
 /// Bytes that are no message of this framework: somebody else publishes into its namespace, or a
 /// node runs another version of it.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
-pub enum Garbage {
+pub enum EnvelopeError {
     /// It does not begin as a message does.
     #[error("not a message of this framework")]
     Foreign,

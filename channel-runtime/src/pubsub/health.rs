@@ -26,7 +26,7 @@ pub struct Health {
     /// Broadcasts that came from the other nodes.
     pub received: u64,
     /// What came and was no message of this framework, or a letter of a node that this one cannot
-    /// open: see [`Garbage`](super::Garbage).
+    /// open: see [`EnvelopeError`](super::EnvelopeError).
     pub garbage: u64,
     /// How long ago another node was heard that has this one's name; `None` when there was none
     /// within a minute. Two nodes of one name get each other's

@@ -8,7 +8,7 @@ use super::{
 #[cfg(feature = "longpoll")]
 use super::{
     BoxFuture, PublishError,
-    mail::{Mailbox, Peer},
+    node_message::{NodeHandler, Peer},
 };
 use crate::{
     error::Error,
@@ -158,7 +158,7 @@ impl PubSub {
         &self,
         name: &str,
         token: crate::token::Token,
-        mailbox: Arc<dyn Mailbox>,
+        mailbox: Arc<dyn NodeHandler>,
     ) {
         if let Some(others) = &self.others {
             others.open_mailbox(name, token, mailbox);

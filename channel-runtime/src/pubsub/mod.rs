@@ -3,14 +3,14 @@
 mod adapter;
 #[cfg(any(feature = "redis", feature = "nats"))]
 mod adapters;
+#[cfg(any(feature = "redis", feature = "nats"))]
+mod broker;
 mod distributed;
 mod encodings;
-#[cfg(any(feature = "redis", feature = "nats"))]
-mod engine;
 mod health;
 mod hub;
-mod mail;
 mod namesake;
+mod node_message;
 mod registry;
 mod telemetry;
 
@@ -20,17 +20,17 @@ pub use self::adapters::nats::Nats;
 #[cfg(feature = "redis")]
 pub use self::adapters::redis::Redis;
 #[cfg(any(feature = "redis", feature = "nats"))]
-pub use self::engine::{ClusterConfig, ClusterOptions, WhenFull};
+pub use self::broker::{ClusterConfig, ClusterOptions, Overflow};
 #[cfg(feature = "longpoll")]
-pub(crate) use self::mail::{Mailbox, Peer};
+pub(crate) use self::node_message::{NodeHandler, Peer};
 pub use self::{
-    adapter::{Adapter, BoxFuture, Garbage, Inlet},
+    adapter::{Adapter, BoxFuture, EnvelopeError, LocalDelivery},
     health::{Health, Status},
 };
 pub(crate) use self::{
     encodings::Encodings,
     hub::{PubSub, Subscription},
-    registry::{Relay, Subscriber},
+    registry::{FnSubscriber, Subscriber},
 };
 pub use crate::error::{PublishError, StartError};
 /// Who a subscriber is, to leave it out of a broadcast: see

@@ -24,15 +24,15 @@ pub(crate) trait Subscriber: Send + Sync {
 }
 
 /// A subscriber that is a function.
-pub(crate) struct Relay<F>(F);
+pub(crate) struct FnSubscriber<F>(F);
 
-impl<F: Fn(&Broadcast) + Send + Sync> Relay<F> {
+impl<F: Fn(&Broadcast) + Send + Sync> FnSubscriber<F> {
     pub(crate) fn new(deliver: F) -> Self {
-        Relay(deliver)
+        FnSubscriber(deliver)
     }
 }
 
-impl<F: Fn(&Broadcast) + Send + Sync> Subscriber for Relay<F> {
+impl<F: Fn(&Broadcast) + Send + Sync> Subscriber for FnSubscriber<F> {
     fn deliver(&self, broadcast: &Broadcast, _: &mut Encodings) {
         (self.0)(broadcast);
     }
@@ -195,7 +195,7 @@ mod tests {
     fn recorder() -> (Arc<Mutex<Vec<String>>>, Arc<dyn Subscriber>) {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let log = heard.clone();
-        let relay = Relay::new(move |b: &Broadcast| log.lock().push(b.event().to_owned()));
+        let relay = FnSubscriber::new(move |b: &Broadcast| log.lock().push(b.event().to_owned()));
         (heard, Arc::new(relay))
     }
 

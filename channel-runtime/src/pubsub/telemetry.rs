@@ -1,6 +1,6 @@
 //! What is said of other nodes.
 
-use super::{Garbage, PublishError};
+use super::{EnvelopeError, PublishError};
 use crate::telemetry::{line, shown};
 
 /// A broadcast went to the other nodes, or may not have.
@@ -22,7 +22,7 @@ pub(crate) fn received() {
 
 /// Something came that is no message: the first is a warning, and then each that doubles the
 /// count, so that nobody fills the log from outside.
-pub(crate) fn garbage(error: &Garbage, count: u64) {
+pub(crate) fn garbage(error: &EnvelopeError, count: u64) {
     metrics::counter!("channel_pubsub_garbage_total").increment(1);
     if count.is_power_of_two() {
         tracing::warn!(error = %shown(error), count, "somebody publishes garbage under this application's names");

@@ -16,7 +16,7 @@ use crate::{
     error::ConfigError,
     options::SocketOptions,
     protocol::{Broadcast, SharedSerializer, Topic},
-    pubsub::{Relay, Subscription},
+    pubsub::{FnSubscriber, Subscription},
     telemetry,
 };
 
@@ -132,7 +132,7 @@ impl<S: ChannelSocket> MountOf<S> {
 /// Ends the connection when somebody broadcasts `disconnect` to the socket's id, on whatever node.
 async fn disconnect_on(id: String, endpoint: &Endpoint, outbox: &Arc<Outbox>) -> Subscription {
     let outbox = Arc::downgrade(outbox);
-    let relay = Relay::new(move |broadcast: &Broadcast| {
+    let relay = FnSubscriber::new(move |broadcast: &Broadcast| {
         if let Some(outbox) = outbox
             .upgrade()
             .filter(|_| broadcast.event() == "disconnect")

@@ -8,7 +8,7 @@ use std::{
 use axum::Router;
 use channel_runtime::{
     Bytes, Endpoint, LongPollOptions, SocketOptions, Topic,
-    pubsub::{Adapter, BoxFuture, Health, Inlet, PublishError, StartError},
+    pubsub::{Adapter, BoxFuture, Health, LocalDelivery, PublishError, StartError},
 };
 
 use crate::room::User;
@@ -23,7 +23,7 @@ pub(crate) struct Hub(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     /// Several where nodes share a name.
-    inlets: HashMap<String, Vec<Inlet>>,
+    inlets: HashMap<String, Vec<LocalDelivery>>,
     /// All that was sent to one node, and to which.
     read: Vec<(String, Bytes)>,
     is_down: bool,
@@ -134,8 +134,8 @@ impl Hub {
     /// Hands a message to a node as anybody might who reaches the engine.
     pub(crate) fn inject(&self, node: &str, message: Bytes) {
         let inlets = self.state().inlets.get(node).cloned();
-        for inlet in inlets.unwrap() {
-            let _garbage = inlet.deliver(message.clone());
+        for local in inlets.unwrap() {
+            let _garbage = local.deliver(message.clone());
         }
     }
 
@@ -176,10 +176,10 @@ impl Adapter for Spoke {
         &self.node
     }
 
-    fn start(&self, inlet: Inlet) -> Result<(), StartError> {
+    fn start(&self, local: LocalDelivery) -> Result<(), StartError> {
         let mut state = self.hub.state();
         let inlets = state.inlets.entry(self.node.clone()).or_default();
-        inlets.push(inlet);
+        inlets.push(local);
         Ok(())
     }
 
@@ -187,7 +187,7 @@ impl Adapter for Spoke {
         if let Some(refused) = self.refused(&message) {
             return refused;
         }
-        let inlets: Vec<Inlet> = self
+        let inlets: Vec<LocalDelivery> = self
             .hub
             .state()
             .inlets
@@ -195,8 +195,8 @@ impl Adapter for Spoke {
             .flatten()
             .cloned()
             .collect();
-        for inlet in inlets {
-            let _garbage = inlet.deliver(message.clone());
+        for local in inlets {
+            let _garbage = local.deliver(message.clone());
         }
         Box::pin(async { Ok(()) })
     }
@@ -221,8 +221,8 @@ impl Adapter for Spoke {
                 _ => state.inlets.get(node).cloned(),
             }
         };
-        for inlet in inlets.into_iter().flatten() {
-            let _garbage = inlet.deliver(message.clone());
+        for local in inlets.into_iter().flatten() {
+            let _garbage = local.deliver(message.clone());
         }
         Box::pin(async { Ok(()) })
     }

@@ -115,7 +115,7 @@ pub(crate) async fn an_adapter_serves_one_endpoint(c: Cluster) {
 
     use channel_runtime::{
         Bytes, Topic,
-        pubsub::{Adapter, BoxFuture, Health, Inlet, PublishError, Redis, StartError},
+        pubsub::{Adapter, BoxFuture, Health, LocalDelivery, PublishError, Redis, StartError},
     };
 
     /// One adapter for two endpoints.
@@ -126,8 +126,8 @@ pub(crate) async fn an_adapter_serves_one_endpoint(c: Cluster) {
         fn node(&self) -> &str {
             self.0.node()
         }
-        fn start(&self, inlet: Inlet) -> Result<(), StartError> {
-            self.0.start(inlet)
+        fn start(&self, local: LocalDelivery) -> Result<(), StartError> {
+            self.0.start(local)
         }
         fn broadcast(&self, t: &Topic, m: Bytes) -> BoxFuture<'static, Result<(), PublishError>> {
             self.0.broadcast(t, m)

@@ -19,7 +19,7 @@ pub(crate) async fn nothing_sent_after_the_answer_to_a_join_is_missed(c: Cluster
 }
 
 pub(crate) async fn leaving_and_joining_again_misses_nothing_after(c: Cluster) {
-    let options = ClusterOptions::new().linger(Duration::from_millis(1));
+    let options = ClusterOptions::new().unsubscribe_delay(Duration::from_millis(1));
     let (a, b) = (c.node().await, c.node_with(options).await);
     let client = Client::connect(b.address, "one").await;
     for n in 1..=100 {
@@ -43,7 +43,7 @@ pub(crate) async fn a_node_receives_only_topics_it_has_subscribers_for(c: Cluste
     if c.is_one() {
         return;
     }
-    let options = ClusterOptions::new().linger(Duration::from_millis(1));
+    let options = ClusterOptions::new().unsubscribe_delay(Duration::from_millis(1));
     let (a, b) = (c.node().await, c.node_with(options).await);
     let client = Client::joined(b.address, "one", "room:1").await;
     let received = || b.endpoint.health().received;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use channel_runtime::{
     Error, Payload,
-    pubsub::{ClusterOptions, PublishError, WhenFull},
+    pubsub::{ClusterOptions, Overflow, PublishError},
 };
 use cluster_tests::{
     client::Client,
@@ -128,7 +128,7 @@ pub(crate) async fn more_is_published_than_the_queue_holds(kind: Kind) {
     let engine = Engine::start(kind, "");
     let options = ClusterOptions::new().node("a").queue_messages(10);
     let refusing = Node::connect(&engine.url(), options.clone()).await.unwrap();
-    let options = options.when_full(WhenFull::Wait(Duration::from_secs(30)));
+    let options = options.overflow(Overflow::Wait(Duration::from_secs(30)));
     let waiting = Node::connect(&engine.url(), options.node("b"))
         .await
         .unwrap();

@@ -8,7 +8,7 @@ mod tls;
 
 use std::{error::Error, fmt::Display, path::Path};
 
-use super::{StartError, engine::DriverError};
+use super::{StartError, broker::DriverError};
 
 /// What a file holds.
 fn read(file: &Path) -> Result<Vec<u8>, StartError> {
@@ -61,8 +61,11 @@ macro_rules! adapter {
                 self.0.node()
             }
 
-            fn start(&self, inlet: crate::pubsub::Inlet) -> Result<(), crate::pubsub::StartError> {
-                self.0.start(inlet)
+            fn start(
+                &self,
+                local: crate::pubsub::LocalDelivery,
+            ) -> Result<(), crate::pubsub::StartError> {
+                self.0.start(local)
             }
 
             fn broadcast(

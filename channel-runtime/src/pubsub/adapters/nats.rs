@@ -19,7 +19,7 @@ use tokio_util::{sync::DropGuard, task::AbortOnDropHandle};
 use super::{adapter, crypto, tls};
 use crate::pubsub::{
     ClusterConfig, ClusterOptions, StartError,
-    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Login, Outgoing, unique},
+    broker::{Broker, BrokerConnection, Driver, DriverError, Inbox, Kind, Login, Outgoing, unique},
 };
 
 /// PubSub over NATS.
@@ -38,7 +38,7 @@ use crate::pubsub::{
 /// # Ok(())
 /// # }
 /// ```
-pub struct Nats(Engine);
+pub struct Nats(Broker);
 
 adapter!(Nats);
 
@@ -61,7 +61,7 @@ impl Nats {
     /// As [`Nats::connect`], or an option that cannot work.
     pub async fn connect_with(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = NatsDriver::new(url, &options)?;
-        Ok(Nats(Engine::connect(KIND, driver, options).await?))
+        Ok(Nats(Broker::connect(KIND, driver, options).await?))
     }
 
     /// Connects as a configuration file says.
@@ -83,7 +83,7 @@ impl Nats {
     /// A [`StartError`] when the URL is none, or an option cannot work.
     pub fn lazy(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = NatsDriver::new(url, &options)?;
-        Ok(Nats(Engine::lazy(KIND, driver, options)?))
+        Ok(Nats(Broker::lazy(KIND, driver, options)?))
     }
 }
 
@@ -292,7 +292,7 @@ fn decoded(text: &str) -> String {
 }
 
 impl Driver for NatsDriver {
-    type Link = NatsLink;
+    type BrokerConnection = NatsLink;
 
     fn address(&self) -> String {
         let servers = self.servers.iter();
@@ -383,7 +383,7 @@ impl NatsLink {
     }
 }
 
-impl Link for NatsLink {
+impl BrokerConnection for NatsLink {
     async fn publish(
         &self,
         batch: &[Outgoing],

@@ -10,7 +10,7 @@ use redis::{
 use super::{adapter, crypto, tls};
 use crate::pubsub::{
     ClusterConfig, ClusterOptions, StartError,
-    engine::{Driver, DriverError, Engine, Inbox, Kind, Link, Outgoing},
+    broker::{Broker, BrokerConnection, Driver, DriverError, Inbox, Kind, Outgoing},
 };
 
 /// PubSub over Redis or Valkey.
@@ -28,7 +28,7 @@ use crate::pubsub::{
 /// # Ok(())
 /// # }
 /// ```
-pub struct Redis(Engine);
+pub struct Redis(Broker);
 
 adapter!(Redis);
 
@@ -50,7 +50,7 @@ impl Redis {
     /// As [`Redis::connect`], or an option that cannot work.
     pub async fn connect_with(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = RedisDriver::new(url, &options)?;
-        Ok(Redis(Engine::connect(KIND, driver, options).await?))
+        Ok(Redis(Broker::connect(KIND, driver, options).await?))
     }
 
     /// Connects as a configuration file says.
@@ -72,7 +72,7 @@ impl Redis {
     /// A [`StartError`] when the URL is none, or an option cannot work.
     pub fn lazy(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = RedisDriver::new(url, &options)?;
-        Ok(Redis(Engine::lazy(KIND, driver, options)?))
+        Ok(Redis(Broker::lazy(KIND, driver, options)?))
     }
 }
 
@@ -155,7 +155,7 @@ impl RedisDriver {
 }
 
 impl Driver for RedisDriver {
-    type Link = RedisLink;
+    type BrokerConnection = RedisLink;
 
     fn address(&self) -> String {
         let address = self.info.addr();
@@ -202,7 +202,7 @@ struct RedisLink {
     subscriber: MultiplexedConnection,
 }
 
-impl Link for RedisLink {
+impl BrokerConnection for RedisLink {
     async fn publish(
         &self,
         batch: &[Outgoing],

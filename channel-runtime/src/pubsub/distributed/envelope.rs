@@ -20,8 +20,8 @@ use bytestring::ByteString;
 use crate::{
     protocol::{Broadcast, Payload},
     pubsub::{
-        Garbage,
-        mail::{Mail, Peer},
+        EnvelopeError,
+        node_message::{NodeMessage, Peer},
     },
 };
 
@@ -76,7 +76,7 @@ impl Origin {
 #[derive(Debug)]
 pub(crate) enum Message {
     Broadcast(Broadcast),
-    Mail(Mail),
+    NodeMessage(NodeMessage),
 }
 
 pub(crate) fn encode(origin: Origin, broadcast: &Broadcast) -> Bytes {
@@ -129,23 +129,25 @@ pub(crate) fn is_from(origin: Origin, message: &[u8]) -> bool {
 
 /// The payload stays the bytes it came in. JSON is walked over once, so that a client's frame is
 /// never broken by what somebody else published.
-pub(crate) fn decode(message: Bytes) -> Result<Message, Garbage> {
-    let header = message.get(..HEADER).ok_or(Garbage::Foreign)?;
+pub(crate) fn decode(message: Bytes) -> Result<Message, EnvelopeError> {
+    let header = message.get(..HEADER).ok_or(EnvelopeError::Foreign)?;
     if header[..2] != MAGIC {
-        return Err(Garbage::Foreign);
+        return Err(EnvelopeError::Foreign);
     }
     if header[2] != VERSION {
-        return Err(Garbage::Version(header[2]));
+        return Err(EnvelopeError::Version(header[2]));
     }
     let len = |at: usize| {
         let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
-        usize::try_from(u32::from_be_bytes(bytes)).map_err(|_| Garbage::CutOff)
+        usize::try_from(u32::from_be_bytes(bytes)).map_err(|_| EnvelopeError::CutOff)
     };
-    let event_at = HEADER.checked_add(len(20)?).ok_or(Garbage::CutOff)?;
-    let body_at = event_at.checked_add(len(24)?).ok_or(Garbage::CutOff)?;
+    let event_at = HEADER.checked_add(len(20)?).ok_or(EnvelopeError::CutOff)?;
+    let body_at = event_at
+        .checked_add(len(24)?)
+        .ok_or(EnvelopeError::CutOff)?;
     let text = |from: usize, to: usize, what| {
-        let bytes = message.get(from..to).ok_or(Garbage::CutOff)?;
-        std::str::from_utf8(bytes).map_err(|_| Garbage::Malformed(what))
+        let bytes = message.get(from..to).ok_or(EnvelopeError::CutOff)?;
+        std::str::from_utf8(bytes).map_err(|_| EnvelopeError::Malformed(what))
     };
     let topic = text(HEADER, event_at, "topic")?;
     let event = text(event_at, body_at, "event")?;
@@ -154,15 +156,15 @@ pub(crate) fn decode(message: Bytes) -> Result<Message, Garbage> {
         JSON => ByteString::try_from(body)
             .ok()
             .and_then(|text| Payload::from_json_text(text).ok())
-            .ok_or(Garbage::Malformed("payload"))?,
+            .ok_or(EnvelopeError::Malformed("payload"))?,
         BINARY => Payload::binary(body),
-        UNSEALED_MAIL => return Err(Garbage::Unsealed),
+        UNSEALED_MAIL => return Err(EnvelopeError::Unsealed),
         MAIL => {
-            let to = Origin(*body.first_chunk().ok_or(Garbage::CutOff)?);
+            let to = Origin(*body.first_chunk().ok_or(EnvelopeError::CutOff)?);
             let sealed_at = body_at + to.0.len();
             // The header has room for it.
-            let from = Origin(*header[ORIGIN].first_chunk().ok_or(Garbage::CutOff)?);
-            return Ok(Message::Mail(Mail {
+            let from = Origin(*header[ORIGIN].first_chunk().ok_or(EnvelopeError::CutOff)?);
+            return Ok(Message::NodeMessage(NodeMessage {
                 from: Peer {
                     node: topic.to_owned(),
                     origin: from,
@@ -173,7 +175,7 @@ pub(crate) fn decode(message: Bytes) -> Result<Message, Garbage> {
                 sealed: message.slice(sealed_at..),
             }));
         }
-        _ => return Err(Garbage::Malformed("kind")),
+        _ => return Err(EnvelopeError::Malformed("kind")),
     };
     Ok(Message::Broadcast(Broadcast::new(topic, event, payload)))
 }
@@ -216,18 +218,18 @@ mod tests {
             bytes[at] = byte;
             decode(bytes.into()).unwrap_err()
         };
-        assert_eq!(decode(Bytes::new()).unwrap_err(), Garbage::Foreign);
-        assert_eq!(with(0, b'x'), Garbage::Foreign);
-        assert_eq!(with(2, 2), Garbage::Version(2));
-        assert_eq!(with(3, 9), Garbage::Malformed("kind"));
-        assert_eq!(with(3, UNSEALED_MAIL), Garbage::Unsealed);
-        assert_eq!(with(3, MAIL), Garbage::CutOff);
-        assert_eq!(with(20, 0xff), Garbage::CutOff);
-        assert_eq!(with(28, 0xff), Garbage::Malformed("topic"));
-        assert_eq!(with(35, b'!'), Garbage::Malformed("payload"));
+        assert_eq!(decode(Bytes::new()).unwrap_err(), EnvelopeError::Foreign);
+        assert_eq!(with(0, b'x'), EnvelopeError::Foreign);
+        assert_eq!(with(2, 2), EnvelopeError::Version(2));
+        assert_eq!(with(3, 9), EnvelopeError::Malformed("kind"));
+        assert_eq!(with(3, UNSEALED_MAIL), EnvelopeError::Unsealed);
+        assert_eq!(with(3, MAIL), EnvelopeError::CutOff);
+        assert_eq!(with(20, 0xff), EnvelopeError::CutOff);
+        assert_eq!(with(28, 0xff), EnvelopeError::Malformed("topic"));
+        assert_eq!(with(35, b'!'), EnvelopeError::Malformed("payload"));
         assert_eq!(
             decode(good.slice(..30)).unwrap_err(),
-            Garbage::CutOff,
+            EnvelopeError::CutOff,
             "cut in the topic"
         );
     }

@@ -1,7 +1,7 @@
 //! The half of PubSub that knows of other nodes, whatever carries the messages.
 
 mod envelope;
-mod interests;
+mod ref_counts;
 
 use std::sync::{
     Arc, Weak,
@@ -17,14 +17,14 @@ pub(super) use self::envelope::seal_mail;
 pub(super) use self::envelope::{Message, decode};
 use self::{
     envelope::{encode, is_from},
-    interests::Interests,
+    ref_counts::TopicRefCounts,
 };
 #[cfg(feature = "longpoll")]
-use super::mail::Mailbox;
+use super::node_message::NodeHandler;
 use super::{
-    Adapter, Garbage, Health, Inlet, PublishError, Receive, StartError,
-    mail::{Mailboxes, Peer},
+    Adapter, EnvelopeError, Health, LocalDelivery, PublishError, Receive, StartError,
     namesake::Namesake,
+    node_message::{NodeHandlers, Peer},
     registry::Registry,
 };
 use crate::{
@@ -37,10 +37,10 @@ pub(super) struct Distributed {
     adapter: Box<dyn Adapter>,
     here: Arc<Peer>,
     namesake: Arc<Namesake>,
-    interests: Interests,
+    ref_counts: TopicRefCounts,
     counts: Arc<Counts>,
     #[cfg(feature = "longpoll")]
-    mailboxes: Arc<Mailboxes>,
+    mailboxes: Arc<NodeHandlers>,
 }
 
 /// What was sent and received.
@@ -64,8 +64,8 @@ impl Distributed {
             node: adapter.node().to_owned(),
             origin: Origin::random(),
         });
-        let mailboxes = Arc::new(Mailboxes::default());
-        adapter.start(Inlet::new(Arc::new(Receiver {
+        let mailboxes = Arc::new(NodeHandlers::default());
+        adapter.start(LocalDelivery::new(Arc::new(Receiver {
             here: here.clone(),
             namesake: namesake.clone(),
             local: Arc::downgrade(local),
@@ -76,7 +76,7 @@ impl Distributed {
             adapter,
             here,
             namesake,
-            interests: Interests::default(),
+            ref_counts: TopicRefCounts::default(),
             counts,
             #[cfg(feature = "longpoll")]
             mailboxes,
@@ -137,7 +137,7 @@ impl Distributed {
         &self,
         name: &str,
         token: crate::token::Token,
-        mailbox: Arc<dyn Mailbox>,
+        mailbox: Arc<dyn NodeHandler>,
     ) {
         self.mailboxes.open(name, token, mailbox);
     }
@@ -160,12 +160,12 @@ impl Distributed {
 
     /// One more subscriber here.
     pub(super) fn acquire(&self, topic: &Topic) {
-        self.interests.acquire(topic, &*self.adapter);
+        self.ref_counts.acquire(topic, &*self.adapter);
     }
 
     /// One subscriber less.
     pub(super) fn release(&self, topic: &Topic) {
-        self.interests.release(topic, &*self.adapter);
+        self.ref_counts.release(topic, &*self.adapter);
     }
 
     /// Waits until broadcasts of other nodes are sure to arrive, if that is still open.
@@ -179,7 +179,7 @@ impl Distributed {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let adapter = self.adapter.health();
         Health {
-            topics: self.interests.topics(),
+            topics: self.ref_counts.topics(),
             published: count(&self.counts.published),
             lost: count(&self.counts.lost) + adapter.lost,
             received: count(&self.counts.received),
@@ -195,11 +195,11 @@ struct Receiver {
     namesake: Arc<Namesake>,
     local: Weak<Registry>,
     counts: Arc<Counts>,
-    mailboxes: Arc<Mailboxes>,
+    mailboxes: Arc<NodeHandlers>,
 }
 
 impl Receive for Receiver {
-    fn receive(&self, message: Bytes) -> Result<(), Garbage> {
+    fn receive(&self, message: Bytes) -> Result<(), EnvelopeError> {
         if is_from(self.here.origin, &message) {
             // This node's subscribers had it before it left.
             return Ok(());
@@ -222,10 +222,10 @@ impl Receive for Receiver {
 
 impl Receiver {
     /// A broadcast; a letter is delivered at once.
-    fn read(&self, message: Bytes) -> Result<Option<Broadcast>, Garbage> {
+    fn read(&self, message: Bytes) -> Result<Option<Broadcast>, EnvelopeError> {
         let mail = match decode(message)? {
             Message::Broadcast(broadcast) => return Ok(Some(broadcast)),
-            Message::Mail(mail) => mail,
+            Message::NodeMessage(mail) => mail,
         };
         self.mailboxes.receive(self.here.origin, &mail)?;
         if mail.from.node == self.here.node {

@@ -13,7 +13,7 @@
 //! Cancel, once the client is gone          →
 //! ```
 //!
-//! Letters are sealed (see `pubsub::mail`): only nodes that share a secret key can read and write
+//! Letters are sealed (see `pubsub::node_message`): only nodes that share a secret key can read and write
 //! them, each counts once, and for the one process that it was written to. Another one that has its
 //! name, be it beside it or after it, says that it is a stranger.
 //!
@@ -47,7 +47,7 @@ use super::{Sessions, sessions::Ticket};
 use crate::{
     endpoint::Endpoint,
     options::LongPollOptions,
-    pubsub::{BoxFuture, Mailbox, Peer, PubSub, PublishError},
+    pubsub::{BoxFuture, NodeHandler, Peer, PubSub, PublishError},
     socket::Mount,
     token::{Secrets, Token, TokenError},
     transport::long_poll::telemetry,
@@ -206,7 +206,7 @@ fn first_call() -> u64 {
 /// The mailbox, which does not keep its relay.
 struct Letters(Weak<Relay>);
 
-impl Mailbox for Letters {
+impl NodeHandler for Letters {
     fn receive(&self, from: &Peer, letter: Bytes) {
         let Some(relay) = self.0.upgrade() else {
             return;

@@ -9,7 +9,10 @@ const PARTS: u32 = 8;
 /// this process ran: one that was stopped for a while, with its machine or its container, finds
 /// deadlines that are over beside answers that have come meanwhile, and is not to give up an engine
 /// that has answered. However long it was stopped, that is one part of the time.
-pub(super) async fn within<T>(most: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn timeout_while_running<T>(
+    most: Duration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     let mut future = pin!(future);
     for _ in 0..PARTS {
         if let Ok(done) = timeout(most / PARTS, &mut future).await {
@@ -33,14 +36,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_never_comes_is_waited_for_as_long_as_said() {
         let began = Instant::now();
-        assert_eq!(within(MOST, std::future::pending::<()>()).await, None);
+        assert_eq!(
+            timeout_while_running(MOST, std::future::pending::<()>()).await,
+            None
+        );
         assert_eq!(began.elapsed(), MOST);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_came_while_this_process_was_stopped_counts() {
         let (engine, answer) = oneshot::channel();
-        let waiting = tokio::spawn(within(MOST, answer));
+        let waiting = tokio::spawn(timeout_while_running(MOST, answer));
         tokio::task::yield_now().await;
         // All deadlines are over before anybody has read from the connection.
         advance(MOST * 100).await;

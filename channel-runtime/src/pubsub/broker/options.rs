@@ -5,7 +5,7 @@ use crate::pubsub::StartError;
 /// What happens to a broadcast when too many wait for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WhenFull {
+pub enum Overflow {
     /// It fails at once, with [`PublishError::QueueFull`](crate::pubsub::PublishError::QueueFull).
     Refuse,
     /// Its caller waits for room, this long at most, and then it fails. A caller that stops
@@ -18,12 +18,12 @@ pub enum WhenFull {
 ///
 /// ```
 /// use std::time::Duration;
-/// use channel_runtime::pubsub::{ClusterOptions, WhenFull};
+/// use channel_runtime::pubsub::{ClusterOptions, Overflow};
 ///
 /// let options = ClusterOptions::new()
 ///     .namespace("shop")
 ///     .node("web-1")
-///     .when_full(WhenFull::Wait(Duration::from_millis(100)));
+///     .overflow(Overflow::Wait(Duration::from_millis(100)));
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -31,11 +31,11 @@ pub struct ClusterOptions {
     pub(crate) node: Option<String>,
     pub(crate) queue_messages: usize,
     pub(crate) queue_bytes: usize,
-    pub(crate) when_full: WhenFull,
+    pub(crate) overflow: Overflow,
     pub(crate) max_message: usize,
     pub(crate) timeout: Duration,
-    pub(crate) confirm_within: Duration,
-    pub(crate) linger: Duration,
+    pub(crate) subscribe_timeout: Duration,
+    pub(crate) unsubscribe_delay: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) backoff: (Duration, Duration),
     pub(crate) root_certificates: Option<PathBuf>,
@@ -79,11 +79,11 @@ impl Default for ClusterOptions {
             node: None,
             queue_messages: 1024,
             queue_bytes: 64 << 20,
-            when_full: WhenFull::Refuse,
+            overflow: Overflow::Refuse,
             max_message: 8 << 20,
             timeout: Duration::from_secs(5),
-            confirm_within: Duration::from_secs(1),
-            linger: Duration::from_secs(1),
+            subscribe_timeout: Duration::from_secs(1),
+            unsubscribe_delay: Duration::from_secs(1),
             heartbeat: Duration::from_secs(5),
             backoff: (Duration::from_millis(50), Duration::from_secs(5)),
             root_certificates: None,
@@ -130,10 +130,10 @@ impl ClusterOptions {
         self
     }
 
-    /// What happens when that many wait; [`WhenFull::Refuse`] unless given.
+    /// What happens when that many wait; [`Overflow::Refuse`] unless given.
     #[must_use]
-    pub fn when_full(mut self, policy: WhenFull) -> Self {
-        self.when_full = policy;
+    pub fn overflow(mut self, policy: Overflow) -> Self {
+        self.overflow = policy;
         self
     }
 
@@ -159,16 +159,16 @@ impl ClusterOptions {
     /// its topic; one second unless given. Then the client joins all the same, and may miss what
     /// other nodes broadcast until the engine has caught up.
     #[must_use]
-    pub fn confirm_within(mut self, most: Duration) -> Self {
-        self.confirm_within = most;
+    pub fn subscribe_timeout(mut self, most: Duration) -> Self {
+        self.subscribe_timeout = most;
         self
     }
 
     /// How long a topic stays subscribed after its last subscriber on this node has left; one
     /// second unless given.
     #[must_use]
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.linger = linger;
+    pub fn unsubscribe_delay(mut self, unsubscribe_delay: Duration) -> Self {
+        self.unsubscribe_delay = unsubscribe_delay;
         self
     }
 

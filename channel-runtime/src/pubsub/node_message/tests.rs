@@ -11,7 +11,7 @@ const BOX: &str = "box";
 #[derive(Default)]
 struct Got(Mutex<Vec<(Peer, Bytes, bool)>>);
 
-impl Mailbox for Got {
+impl NodeHandler for Got {
     fn receive(&self, from: &Peer, letter: Bytes) {
         self.0.lock().push((from.clone(), letter, true));
     }
@@ -23,7 +23,7 @@ impl Mailbox for Got {
 
 struct Node {
     here: Peer,
-    boxes: Mailboxes,
+    boxes: NodeHandlers,
     got: Arc<Got>,
 }
 
@@ -33,7 +33,7 @@ fn token(secrets: &[u8]) -> Token {
 }
 
 fn node(name: &str, secrets: &[u8]) -> Node {
-    let (boxes, got) = (Mailboxes::default(), Arc::new(Got::default()));
+    let (boxes, got) = (NodeHandlers::default(), Arc::new(Got::default()));
     boxes.open(BOX, token(secrets), got.clone());
     let here = Peer {
         node: name.to_owned(),
@@ -48,9 +48,9 @@ impl Node {
         sealed.unwrap().unwrap()
     }
 
-    fn take(&self, message: Bytes) -> Result<(), Garbage> {
+    fn take(&self, message: Bytes) -> Result<(), EnvelopeError> {
         match decode(message)? {
-            Message::Mail(mail) => self.boxes.receive(self.here.origin, &mail),
+            Message::NodeMessage(mail) => self.boxes.receive(self.here.origin, &mail),
             Message::Broadcast(_) => Ok(()),
         }
     }
@@ -66,7 +66,7 @@ fn a_letter_arrives_once_and_says_who_wrote_it() {
     let letter = a.write(&b, b"hello");
     assert_eq!(b.take(letter.clone()), Ok(()));
     assert_eq!(b.got(), [(a.here.clone(), Bytes::from("hello"), true)]);
-    assert_eq!(b.take(letter), Err(Garbage::Replayed));
+    assert_eq!(b.take(letter), Err(EnvelopeError::Replayed));
     assert!(b.got().is_empty());
 }
 
@@ -90,7 +90,7 @@ fn nodes_with_a_key_in_common_understand_each_other_while_it_is_changed() {
         assert_eq!(to.take(from.write(to, b"x")), Ok(()));
         assert_eq!(to.got().len(), 1);
     }
-    assert_eq!(old.take(new.write(&old, b"x")), Err(Garbage::Forged));
+    assert_eq!(old.take(new.write(&old, b"x")), Err(EnvelopeError::Forged));
     assert!(old.got().is_empty());
 }
 

@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::distributed::Origin;
 #[cfg(feature = "longpoll")]
-use super::{Garbage, distributed::seal_mail};
+use super::{EnvelopeError, distributed::seal_mail};
 #[cfg(feature = "longpoll")]
 use crate::{error::Error, token::Token};
 
@@ -36,7 +36,7 @@ pub(crate) struct Peer {
 
 /// A part of this node that the same part of other nodes writes to.
 #[cfg(feature = "longpoll")]
-pub(crate) trait Mailbox: Send + Sync {
+pub(crate) trait NodeHandler: Send + Sync {
     /// Takes a letter of a node, which is genuine and has not come before. Called by the task that
     /// reads from the engine: it must not block.
     fn receive(&self, from: &Peer, letter: Bytes);
@@ -48,7 +48,7 @@ pub(crate) trait Mailbox: Send + Sync {
 
 /// A letter on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mail {
+pub(super) struct NodeMessage {
     pub(super) from: Peer,
     pub(super) to: Origin,
     pub(super) mailbox: String,
@@ -59,7 +59,7 @@ pub(super) struct Mail {
 
 /// The mailboxes of this node, by name.
 #[derive(Default)]
-pub(super) struct Mailboxes {
+pub(super) struct NodeHandlers {
     #[cfg(feature = "longpoll")]
     boxes: RwLock<HashMap<String, Arc<Post>>>,
 }
@@ -67,15 +67,15 @@ pub(super) struct Mailboxes {
 /// A mailbox and its seal.
 #[cfg(feature = "longpoll")]
 struct Post {
-    mailbox: Arc<dyn Mailbox>,
+    mailbox: Arc<dyn NodeHandler>,
     token: Token,
     next: AtomicU64,
     heard: Mutex<replay::Heard>,
 }
 
 #[cfg(feature = "longpoll")]
-impl Mailboxes {
-    pub(super) fn open(&self, name: &str, token: Token, mailbox: Arc<dyn Mailbox>) {
+impl NodeHandlers {
+    pub(super) fn open(&self, name: &str, token: Token, mailbox: Arc<dyn NodeHandler>) {
         let post = Post {
             mailbox,
             token,
@@ -105,16 +105,16 @@ impl Mailboxes {
     /// # Errors
     ///
     /// The letter is not genuine, or has come before.
-    pub(super) fn receive(&self, here: Origin, mail: &Mail) -> Result<(), Garbage> {
+    pub(super) fn receive(&self, here: Origin, mail: &NodeMessage) -> Result<(), EnvelopeError> {
         let Some(post) = self.boxes.read().get(&mail.mailbox).cloned() else {
             return Ok(());
         };
         let opened = post.token.open(&mail.sealed, &mail.clear);
-        let opened = Bytes::from(opened.ok_or(Garbage::Forged)?);
+        let opened = Bytes::from(opened.ok_or(EnvelopeError::Forged)?);
         let number = opened.first_chunk().copied().map(u64::from_be_bytes);
-        let number = number.ok_or(Garbage::CutOff)?;
+        let number = number.ok_or(EnvelopeError::CutOff)?;
         if !post.heard.lock().take(mail.from.origin, number) {
-            return Err(Garbage::Replayed);
+            return Err(EnvelopeError::Replayed);
         }
         let letter = opened.slice(size_of::<u64>()..);
         match mail.to == here {
@@ -126,9 +126,9 @@ impl Mailboxes {
 }
 
 #[cfg(not(feature = "longpoll"))]
-impl Mailboxes {
+impl NodeHandlers {
     /// Another node serves what this one does not.
-    pub(super) fn receive(&self, _: Origin, _: &Mail) -> Result<(), super::Garbage> {
+    pub(super) fn receive(&self, _: Origin, _: &NodeMessage) -> Result<(), super::EnvelopeError> {
         Ok(())
     }
 }

@@ -4,10 +4,10 @@ mod beat;
 mod config;
 mod driver;
 mod options;
-mod patience;
 mod queue;
 mod run;
-mod wanted;
+mod subscriptions;
+mod timeout;
 
 use std::{
     sync::{
@@ -25,28 +25,28 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub(super) use self::driver::{Driver, DriverError, Inbox, Link, Naming, Outgoing};
+pub(super) use self::driver::{BrokerConnection, Driver, DriverError, Inbox, Naming, Outgoing};
 #[cfg(feature = "nats")]
 pub(super) use self::options::Login;
 pub use self::{
     config::ClusterConfig,
-    options::{ClusterOptions, WhenFull},
+    options::{ClusterOptions, Overflow},
 };
 use self::{
-    patience::within,
     queue::{Item, Queue, fail},
     run::{Connected, one_line},
-    wanted::Wanted,
+    subscriptions::SubscriptionTable,
+    timeout::timeout_while_running,
 };
 use super::{
-    BoxFuture, Health, Inlet, PublishError, StartError, Status, distributed::Origin,
+    BoxFuture, Health, LocalDelivery, PublishError, StartError, Status, distributed::Origin,
     namesake::Namesake,
 };
 use crate::{protocol::Topic, pubsub::telemetry as cluster};
 
 /// What is between an endpoint and an engine: names, subscriptions, the publish queue, and the
 /// connection, which is made again when it ends.
-pub(super) struct Engine {
+pub(super) struct Broker {
     core: Arc<Core>,
     /// Starts the task that keeps the connection; gone once it runs.
     begin: Mutex<Option<Begin>>,
@@ -66,9 +66,9 @@ pub(crate) struct Core {
     /// Which of the nodes of this name it is.
     origin: Origin,
     namesake: Namesake,
-    inlet: OnceLock<Inlet>,
+    local: OnceLock<LocalDelivery>,
     queue: Queue,
-    wanted: Mutex<Wanted>,
+    subscriptions: Mutex<SubscriptionTable>,
     /// There is something to subscribe or to unsubscribe.
     changed: Notify,
     beats: watch::Sender<u64>,
@@ -94,7 +94,7 @@ pub(super) struct Kind {
     pub(super) naming: Naming,
 }
 
-impl Engine {
+impl Broker {
     /// Connects, so that what is wrong with URL and credentials is known at once.
     pub(super) async fn connect<D: Driver>(
         kind: Kind,
@@ -107,7 +107,7 @@ impl Engine {
             let why = one_line(&error);
             StartError::new(format!("cannot connect to {engine} at {at}: {why}")).with_source(error)
         })?;
-        Ok(Engine::with(core, queue, driver, Some(connected)))
+        Ok(Broker::with(core, queue, driver, Some(connected)))
     }
 
     /// Connects later.
@@ -117,20 +117,20 @@ impl Engine {
         options: ClusterOptions,
     ) -> Result<Self, StartError> {
         let (core, queue) = Core::new(kind, options)?;
-        Ok(Engine::with(core, queue, driver, None))
+        Ok(Broker::with(core, queue, driver, None))
     }
 
     fn with<D: Driver>(
         core: Arc<Core>,
         queue: mpsc::Receiver<Item>,
         driver: D,
-        connected: Option<Connected<D::Link>>,
+        connected: Option<Connected<D::BrokerConnection>>,
     ) -> Self {
         let shared = core.clone();
         let begin: Begin = Box::new(move || {
             AbortOnDropHandle::new(tokio::spawn(run::run(shared, driver, queue, connected)))
         });
-        Engine {
+        Broker {
             core,
             begin: Mutex::new(Some(begin)),
             task: Mutex::new(None),
@@ -141,7 +141,7 @@ impl Engine {
         &self.core.node
     }
 
-    pub(super) fn start(&self, inlet: Inlet) -> Result<(), StartError> {
+    pub(super) fn start(&self, local: LocalDelivery) -> Result<(), StartError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(StartError::new(
                 "an endpoint with other nodes is built within a Tokio runtime",
@@ -149,8 +149,8 @@ impl Engine {
         }
         let begin = self.begin.lock().take();
         let begin = begin.ok_or_else(|| StartError::new("an adapter serves one endpoint"))?;
-        // Nothing is received before the task runs, so the inlet is there first.
-        let _first = self.core.inlet.set(inlet);
+        // Nothing is received before the task runs, so `local` is there first.
+        let _first = self.core.local.set(local);
         *self.task.lock() = Some(begin());
         Ok(())
     }
@@ -174,23 +174,32 @@ impl Engine {
 
     pub(super) fn subscribe(&self, topic: &Topic) {
         let channel = self.core.channel(topic);
-        if self.core.wanted.lock().want(channel) {
+        if self.core.subscriptions.lock().subscribe(channel) {
             self.core.changed.notify_one();
         }
     }
 
     pub(super) fn unsubscribe(&self, topic: &Topic) {
         let channel = self.core.channel(topic);
-        if self.core.wanted.lock().unwant(&channel, Instant::now()) {
+        if self
+            .core
+            .subscriptions
+            .lock()
+            .unsubscribe(&channel, Instant::now())
+        {
             self.core.changed.notify_one();
         }
     }
 
     pub(super) fn confirmed(&self, topic: &Topic) -> Option<BoxFuture<'static, ()>> {
-        let waiter = self.core.wanted.lock().waiter(&self.core.channel(topic))?;
-        let most = self.core.options.confirm_within;
+        let waiter = self
+            .core
+            .subscriptions
+            .lock()
+            .waiter(&self.core.channel(topic))?;
+        let most = self.core.options.subscribe_timeout;
         Some(Box::pin(async move {
-            if within(most, waiter).await.is_none() {
+            if timeout_while_running(most, waiter).await.is_none() {
                 cluster::trouble(
                     &"a subscription is not confirmed in time; a client joins without",
                 );
@@ -211,8 +220,8 @@ impl Core {
         options.check()?;
         let node = options.node_name();
         let direct = (kind.naming)(&options.namespace, "node", &node);
-        let mut wanted = Wanted::new(options.linger);
-        wanted.want(direct.clone());
+        let mut subscriptions = SubscriptionTable::new(options.unsubscribe_delay);
+        subscriptions.subscribe(direct.clone());
         let (queue, receiver) = Queue::new(&options);
         let core = Arc::new(Core {
             engine: kind.name,
@@ -221,9 +230,9 @@ impl Core {
             direct,
             origin: Origin::random(),
             namesake: Namesake::default(),
-            inlet: OnceLock::new(),
+            local: OnceLock::new(),
             queue,
-            wanted: Mutex::new(wanted),
+            subscriptions: Mutex::new(subscriptions),
             changed: Notify::new(),
             beats: watch::Sender::new(0),
             max_message: AtomicUsize::new(options.max_message),
@@ -268,9 +277,9 @@ impl Core {
                 }
                 false => self.namesake.hear(&self.node),
             }
-        } else if let Some(inlet) = self.inlet.get() {
+        } else if let Some(local) = self.local.get() {
             // Counted and logged where it is found.
-            let _garbage = inlet.deliver(body);
+            let _garbage = local.deliver(body);
         }
     }
 

@@ -10,9 +10,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Core, beat,
-    driver::{Driver, DriverError, Inbox, Link, Outgoing},
-    patience::within,
+    driver::{BrokerConnection, Driver, DriverError, Inbox, Outgoing},
     queue::Item,
+    timeout::timeout_while_running,
 };
 use crate::pubsub::{PublishError, telemetry as cluster};
 
@@ -31,7 +31,7 @@ pub(super) struct Connected<L> {
 pub(super) async fn connect<D: Driver>(
     core: &Arc<Core>,
     driver: &D,
-) -> Result<Connected<D::Link>, DriverError> {
+) -> Result<Connected<D::BrokerConnection>, DriverError> {
     let (sender, closed) = watch::channel(None);
     let over = CancellationToken::new();
     let inbox = Inbox {
@@ -54,7 +54,7 @@ pub(super) async fn connect<D: Driver>(
             why = ended => Err(why),
         }
     };
-    let connected = within(most, connect).await;
+    let connected = timeout_while_running(most, connect).await;
     let connected =
         connected.unwrap_or_else(|| Err(format!("no answer within {most:?}").into()))?;
     // From here on messages are queued and joins wait, whether or not the task runs already.
@@ -67,7 +67,7 @@ pub(super) async fn run<D: Driver>(
     core: Arc<Core>,
     driver: D,
     mut queue: mpsc::Receiver<Item>,
-    mut connected: Option<Connected<D::Link>>,
+    mut connected: Option<Connected<D::BrokerConnection>>,
 ) {
     let mut wait = core.options.backoff.0;
     loop {
@@ -107,7 +107,7 @@ fn varied(wait: Duration) -> Duration {
 }
 
 /// Ends with the reason why the link cannot go on.
-async fn serve<L: Link>(
+async fn serve<L: BrokerConnection>(
     core: &Core,
     link: &L,
     queue: &mut mpsc::Receiver<Item>,
@@ -136,13 +136,13 @@ async fn answer<T>(
     call: impl Future<Output = Result<T, DriverError>>,
 ) -> Result<T, DriverError> {
     let most = core.options.timeout;
-    within(most, call)
+    timeout_while_running(most, call)
         .await
         .unwrap_or_else(|| Err(format!("{what}: no answer within {most:?}").into()))
 }
 
 /// Sends what is queued, as much at once as has come together meanwhile.
-async fn publish<L: Link>(
+async fn publish<L: BrokerConnection>(
     core: &Core,
     link: &L,
     queue: &mut mpsc::Receiver<Item>,
@@ -165,20 +165,20 @@ async fn publish<L: Link>(
     }
 }
 
-/// Subscribes what is wanted and unsubscribes what is not wanted any more, in batches.
-async fn subscribe<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
+/// Subscribes to channels that are needed and unsubscribes from idle ones, in batches.
+async fn subscribe<L: BrokerConnection>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
     loop {
         let (over, fresh, next) = {
-            let mut wanted = core.wanted.lock();
-            let over = wanted.take_idle(Instant::now());
-            (over, wanted.take_fresh(), wanted.next_idle())
+            let mut subscriptions = core.subscriptions.lock();
+            let over = subscriptions.take_idle(Instant::now());
+            (over, subscriptions.take_fresh(), subscriptions.next_idle())
         };
         if !over.is_empty() {
             answer(core, "unsubscribe", link.unsubscribe(&over)).await?;
         }
         if !fresh.is_empty() {
             answer(core, "subscribe", link.subscribe(&fresh)).await?;
-            core.wanted.lock().confirmed(&fresh);
+            core.subscriptions.lock().confirmed(&fresh);
         }
         if !over.is_empty() || !fresh.is_empty() {
             continue;
@@ -197,8 +197,8 @@ async fn subscribe<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverE
 }
 
 /// Sends this node a message through the engine now and then, and sees it come back.
-async fn heartbeat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
-    let waiter = core.wanted.lock().waiter(&core.direct);
+async fn heartbeat<L: BrokerConnection>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
+    let waiter = core.subscriptions.lock().waiter(&core.direct);
     if let Some(waiter) = waiter {
         let _confirmed = waiter.await;
     }
@@ -231,12 +231,12 @@ async fn heartbeat<L: Link>(core: &Core, link: &L) -> Result<Infallible, DriverE
 }
 
 impl Core {
-    fn connected<L: Link>(&self, link: &L) {
+    fn connected<L: BrokerConnection>(&self, link: &L) {
         let most = self.options.max_message;
         let most = link.max_message().map_or(most, |link| link.min(most));
         self.max_message
             .store(most, std::sync::atomic::Ordering::Relaxed);
-        self.wanted.lock().connected();
+        self.subscriptions.lock().connected();
         let down = {
             let mut state = self.state.lock();
             state.up = true;
@@ -256,7 +256,7 @@ impl Core {
             state.disconnects += 1;
         }
         self.queue.close(queue);
-        self.wanted.lock().disconnected();
+        self.subscriptions.lock().disconnected();
         cluster::down(self.engine, &self.node, &why);
     }
 

@@ -14,13 +14,13 @@ const BATCH: usize = 512;
 /// Channels are counted, since two topics may share one. One that nobody wants any more is kept
 /// for a while, so that leaving and joining again costs nothing. While the engine is away nothing
 /// is subscribed, so nothing is kept: that may be for long, and clients come and go.
-pub(super) struct Wanted {
+pub(super) struct SubscriptionTable {
     channels: HashMap<Arc<str>, Channel>,
     /// To be subscribed.
     fresh: Vec<Arc<str>>,
-    /// Not wanted any more, and until when they are kept; some are wanted again by then.
+    /// Channels without a subscriber, and until when each is kept; some are needed again by then.
     idle: VecDeque<(Instant, Arc<str>)>,
-    linger: Duration,
+    unsubscribe_delay: Duration,
     up: bool,
 }
 
@@ -32,19 +32,19 @@ struct Channel {
     waiters: Vec<oneshot::Sender<()>>,
 }
 
-impl Wanted {
-    pub(super) fn new(linger: Duration) -> Self {
-        Wanted {
+impl SubscriptionTable {
+    pub(super) fn new(unsubscribe_delay: Duration) -> Self {
+        SubscriptionTable {
             channels: HashMap::new(),
             fresh: Vec::new(),
             idle: VecDeque::new(),
-            linger,
+            unsubscribe_delay,
             up: false,
         }
     }
 
     /// One more; whether there is something to do.
-    pub(super) fn want(&mut self, channel: Arc<str>) -> bool {
+    pub(super) fn subscribe(&mut self, channel: Arc<str>) -> bool {
         let known = self.channels.contains_key(&channel);
         let entry = self.channels.entry(channel.clone()).or_default();
         entry.count += 1;
@@ -57,7 +57,7 @@ impl Wanted {
     }
 
     /// One less; whether there is something to do, later.
-    pub(super) fn unwant(&mut self, channel: &Arc<str>, now: Instant) -> bool {
+    pub(super) fn unsubscribe(&mut self, channel: &Arc<str>, now: Instant) -> bool {
         let Some(entry) = self.channels.get_mut(channel) else {
             return false;
         };
@@ -70,7 +70,8 @@ impl Wanted {
             return false;
         }
         entry.idle_since = Some(now);
-        self.idle.push_back((now + self.linger, channel.clone()));
+        self.idle
+            .push_back((now + self.unsubscribe_delay, channel.clone()));
         self.idle.len() == 1
     }
 
@@ -106,7 +107,7 @@ impl Wanted {
         }
     }
 
-    /// The channels that nobody has wanted for long enough; they are forgotten.
+    /// Removes and returns the channels that have been idle for long enough.
     pub(super) fn take_idle(&mut self, now: Instant) -> Vec<Arc<str>> {
         let mut over = Vec::new();
         while over.len() < BATCH
@@ -115,9 +116,9 @@ impl Wanted {
             && let Some((until, channel)) = self.idle.pop_front()
         {
             let entry = self.channels.get(&channel);
-            // One that was wanted in between is idle since another time, or not at all.
+            // One that was needed in between is idle since another time, or not at all.
             let since = entry.and_then(|entry| entry.idle_since);
-            if since.is_some_and(|since| since + self.linger == until) {
+            if since.is_some_and(|since| since + self.unsubscribe_delay == until) {
                 self.channels.remove(&channel);
                 over.push(channel);
             }
@@ -125,12 +126,12 @@ impl Wanted {
         over
     }
 
-    /// When [`Wanted::take_idle`] has something next.
+    /// When [`SubscriptionTable::take_idle`] has something next.
     pub(super) fn next_idle(&self) -> Option<Instant> {
         self.idle.front().map(|(until, _)| *until)
     }
 
-    /// A connection is there: everything wanted is to be subscribed.
+    /// Starts a new connection: every channel must be subscribed to again.
     pub(super) fn connected(&mut self) {
         self.up = true;
         self.fresh = self.channels.keys().cloned().collect();
@@ -155,10 +156,10 @@ mod tests {
 
     const LINGER: Duration = Duration::from_secs(1);
 
-    fn connected() -> Wanted {
-        let mut wanted = Wanted::new(LINGER);
-        wanted.connected();
-        wanted
+    fn connected() -> SubscriptionTable {
+        let mut subscriptions = SubscriptionTable::new(LINGER);
+        subscriptions.connected();
+        subscriptions
     }
 
     fn names(channels: &[Arc<str>]) -> Vec<&str> {
@@ -169,92 +170,99 @@ mod tests {
 
     #[test]
     fn a_channel_is_subscribed_once_and_unsubscribed_after_the_last() {
-        let (mut wanted, now) = (connected(), Instant::now());
+        let (mut subscriptions, now) = (connected(), Instant::now());
         let a: Arc<str> = "a".into();
-        assert!(wanted.want(a.clone()));
-        assert!(!wanted.want(a.clone()));
-        assert_eq!(names(&wanted.take_fresh()), ["a"]);
-        assert!(wanted.take_fresh().is_empty());
-        assert!(!wanted.unwant(&a, now));
-        assert!(wanted.unwant(&a, now));
-        assert!(wanted.take_idle(now).is_empty());
-        assert_eq!(wanted.next_idle(), Some(now + LINGER));
-        assert_eq!(names(&wanted.take_idle(now + LINGER)), ["a"]);
-        assert!(wanted.want(a));
+        assert!(subscriptions.subscribe(a.clone()));
+        assert!(!subscriptions.subscribe(a.clone()));
+        assert_eq!(names(&subscriptions.take_fresh()), ["a"]);
+        assert!(subscriptions.take_fresh().is_empty());
+        assert!(!subscriptions.unsubscribe(&a, now));
+        assert!(subscriptions.unsubscribe(&a, now));
+        assert!(subscriptions.take_idle(now).is_empty());
+        assert_eq!(subscriptions.next_idle(), Some(now + LINGER));
+        assert_eq!(names(&subscriptions.take_idle(now + LINGER)), ["a"]);
+        assert!(subscriptions.subscribe(a));
     }
 
     #[test]
     fn leaving_and_joining_again_costs_nothing() {
-        let (mut wanted, now) = (connected(), Instant::now());
+        let (mut subscriptions, now) = (connected(), Instant::now());
         let a: Arc<str> = "a".into();
-        wanted.want(a.clone());
-        let asked = wanted.take_fresh();
-        wanted.confirmed(&asked);
-        wanted.unwant(&a, now);
-        assert!(!wanted.want(a.clone()));
-        assert!(wanted.waiter("a").is_none());
-        wanted.unwant(&a, now + LINGER / 2);
-        assert!(wanted.take_idle(now + LINGER).is_empty());
-        assert_eq!(names(&wanted.take_idle(now + LINGER * 2)), ["a"]);
-        assert!(wanted.take_fresh().is_empty());
+        subscriptions.subscribe(a.clone());
+        let asked = subscriptions.take_fresh();
+        subscriptions.confirmed(&asked);
+        subscriptions.unsubscribe(&a, now);
+        assert!(!subscriptions.subscribe(a.clone()));
+        assert!(subscriptions.waiter("a").is_none());
+        subscriptions.unsubscribe(&a, now + LINGER / 2);
+        assert!(subscriptions.take_idle(now + LINGER).is_empty());
+        assert_eq!(names(&subscriptions.take_idle(now + LINGER * 2)), ["a"]);
+        assert!(subscriptions.take_fresh().is_empty());
     }
 
     #[test]
     fn who_waits_hears_of_the_confirmation_and_of_the_end() {
-        let mut wanted = connected();
-        wanted.want("a".into());
-        wanted.want("b".into());
-        let mut a = wanted.waiter("a").unwrap();
-        let mut b = wanted.waiter("b").unwrap();
-        wanted.confirmed(&["a".into()]);
+        let mut subscriptions = connected();
+        subscriptions.subscribe("a".into());
+        subscriptions.subscribe("b".into());
+        let mut a = subscriptions.waiter("a").unwrap();
+        let mut b = subscriptions.waiter("b").unwrap();
+        subscriptions.confirmed(&["a".into()]);
         assert_eq!(a.try_recv(), Ok(()));
         assert_eq!(b.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        wanted.disconnected();
+        subscriptions.disconnected();
         assert_eq!(b.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        assert!(wanted.waiter("b").is_none(), "out of reach: no waiting");
+        assert!(
+            subscriptions.waiter("b").is_none(),
+            "out of reach: no waiting"
+        );
     }
 
     #[test]
     fn a_new_connection_subscribes_what_is_wanted_and_no_more() {
-        let (mut wanted, now) = (connected(), Instant::now());
+        let (mut subscriptions, now) = (connected(), Instant::now());
         let b: Arc<str> = "b".into();
-        wanted.want("a".into());
-        wanted.want(b.clone());
-        wanted.unwant(&b, now);
-        wanted.disconnected();
-        wanted.connected();
-        assert_eq!(names(&wanted.take_fresh()), ["a"]);
-        assert!(wanted.waiter("a").is_some());
-        assert!(wanted.take_idle(now + LINGER).is_empty());
+        subscriptions.subscribe("a".into());
+        subscriptions.subscribe(b.clone());
+        subscriptions.unsubscribe(&b, now);
+        subscriptions.disconnected();
+        subscriptions.connected();
+        assert_eq!(names(&subscriptions.take_fresh()), ["a"]);
+        assert!(subscriptions.waiter("a").is_some());
+        assert!(subscriptions.take_idle(now + LINGER).is_empty());
     }
 
     #[test]
     fn while_the_engine_is_away_nothing_is_kept_of_who_comes_and_goes() {
-        let (mut wanted, now) = (connected(), Instant::now());
+        let (mut subscriptions, now) = (connected(), Instant::now());
         let left: Arc<str> = "left just before".into();
-        wanted.want(left.clone());
-        wanted.unwant(&left, now);
-        wanted.want("stays".into());
-        wanted.disconnected();
+        subscriptions.subscribe(left.clone());
+        subscriptions.unsubscribe(&left, now);
+        subscriptions.subscribe("stays".into());
+        subscriptions.disconnected();
         for n in 0..1000 {
             let room: Arc<str> = format!("room:{}", n / 2).into();
-            wanted.want(room.clone());
-            wanted.unwant(&room, now);
+            subscriptions.subscribe(room.clone());
+            subscriptions.unsubscribe(&room, now);
         }
-        let kept = [wanted.channels.len(), wanted.fresh.len(), wanted.idle.len()];
+        let kept = [
+            subscriptions.channels.len(),
+            subscriptions.fresh.len(),
+            subscriptions.idle.len(),
+        ];
         assert_eq!(kept, [1, 0, 0]);
-        wanted.connected();
-        assert_eq!(names(&wanted.take_fresh()), ["stays"]);
+        subscriptions.connected();
+        assert_eq!(names(&subscriptions.take_fresh()), ["stays"]);
     }
 
     #[test]
     fn many_channels_are_subscribed_in_batches() {
-        let mut wanted = connected();
+        let mut subscriptions = connected();
         for n in 0..1200 {
-            wanted.want(format!("t{n}").into());
+            subscriptions.subscribe(format!("t{n}").into());
         }
         let sizes: Vec<_> = std::iter::from_fn(|| {
-            let batch = wanted.take_fresh().len();
+            let batch = subscriptions.take_fresh().len();
             (batch > 0).then_some(batch)
         })
         .collect();

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     driver::Outgoing,
-    options::{ClusterOptions, WhenFull},
+    options::{ClusterOptions, Overflow},
 };
 use crate::pubsub::{BoxFuture, PublishError};
 
@@ -16,7 +16,7 @@ pub(super) struct Queue {
     sender: mpsc::Sender<Item>,
     bytes: Arc<Semaphore>,
     budget: u32,
-    when_full: WhenFull,
+    overflow: Overflow,
     open: Arc<Mutex<bool>>,
 }
 
@@ -39,7 +39,7 @@ impl Queue {
             sender,
             bytes: Arc::new(Semaphore::new(budget as usize)),
             budget,
-            when_full: options.when_full,
+            overflow: options.overflow,
             open: Arc::new(Mutex::new(false)),
         };
         (queue, receiver)
@@ -72,7 +72,7 @@ impl Queue {
         let size = self.size(&message);
         // A slot of each kind first, or one that waits would be overtaken.
         let room = self.bytes.clone().try_acquire_many_owned(size);
-        match (room, self.sender.try_reserve(), self.when_full) {
+        match (room, self.sender.try_reserve(), self.overflow) {
             (Ok(room), Ok(slot), _) => {
                 let open = self.open.lock();
                 if !*open {
@@ -83,8 +83,8 @@ impl Queue {
                 drop(open);
                 outcome
             }
-            (_, _, WhenFull::Refuse) => fail(PublishError::QueueFull),
-            (_, _, WhenFull::Wait(most)) => {
+            (_, _, Overflow::Refuse) => fail(PublishError::QueueFull),
+            (_, _, Overflow::Wait(most)) => {
                 let (sender, bytes) = (self.sender.clone(), self.bytes.clone());
                 let open = self.open.clone();
                 Box::pin(async move {
@@ -140,11 +140,11 @@ mod tests {
 
     use super::*;
 
-    fn queue(when_full: WhenFull) -> (Queue, mpsc::Receiver<Item>) {
+    fn queue(overflow: Overflow) -> (Queue, mpsc::Receiver<Item>) {
         let options = ClusterOptions::new()
             .queue_messages(2)
             .queue_bytes(100)
-            .when_full(when_full);
+            .overflow(overflow);
         let (queue, receiver) = Queue::new(&options);
         queue.open();
         (queue, receiver)
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses() {
-        let (queue, mut receiver) = queue(WhenFull::Refuse);
+        let (queue, mut receiver) = queue(Overflow::Refuse);
         let waiting = [push(&queue, 40), push(&queue, 40)];
         assert_eq!(queue.len(), 2);
         let third = push(&queue, 1).await;
@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_is_full_of_bytes_too_but_one_message_always_fits() {
-        let (queue, _receiver) = queue(WhenFull::Refuse);
+        let (queue, _receiver) = queue(Overflow::Refuse);
         let _huge = push(&queue, 1000);
         assert_eq!(queue.len(), 1);
         let second = push(&queue, 1).await;
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_queue_that_waits_takes_the_message_when_there_is_room() {
-        let (queue, mut receiver) = queue(WhenFull::Wait(Duration::from_secs(1)));
+        let (queue, mut receiver) = queue(Overflow::Wait(Duration::from_secs(1)));
         let _first = push(&queue, 90);
         let mut second = push(&queue, 90);
         assert!(futures_util::FutureExt::now_or_never(&mut second).is_none());
@@ -195,7 +195,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_queue_that_waits_does_not_wait_for_ever() {
-        let (queue, _receiver) = queue(WhenFull::Wait(Duration::from_secs(1)));
+        let (queue, _receiver) = queue(Overflow::Wait(Duration::from_secs(1)));
         let _first = push(&queue, 90);
         let second = push(&queue, 90).await;
         assert!(matches!(second, Err(PublishError::QueueFull)));
@@ -203,7 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_dropped_on_its_way_is_unconfirmed() {
-        let (queue, mut receiver) = queue(WhenFull::Refuse);
+        let (queue, mut receiver) = queue(Overflow::Refuse);
         let outcome = push(&queue, 1);
         drop(receiver.recv().await);
         assert!(matches!(outcome.await, Err(PublishError::Unconfirmed)));

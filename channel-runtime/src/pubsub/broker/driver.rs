@@ -4,20 +4,22 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 /// What an engine's client crate has to do, and all it has to do: connections end and are made
-/// again by the [`Engine`](super::Engine), not here.
+/// again by the [`Broker`](super::Broker), not here.
 pub(crate) trait Driver: Send + Sync + 'static {
-    type Link: Link;
+    type BrokerConnection: BrokerConnection;
 
     /// Where the engine is, for messages; without credentials.
     fn address(&self) -> String;
 
     /// Connects once. What arrives goes to the inbox, as does the news that the link has ended.
-    fn connect(&self, inbox: Inbox)
-    -> impl Future<Output = Result<Self::Link, DriverError>> + Send;
+    fn connect(
+        &self,
+        inbox: Inbox,
+    ) -> impl Future<Output = Result<Self::BrokerConnection, DriverError>> + Send;
 }
 
 /// One connection to the engine; dropping it closes it.
-pub(crate) trait Link: Send + Sync + 'static {
+pub(crate) trait BrokerConnection: Send + Sync + 'static {
     /// Publishes in this order. Ready when the engine has taken all of them; one outcome each.
     fn publish(
         &self,

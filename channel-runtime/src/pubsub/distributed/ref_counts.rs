@@ -7,9 +7,9 @@ use crate::{protocol::Topic, pubsub::Adapter};
 /// How many subscribers each topic has on this node, so that the adapter hears of the first and
 /// the last only.
 #[derive(Default)]
-pub(super) struct Interests(Mutex<HashMap<Topic, usize>>);
+pub(super) struct TopicRefCounts(Mutex<HashMap<Topic, usize>>);
 
-impl Interests {
+impl TopicRefCounts {
     /// One more. The adapter is told under the lock, so that it hears of one topic in turn.
     pub(super) fn acquire(&self, topic: &Topic, adapter: &dyn Adapter) {
         let mut topics = self.0.lock();

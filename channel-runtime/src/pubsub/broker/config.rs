@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    ClusterOptions, WhenFull,
+    ClusterOptions, Overflow,
     options::{Login, Secret},
 };
 use crate::pubsub::StartError;
@@ -48,7 +48,7 @@ pub struct ClusterConfig {
     pub queue_messages: Option<usize>,
     /// In bytes.
     pub queue_bytes: Option<usize>,
-    /// [`WhenFull::Wait`], in milliseconds; without it, [`WhenFull::Refuse`].
+    /// [`Overflow::Wait`], in milliseconds; without it, [`Overflow::Refuse`].
     pub when_full_wait_ms: Option<u64>,
     /// In bytes.
     pub max_message_bytes: Option<usize>,
@@ -99,15 +99,15 @@ impl TryFrom<ClusterConfig> for ClusterOptions {
         options.node = config.node;
         set(&mut options.queue_messages, config.queue_messages);
         set(&mut options.queue_bytes, config.queue_bytes);
-        let wait = millis(config.when_full_wait_ms).map(WhenFull::Wait);
-        set(&mut options.when_full, wait);
+        let wait = millis(config.when_full_wait_ms).map(Overflow::Wait);
+        set(&mut options.overflow, wait);
         set(&mut options.max_message, config.max_message_bytes);
         set(&mut options.timeout, millis(config.timeout_ms));
         set(
-            &mut options.confirm_within,
+            &mut options.subscribe_timeout,
             millis(config.confirm_within_ms),
         );
-        set(&mut options.linger, millis(config.linger_ms));
+        set(&mut options.unsubscribe_delay, millis(config.linger_ms));
         set(&mut options.heartbeat, millis(config.heartbeat_ms));
         let backoff = config
             .backoff_ms
@@ -172,11 +172,11 @@ mod tests {
             .node("web-1")
             .queue_messages(1)
             .queue_bytes(2)
-            .when_full(WhenFull::Wait(ms(3)))
+            .overflow(Overflow::Wait(ms(3)))
             .max_message(4)
             .timeout(ms(5))
-            .confirm_within(ms(6))
-            .linger(ms(7))
+            .subscribe_timeout(ms(6))
+            .unsubscribe_delay(ms(7))
             .heartbeat(ms(8))
             .backoff(ms(9), ms(10))
             .root_certificates("ca")

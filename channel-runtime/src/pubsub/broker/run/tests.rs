@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 use super::{
-    super::{Engine, Kind},
+    super::{Broker, Kind},
     *,
 };
-use crate::pubsub::{ClusterOptions, Garbage, Inlet, Status, adapter::Receive};
+use crate::pubsub::{ClusterOptions, EnvelopeError, LocalDelivery, Status, adapter::Receive};
 
 const KIND: Kind = Kind {
     name: "Echo",
@@ -21,7 +21,7 @@ struct Echo(mpsc::UnboundedSender<Inbox>);
 struct EchoLink(Inbox);
 
 impl Driver for Echo {
-    type Link = EchoLink;
+    type BrokerConnection = EchoLink;
 
     fn address(&self) -> String {
         "here".to_owned()
@@ -33,7 +33,7 @@ impl Driver for Echo {
     }
 }
 
-impl Link for EchoLink {
+impl BrokerConnection for EchoLink {
     async fn publish(
         &self,
         batch: &[Outgoing],
@@ -57,7 +57,7 @@ impl Link for EchoLink {
 struct Away(mpsc::UnboundedSender<Instant>);
 
 impl Driver for Away {
-    type Link = EchoLink;
+    type BrokerConnection = EchoLink;
 
     fn address(&self) -> String {
         "nowhere".to_owned()
@@ -73,7 +73,7 @@ impl Driver for Away {
 struct Count(AtomicUsize);
 
 impl Receive for Count {
-    fn receive(&self, _: Bytes) -> Result<(), Garbage> {
+    fn receive(&self, _: Bytes) -> Result<(), EnvelopeError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -82,9 +82,9 @@ impl Receive for Count {
 #[tokio::test(start_paused = true)]
 async fn a_link_that_was_given_up_hands_in_nothing_more() {
     let (links, mut inboxes) = mpsc::unbounded_channel();
-    let engine = Engine::lazy(KIND, Echo(links), ClusterOptions::new()).unwrap();
+    let engine = Broker::lazy(KIND, Echo(links), ClusterOptions::new()).unwrap();
     let count = Arc::new(Count::default());
-    engine.start(Inlet::new(count.clone())).unwrap();
+    engine.start(LocalDelivery::new(count.clone())).unwrap();
     let counted = || count.0.load(Ordering::Relaxed);
     let first = inboxes.recv().await.unwrap();
     first.message("channel:topic:a", Bytes::new());
@@ -103,9 +103,9 @@ async fn an_engine_that_is_away_is_tried_again_ever_more_seldom_and_not_in_step(
     let (tries, mut tried) = mpsc::unbounded_channel();
     let options = ClusterOptions::new();
     let (first, most) = options.backoff;
-    let engine = Engine::lazy(KIND, Away(tries), options).unwrap();
+    let engine = Broker::lazy(KIND, Away(tries), options).unwrap();
     engine
-        .start(Inlet::new(Arc::new(Count::default())))
+        .start(LocalDelivery::new(Arc::new(Count::default())))
         .unwrap();
     let mut expected = first;
     let mut last = tried.recv().await.unwrap();
