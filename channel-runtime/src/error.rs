@@ -101,6 +101,18 @@ pub enum ConfigError {
         /// The most bytes of a chunk.
         most: usize,
     },
+    /// An upload of more files than a page can be shown with every change.
+    #[error(
+        "the upload {upload:?} has `max_entries` of {max_entries}, but at most {most} are allowed"
+    )]
+    MaxEntries {
+        /// The upload's name.
+        upload: &'static str,
+        /// Its files at once.
+        max_entries: u32,
+        /// The most files at once.
+        most: u32,
+    },
     /// A secret key that can be guessed protects nothing.
     #[error("a secret key must be at least 32 bytes long")]
     Secret,

@@ -207,7 +207,7 @@ describe("what goes elsewhere", () => {
     const page = await open("videos", { uploaders: { Elsewhere } });
     const entries = page.uploads.add([video("lost.mp4"), video("failed.mp4")]);
     await Promise.all(entries.map(entry => page.is(entry, "failed")));
-    assert.deepEqual(errors(entries), [{ reason: "not there" }, { reason: "external_client_failure" }]);
+    assert.deepEqual(errors(entries), [{ reason: "not there" }, { reason: "external_client_failure", cause: "offline" }]);
     const without = await open("videos");
     const [nowhere] = without.uploads.add([video("a.mp4")]);
     assert.equal((await without.is(nowhere, "failed"), nowhere.error.reason), "no_uploader");

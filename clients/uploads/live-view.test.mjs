@@ -211,6 +211,6 @@ describe("what goes elsewhere", () => {
     }));
     const [lost, failed] = await page.upload(video("lost.mp4"), video("failed.mp4"));
     await page.until(() => page.state.errors.length === 2, "both errors are shown");
-    assert.deepEqual(page.state.errors, [[lost.ref, "not there"], [failed.ref, "external_client_failure"]]);
+    assert.deepEqual(page.state.errors, [[lost.ref, "not there"], [failed.ref, { reason: "external_client_failure", cause: "offline" }]]);
   });
 });

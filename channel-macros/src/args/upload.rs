@@ -36,7 +36,7 @@ const OPTIONS: &[&str] = &[
 
 /// The options that are numbers, with an example and the method of `UploadSpec`.
 const NUMBERS: &[(&str, &str, &str, u64)] = &[
-    ("max_entries", "10", "max_entries", u32::MAX as u64),
+    ("max_entries", "10", "max_entries", 1_000),
     ("max_file_size", "20_000_000", "max_file_size", u64::MAX),
     ("chunk_size", "64_000", "chunk_size", u32::MAX as u64),
     ("chunk_timeout", "10_000", "chunk_timeout_ms", u64::MAX),

@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{EncodeError, PayloadError};
@@ -92,6 +92,11 @@ impl Payload {
     /// A [`PayloadError`] that names the field which does not fit, or says that the payload is
     /// binary.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        self.decode_borrowed()
+    }
+
+    /// The same, of a value that borrows from the text.
+    pub(crate) fn decode_borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, PayloadError> {
         let text = self.as_json().ok_or_else(PayloadError::not_json)?;
         let mut reader = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut reader).map_err(|error| {

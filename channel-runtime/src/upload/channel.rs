@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use self::begin::begin;
 use super::{
-    CloseReason, UploadEntry, UploadSpec,
+    CloseReason, UploadEntry, UploadSpec, WriterError,
     destination::Finished,
+    end::End,
     grant::Ticket,
     owner::Owner,
     registry::{Detached, Source, detach},
@@ -75,12 +76,31 @@ struct Running {
     ticket: Ticket,
     entry: UploadEntry,
     over: bool,
+    /// How it ends where it is not over.
+    why: Why,
+}
+
+enum Why {
+    /// Its client goes on with it elsewhere, or has been told that there is nothing to go on with.
+    Moves,
+    TooManyBytes,
+    ChunkTimeout,
+    NotKept,
+    Channel(Reason),
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.over {
-            self.owner.dropped(self.ticket);
+            let limit = self.entry.client_size();
+            let end = match &self.why {
+                Why::Moves => None,
+                Why::TooManyBytes => Some(End::TooManyBytes { limit }),
+                Why::ChunkTimeout => Some(End::ChunkTimeout),
+                Why::NotKept => Some(End::NotKept),
+                Why::Channel(reason) => Some(End::Channel(reason)),
+            };
+            self.owner.dropped(self.ticket, end.as_ref());
         }
         self.owner.uncarry(self.ticket);
     }
@@ -224,14 +244,13 @@ impl UploadChannel {
             self.heard(socket);
         }
         let Some(writer) = self.writer.as_mut().filter(|_| received <= limit) else {
+            self.running.why = Why::TooManyBytes;
             let refusal = Refusal::new("file_size_limit_exceeded").with("limit", limit);
             return Stop::normal().refuse(refusal).into_answer();
         };
         let written = match writer.write_chunk(chunk).await {
             Err(error) => {
-                if let Err(second) = writer.close(CloseReason::Error(&error)).await {
-                    tracing::warn!(error = %shown(&second), "a writer that has failed could not close either");
-                }
+                close_failed(&mut **writer, &error).await;
                 Err(error)
             }
             Ok(()) if received < limit => Ok(()),
@@ -282,6 +301,7 @@ impl UploadChannel {
                 // A client that is gone does not hear of it.
                 let _gone = socket.push(&Stalled);
             }
+            self.running.why = Why::ChunkTimeout;
             return self.yields();
         }
         self.arm(rest, socket);
@@ -324,10 +344,18 @@ impl UploadChannel {
     async fn end(mut self, reason: Reason) {
         let detach_for = self.spec.detach().filter(|_| self.is_kept(&reason));
         let running = &mut self.running;
+        if let (Why::Channel(_), false) = (&running.why, matches!(reason, Reason::Normal)) {
+            running.why = Why::Channel(reason);
+        }
         let (owner, ticket) = (running.owner.clone(), running.ticket);
         if let Some(time) = detach_for {
             let upload = match self.writer.take() {
-                Some(writer) => {
+                Some(mut writer) => {
+                    if let Err(error) = writer.pause().await {
+                        close_failed(&mut *writer, &error).await;
+                        running.over = true;
+                        return owner.writer_failed(ticket, &running.entry, &error);
+                    }
                     let source = Source::new(owner.topic(), &running.entry);
                     Some(Detached::broken(source, writer, self.received))
                 }
@@ -335,7 +363,10 @@ impl UploadChannel {
             };
             if let Some(upload) = upload {
                 let most = self.spec.max_entries as usize;
-                detach(owner.endpoint(), ticket, upload, (time, most)).await;
+                running.why = match detach(owner.endpoint(), ticket, upload, (time, most)).await {
+                    true => Why::Moves,
+                    false => Why::NotKept,
+                };
             }
             return;
         }
@@ -345,5 +376,11 @@ impl UploadChannel {
             let entry = &running.entry;
             tracing::warn!(error = %shown(&error), upload = entry.upload(), "a writer could not give up an upload");
         }
+    }
+}
+
+async fn close_failed(writer: &mut dyn AnyWriter, error: &WriterError) {
+    if let Err(second) = writer.close(CloseReason::Error(error)).await {
+        tracing::warn!(error = %shown(&second), "a writer that has failed could not close either");
     }
 }

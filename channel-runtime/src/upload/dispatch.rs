@@ -2,8 +2,11 @@
 
 use std::{any::Any, sync::Arc};
 
+use serde_json::Value;
+
 use super::{
     Destination, UploadEntry,
+    end::End,
     owner::{Notice, Owner},
     preflight::{allow_upload, broken_off, named, validate},
     registry::give_up,
@@ -22,6 +25,9 @@ const EVENTS: [&str; 4] = [
     "upload_validate",
     "upload_cancel",
 ];
+
+/// How many bytes of a client's word for the failure of an external upload are kept.
+const MOST_CAUSE: usize = 1024;
 
 /// A channel with uploads; `#[channel]` implements it. Uploads go by their position in
 /// [`Channel::UPLOADS`].
@@ -203,6 +209,15 @@ fn cancel(owner: &Owner, payload: &Payload) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a client's word for a failure can be kept and shown.
+fn is_cause(why: &Value) -> bool {
+    match why {
+        Value::Null => false,
+        Value::String(word) => word.len() <= MOST_CAUSE,
+        why => why.to_string().len() <= MOST_CAUSE,
+    }
+}
+
 /// What a client says of its progress is believed of the files alone that it sends elsewhere, and
 /// is otherwise its wish to see the state.
 fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
@@ -212,6 +227,11 @@ fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
         progress,
     } = payload.decode()?;
     let upload = named(owner, &upload_ref)?;
+    // A longer one is no number, and no word that could be kept.
+    let progress: Value = match progress.get() {
+        text if text.len() <= 2 * MOST_CAUSE => serde_json::from_str(text).unwrap_or_default(),
+        _ => Value::Null,
+    };
     match progress.as_u64() {
         Some(100) => owner.verify(upload, &entry_ref),
         Some(percent) => {
@@ -221,11 +241,10 @@ fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
                 owner.tell_progress(upload, &entry_ref);
             }
         }
-        None if owner.with(upload, |files| files.give_up(&entry_ref)) == Some(true) => {
-            owner.tell_progress(upload, &entry_ref);
-            owner.refresh(upload);
+        None => {
+            let why = progress.get("error").filter(|why| is_cause(why));
+            owner.give_up_external(upload, &entry_ref, &End::Elsewhere(why));
         }
-        None => {}
     }
     owner.refresh_progress(upload);
     Ok(())
@@ -243,6 +262,12 @@ impl<C: TakesUploads> Errand<C> for Notice {
                 let Some(entry) = entry else {
                     return Flow::CONTINUE;
                 };
+                channel
+                    .progressed(&Context::new(socket), upload, entry)
+                    .run()
+                    .await
+            }),
+            Notice::Ended { upload, entry } => Step::pending(async move {
                 channel
                     .progressed(&Context::new(socket), upload, entry)
                     .run()

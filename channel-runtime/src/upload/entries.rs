@@ -4,26 +4,38 @@ mod external;
 #[cfg(test)]
 mod properties;
 mod slot;
+mod slots;
 mod taking;
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(super) use self::slot::Gone;
-use self::slot::{Phase, Slot, percent};
-use super::{UploadEntry, UploadSpec, selection::Selected};
+use self::{
+    slot::{Phase, Slot, percent},
+    slots::Slots,
+};
+use super::{UploadEntry, UploadSpec, end::End, selection::Selected};
 
 /// How many files beyond those that are allowed are remembered, to tell the page of each.
-const SPARE: usize = 64;
+pub(super) const SPARE: usize = 64;
 
 /// The files of one upload. `D` is where a file will go, `W` where it goes, and `L` the way to
 /// the channel that brings it.
 pub(super) struct Entries<D, W, L> {
     spec: &'static UploadSpec,
     upload_ref: String,
-    slots: Vec<Slot<D, W, L>>,
+    slots: Slots<D, W, L>,
+    /// The files that have gone with an error, which the page is yet to be told.
+    ended: Vec<(String, Value)>,
+    /// The page was shown this state last, by its hash.
+    shown: Option<u64>,
     consumed: usize,
     /// Files were chosen that are not even remembered.
     overflow: bool,
@@ -57,7 +69,9 @@ impl<D, W, L> Entries<D, W, L> {
         Entries {
             spec,
             upload_ref: format!("phx-{}", Uuid::new_v4().simple()),
-            slots: Vec::new(),
+            slots: Slots::new(),
+            ended: Vec::new(),
+            shown: None,
             consumed: 0,
             overflow: false,
             over: false,
@@ -83,9 +97,9 @@ impl<D, W, L> Entries<D, W, L> {
         self.overflow = false;
         let most = self.spec.max_entries as usize + SPARE;
         let mut new: Vec<Selected> = Vec::new();
+        let mut refs = HashSet::new();
         for said in chosen {
-            let same = |other: &Selected| other.entry_ref == said.entry_ref;
-            if self.at(&said.entry_ref).is_some() || new.iter().any(same) {
+            if self.slots.has(&said.entry_ref) || refs.contains(&said.entry_ref) {
                 continue;
             }
             // Before more are compared with each other than could be remembered.
@@ -93,14 +107,16 @@ impl<D, W, L> Entries<D, W, L> {
                 self.overflow = true;
                 break;
             }
+            refs.insert(said.entry_ref.clone());
             new.push(said);
         }
         if self.spec.max_entries == 1 && self.slots.len() == 1 && new.len() == 1 {
-            replaced = self.slots.pop().map(Slot::into_gone);
+            let old = self.slots.iter().next().map(|slot| slot.entry.uuid());
+            replaced = old.and_then(|old| self.remove(old, &End::Replaced));
         }
         for said in new {
             let size = said.size;
-            let entry = UploadEntry::new(self.spec.name, Arc::new(said), 0);
+            let mut entry = UploadEntry::new(self.spec.name, Arc::new(said), 0);
             let error = if size > self.spec.max_file_size {
                 Some("too_large")
             } else if !self.spec.accept.takes(&entry) {
@@ -109,11 +125,13 @@ impl<D, W, L> Entries<D, W, L> {
                 valid.push(entry.clone());
                 None
             };
+            if let Some(error) = error {
+                entry.set_error(error.into());
+            }
             self.slots.push(Slot {
                 entry,
                 phase: Phase::Selected,
                 preflighted: false,
-                error: error.map(Value::from),
                 told: true,
                 shown: 0,
                 due: false,
@@ -136,15 +154,18 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The first error of a file stays.
     pub(super) fn refuse(&mut self, uuid: Uuid, reason: Value) {
-        if let Some(slot) = self.slot(uuid) {
-            slot.error.get_or_insert(reason);
+        if let Some(slot) = self.slots.get_mut(uuid) {
+            slot.entry.set_error(reason);
         }
     }
 
     /// All that is wrong, each with the ref it is about.
     pub(super) fn errors(&self) -> Vec<(&str, Value)> {
         let each = self.slots.iter();
-        let each = each.filter_map(|slot| Some((slot.entry.entry_ref(), slot.error.clone()?)));
+        let each = each.filter_map(|slot| {
+            let error = slot.entry.error()?;
+            Some((slot.entry.entry_ref(), error.clone()))
+        });
         let many = self
             .has_too_many()
             .then(|| (&*self.upload_ref, Value::from("too_many_files")));
@@ -155,7 +176,7 @@ impl<D, W, L> Entries<D, W, L> {
     /// no other.
     pub(super) fn is_rejected(&self) -> bool {
         let mut slots = self.slots.iter();
-        self.has_too_many() || slots.any(|slot| slot.error.is_some() && !slot.preflighted)
+        self.has_too_many() || slots.any(|slot| slot.entry.error().is_some() && !slot.preflighted)
     }
 
     /// The files of `refs` that may now be given a destination, and those that may not, with
@@ -166,15 +187,13 @@ impl<D, W, L> Entries<D, W, L> {
     ) -> (Vec<UploadEntry>, Vec<(String, Value)>) {
         let (mut valid, mut invalid) = (Vec::new(), Vec::new());
         let places = (self.spec.max_entries as usize).saturating_sub(self.consumed());
+        let refs: HashSet<&str> = refs.iter().map(String::as_str).collect();
         for slot in self.slots.iter_mut().take(places) {
-            let asked = refs
-                .iter()
-                .any(|entry_ref| entry_ref == slot.entry.entry_ref());
-            if !asked || slot.preflighted {
+            if !refs.contains(slot.entry.entry_ref()) || slot.preflighted {
                 continue;
             }
             slot.preflighted = true;
-            match &slot.error {
+            match slot.entry.error() {
                 None => valid.push(slot.entry.clone()),
                 Some(error) => {
                     invalid.push((slot.entry.entry_ref().to_owned(), error.clone()));
@@ -187,8 +206,10 @@ impl<D, W, L> Entries<D, W, L> {
     /// The client is told nothing of what was given to these files: those without an error can be
     /// asked for once more.
     pub(super) fn retract(&mut self, uuids: &[Uuid]) {
-        for slot in &mut self.slots {
-            if uuids.contains(&slot.entry.uuid()) && slot.error.is_none() {
+        for uuid in uuids {
+            if let Some(slot) = self.slots.get_mut(*uuid)
+                && slot.entry.error().is_none()
+            {
                 slot.phase = Phase::Selected;
                 slot.preflighted = false;
             }
@@ -197,8 +218,8 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The client may bring the file. Gives the destination back where the file is gone by now.
     pub(super) fn allow(&mut self, uuid: Uuid, destination: D, external: bool) -> Option<D> {
-        match self.slot(uuid) {
-            Some(slot) if matches!(slot.phase, Phase::Selected) && slot.error.is_none() => {
+        match self.slots.get_mut(uuid) {
+            Some(slot) if matches!(slot.phase, Phase::Selected) && slot.entry.error().is_none() => {
                 slot.phase = match external {
                     true => Phase::External(destination),
                     false => Phase::Allowed(destination),
@@ -211,7 +232,7 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The client begins to bring it.
     pub(super) fn begin(&mut self, uuid: Uuid, link: L) -> Result<Begun<D>, NotBegun> {
-        let slot = self.slot(uuid).ok_or(NotBegun::Disallowed)?;
+        let slot = self.slots.get_mut(uuid).ok_or(NotBegun::Disallowed)?;
         match std::mem::replace(&mut slot.phase, Phase::Running(link)) {
             Phase::Allowed(destination) => Ok(Begun {
                 destination,
@@ -231,7 +252,7 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// So many bytes of a running upload are written. Says whether a handler is to be told.
     pub(super) fn advance(&mut self, uuid: Uuid, received: u64) -> bool {
-        let Some(slot) = self.slot(uuid) else {
+        let Some(slot) = self.slots.get_mut(uuid) else {
             return false;
         };
         let percent = percent(received, slot.entry.client_size());
@@ -242,7 +263,7 @@ impl<D, W, L> Entries<D, W, L> {
     /// gone by now.
     pub(super) fn finish(&mut self, uuid: Uuid, writer: W) -> Result<(), W> {
         let due = !self.spec.by_hand && !self.over;
-        let Some(slot) = self.slot(uuid) else {
+        let Some(slot) = self.slots.get_mut(uuid) else {
             return Err(writer);
         };
         match std::mem::replace(&mut slot.phase, Phase::Failed) {
@@ -259,41 +280,84 @@ impl<D, W, L> Entries<D, W, L> {
     }
 
     /// The file stays, with an error; the channel that brings it must end. Nothing where there
-    /// is no such file.
-    pub(super) fn fail(&mut self, uuid: Uuid, reason: Value) -> Option<Option<L>> {
-        let slot = self.slot(uuid)?;
-        slot.error.get_or_insert(reason);
-        Some(std::mem::replace(&mut slot.phase, Phase::Failed).into_link())
+    /// is no such file, or it has failed before.
+    pub(super) fn fail(&mut self, uuid: Uuid, end: &End<'_>) -> Option<Gone<L>> {
+        let slot = self.slots.get_mut(uuid)?;
+        if matches!(slot.phase, Phase::Failed) {
+            return None;
+        }
+        slot.entry.set_error(end.reason());
+        Some(Gone {
+            uuid,
+            link: std::mem::replace(&mut slot.phase, Phase::Failed).into_link(),
+            ended: Some(slot.entry.clone()),
+        })
     }
 
-    /// The channel of a running upload has ended without an error or an end of the file.
-    pub(super) fn drop_running(&mut self, uuid: Uuid) -> bool {
-        let before = self.slots.len();
-        self.slots
-            .retain(|slot| slot.entry.uuid() != uuid || !matches!(slot.phase, Phase::Running(_)));
-        self.slots.len() < before
+    /// The channel of a running upload has ended on the way: the file goes, with an error unless
+    /// it is gone on with elsewhere.
+    pub(super) fn drop_running(&mut self, uuid: Uuid, end: Option<&End<'_>>) -> Option<Gone<L>> {
+        let slot = self.slots.get(uuid)?;
+        if !matches!(slot.phase, Phase::Running(_)) {
+            return None;
+        }
+        match end {
+            Some(end) => self.remove(uuid, end),
+            None => self.slots.remove(uuid).map(Slot::into_gone),
+        }
     }
 
-    /// Removes a file, whatever it is doing.
-    pub(super) fn remove(&mut self, entry_ref: &str) -> Option<Gone<L>> {
-        let at = self.at(entry_ref)?;
-        Some(self.slots.remove(at).into_gone())
+    /// Removes a file, whatever it is doing. The page is told why where it was on its way.
+    pub(super) fn remove(&mut self, uuid: Uuid, end: &End<'_>) -> Option<Gone<L>> {
+        let mut slot = self.slots.remove(uuid)?;
+        let is_end = slot.is_under_way() && slot.entry.set_error(end.reason());
+        let ended = is_end.then(|| slot.entry.clone());
+        if let Some(entry) = &ended {
+            self.note_end(entry);
+        }
+        Some(Gone {
+            ended,
+            ..slot.into_gone()
+        })
+    }
+
+    /// The page is told of the end of a file that is listed no more.
+    pub(super) fn note_end(&mut self, entry: &UploadEntry) {
+        if let (Some(error), false) = (entry.error(), self.over) {
+            let entry_ref = entry.entry_ref().to_owned();
+            self.ended.push((entry_ref, error.clone()));
+        }
+    }
+
+    /// The file of a ref.
+    pub(super) fn uuid(&mut self, entry_ref: &str) -> Option<Uuid> {
+        self.slots.named(entry_ref).map(|slot| slot.entry.uuid())
+    }
+
+    pub(super) fn entry(&self, uuid: Uuid) -> Option<&UploadEntry> {
+        self.slots.get(uuid).map(|slot| &slot.entry)
     }
 
     /// A handler has been told of a file's progress.
     pub(super) fn told(&mut self, entry_ref: &str) -> Option<UploadEntry> {
-        let at = self.at(entry_ref)?;
-        self.slots[at].told = true;
-        Some(self.slots[at].entry.clone())
+        let slot = self.slots.named(entry_ref)?;
+        slot.told = true;
+        // Of an end it is told by itself.
+        let has_ended = matches!(slot.phase, Phase::Failed);
+        (!has_ended).then(|| slot.entry.clone())
     }
 
     /// Forgets all files but those that `stay`, and gives the ways to the channels of the rest.
     pub(super) fn end(&mut self, stay: impl Fn(&L) -> bool) -> Vec<L> {
-        let (kept, over): (_, Vec<_>) = std::mem::take(&mut self.slots)
+        let (kept, over): (Vec<_>, Vec<_>) = self
+            .slots
+            .take()
             .into_iter()
             .partition(|slot| slot.link().is_some_and(&stay));
-        self.slots = kept;
-        self.slots.iter_mut().for_each(|slot| slot.due = false);
+        for mut slot in kept {
+            slot.due = false;
+            self.slots.push(slot);
+        }
         self.over = true;
         over.into_iter().filter_map(Slot::into_link).collect()
     }
@@ -304,14 +368,24 @@ impl<D, W, L> Entries<D, W, L> {
         slots.any(|slot| slot.shown != slot.entry.progress())
     }
 
-    /// What a page shows.
+    /// Whether a page was shown another state than this one. It is shown it now.
+    pub(super) fn is_news(&mut self, state: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        state.hash(&mut hasher);
+        let hash = Some(hasher.finish());
+        std::mem::replace(&mut self.shown, hash) != hash
+    }
+
+    /// What a page shows; of files that have gone with an error, once.
     pub(super) fn state(&mut self) -> Value {
         let entries: Vec<_> = self.slots.iter_mut().map(Slot::show).collect();
+        let ended = std::mem::take(&mut self.ended);
         let refs = |keep: fn(&Slot<D, W, L>) -> bool| {
             let kept = self.slots.iter().filter(|slot| keep(slot));
             kept.map(|slot| slot.entry.entry_ref()).collect::<Vec<_>>()
         };
-        let errors = self.errors();
+        let ended = ended.iter().map(|(about, why)| (&**about, why.clone()));
+        let errors: Vec<_> = self.errors().into_iter().chain(ended).collect();
         let error_refs: Vec<_> = errors.iter().map(|(about, _)| *about).collect();
         let spec = self.spec;
         json!({
@@ -330,14 +404,5 @@ impl<D, W, L> Entries<D, W, L> {
             "entries": entries,
             "errors": errors,
         })
-    }
-
-    fn at(&self, entry_ref: &str) -> Option<usize> {
-        let mut slots = self.slots.iter();
-        slots.position(|slot| slot.entry.entry_ref() == entry_ref)
-    }
-
-    fn slot(&mut self, uuid: Uuid) -> Option<&mut Slot<D, W, L>> {
-        self.slots.iter_mut().find(|slot| slot.entry.uuid() == uuid)
     }
 }

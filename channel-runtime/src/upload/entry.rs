@@ -25,6 +25,7 @@ pub struct UploadEntry {
     uuid: Uuid,
     said: Arc<Selected>,
     progress: u8,
+    error: Option<Arc<Value>>,
 }
 
 impl UploadEntry {
@@ -34,6 +35,7 @@ impl UploadEntry {
             uuid: Uuid::new_v4(),
             said,
             progress,
+            error: None,
         }
     }
 
@@ -46,6 +48,13 @@ impl UploadEntry {
 
     pub(super) fn set_progress(&mut self, progress: u8) {
         self.progress = progress;
+    }
+
+    /// The first error stays. Says whether this is it.
+    pub(super) fn set_error(&mut self, reason: Value) -> bool {
+        let is_first = self.error.is_none();
+        self.error.get_or_insert_with(|| Arc::new(reason));
+        is_first
     }
 
     /// The name of the upload it is for, as `#[allow_upload]` declares it.
@@ -91,13 +100,21 @@ impl UploadEntry {
 
     /// What else the page says of the file, [`Value::Null`] where it says nothing.
     pub fn client_meta(&self) -> &Value {
-        &self.said.meta
+        self.said.meta()
     }
 
     /// How much of it is here, in percent: of the bytes a writer has taken, or what the client
     /// says of an external upload.
     pub fn progress(&self) -> u8 {
         self.progress
+    }
+
+    /// What is wrong with it, or why it has ended: the reason that the page is told in `errors`, a
+    /// word or an object with a `reason`. `None` while nothing is wrong, and of a file that is done.
+    ///
+    /// A `#[handle_progress]` that is given an entry with an error hears of it for the last time.
+    pub fn error(&self) -> Option<&Value> {
+        self.error.as_deref()
     }
 
     /// The file's name as text that can be compared, for the extension.

@@ -3,6 +3,7 @@
 mod channel;
 mod destination;
 mod dispatch;
+mod end;
 mod entries;
 mod entry;
 mod grant;

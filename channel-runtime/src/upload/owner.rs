@@ -10,9 +10,11 @@ use uuid::Uuid;
 use super::{
     UploadChannel, UploadEntry, UploadSpec, WriterError,
     destination::{Destination, External, Finished, Place},
+    end::End,
     entries::{Begun, Entries, Gone, NotBegun, NotTaken},
     grant::{Grant, Ticket},
     registry::{Detached, Source},
+    selection::Selected,
 };
 use crate::telemetry::{line, shown};
 use crate::{
@@ -47,8 +49,10 @@ type Files = Entries<Destination, Finished, Link>;
 pub(super) enum Notice {
     /// A file is all there.
     Done { upload: usize, entry_ref: String },
-    /// A file has come further, or has failed.
+    /// A file has come further.
     Progress { upload: usize, entry_ref: String },
+    /// A file has ended, and may be listed no more: this is how it was, with the error.
+    Ended { upload: usize, entry: UploadEntry },
 }
 
 /// The uploads of one channel.
@@ -129,7 +133,23 @@ impl Owner {
         Some(result)
     }
 
-    /// Tells the client how an upload's files are.
+    /// Takes note of the files a client has chosen. Where one has taken the place of another, the
+    /// page is told of that end at once.
+    pub(super) fn select(
+        &self,
+        upload: usize,
+        chosen: Vec<Selected>,
+    ) -> Option<(Vec<UploadEntry>, Option<Gone<Link>>)> {
+        let mut uploads = self.uploads.lock();
+        let files = uploads.get_mut(upload)?;
+        let (valid, replaced) = files.select(chosen);
+        if replaced.is_some() {
+            self.show(files);
+        }
+        Some((valid, replaced))
+    }
+
+    /// Tells the client how an upload's files are, where it was not told that last.
     pub(super) fn refresh(&self, upload: usize) {
         self.change(upload, |_| ());
     }
@@ -144,6 +164,9 @@ impl Owner {
 
     fn show(&self, files: &mut Files) {
         let pushed = Payload::json(&files.state()).and_then(|state| {
+            if !files.is_news(state.as_json().unwrap_or_default()) {
+                return Ok(());
+            }
             let topic = self.topic.as_str();
             self.outlet
                 .push(&self.join_ref, topic, "upload_state", &state)
@@ -220,56 +243,72 @@ impl Owner {
         tracing::warn!(
             error = %shown(&error), topic = %shown(&self.topic), upload = entry.upload(), "an upload's writer has failed"
         );
-        let reason = serde_json::json!({"reason": "writer_failure", "cause": error.reason()});
-        self.fail(ticket, entry, reason);
+        self.fail(ticket, &End::Writer(error));
     }
 
     /// A file cannot be had: it stays, with the error.
-    pub(super) fn fail(&self, ticket: Ticket, entry: &UploadEntry, reason: Value) {
-        let failed = self.change(ticket.upload, |files| files.fail(ticket.entry, reason));
+    pub(super) fn fail(&self, ticket: Ticket, end: &End<'_>) {
+        let failed = self.change(ticket.upload, |files| files.fail(ticket.entry, end));
         self.endpoint.uploads().uncarry(ticket.entry);
-        if let Some(Some(link)) = failed {
-            link.into_iter().for_each(Link::stop);
-            self.tell_progress(ticket.upload, entry.entry_ref());
+        if let Some(gone) = failed.flatten() {
+            self.forget(ticket.upload, gone);
+        }
+    }
+
+    /// The client gives up a file that it sends elsewhere.
+    pub(super) fn give_up_external(&self, upload: usize, entry_ref: &str, end: &End<'_>) {
+        let ended = self.change(upload, |files| files.give_up(entry_ref, end.reason()));
+        if let Some(entry) = ended.flatten() {
+            (self.notify)(Notice::Ended { upload, entry });
         }
     }
 
     /// The channel that brings a file has ended on the way.
-    pub(super) fn dropped(&self, ticket: Ticket) {
-        let mut uploads = self.uploads.lock();
-        let Some(files) = uploads.get_mut(ticket.upload) else {
-            return;
-        };
-        if files.drop_running(ticket.entry) {
-            self.show(files);
+    pub(super) fn dropped(&self, ticket: Ticket, end: Option<&End<'_>>) {
+        let gone = self.change(ticket.upload, |files| files.drop_running(ticket.entry, end));
+        if let Some(entry) = gone.flatten().and_then(|gone| gone.ended) {
+            let upload = ticket.upload;
+            (self.notify)(Notice::Ended { upload, entry });
+        }
+    }
+
+    /// A file that was kept for its client, and is listed no more, has ended.
+    pub(super) fn kept_ended(&self, upload: usize, mut entry: UploadEntry, end: &End<'_>) {
+        if entry.set_error(end.reason()) {
+            self.change(upload, |files| files.note_end(&entry));
+            (self.notify)(Notice::Ended { upload, entry });
         }
     }
 
     /// Removes a file, whatever it is doing. Says whether there was one.
     pub(super) fn cancel(&self, upload: usize, entry_ref: &str) -> bool {
         let removed = self.with(upload, |files| {
-            let gone = files.remove(entry_ref)?;
+            let uuid = files.uuid(entry_ref)?;
+            let gone = files.remove(uuid, &End::Cancelled)?;
             self.show(files);
             Some(gone)
         });
-        removed.flatten().map(|gone| self.forget(gone)).is_some()
+        let forget = |gone| self.forget(upload, gone);
+        removed.flatten().map(forget).is_some()
     }
 
     /// The same, by the file's ticket, where it is of this upload.
     pub(super) fn give_up(&self, ticket: Ticket, topic: &Topic, upload: &str) -> bool {
         let named = self.with(ticket.upload, |files| {
-            let mut entries = files.entries();
-            let entry = entries.find(|entry| entry.uuid() == ticket.entry)?;
+            let entry = files.entry(ticket.entry)?;
             (entry.upload() == upload).then(|| entry.entry_ref().to_owned())
         });
         let named = named.flatten().filter(|_| self.topic == *topic);
         named.is_some_and(|entry_ref| self.cancel(ticket.upload, &entry_ref))
     }
 
-    /// A file that was removed is nobody's any more.
-    pub(super) fn forget(&self, gone: Gone<Link>) {
+    /// A file that has ended, or was removed, is brought by no channel any more.
+    pub(super) fn forget(&self, upload: usize, gone: Gone<Link>) {
         gone.link.into_iter().for_each(Link::stop);
         self.endpoint.uploads().uncarry(gone.uuid);
+        if let Some(entry) = gone.ended {
+            (self.notify)(Notice::Ended { upload, entry });
+        }
     }
 
     pub(super) fn take(
@@ -314,7 +353,7 @@ impl Owner {
             upload,
             entry: uuid,
         };
-        self.fail(ticket, entry, reason(refusal));
+        self.fail(ticket, &End::Refused(refusal));
     }
 
     /// The client says that a file is all there, elsewhere.
@@ -361,7 +400,7 @@ impl Owner {
         match verified {
             // One that is gone by now needs no end.
             Ok(()) => drop(self.finish(ticket, entry, Finished::External(external))),
-            Err(refusal) => self.fail(ticket, entry, reason(&refusal)),
+            Err(refusal) => self.fail(ticket, &End::Refused(&refusal)),
         }
     }
 

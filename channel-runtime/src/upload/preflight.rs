@@ -7,7 +7,7 @@ use super::{
     destination::Place,
     grant::{Grant, Ticket},
     owner::{Owner, reason},
-    selection::{Selected, Selection},
+    selection::{Said, Selected, Selection},
 };
 use crate::{
     channel::{Context, Socket},
@@ -20,6 +20,11 @@ pub(super) fn named(owner: &Owner, upload_ref: &str) -> Result<usize, Refusal> {
     owner.named(upload_ref).ok_or_else(unknown)
 }
 
+/// Where one is too long to be kept, none is taken.
+fn copied(entries: Vec<Said<'_>>) -> Result<Vec<Selected>, Refusal> {
+    entries.into_iter().map(Said::check).collect()
+}
+
 /// Takes note of files, and has each of the new ones validated.
 async fn select<C: TakesUploads>(
     channel: &mut C,
@@ -28,12 +33,11 @@ async fn select<C: TakesUploads>(
     upload: usize,
     chosen: Vec<Selected>,
 ) -> Result<(), Refusal> {
-    for said in &chosen {
-        said.check()?;
-    }
-    let selected = owner.with(upload, |files| files.select(chosen));
+    let selected = owner.select(upload, chosen);
     let (valid, replaced) = selected.unwrap_or_default();
-    replaced.into_iter().for_each(|gone| owner.forget(gone));
+    if let Some(gone) = replaced {
+        owner.forget(upload, gone);
+    }
     for entry in valid {
         let uuid = entry.uuid();
         let cx = Context::new(socket);
@@ -51,9 +55,10 @@ pub(super) async fn validate<C: TakesUploads>(
     owner: &Owner,
     payload: &Payload,
 ) -> Result<(), Refusal> {
-    let selection: Selection = payload.decode()?;
+    let selection: Selection<'_> = payload.decode_borrowed()?;
     let upload = named(owner, &selection.upload_ref)?;
-    let selected = select(channel, socket, owner, upload, selection.entries).await;
+    let chosen = copied(selection.entries)?;
+    let selected = select(channel, socket, owner, upload, chosen).await;
     owner.refresh(upload);
     selected
 }
@@ -66,19 +71,21 @@ pub(super) async fn allow_upload<C: TakesUploads>(
     owner: &Owner,
     payload: &Payload,
 ) -> Result<Value, Refusal> {
-    let selection: Selection = payload.decode()?;
+    let selection: Selection<'_> = payload.decode_borrowed()?;
     let upload = named(owner, &selection.upload_ref)?;
-    let entries = &selection.entries;
+    let upload_ref = selection.upload_ref.into_owned();
+    let chosen = copied(selection.entries)?;
+    let entries = &chosen;
     let refs: Vec<_> = entries.iter().map(|said| said.entry_ref.clone()).collect();
     let broken: Map<String, Value> = entries
         .iter()
         .filter_map(|said| Some((said.entry_ref.clone(), said.resume.clone()?.into())))
         .collect();
-    select(channel, socket, owner, upload, selection.entries).await?;
+    select(channel, socket, owner, upload, chosen).await?;
     let reply = preflight(channel, socket, owner, upload, &refs, &broken).await;
     owner.refresh(upload);
     let mut reply = reply?;
-    reply.insert("ref".to_owned(), selection.upload_ref.into());
+    reply.insert("ref".to_owned(), upload_ref.into());
     Ok(reply.into())
 }
 

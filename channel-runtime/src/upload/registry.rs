@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{
     CloseReason, UploadEntry,
     channel::{UploadChannel, Yield},
+    end::End,
     grant::Ticket,
     owner::Owner,
     writer::AnyWriter,
@@ -277,13 +278,14 @@ pub(super) async fn adopt(
     upload.map(Adopted::Broken)
 }
 
-/// Keeps a broken upload for `time`, and cancels it then, or at once where no more are kept.
+/// Keeps a broken upload for `time`, and cancels it then, or at once where no more are kept. Says
+/// whether it is kept.
 pub(super) async fn detach(
     endpoint: &Endpoint,
     ticket: Ticket,
     upload: Detached,
     (time, most): (Duration, usize),
-) {
+) -> bool {
     let (timer, claimed) = oneshot::channel();
     let kept = Kept {
         ticket,
@@ -295,7 +297,8 @@ pub(super) async fn detach(
         true => Err(kept.upload),
     };
     if let Err(upload) = kept {
-        return upload.cancel().await;
+        upload.cancel().await;
+        return false;
     }
     let (draining, owned) = (endpoint.draining(), endpoint.clone());
     let expire = async move {
@@ -305,10 +308,20 @@ pub(super) async fn detach(
             _ = claimed => return,
         }
         if let Some(upload) = owned.uploads().claim(ticket.entry, |_| true) {
-            upload.cancel().await;
+            end_kept(&owned.uploads(), ticket, upload, &End::DetachTimeout).await;
         }
     };
     endpoint.tasks().spawn(expire);
+    true
+}
+
+/// Cancels an upload that was kept. Where the channel that it is for lives, it is told.
+async fn end_kept(registry: &Registry, ticket: Ticket, upload: Detached, end: &End<'_>) {
+    let entry = upload.source.entry.clone();
+    upload.cancel().await;
+    if let Some(owner) = registry.owner(ticket.owner) {
+        owner.kept_ended(ticket.upload, entry, end);
+    }
 }
 
 /// Gives up what there is of an upload that its client does not want any more: its channel, its
@@ -323,7 +336,10 @@ pub(super) fn give_up(endpoint: &Endpoint, ticket: Ticket, topic: &Topic, upload
     let kept = uploads.claim(id, |source| source.is_for(topic, upload));
     let was_kept = kept.is_some();
     if let Some(kept) = kept {
-        endpoint.tasks().spawn(kept.cancel());
+        let owned = endpoint.clone();
+        endpoint.tasks().spawn(async move {
+            end_kept(&owned.uploads(), ticket, kept, &End::Cancelled).await;
+        });
     }
     had_channel || was_listed || was_kept
 }

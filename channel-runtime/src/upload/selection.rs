@@ -1,36 +1,63 @@
 //! What a client says of its files, and what of it is not believed.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::{borrow::Cow, fmt, sync::OnceLock};
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+use super::{UploadSpec, entries::SPARE};
 use crate::protocol::Refusal;
 
-/// `allow_upload` and `upload_validate`.
+/// `allow_upload` and `upload_validate`, in the client's text: nothing is copied or decoded before
+/// its length is known.
 #[derive(Deserialize)]
-pub(super) struct Selection {
-    #[serde(rename = "ref")]
-    pub(super) upload_ref: String,
-    pub(super) entries: Vec<Selected>,
+pub(super) struct Selection<'a> {
+    #[serde(rename = "ref", borrow)]
+    pub(super) upload_ref: Cow<'a, str>,
+    #[serde(borrow, deserialize_with = "first")]
+    pub(super) entries: Vec<Said<'a>>,
 }
 
+/// What a client says of one file.
+#[derive(Deserialize)]
+pub(super) struct Said<'a> {
+    #[serde(rename = "ref", borrow)]
+    entry_ref: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(deserialize_with = "size")]
+    size: u64,
+    #[serde(rename = "type", borrow)]
+    content_type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    relative_path: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "whole")]
+    last_modified: Option<u64>,
+    #[serde(borrow, default)]
+    meta: Option<&'a RawValue>,
+    /// The token of an upload that was broken off, to go on with.
+    #[serde(borrow, default)]
+    resume: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// One file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Selected {
-    #[serde(rename = "ref")]
     pub(super) entry_ref: String,
     pub(super) name: String,
-    #[serde(deserialize_with = "size")]
     pub(super) size: u64,
-    #[serde(rename = "type")]
     pub(super) content_type: String,
-    #[serde(default)]
     pub(super) relative_path: Option<String>,
-    #[serde(default, deserialize_with = "whole")]
     pub(super) last_modified: Option<u64>,
-    #[serde(default)]
-    pub(super) meta: Value,
-    /// The token of an upload that was broken off, to go on with.
-    #[serde(default)]
+    meta: Option<Box<RawValue>>,
+    /// The same, once a handler has asked for it: decoded, it is many times as large.
+    decoded: OnceLock<Value>,
     pub(super) resume: Option<String>,
 }
 
@@ -40,7 +67,8 @@ pub(super) struct Progress {
     #[serde(rename = "ref")]
     pub(super) upload_ref: String,
     pub(super) entry_ref: String,
-    pub(super) progress: Value,
+    /// Left as text until its length is known.
+    pub(super) progress: Box<RawValue>,
 }
 
 /// `upload_cancel`.
@@ -65,6 +93,10 @@ const LIMITS: [(&str, usize); 6] = [
     ("resume", 1024),
 ];
 
+/// How many files of one message are looked at: all that any upload remembers, and one more to
+/// see that there are too many.
+const MOST: usize = UploadSpec::MAX_ENTRIES as usize + SPARE + 1;
+
 impl Selected {
     /// The first file of a page, and what every client says of one.
     #[cfg(any(test, feature = "test"))]
@@ -76,46 +108,89 @@ impl Selected {
             content_type: content_type.to_owned(),
             relative_path: None,
             last_modified: None,
-            meta: Value::Null,
+            meta: None,
+            decoded: OnceLock::new(),
             resume: None,
         }
     }
 
-    /// Refuses what is too long to be kept.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
-        let meta = match &self.meta {
-            Value::Null => 0,
-            meta => meta.to_string().len(),
-        };
+    pub(super) fn meta(&self) -> &Value {
+        self.decoded.get_or_init(|| {
+            let text = self.meta.as_ref().map(|meta| meta.get());
+            text.and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default()
+        })
+    }
+}
+
+impl Said<'_> {
+    /// Copies what is short enough to be kept, and refuses the rest.
+    pub(super) fn check(self) -> Result<Selected, Refusal> {
+        let text = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.0.len());
         let lengths = [
             self.entry_ref.len(),
             self.name.len(),
             self.content_type.len(),
-            self.relative_path.as_ref().map_or(0, String::len),
-            meta,
-            self.resume.as_ref().map_or(0, String::len),
+            text(&self.relative_path),
+            self.meta.map_or(0, |meta| meta.get().len()),
+            text(&self.resume),
         ];
         let mut pairs = LIMITS.iter().zip(lengths);
-        match pairs.find(|((_, limit), len)| len > limit) {
-            Some(((field, limit), _)) => Err(Refusal::new("entry too long")
-                .with(
-                    "entry_ref",
-                    self.entry_ref.chars().take(64).collect::<String>(),
-                )
+        if let Some(((field, limit), _)) = pairs.find(|((_, limit), len)| len > limit) {
+            let entry_ref: String = self.entry_ref.chars().take(64).collect();
+            return Err(Refusal::new("entry too long")
+                .with("entry_ref", entry_ref)
                 .with("field", *field)
-                .with("limit", *limit)),
-            None => Ok(()),
+                .with("limit", *limit));
         }
+        Ok(Selected {
+            entry_ref: self.entry_ref.into_owned(),
+            name: self.name.into_owned(),
+            size: self.size,
+            content_type: self.content_type.into_owned(),
+            relative_path: self.relative_path.map(|path| path.0.into_owned()),
+            last_modified: self.last_modified,
+            meta: self.meta.map(ToOwned::to_owned),
+            decoded: OnceLock::new(),
+            resume: self.resume.map(|token| token.0.into_owned()),
+        })
     }
 }
 
+/// The first files of a list; those beyond what any upload remembers are passed over.
+fn first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Said<'de>>, D::Error> {
+    struct First;
+
+    impl<'de> Visitor<'de> for First {
+        type Value = Vec<Said<'de>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut first = Vec::new();
+            while first.len() < MOST {
+                match list.next_element()? {
+                    Some(said) => first.push(said),
+                    None => return Ok(first),
+                }
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(first)
+        }
+    }
+
+    deserializer.deserialize_seq(First)
+}
+
 /// A size that is no whole number is larger than any limit.
-fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Ok(Value::deserialize(deserializer)?
         .as_u64()
         .unwrap_or(u64::MAX))
 }
 
-fn whole<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(Value::deserialize(deserializer)?.as_u64())
 }

@@ -36,6 +36,10 @@ pub enum Accept {
 }
 
 impl UploadSpec {
+    /// The most files that an upload can take at once. Its page is shown all of them with every
+    /// change, so what one message of a client costs grows with their number.
+    pub const MAX_ENTRIES: u32 = 1_000;
+
     /// The defaults, which are Phoenix's where it has the option.
     pub const fn new(name: &'static str, accept: Accept) -> Self {
         UploadSpec {
@@ -53,7 +57,8 @@ impl UploadSpec {
         }
     }
 
-    /// How many files at once. Default: 1, and then a new file takes the place of the old one.
+    /// How many files at once, at most [`UploadSpec::MAX_ENTRIES`]: building an endpoint fails
+    /// with more. Default: 1, and then a new file takes the place of the old one.
     #[must_use]
     pub const fn max_entries(mut self, entries: u32) -> Self {
         self.max_entries = entries;
@@ -133,10 +138,17 @@ impl UploadSpec {
         Duration::from_millis(self.chunk_timeout_ms)
     }
 
-    /// Whether a message can carry a chunk: its head has four fields of at most 255 bytes, and it may
+    /// Whether there are not too many files, and a message can carry a chunk: its head has four fields of at most 255 bytes, and it may
     /// begin with its offset.
     pub(crate) fn check(&self, options: &SocketOptions) -> Result<(), ConfigError> {
         const HEAD: usize = 5 + 4 * 255 + 8;
+        if self.max_entries > Self::MAX_ENTRIES {
+            return Err(ConfigError::MaxEntries {
+                upload: self.name,
+                max_entries: self.max_entries,
+                most: Self::MAX_ENTRIES,
+            });
+        }
         let most = options.max_frame_size.min(options.max_message_size);
         let most = most.saturating_sub(HEAD);
         match self.chunk_size as usize > most {
@@ -212,6 +224,19 @@ mod tests {
 
     fn entry(name: &str, ty: &str) -> UploadEntry {
         UploadEntry::new("photos", Arc::new(Selected::new(name, 1, ty)), 0)
+    }
+
+    #[test]
+    fn more_files_than_a_page_can_be_shown_are_a_mistake_of_the_configuration() {
+        let check = |entries| {
+            let spec = UploadSpec::new("photos", Accept::Any).max_entries(entries);
+            spec.check(&SocketOptions::default())
+        };
+        assert!(check(UploadSpec::MAX_ENTRIES).is_ok());
+        assert_eq!(
+            check(UploadSpec::MAX_ENTRIES + 1).unwrap_err().to_string(),
+            "the upload \"photos\" has `max_entries` of 1001, but at most 1000 are allowed"
+        );
     }
 
     #[test]

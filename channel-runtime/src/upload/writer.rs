@@ -37,6 +37,9 @@ use crate::telemetry::panic_message;
 ///    `write_chunk` that has failed.
 /// 4. `meta`, when the channel takes the file, once for each time it does.
 ///
+/// An upload whose client can resume waits for it with [`UploadWriter::pause`], and goes on with
+/// [`UploadWriter::resume`]; it is closed with [`CloseReason::Cancel`] where it is paused, too.
+///
 /// A client waits for `chunk_timeout` (10 s unless told otherwise), so each write must be done by
 /// then, the last one with its `close` too; for `init` there are 10 s.
 ///
@@ -117,6 +120,29 @@ pub trait UploadWriter: Send + 'static {
     /// A [`WriterError`] ends the upload.
     fn write_chunk(&mut self, chunk: Bytes)
     -> impl Future<Output = Result<(), WriterError>> + Send;
+
+    /// The client is gone and may come back: closes what can be opened again, such as a file, of
+    /// which a server has few. Called once the last `write_chunk` has returned; `resume` or `close`
+    /// is next.
+    ///
+    /// Does nothing unless it is implemented, and then the writer holds what it has open for
+    /// `detach` (30 s unless told otherwise). A writer around another one hands it on.
+    ///
+    /// # Errors
+    ///
+    /// A [`WriterError`] ends the upload as one of `write_chunk` does.
+    fn pause(&mut self) -> impl Future<Output = Result<(), WriterError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The client is back: opens what `pause` has closed, where the last byte was written.
+    ///
+    /// # Errors
+    ///
+    /// A [`WriterError`] ends the upload as one of `init` does; `close` is called first, with it.
+    fn resume(&mut self) -> impl Future<Output = Result<(), WriterError>> + Send {
+        async { Ok(()) }
+    }
 
     /// Completes or gives up what was written.
     ///
@@ -243,6 +269,8 @@ impl fmt::Debug for WriterError {
 pub(crate) trait AnyWriter: Send {
     fn init<'a>(&'a mut self, entry: &'a UploadEntry) -> BoxFuture<'a, Result<(), WriterError>>;
     fn write_chunk(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), WriterError>>;
+    fn pause(&mut self) -> BoxFuture<'_, Result<(), WriterError>>;
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), WriterError>>;
     fn close<'a>(&'a mut self, reason: CloseReason<'a>) -> BoxFuture<'a, Result<(), WriterError>>;
 
     /// The `W::Meta` of the writer's own type.
@@ -282,6 +310,14 @@ impl<W: UploadWriter> AnyWriter for Guarded<W> {
 
     fn write_chunk(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), WriterError>> {
         guarded(async move { self.writer()?.write_chunk(chunk).await })
+    }
+
+    fn pause(&mut self) -> BoxFuture<'_, Result<(), WriterError>> {
+        guarded(async move { self.writer()?.pause().await })
+    }
+
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), WriterError>> {
+        guarded(async move { self.writer()?.resume().await })
     }
 
     fn close<'a>(&'a mut self, reason: CloseReason<'a>) -> BoxFuture<'a, Result<(), WriterError>> {

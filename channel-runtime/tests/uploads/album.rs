@@ -190,6 +190,20 @@ impl Album {
         if entry.client_name().contains("progress") {
             tell(&self.test, format!("progress {}", entry.progress()));
         }
+        self.end(entry);
+    }
+
+    #[allow_upload("film", accept = ["video/*"])]
+    fn film(&self) -> External {
+        External::new("S3")
+    }
+
+    #[handle_upload("film")]
+    fn filmed(&mut self, _: External) {}
+
+    #[handle_progress("film")]
+    fn film_progress(&mut self, entry: &UploadEntry) {
+        self.end(entry);
     }
 
     #[validate_upload("photos")]
@@ -288,6 +302,12 @@ impl Album {
         let gate = gate(&self.test);
         gate.acquire().await.map_err(|_| Refusal::empty())?.forget();
         Ok(())
+    }
+
+    fn end(&self, entry: &UploadEntry) {
+        if let (Some(why), true) = (entry.error(), entry.client_name().contains("ended")) {
+            tell(&self.test, format!("ended {why}"));
+        }
     }
 
     fn recorder(&self, entry: &UploadEntry) -> Recorder {

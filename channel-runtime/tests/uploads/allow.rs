@@ -244,3 +244,40 @@ fn a_chunk_that_no_frame_can_carry_is_found_when_the_endpoint_is_built() {
          most 0: lower it, or raise `max_frame_size` and `max_message_size`"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_state_is_pushed_only_where_it_has_changed() {
+    let page = Page::open("no_change").await;
+    let photos = page.upload("photos").await;
+    let push = async |entries: Value| {
+        let payload = json!({"ref": photos, "entries": entries});
+        let pushed = page.owner.push("upload_validate", payload);
+        pushed.await.expect_ok::<()>();
+    };
+    push(json!([file("0", "a.bin", 1)])).await;
+    page.state(json!({"name": "photos", "active_refs": ["0"]}))
+        .await;
+    for _ in 0..100 {
+        push(json!([])).await;
+        push(json!([file("0", "a.bin", 1)])).await;
+    }
+    push(json!([file("1", "b.bin", 1)])).await;
+    let next = page.state(json!({"name": "photos"})).await;
+    assert_eq!(next["active_refs"], json!(["0", "1"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meta_is_measured_as_text_and_what_is_too_long_takes_no_file_along() {
+    let page = Page::open("long_meta").await;
+    let photos = page.upload("photos").await;
+    let mut long = file("1", "b.bin", 1);
+    long["meta"] = json!([0].repeat(2_100));
+    let entries = json!([file("0", "a.bin", 1), long]);
+    let refused: Value = page.allow(&photos, entries).await.response();
+    assert_eq!(
+        (&refused["reason"], &refused["field"], &refused["limit"]),
+        (&json!("entry too long"), &json!("meta"), &json!(4096))
+    );
+    let looked: Value = page.owner.push("look", ()).await.expect_ok();
+    assert_eq!(looked["photos"], 0);
+}

@@ -75,7 +75,8 @@ async fn a_client_that_fails_elsewhere_says_so() {
     let state = page
         .state(json!({"name": "videos", "error_refs": ["0"]}))
         .await;
-    assert_eq!(state["errors"], json!([["0", "external_client_failure"]]));
+    let reason = json!({"reason": "external_client_failure", "cause": "failed"});
+    assert_eq!(state["errors"], json!([["0", reason]]));
     page.at_once();
 }
 

@@ -7,6 +7,7 @@ mod ahead;
 mod album;
 mod allow;
 mod chunks;
+mod ends;
 mod external;
 mod finished;
 mod given_up;

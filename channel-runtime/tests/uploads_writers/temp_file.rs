@@ -221,3 +221,59 @@ async fn persisting_crosses_file_systems() {
     second.persist_replacing(&place).await.unwrap();
     assert_eq!(fs::read(&place).unwrap(), b"new");
 }
+
+#[tokio::test]
+async fn a_file_that_waits_for_its_client_has_no_descriptor_and_goes_on_where_it_was() {
+    let dir = swept_dir();
+    let open = || {
+        let links = fs::read_dir("/proc/self/fd").unwrap();
+        let links = links.filter_map(|link| fs::read_link(link.ok()?.path()).ok());
+        links
+            .filter(|path| path.starts_with(dir.path()) && !path.ends_with("lock"))
+            .count()
+    };
+    let mut writer = TempFile::in_dir(dir.path());
+    writer.init(&entry(8)).await.unwrap();
+    writer
+        .write_chunk(Bytes::from_static(b"half"))
+        .await
+        .unwrap();
+    assert_eq!(open(), 1);
+    writer.pause().await.unwrap();
+    assert_eq!(open(), 0);
+    writer.resume().await.unwrap();
+    assert_eq!(open(), 1);
+    writer
+        .write_chunk(Bytes::from_static(b"done"))
+        .await
+        .unwrap();
+    writer.close(CloseReason::Done).await.unwrap();
+    assert_eq!(fs::read(writer.meta().path()).unwrap(), b"halfdone");
+
+    let mut given_up = TempFile::in_dir(dir.path());
+    given_up.init(&entry(8)).await.unwrap();
+    given_up.pause().await.unwrap();
+    given_up.close(CloseReason::Cancel).await.unwrap();
+    drop((writer, given_up));
+    until("nothing is left", || files(dir.path()).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_while_it_waited_is_not_gone_on_with() {
+    let dir = swept_dir();
+    let mut writer = TempFile::in_dir(dir.path());
+    writer.init(&entry(8)).await.unwrap();
+    writer
+        .write_chunk(Bytes::from_static(b"half"))
+        .await
+        .unwrap();
+    writer.pause().await.unwrap();
+    let written = files(dir.path());
+    let written = written
+        .iter()
+        .find(|path| fs::read(path).is_ok_and(|bytes| bytes == b"half"));
+    fs::write(written.unwrap(), b"le").unwrap();
+    assert!(writer.resume().await.is_err());
+    drop(writer);
+    until("nothing is left", || files(dir.path()).is_empty()).await;
+}

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Deadline, Running, UploadChannel, WINDOW};
+use super::{Deadline, Running, UploadChannel, WINDOW, Why, close_failed};
 use crate::{
-    channel::Socket,
+    channel::{Reason, Socket},
     protocol::Payload,
     upload::{
         destination::Place,
@@ -55,13 +55,17 @@ pub(super) async fn begin(
         ticket,
         entry,
         over: false,
+        why: Why::Channel(Reason::Error("crashed".into())),
     };
     let writer = match begun.destination.0 {
         Place::Resumed(broken, fresh) => {
             let (uploads, topic) = (socket.endpoint().uploads(), running.owner.topic());
             match adopt(&uploads, broken, topic, &running.entry).await {
                 Some(Adopted::Broken(upload)) => Ok(upload),
-                Some(Adopted::Taken) => return Err("taken"),
+                Some(Adopted::Taken) => {
+                    running.why = Why::Moves;
+                    return Err("taken");
+                }
                 None => Err(fresh),
             }
         }
@@ -70,7 +74,17 @@ pub(super) async fn begin(
         Place::External(_) => return Err("disallowed"),
     };
     let (writer, received, is_done) = match writer {
-        Ok(upload) => (upload.writer, upload.received, upload.is_done),
+        Ok(mut upload) => {
+            if !upload.is_done
+                && let Err(error) = upload.writer.resume().await
+            {
+                close_failed(&mut *upload.writer, &error).await;
+                running.over = true;
+                running.owner.writer_failed(ticket, &running.entry, &error);
+                return Err("writer_error");
+            }
+            (upload.writer, upload.received, upload.is_done)
+        }
         Err(mut writer) => {
             if let Err(error) = writer.init(&running.entry).await {
                 running.over = true;

@@ -146,7 +146,9 @@ fn happen(
         }
         Happening::Fail(at) => {
             let uuid = model.file(at);
-            let stopped = entries.fail(uuid, "failed".into()).flatten();
+            let stopped = entries
+                .fail(uuid, &End::Cancelled)
+                .and_then(|gone| gone.link);
             let live = [&model.running, &model.done, &model.taken];
             prop_assert_eq!(
                 stopped.is_some(),
@@ -156,7 +158,8 @@ fn happen(
         }
         Happening::Drop(at) => {
             let uuid = model.file(at);
-            prop_assert_eq!(entries.drop_running(uuid), model.running.remove(&uuid));
+            let gone = entries.drop_running(uuid, Some(&End::ChunkTimeout));
+            prop_assert_eq!(gone.is_some(), model.running.remove(&uuid));
         }
         Happening::Remove(entry_ref) => {
             let entry_ref = entry_ref.to_string();
@@ -164,7 +167,8 @@ fn happen(
                 .entries()
                 .find(|entry| entry.entry_ref() == entry_ref);
             let uuid = found.map(UploadEntry::uuid);
-            prop_assert_eq!(entries.remove(&entry_ref).is_some(), uuid.is_some());
+            let gone = uuid.and_then(|uuid| entries.remove(uuid, &End::Cancelled));
+            prop_assert_eq!(gone.is_some(), uuid.is_some());
             model.forget(uuid.unwrap_or(Uuid::nil()));
         }
         Happening::Take(entry_ref) => {

@@ -10,7 +10,6 @@ pub(in crate::upload) struct Slot<D, W, L> {
     pub(super) entry: UploadEntry,
     pub(super) phase: Phase<D, W, L>,
     pub(super) preflighted: bool,
-    pub(super) error: Option<Value>,
     /// The channel's handler is yet to be told of the progress.
     pub(super) told: bool,
     /// The progress that the page was shown last.
@@ -48,6 +47,8 @@ impl<D, W, L> Phase<D, W, L> {
 pub(in crate::upload) struct Gone<L> {
     pub(in crate::upload) uuid: Uuid,
     pub(in crate::upload) link: Option<L>,
+    /// What a handler is to be told, where it had been allowed and was not over.
+    pub(in crate::upload) ended: Option<UploadEntry>,
 }
 
 impl<D, W, L> Slot<D, W, L> {
@@ -55,6 +56,7 @@ impl<D, W, L> Slot<D, W, L> {
         Gone {
             uuid: self.entry.uuid(),
             link: self.phase.into_link(),
+            ended: None,
         }
     }
 
@@ -79,6 +81,11 @@ impl<D, W, L> Slot<D, W, L> {
         self.due || matches!(self.phase, Phase::Taken(_))
     }
 
+    /// Whether it was allowed, and its end is yet to come.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.phase, Phase::Selected | Phase::Failed)
+    }
+
     /// Progress only grows. Says whether a handler is to be told, which is once at a time.
     pub(super) fn advance(&mut self, percent: u8) -> bool {
         if percent <= self.entry.progress() && percent < 100 {
@@ -98,7 +105,7 @@ impl<D, W, L> Slot<D, W, L> {
             "size": entry.client_size(),
             "type": entry.client_type(),
             "progress": entry.progress(),
-            "valid": self.error.is_none(),
+            "valid": entry.error().is_none(),
             "done": self.is_done(),
         })
     }

@@ -14,8 +14,7 @@ impl<D, W, L> Entries<D, W, L> {
         &mut self,
         entry_ref: &str,
     ) -> Result<(UploadEntry, W), NotTaken> {
-        let at = self.at(entry_ref).ok_or(NotTaken::Unknown)?;
-        let slot = &mut self.slots[at];
+        let slot = self.slots.named(entry_ref).ok_or(NotTaken::Unknown)?;
         match std::mem::replace(&mut slot.phase, Phase::Failed) {
             Phase::Done(writer, link) => {
                 slot.phase = Phase::Taken(link);
@@ -31,7 +30,7 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The handler gives the file back, to be taken again. Says whether it still has a channel.
     pub(in crate::upload) fn postpone(&mut self, uuid: Uuid, writer: W) -> bool {
-        let Some(slot) = self.slot(uuid) else {
+        let Some(slot) = self.slots.get_mut(uuid) else {
             return false;
         };
         let Phase::Taken(link) = &mut slot.phase else {
@@ -45,18 +44,18 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The handler is done with the file: it goes, and its channel ends.
     pub(in crate::upload) fn consume(&mut self, uuid: Uuid) -> Option<L> {
-        let at = self
-            .slots
-            .iter()
-            .position(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Taken(_)))?;
+        let slot = self.slots.get(uuid)?;
+        if !matches!(slot.phase, Phase::Taken(_)) {
+            return None;
+        }
         self.consumed += 1;
-        self.slots.remove(at).into_link()
+        self.slots.remove(uuid)?.into_link()
     }
 
     /// The channel of a file is over, and the file may go on without. Says whether a handler has
     /// it, or is about to.
     pub(in crate::upload) fn unlink(&mut self, uuid: Uuid) -> bool {
-        let Some(slot) = self.slot(uuid) else {
+        let Some(slot) = self.slots.get_mut(uuid) else {
             return false;
         };
         if let Phase::Done(_, link) | Phase::Taken(link) = &mut slot.phase {
@@ -74,22 +73,19 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// Whether a file is finished and the channel's task is yet to hand it over.
     pub(in crate::upload) fn is_due(&self, uuid: Uuid) -> bool {
-        let mut slots = self.slots.iter();
-        slots.any(|slot| slot.entry.uuid() == uuid && slot.due)
+        self.slots.get(uuid).is_some_and(|slot| slot.due)
     }
 
     /// A finished file that nobody has taken.
     pub(in crate::upload) fn finished_entry(&self, uuid: Uuid) -> Option<&UploadEntry> {
-        let mut entries = self.done().map(|slot| &slot.entry);
-        entries.find(|entry| entry.uuid() == uuid)
+        let slot = self.slots.get(uuid)?;
+        matches!(slot.phase, Phase::Done(..)).then_some(&slot.entry)
     }
 
     /// Removes a finished file, for a client that comes back for it elsewhere.
     pub(in crate::upload) fn detach(&mut self, uuid: Uuid) -> Option<W> {
-        let mut slots = self.slots.iter();
-        let at = slots
-            .position(|slot| slot.entry.uuid() == uuid && matches!(slot.phase, Phase::Done(..)))?;
-        match self.slots.remove(at).phase {
+        self.finished_entry(uuid)?;
+        match self.slots.remove(uuid)?.phase {
             Phase::Done(writer, _) => Some(writer),
             _ => None,
         }

@@ -171,6 +171,14 @@ impl<W: UploadWriter> UploadWriter for Count<W> {
         begun
     }
 
+    async fn pause(&mut self) -> Result<(), WriterError> {
+        self.inner.pause().await
+    }
+
+    async fn resume(&mut self) -> Result<(), WriterError> {
+        self.inner.resume().await
+    }
+
     async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
         let len = chunk.len() as u64;
         self.inner.write_chunk(chunk).await?;

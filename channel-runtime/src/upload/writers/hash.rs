@@ -99,6 +99,14 @@ where
         self.inner.init(entry).await
     }
 
+    async fn pause(&mut self) -> Result<(), WriterError> {
+        self.inner.pause().await
+    }
+
+    async fn resume(&mut self) -> Result<(), WriterError> {
+        self.inner.resume().await
+    }
+
     async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&chunk);

@@ -83,6 +83,14 @@ impl<W: UploadWriter> UploadWriter for MagicBytes<W> {
         self.inner.init(entry).await
     }
 
+    async fn pause(&mut self) -> Result<(), WriterError> {
+        self.inner.pause().await
+    }
+
+    async fn resume(&mut self) -> Result<(), WriterError> {
+        self.inner.resume().await
+    }
+
     async fn write_chunk(&mut self, mut chunk: Bytes) -> Result<(), WriterError> {
         if self.content_type.is_none() {
             self.missing = self.missing.saturating_sub(chunk.len() as u64);

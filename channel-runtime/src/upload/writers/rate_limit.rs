@@ -112,6 +112,14 @@ impl<W: UploadWriter> UploadWriter for RateLimit<W> {
         self.inner.init(entry).await
     }
 
+    async fn pause(&mut self) -> Result<(), WriterError> {
+        self.inner.pause().await
+    }
+
+    async fn resume(&mut self) -> Result<(), WriterError> {
+        self.inner.resume().await
+    }
+
     async fn write_chunk(&mut self, chunk: Bytes) -> Result<(), WriterError> {
         self.limiter.wait_for(chunk.len() as u64).await;
         self.inner.write_chunk(chunk).await

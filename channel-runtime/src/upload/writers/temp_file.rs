@@ -5,7 +5,7 @@ mod stored;
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -42,7 +42,8 @@ use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
 ///
 /// # Limits
 ///
-/// Two chunks in memory: one is written, on a thread of tokio's blocking pool, while the client
+/// One open file while its client sends, and none while the upload waits for a client that may come
+/// back. Two chunks in memory: one is written, on a thread of tokio's blocking pool, while the client
 /// sends the next. A full disk ends the upload with the reason `no_space`, at the next chunk or at
 /// the end. Nothing is synced before [`StoredFile::persist`]:
 /// a temporary file does not outlive the machine. A file system without locks is refused.
@@ -61,6 +62,8 @@ enum State {
     /// The last chunk is on its way to the file, which goes along: where nobody is there any more
     /// to take it back, it is removed.
     Writing(JoinHandle<io::Result<OpenFile>>),
+    /// The client is gone and may come back.
+    Paused(PausedFile),
     Done(StoredFile),
 }
 
@@ -68,6 +71,13 @@ enum State {
 struct OpenFile {
     temporary: Temporary,
     file: File,
+    len: u64,
+}
+
+/// The file with its name, and without its descriptor.
+#[derive(Debug)]
+struct PausedFile {
+    temporary: Temporary,
     len: u64,
 }
 
@@ -124,7 +134,27 @@ impl UploadWriter for TempFile {
         Ok(())
     }
 
+    async fn pause(&mut self) -> Result<(), WriterError> {
+        let open = self.open().await?;
+        self.state = State::Paused(spawn_blocking(move || open.pause()).await?);
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> Result<(), WriterError> {
+        let State::Paused(paused) = std::mem::take(&mut self.state) else {
+            return Err(WriterError::new("the temporary file is not paused"));
+        };
+        self.state = State::Open(spawn_blocking(move || paused.open()).await??);
+        Ok(())
+    }
+
     async fn close(&mut self, reason: CloseReason<'_>) -> Result<(), WriterError> {
+        if let (CloseReason::Cancel, State::Paused(_)) = (reason, &self.state) {
+            if let State::Paused(paused) = std::mem::take(&mut self.state) {
+                spawn_blocking(move || paused.temporary.remove()).await?;
+            }
+            return Ok(());
+        }
         match reason {
             CloseReason::Done => {
                 let open = self.open().await?;
@@ -189,8 +219,30 @@ impl OpenFile {
         }
     }
 
+    fn pause(self) -> PausedFile {
+        PausedFile {
+            temporary: self.temporary,
+            len: self.len,
+        }
+    }
+
     /// Closes the file, which some file systems take their time for.
     fn finish(self) -> StoredFile {
         StoredFile::new(self.temporary, self.len)
+    }
+}
+
+impl PausedFile {
+    /// Its directory is this user's alone, so what is there under its name is what was written.
+    fn open(self) -> io::Result<OpenFile> {
+        let mut file = File::options().write(true).open(self.temporary.path())?;
+        if file.seek(SeekFrom::End(0))? != self.len {
+            return Err(io::Error::other("the temporary file has another length"));
+        }
+        Ok(OpenFile {
+            temporary: self.temporary,
+            file,
+            len: self.len,
+        })
     }
 }

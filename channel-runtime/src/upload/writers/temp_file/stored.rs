@@ -23,6 +23,12 @@ impl Temporary {
         Temporary(Some((path, directory)))
     }
 
+    /// Where it is; nowhere once it is removed.
+    pub(super) fn path(&self) -> &Path {
+        let file = self.0.as_ref();
+        file.map_or(Path::new(""), |(path, _)| path)
+    }
+
     /// Removes it in this thread.
     pub(super) fn remove(mut self) {
         drop(self.0.take());

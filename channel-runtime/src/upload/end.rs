@@ -1,0 +1,61 @@
+//! How an upload can end, and the words for it: what a page and a handler are told.
+
+use serde_json::{Value, json};
+
+use super::{WriterError, owner::reason};
+use crate::{channel::Reason, protocol::Refusal};
+
+/// The end of an upload that was allowed, other than that it is done.
+pub(super) enum End<'e> {
+    /// The client has sent more than it said.
+    TooManyBytes {
+        limit: u64,
+    },
+    /// No chunk has come in time.
+    ChunkTimeout,
+    /// Its client did not come back for it in time.
+    DetachTimeout,
+    /// It could have been gone on with, but no more are kept.
+    NotKept,
+    /// The page, or the server's code, has cancelled it.
+    Cancelled,
+    /// Another file has taken its place.
+    Replaced,
+    /// The channel that brings it has ended.
+    Channel(&'e Reason),
+    Writer(&'e WriterError),
+    /// A handler or the check of an external destination does not want it.
+    Refused(&'e Refusal),
+    /// The client could not send it elsewhere, for the reason that it gives.
+    Elsewhere(Option<&'e Value>),
+}
+
+impl End<'_> {
+    /// The reason in `upload_state` and of [`UploadEntry::error`](super::UploadEntry::error).
+    pub(super) fn reason(&self) -> Value {
+        let word = match self {
+            End::TooManyBytes { limit } => {
+                return json!({"reason": "file_size_limit_exceeded", "limit": limit});
+            }
+            End::Writer(error) => {
+                return json!({"reason": "writer_failure", "cause": error.reason()});
+            }
+            End::Elsewhere(Some(why)) => {
+                return json!({"reason": "external_client_failure", "cause": why});
+            }
+            End::Refused(refusal) => return reason(refusal),
+            End::Elsewhere(None) => "external_client_failure",
+            End::ChunkTimeout => "chunk_timeout",
+            End::DetachTimeout => "detach_timeout",
+            End::NotKept => "not_kept",
+            End::Cancelled => "cancelled",
+            End::Replaced => "replaced",
+            End::Channel(Reason::Left) => "left",
+            End::Channel(Reason::Rejoined) => "rejoined",
+            End::Channel(Reason::Closed) => "connection_closed",
+            End::Channel(Reason::Draining | Reason::Shutdown(_)) => "shutdown",
+            End::Channel(_) => "crashed",
+        };
+        word.into()
+    }
+}
