@@ -222,6 +222,7 @@ impl<C: Channel> Inbox<C> {
         if !state.open {
             return Err(letter);
         }
+        state.counted += usize::from(letter.is_counted());
         if matches!(letter, Letter::Closed) {
             state.doom();
         }
