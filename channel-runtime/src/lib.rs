@@ -55,6 +55,8 @@ pub use channel_macros::{Event, channel, socket};
 pub use self::options::LongPollOptions;
 #[cfg(feature = "serve")]
 pub use self::options::ServeOptions;
+#[cfg(feature = "uploads")]
+pub use self::options::UploadOptions;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelRef, Context,

@@ -6,6 +6,7 @@ const PATIENCE = 0.8;
 /** Refusals after which another try may help. */
 const PASSING = [
   "join crashed", "channel overloaded", "too many channels joined", "unmatched topic", "already_registered", "wrong_offset",
+  "too_many_open",
 ];
 
 /**

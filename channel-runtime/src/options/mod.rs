@@ -3,14 +3,22 @@
 mod config;
 #[cfg(feature = "longpoll")]
 mod long_poll;
+#[cfg(any(feature = "serve", feature = "uploads"))]
+mod open_files;
 #[cfg(feature = "serve")]
 mod serve;
 mod socket;
+#[cfg(feature = "uploads")]
+mod upload;
 
 #[cfg(feature = "longpoll")]
 pub use self::long_poll::LongPollOptions;
+#[cfg(any(feature = "serve", feature = "uploads"))]
+use self::open_files::open_files;
 #[cfg(feature = "serve")]
 pub use self::serve::ServeOptions;
+#[cfg(feature = "uploads")]
+pub use self::upload::UploadOptions;
 pub use self::{
     config::{SerializerName, SocketConfig},
     socket::SocketOptions,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::MAX_TIMEOUT;
+use super::{MAX_TIMEOUT, open_files};
 use crate::error::ConfigError;
 
 /// The limits of [`Endpoint::serve`](crate::Endpoint::serve): how long a client may take, and how
@@ -92,7 +92,8 @@ impl ServeOptions {
     ///
     /// Unless given, it follows from how many files the process may open (`RLIMIT_NOFILE`, its
     /// soft limit, when the endpoint is built): an eighth of them and 32 more are left for all
-    /// else, so of 1,024 files 864 are connections. At least 16.
+    /// else, so of 1,024 files 864 are connections. Where a socket takes uploads, the files of
+    /// these come off too (`UploadOptions`), and 352 are. At least 16.
     ///
     /// Further clients wait in the listener's backlog until a place is free, with a warning in the
     /// log: to answer them would take what there is no more of, and few of them wait for long, as
@@ -125,9 +126,11 @@ impl ServeOptions {
         }
     }
 
-    /// The places of connections, all of them free.
-    pub(crate) fn places(&self) -> usize {
-        let places = self.max_connections.unwrap_or_else(|| share(open_files()));
+    /// The places of connections, all of them free, where so many files are kept for others.
+    pub(crate) fn places(&self, kept: usize) -> usize {
+        let places = self
+            .max_connections
+            .unwrap_or_else(|| share(open_files(), kept));
         places.min(Semaphore::MAX_PERMITS)
     }
 
@@ -153,25 +156,10 @@ pub(crate) struct ServeTimes {
     pub(crate) last: Duration,
 }
 
-/// Those of so many files that may be connections.
-fn share(files: usize) -> usize {
-    (files - files / 8).saturating_sub(32).max(16)
-}
-
-#[cfg(unix)]
-fn open_files() -> usize {
-    use rustix::process::{Resource, getrlimit};
-
-    match getrlimit(Resource::Nofile).current {
-        Some(files) => usize::try_from(files).unwrap_or(usize::MAX),
-        None => usize::MAX,
-    }
-}
-
-/// Unknown here.
-#[cfg(not(unix))]
-fn open_files() -> usize {
-    16_384
+/// Those of so many files that may be connections, where so many are kept for others.
+fn share(files: usize, kept: usize) -> usize {
+    let rest = (files - files / 8).saturating_sub(32);
+    rest.saturating_sub(kept).max(16)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -186,10 +174,17 @@ mod tests {
     #[test]
     fn files_are_left_for_all_that_is_no_connection() {
         for (files, places) in [(20, 16), (256, 192), (1024, 864), (1 << 20, 917_472)] {
-            assert_eq!(share(files), places);
+            assert_eq!(share(files, 0), places);
         }
-        assert!(ServeOptions::default().places() >= 16);
-        assert!(share(usize::MAX) < usize::MAX);
+        assert!(ServeOptions::default().places(0) >= 16);
+        assert!(share(usize::MAX, 0) < usize::MAX);
+    }
+
+    #[test]
+    fn the_files_of_uploads_are_no_connections() {
+        for (files, kept, places) in [(1024, 512, 352), (256, 128, 64), (20, 10, 16)] {
+            assert_eq!(share(files, kept), places);
+        }
     }
 
     #[test]

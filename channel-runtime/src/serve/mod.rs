@@ -61,15 +61,16 @@ pub(crate) struct ServeLimits {
 }
 
 impl ServeLimits {
-    pub(crate) fn new(options: ServeOptions) -> Self {
-        let places = Arc::new(Semaphore::new(options.places()));
+    /// Where so many files are kept for what is no connection.
+    pub(crate) fn new(options: ServeOptions, kept: usize) -> Self {
+        let places = Arc::new(Semaphore::new(options.places(kept)));
         ServeLimits { options, places }
     }
 }
 
 impl Default for ServeLimits {
     fn default() -> Self {
-        ServeLimits::new(ServeOptions::default())
+        ServeLimits::new(ServeOptions::default(), 0)
     }
 }
 

@@ -18,6 +18,8 @@ use crate::{
 };
 #[cfg(feature = "serve")]
 use crate::{options::ServeOptions, serve::ServeLimits};
+#[cfg(feature = "uploads")]
+use crate::{options::UploadOptions, upload::OpenUploads};
 
 /// What may wait for all slow clients together, in bytes, unless told otherwise.
 const OUTBOX_BYTES: usize = 256 << 20;
@@ -31,6 +33,8 @@ pub struct EndpointBuilder {
     drain: DrainOptions,
     #[cfg(feature = "serve")]
     serve: ServeOptions,
+    #[cfg(feature = "uploads")]
+    uploads: UploadOptions,
     url: Option<String>,
     max_connections: Option<usize>,
     filter: FilterParameters,
@@ -104,6 +108,10 @@ impl EndpointBuilder {
         #[cfg(feature = "serve")]
         {
             self.serve = config.serve.unwrap_or(self.serve);
+        }
+        #[cfg(feature = "uploads")]
+        {
+            self.uploads = config.uploads.unwrap_or(self.uploads);
         }
         self
     }
@@ -186,6 +194,14 @@ impl EndpointBuilder {
         self
     }
 
+    /// How many uploads may be open at once, of one socket and of all, so that files which clients
+    /// begin and do not end leave room for connections.
+    #[cfg(feature = "uploads")]
+    pub fn upload_options(mut self, options: UploadOptions) -> Self {
+        self.uploads = options;
+        self
+    }
+
     /// The secret that the endpoint's tokens are made with: at least 32 random bytes, the same on
     /// every node, and kept out of the repository. Without one, the endpoint makes one that lives
     /// as long as its process: then tokens, and the sessions of long-poll clients, do not survive
@@ -219,6 +235,8 @@ impl EndpointBuilder {
         self.drain.check()?;
         #[cfg(feature = "serve")]
         self.serve.check()?;
+        #[cfg(feature = "uploads")]
+        self.uploads.check()?;
         #[cfg(feature = "longpoll")]
         if self.adapter.is_some()
             && self.secrets.is_empty()
@@ -246,12 +264,25 @@ impl EndpointBuilder {
         };
         let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
         let extensions = Extensions::default();
+        #[cfg(feature = "uploads")]
+        let (uploads, of_socket) = self.uploads.places();
+        #[cfg(feature = "uploads")]
+        extensions.insert(OpenUploads::new(uploads, of_socket));
+        #[cfg(feature = "serve")]
+        {
+            #[cfg(feature = "uploads")]
+            let kept = match mounts.iter().any(|(_, mount)| mount.takes_uploads()) {
+                true => uploads,
+                false => 0,
+            };
+            #[cfg(not(feature = "uploads"))]
+            let kept = 0;
+            extensions.insert(ServeLimits::new(self.serve, kept));
+        }
         #[cfg(feature = "longpoll")]
         extensions.insert(Relays::open(&mounts, &pubsub, &secrets, &tasks, &draining));
         extensions.insert(Mounts::new(mounts));
         extensions.insert(self.drain);
-        #[cfg(feature = "serve")]
-        extensions.insert(ServeLimits::new(self.serve));
         Ok(Endpoint::new(Inner {
             pubsub,
             tasks,

@@ -2,6 +2,8 @@ use serde::Deserialize;
 
 #[cfg(feature = "serve")]
 use crate::options::ServeOptions;
+#[cfg(feature = "uploads")]
+use crate::options::UploadOptions;
 use crate::{endpoint::DrainOptions, telemetry::FilterParameters};
 
 /// What holds for all sockets of an endpoint, as a configuration file has it: for
@@ -59,4 +61,8 @@ pub struct EndpointConfig {
     /// `{"idle_timeout_ms": 75000}`.
     #[cfg(feature = "serve")]
     pub serve: Option<ServeOptions>,
+    /// See [`EndpointBuilder::upload_options`](crate::EndpointBuilder::upload_options):
+    /// `{"max_open": 2000}`.
+    #[cfg(feature = "uploads")]
+    pub uploads: Option<UploadOptions>,
 }

@@ -61,6 +61,11 @@ pub(crate) trait Mount: Send + Sync {
         Ok(())
     }
 
+    #[cfg(all(feature = "serve", feature = "uploads"))]
+    fn takes_uploads(&self) -> bool {
+        false
+    }
+
     /// `(topic pattern, channel)` pairs.
     fn patterns(&self) -> Vec<(&'static str, &'static str)>;
 
@@ -166,6 +171,11 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
     fn check(&self) -> Result<(), ConfigError> {
         let mut uploads = self.routes.iter().flat_map(Route::uploads);
         uploads.try_for_each(|upload| upload.check(&self.options))
+    }
+
+    #[cfg(all(feature = "serve", feature = "uploads"))]
+    fn takes_uploads(&self) -> bool {
+        self.routes.iter().any(Route::takes_uploads)
     }
 
     fn patterns(&self) -> Vec<(&'static str, &'static str)> {

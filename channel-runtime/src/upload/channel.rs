@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use self::begin::begin;
 use super::{
-    CloseReason, UploadEntry, UploadSpec, WriterError,
+    CloseReason, Paused, UploadEntry, UploadSpec, WriterError,
     destination::Finished,
     end::End,
     grant::Ticket,
+    open::Place,
     owner::Owner,
     registry::{Detached, Source, detach},
     writer::AnyWriter,
@@ -61,6 +62,8 @@ pub struct UploadChannel {
     spec: &'static UploadSpec,
     /// `None` once the file is all there, and the entry has it.
     writer: Option<Box<dyn AnyWriter>>,
+    /// As long as the writer is open.
+    place: Option<Place>,
     received: u64,
     last: Instant,
     timeout: Duration,
@@ -84,6 +87,7 @@ enum Why {
     /// Its client goes on with it elsewhere, or has been told that there is nothing to go on with.
     Moves,
     TooManyBytes,
+    TooManyOpen,
     ChunkTimeout,
     NotKept,
     Channel(Reason),
@@ -96,6 +100,7 @@ impl Drop for Running {
             let end = match &self.why {
                 Why::Moves => None,
                 Why::TooManyBytes => Some(End::TooManyBytes { limit }),
+                Why::TooManyOpen => Some(End::TooManyOpen),
                 Why::ChunkTimeout => Some(End::ChunkTimeout),
                 Why::NotKept => Some(End::NotKept),
                 Why::Channel(reason) => Some(End::Channel(reason)),
@@ -257,7 +262,7 @@ impl UploadChannel {
             Ok(()) => writer.close(CloseReason::Done).await,
         };
         if let Err(error) = written {
-            self.writer = None;
+            (self.writer, self.place) = (None, None);
             self.running.over = true;
             let (ticket, entry) = (self.running.ticket, &self.running.entry);
             self.running.owner.writer_failed(ticket, entry, &error);
@@ -282,6 +287,7 @@ impl UploadChannel {
     fn finished(&mut self) {
         self.running.over = true;
         self.timer.cancel();
+        self.place = None;
         if let Some(writer) = self.writer.take() {
             let (ticket, file) = (self.running.ticket, Finished::Writer(writer));
             // One that nobody wants any more goes with its writer.
@@ -351,13 +357,18 @@ impl UploadChannel {
         if let Some(time) = detach_for {
             let upload = match self.writer.take() {
                 Some(mut writer) => {
-                    if let Err(error) = writer.pause().await {
-                        close_failed(&mut *writer, &error).await;
-                        running.over = true;
-                        return owner.writer_failed(ticket, &running.entry, &error);
-                    }
+                    let place = match writer.pause().await {
+                        Ok(Paused::Open) => self.place,
+                        Ok(Paused::Closed) => None,
+                        Err(error) => {
+                            close_failed(&mut *writer, &error).await;
+                            running.over = true;
+                            return owner.writer_failed(ticket, &running.entry, &error);
+                        }
+                    };
                     let source = Source::new(owner.topic(), &running.entry);
-                    Some(Detached::broken(source, writer, self.received))
+                    let upload = Detached::broken(source, writer, self.received);
+                    Some(upload.with_place(place))
                 }
                 None => owner.detach_finished(ticket, &running.entry),
             };

@@ -11,6 +11,8 @@ pub(super) enum End<'e> {
     TooManyBytes {
         limit: u64,
     },
+    /// As many uploads are open as may be.
+    TooManyOpen,
     /// No chunk has come in time.
     ChunkTimeout,
     /// Its client did not come back for it in time.
@@ -45,6 +47,7 @@ impl End<'_> {
             }
             End::Refused(refusal) => return reason(refusal),
             End::Elsewhere(None) => "external_client_failure",
+            End::TooManyOpen => "too_many_open",
             End::ChunkTimeout => "chunk_timeout",
             End::DetachTimeout => "detach_timeout",
             End::NotKept => "not_kept",

@@ -8,6 +8,7 @@ mod entries;
 mod entry;
 mod grant;
 mod handle;
+mod open;
 mod owner;
 mod preflight;
 mod registry;
@@ -21,7 +22,6 @@ mod writers;
 #[cfg(feature = "object-store")]
 pub use ::object_store;
 
-pub(crate) use self::owner::Owner;
 #[cfg(feature = "uploads-magic")]
 pub use self::writers::{Detected, MagicBytes};
 #[cfg(feature = "uploads-hash")]
@@ -35,6 +35,7 @@ pub use self::{
     entry::UploadEntry,
     handle::{FileOf, UploadError, Uploaded, Uploads, UploadsOf},
     spec::{Accept, UploadSpec},
-    writer::{CloseReason, UploadWriter, WriterError},
+    writer::{CloseReason, Paused, UploadWriter, WriterError},
     writers::{Count, Counts, Discard, RateLimit, RateLimiter, StoredFile, TempFile},
 };
+pub(crate) use self::{open::OpenUploads, owner::Owner};

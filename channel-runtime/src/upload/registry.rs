@@ -20,6 +20,7 @@ use super::{
     channel::{UploadChannel, Yield},
     end::End,
     grant::Ticket,
+    open::Place,
     owner::Owner,
     writer::AnyWriter,
 };
@@ -94,6 +95,8 @@ pub(super) struct Detached {
     pub(super) received: u64,
     /// The writer is closed.
     pub(super) is_done: bool,
+    /// Where the writer has something open.
+    _place: Option<Place>,
 }
 
 impl Detached {
@@ -104,6 +107,14 @@ impl Detached {
             writer,
             received,
             is_done: false,
+            _place: None,
+        }
+    }
+
+    pub(super) fn with_place(self, place: Option<Place>) -> Self {
+        Detached {
+            _place: place,
+            ..self
         }
     }
 

@@ -40,6 +40,9 @@ use crate::telemetry::panic_message;
 /// An upload whose client can resume waits for it with [`UploadWriter::pause`], and goes on with
 /// [`UploadWriter::resume`]; it is closed with [`CloseReason::Cancel`] where it is paused, too.
 ///
+/// No more writers are open at once than [`UploadOptions`](crate::UploadOptions) allows: a join waits
+/// before `init`, and before `resume`.
+///
 /// A client waits for `chunk_timeout` (10 s unless told otherwise), so each write must be done by
 /// then, the last one with its `close` too; for `init` there are 10 s.
 ///
@@ -122,17 +125,19 @@ pub trait UploadWriter: Send + 'static {
     -> impl Future<Output = Result<(), WriterError>> + Send;
 
     /// The client is gone and may come back: closes what can be opened again, such as a file, of
-    /// which a server has few. Called once the last `write_chunk` has returned; `resume` or `close`
-    /// is next.
+    /// which a server has few, and says whether it has. Called once the last `write_chunk` has
+    /// returned; `resume` or `close` is next.
     ///
-    /// Does nothing unless it is implemented, and then the writer holds what it has open for
-    /// `detach` (30 s unless told otherwise). A writer around another one hands it on.
+    /// Closes nothing unless it is implemented: then the writer holds what it has open for `detach`
+    /// (30 s unless told otherwise), and its place among the uploads that may be open at once
+    /// ([`UploadOptions`](crate::UploadOptions)). A writer around another one hands on both the call
+    /// and the answer.
     ///
     /// # Errors
     ///
     /// A [`WriterError`] ends the upload as one of `write_chunk` does.
-    fn pause(&mut self) -> impl Future<Output = Result<(), WriterError>> + Send {
-        async { Ok(()) }
+    fn pause(&mut self) -> impl Future<Output = Result<Paused, WriterError>> + Send {
+        async { Ok(Paused::Open) }
     }
 
     /// The client is back: opens what `pause` has closed, where the last byte was written.
@@ -158,6 +163,15 @@ pub trait UploadWriter: Send + 'static {
     /// What the handler gets; called after `close(Done)` alone, and again when the file was
     /// postponed.
     fn meta(&self) -> Self::Meta;
+}
+
+/// How [`UploadWriter::pause`] leaves a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// Nothing is open: another upload may have its place.
+    Closed,
+    /// It has open what it had.
+    Open,
 }
 
 /// Why a writer is closed.
@@ -269,7 +283,7 @@ impl fmt::Debug for WriterError {
 pub(crate) trait AnyWriter: Send {
     fn init<'a>(&'a mut self, entry: &'a UploadEntry) -> BoxFuture<'a, Result<(), WriterError>>;
     fn write_chunk(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), WriterError>>;
-    fn pause(&mut self) -> BoxFuture<'_, Result<(), WriterError>>;
+    fn pause(&mut self) -> BoxFuture<'_, Result<Paused, WriterError>>;
     fn resume(&mut self) -> BoxFuture<'_, Result<(), WriterError>>;
     fn close<'a>(&'a mut self, reason: CloseReason<'a>) -> BoxFuture<'a, Result<(), WriterError>>;
 
@@ -312,7 +326,7 @@ impl<W: UploadWriter> AnyWriter for Guarded<W> {
         guarded(async move { self.writer()?.write_chunk(chunk).await })
     }
 
-    fn pause(&mut self) -> BoxFuture<'_, Result<(), WriterError>> {
+    fn pause(&mut self) -> BoxFuture<'_, Result<Paused, WriterError>> {
         guarded(async move { self.writer()?.pause().await })
     }
 
@@ -334,9 +348,9 @@ impl<W: UploadWriter> AnyWriter for Guarded<W> {
 }
 
 /// The call stands inside `call`, so a method that is not async may panic as well.
-fn guarded<'a>(
-    call: impl Future<Output = Result<(), WriterError>> + Send + 'a,
-) -> BoxFuture<'a, Result<(), WriterError>> {
+fn guarded<'a, T>(
+    call: impl Future<Output = Result<T, WriterError>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, WriterError>> {
     let call = AssertUnwindSafe(call).catch_unwind();
     Box::pin(call.map(|result| result.unwrap_or_else(|panic| Err(WriterError::panicked(&*panic)))))
 }

@@ -14,7 +14,7 @@ use channel_runtime::{
     Bytes,
     prelude::*,
     upload::{
-        CloseReason, Consumed, External, UploadChannel, UploadEntry, UploadWriter, Uploads,
+        CloseReason, Consumed, External, Paused, UploadChannel, UploadEntry, UploadWriter, Uploads,
         WriterError,
     },
 };
@@ -105,6 +105,13 @@ impl UploadWriter for Recorder {
         }
         self.bytes.extend(chunk);
         Ok(())
+    }
+
+    async fn pause(&mut self) -> Result<Paused, WriterError> {
+        Ok(match self.name.contains("pausing") {
+            true => Paused::Closed,
+            false => Paused::Open,
+        })
     }
 
     async fn close(&mut self, reason: CloseReason<'_>) -> Result<(), WriterError> {

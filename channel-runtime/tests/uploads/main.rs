@@ -14,6 +14,7 @@ mod given_up;
 mod handlers;
 mod hostile;
 mod isolation;
+mod open;
 mod page;
 mod resume;
 mod timers;

@@ -30,6 +30,7 @@ const ERRORS = {
   not_what_it_says: () => "It is called an image, and is none",
   too_many_files: ({ limit }) => (limit ? `Too many files: at most ${limit} at once` : "Too many files at once"),
   no_space: () => "The server has no space left",
+  too_many_open: () => "The server takes no more files now",
   writer_failure: () => "The server could not write it",
   writer_error: () => "The server could not write it",
   not_kept: () => "The server could not keep it",

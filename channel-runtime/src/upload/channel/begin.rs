@@ -12,6 +12,7 @@ use crate::{
         destination::Place,
         entries::NotBegun,
         grant::Grant,
+        open::OpenUploads,
         owner::Link,
         registry::{Adopted, Source, adopt},
     },
@@ -56,6 +57,17 @@ pub(super) async fn begin(
         entry,
         over: false,
         why: Why::Channel(Reason::Error("crashed".into())),
+    };
+    let open = socket.endpoint().extension::<OpenUploads>();
+    // Before an old one is taken up: without a place, that one waits on for its client.
+    let Some(place) = open.place(socket.outlet().outbox()).await else {
+        running.why = Why::TooManyOpen;
+        let upload = running.entry.upload();
+        tracing::warn!(
+            upload,
+            "an upload is refused: as many are open as `UploadOptions` allows"
+        );
+        return Err("too_many_open");
     };
     let writer = match begun.destination.0 {
         Place::Resumed(broken, fresh) => {
@@ -103,6 +115,7 @@ pub(super) async fn begin(
         running,
         spec,
         writer: Some(writer),
+        place: Some(place),
         received,
         last: Instant::now(),
         timeout: spec.first_chunk_timeout(),

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError, telemetry};
+use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError, telemetry};
 
 /// Counts what another writer takes, in [`Counts`] that others can read, and in the metrics
 /// `channel_upload_bytes_total{upload}` and `channel_upload_files_total{upload,outcome}`.
@@ -171,7 +171,7 @@ impl<W: UploadWriter> UploadWriter for Count<W> {
         begun
     }
 
-    async fn pause(&mut self) -> Result<(), WriterError> {
+    async fn pause(&mut self) -> Result<Paused, WriterError> {
         self.inner.pause().await
     }
 

@@ -8,7 +8,7 @@ use sha2::{
 };
 
 use crate::telemetry::shown;
-use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
+use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
 /// Hashes what passes on its way to another writer; SHA-256, or any digest of the [`digest`] crate
 /// in version 0.11.
@@ -99,7 +99,7 @@ where
         self.inner.init(entry).await
     }
 
-    async fn pause(&mut self) -> Result<(), WriterError> {
+    async fn pause(&mut self) -> Result<Paused, WriterError> {
         self.inner.pause().await
     }
 

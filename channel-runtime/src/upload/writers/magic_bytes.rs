@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
+use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
 /// What a type is told by, at most.
 const START: usize = 8192;
@@ -83,7 +83,7 @@ impl<W: UploadWriter> UploadWriter for MagicBytes<W> {
         self.inner.init(entry).await
     }
 
-    async fn pause(&mut self) -> Result<(), WriterError> {
+    async fn pause(&mut self) -> Result<Paused, WriterError> {
         self.inner.pause().await
     }
 

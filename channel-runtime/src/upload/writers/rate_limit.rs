@@ -6,7 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
+use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
 /// Passes chunks to another writer no faster than a [`RateLimiter`] allows. The client waits, since
 /// it sends a chunk only when the last one is answered.
@@ -112,7 +112,7 @@ impl<W: UploadWriter> UploadWriter for RateLimit<W> {
         self.inner.init(entry).await
     }
 
-    async fn pause(&mut self) -> Result<(), WriterError> {
+    async fn pause(&mut self) -> Result<Paused, WriterError> {
         self.inner.pause().await
     }
 

@@ -17,7 +17,7 @@ use self::{
     directory::{Directory, sweep},
     stored::Temporary,
 };
-use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
+use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
 /// Writes an upload to a temporary file, which only the program's user can read (mode `0600`).
 ///
@@ -134,10 +134,10 @@ impl UploadWriter for TempFile {
         Ok(())
     }
 
-    async fn pause(&mut self) -> Result<(), WriterError> {
+    async fn pause(&mut self) -> Result<Paused, WriterError> {
         let open = self.open().await?;
         self.state = State::Paused(spawn_blocking(move || open.pause()).await?);
-        Ok(())
+        Ok(Paused::Closed)
     }
 
     async fn resume(&mut self) -> Result<(), WriterError> {

@@ -1,0 +1,16 @@
+/// How many files the process may open: the soft limit of `RLIMIT_NOFILE`.
+#[cfg(unix)]
+pub(super) fn open_files() -> usize {
+    use rustix::process::{Resource, getrlimit};
+
+    match getrlimit(Resource::Nofile).current {
+        Some(files) => usize::try_from(files).unwrap_or(usize::MAX),
+        None => usize::MAX,
+    }
+}
+
+/// Unknown here.
+#[cfg(not(unix))]
+pub(super) fn open_files() -> usize {
+    16_384
+}

@@ -1,0 +1,111 @@
+//! How many writers are open at once: what they have open, a process has few of.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
+
+use crate::{connection::Outbox, options::UploadOptions};
+
+/// How long the join of an upload waits for a place: within what clients give a join.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The places of an endpoint's open uploads.
+pub(crate) struct OpenUploads {
+    all: Arc<Semaphore>,
+    each: usize,
+    /// By the address of its outbox, those of each socket that has any, and of how many uploads.
+    sockets: Mutex<HashMap<usize, (Arc<Semaphore>, usize)>>,
+}
+
+/// The place of one open upload, free again when dropped.
+pub(super) struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_socket: OwnedSemaphorePermit,
+    _socket: SocketPlaces,
+}
+
+/// The places of one socket, for an upload that has one or waits for one.
+struct SocketPlaces {
+    uploads: Arc<OpenUploads>,
+    /// While it is there, its address is no other's.
+    outbox: Weak<Outbox>,
+    places: Arc<Semaphore>,
+}
+
+impl OpenUploads {
+    pub(crate) fn new(all: usize, each: usize) -> Self {
+        OpenUploads {
+            all: Arc::new(Semaphore::new(all)),
+            each,
+            sockets: Mutex::default(),
+        }
+    }
+
+    /// A place for an upload of this socket; `None` where none is free in time. First come, first
+    /// served; who waits for a place of its socket keeps none from others.
+    pub(super) async fn place(self: Arc<Self>, outbox: &Arc<Outbox>) -> Option<Place> {
+        let all = self.all.clone();
+        let socket = self.of_socket(outbox);
+        let place = async {
+            let of_socket = socket.places.clone().acquire_owned().await.ok()?;
+            let of_all = all.acquire_owned().await.ok()?;
+            Some((of_all, of_socket))
+        };
+        let (of_all, of_socket) = time::timeout(WAIT, place).await.ok()??;
+        Some(Place {
+            _of_all: of_all,
+            _of_socket: of_socket,
+            _socket: socket,
+        })
+    }
+
+    fn of_socket(self: Arc<Self>, outbox: &Arc<Outbox>) -> SocketPlaces {
+        let outbox = Arc::downgrade(outbox);
+        let mut sockets = self.sockets.lock();
+        let (places, uploads) = sockets
+            .entry(address(&outbox))
+            .or_insert_with(|| (Arc::new(Semaphore::new(self.each)), 0));
+        *uploads += 1;
+        let places = places.clone();
+        drop(sockets);
+        SocketPlaces {
+            uploads: self,
+            outbox,
+            places,
+        }
+    }
+}
+
+impl Default for OpenUploads {
+    fn default() -> Self {
+        let (all, each) = UploadOptions::default().places();
+        OpenUploads::new(all, each)
+    }
+}
+
+impl Drop for SocketPlaces {
+    fn drop(&mut self) {
+        let mut sockets = self.uploads.sockets.lock();
+        if let Entry::Occupied(mut socket) = sockets.entry(address(&self.outbox)) {
+            socket.get_mut().1 -= 1;
+            if socket.get().1 == 0 {
+                socket.remove();
+            }
+        }
+        if sockets.is_empty() {
+            sockets.shrink_to_fit();
+        }
+    }
+}
+
+fn address(outbox: &Weak<Outbox>) -> usize {
+    outbox.as_ptr().addr()
+}
