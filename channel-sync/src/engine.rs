@@ -1,0 +1,508 @@
+//! Shapes, by their definition and by their handle; each transaction goes to those it concerns.
+
+use crate::config::Config;
+use crate::index::Index;
+use crate::log::{Read, ShapeLog, SnapshotWriter};
+use crate::offset::Offset;
+use crate::predicate::Keys;
+use crate::shape::{Definition, LogMode, Message};
+use crate::source::{Bounds, Change, Query, Snapshot, Source, SourceError, Transaction};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{OnceCell, Semaphore, watch};
+
+/// What has become of a shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its snapshot is on its way.
+    Creating,
+    /// Its log has reached this offset.
+    Live(Offset),
+    /// It could not be made.
+    Failed(SourceError),
+    /// Its handle is no more.
+    Gone,
+}
+
+pub(crate) struct Shape {
+    id: u64,
+    pub(crate) handle: SmolStr,
+    pub(crate) definition: Definition,
+    identity: Arc<str>,
+    keys: Option<Keys>,
+    stage: watch::Sender<Stage>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    log: ShapeLog,
+    /// Transactions that came before the snapshot was there, and their bytes.
+    waiting: Option<(Vec<Batch>, usize)>,
+    /// Until a transaction from behind the snapshot came.
+    bounds: Option<Bounds>,
+}
+
+/// What one transaction means to a shape.
+struct Batch {
+    xid: u64,
+    lsn: u64,
+    messages: Vec<Message>,
+}
+
+impl Shape {
+    pub(crate) fn watch(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    pub(crate) fn first(&self) -> (Bytes, Offset) {
+        self.inner.lock().log.first()
+    }
+
+    pub(crate) fn read(&self, after: Offset) -> Read {
+        self.inner.lock().log.read(after)
+    }
+
+    pub(crate) fn messages(&self, after: Offset) -> Vec<(Offset, Bytes)> {
+        self.inner.lock().log.messages(after)
+    }
+
+    pub(crate) fn end(&self) -> Offset {
+        self.inner.lock().log.end()
+    }
+}
+
+pub(crate) struct Engine {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) config: Config,
+    state: Mutex<State>,
+    followed: OnceCell<()>,
+    /// The source has no more changes: nothing would be kept up to date.
+    ended: AtomicBool,
+    snapshots: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    shapes: HashMap<u64, Entry>,
+    by_identity: HashMap<Arc<str>, u64>,
+    by_handle: HashMap<SmolStr, u64>,
+    tables: HashMap<u32, Index>,
+    /// Shapes by when they were last asked for.
+    used: BTreeMap<u64, u64>,
+    tick: u64,
+    next_id: u64,
+    last_micros: u64,
+    bytes: usize,
+    lsn: u64,
+}
+
+struct Entry {
+    shape: Arc<Shape>,
+    used: u64,
+    bytes: usize,
+}
+
+impl Engine {
+    pub(crate) fn new(source: Arc<dyn Source>, config: Config) -> Arc<Engine> {
+        let snapshots = Semaphore::new(config.snapshots);
+        let state = Mutex::default();
+        let (followed, ended) = (OnceCell::new(), AtomicBool::new(false));
+        Arc::new(Engine {
+            source,
+            config,
+            state,
+            followed,
+            ended,
+            snapshots,
+        })
+    }
+
+    /// Reads the source's changes, from the first request on.
+    pub(crate) async fn follow(self: &Arc<Self>) -> Result<(), SourceError> {
+        self.followed
+            .get_or_try_init(|| async {
+                let mut changes = self.source.changes().await?;
+                let engine = Arc::downgrade(self);
+                tokio::spawn(async move {
+                    while let Some(transaction) = changes.recv().await {
+                        let Some(engine) = engine.upgrade() else {
+                            return;
+                        };
+                        engine.apply(&transaction);
+                    }
+                    // Without changes every shape would be stale: none stays.
+                    if let Some(engine) = engine.upgrade() {
+                        tracing::error!("the source ended its changes; all shapes end");
+                        engine.ended.store(true, Ordering::Release);
+                        let mut state = engine.state.lock();
+                        let all: Vec<u64> = state.shapes.keys().copied().collect();
+                        all.into_iter().for_each(|id| state.remove(id, Stage::Gone));
+                    }
+                });
+                Ok::<(), SourceError>(())
+            })
+            .await?;
+        if self.ended.load(Ordering::Acquire) {
+            return Err(SourceError::Unavailable(
+                "the source ended its changes".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Every change up to here is in the shapes' logs.
+    pub(crate) fn lsn(&self) -> u64 {
+        self.state.lock().lsn
+    }
+
+    /// The shape of the definition, which is made if there is none.
+    pub(crate) fn shape(self: &Arc<Self>, definition: Definition) -> Arc<Shape> {
+        let identity = definition.identity();
+        let mut state = self.state.lock();
+        if let Some(id) = state.by_identity.get(identity.as_str()).copied()
+            && let Some(shape) = state.touch(id)
+        {
+            return shape;
+        }
+        let shape = state.create(definition, identity.into());
+        while state.shapes.len() > self.config.max_shapes {
+            if !state.evict(shape.id) {
+                break;
+            }
+        }
+        let engine = self.clone();
+        let made = shape.clone();
+        // A task of its own: who asked first may go, and others wait for it.
+        tokio::spawn(async move {
+            if let Err(error) = engine.make(&made).await {
+                tracing::warn!(handle = %made.handle, %error, "a shape's snapshot failed");
+                engine.state.lock().remove(made.id, Stage::Failed(error));
+            }
+        });
+        shape
+    }
+
+    /// The shape of the handle.
+    pub(crate) fn by_handle(&self, handle: &str) -> Option<Arc<Shape>> {
+        let state = self.state.lock();
+        let id = state.by_handle.get(handle)?;
+        state.shapes.get(id).map(|entry| entry.shape.clone())
+    }
+
+    /// The shape of the definition, if there is one.
+    pub(crate) fn by_definition(&self, definition: &Definition) -> Option<Arc<Shape>> {
+        let state = self.state.lock();
+        let id = state.by_identity.get(definition.identity().as_str())?;
+        state.shapes.get(id).map(|entry| entry.shape.clone())
+    }
+
+    /// Ends the shape: its handle is never given again.
+    pub(crate) fn delete(&self, shape: &Shape) {
+        self.state.lock().remove(shape.id, Stage::Gone);
+    }
+
+    async fn make(&self, shape: &Shape) -> Result<(), SourceError> {
+        let closed = |_| SourceError::Unavailable("the server ends".into());
+        let _permit = self.snapshots.acquire().await.map_err(closed)?;
+        let definition = &shape.definition;
+        // The shape is in the index by now: an alteration from here on comes as a change.
+        let now = self
+            .source
+            .relation(definition.relation.table.name())
+            .await?;
+        if now.as_ref() != Some(&definition.relation) {
+            self.delete(shape);
+            return Ok(());
+        }
+        let query = Query {
+            relation: &definition.relation,
+            filters: definition.predicate.as_deref().into_iter().collect(),
+            order: None,
+            limit: (definition.log == LogMode::ChangesOnly).then_some(0),
+            offset: 0,
+        };
+        let Snapshot {
+            bounds, mut rows, ..
+        } = self.source.snapshot(query).await?;
+        let mut writer = SnapshotWriter::default();
+        while let Some(row) = rows.next().await {
+            let message = definition.snapshot_message(&row?, None);
+            writer.push(&message, self.config.chunk_bytes);
+            if writer.bytes() > self.config.max_shape_bytes {
+                return Err(too_large(self.config.max_shape_bytes));
+            }
+        }
+        writer.push(&snapshot_end(&bounds), self.config.chunk_bytes);
+        let mut inner = shape.inner.lock();
+        inner.log = writer.finish();
+        inner.bounds = Some(bounds);
+        let waiting = inner.waiting.take();
+        for batch in waiting.into_iter().flat_map(|(batches, _)| batches) {
+            self.append(shape, &mut inner, batch);
+        }
+        let (end, bytes) = (inner.log.end(), inner.log.bytes());
+        // Under the lock: no transaction comes between the stage and the log.
+        shape.stage.send_if_modified(|stage| {
+            let creating = *stage == Stage::Creating;
+            if creating {
+                *stage = Stage::Live(end);
+            }
+            creating
+        });
+        drop(inner);
+        self.state.lock().account(shape.id, bytes);
+        self.bound(shape.id);
+        Ok(())
+    }
+
+    /// Adds a transaction to the log, unless the snapshot has it.
+    fn append(&self, shape: &Shape, inner: &mut Inner, batch: Batch) {
+        if let Some(bounds) = &inner.bounds {
+            if bounds.has(batch.xid) {
+                return;
+            }
+            // From here on none is in the snapshot, also when the ids begin again.
+            let behind = Bounds {
+                xmin: bounds.xmax,
+                xmax: bounds.xmax,
+                xip: vec![],
+            };
+            if !behind.has(batch.xid) {
+                inner.bounds = None;
+            }
+        }
+        let count = batch.messages.len();
+        for (i, message) in batch.messages.iter().enumerate() {
+            let last = i + 1 == count;
+            let (offset, text) = shape.definition.finish(message, batch.xid, batch.lsn, last);
+            inner.log.push(offset, text, self.config.chunk_bytes);
+        }
+    }
+
+    fn apply(&self, transaction: &Transaction) {
+        let mut state = self.state.lock();
+        let mut batches: HashMap<u64, Vec<Message>> = HashMap::new();
+        let mut ended: Vec<u64> = Vec::new();
+        let mut found = Vec::new();
+        let mut op = 0;
+        for change in &transaction.changes {
+            let (relation, old, new) = match change {
+                Change::Insert { relation, new } => (relation, None, Some(new)),
+                Change::Update { relation, old, new } => (relation, Some(old), Some(new)),
+                Change::Delete { relation, old } => (relation, Some(old), None),
+                Change::Truncate { relation } | Change::Dropped { relation } => {
+                    ended.extend(state.tables.get(relation).into_iter().flat_map(Index::all));
+                    op += 2 * u64::from(matches!(change, Change::Truncate { .. }));
+                    continue;
+                }
+                Change::Altered(now) => {
+                    let all = state.tables.get(&now.id).into_iter().flat_map(Index::all);
+                    let survives = |id: &u64| {
+                        let entry = state.shapes.get(id);
+                        entry.is_some_and(|e| e.shape.definition.survives(now))
+                    };
+                    ended.extend(all.filter(|id| !survives(id)));
+                    continue;
+                }
+            };
+            if let Some(index) = state.tables.get(relation) {
+                index.concerned([old, new], &mut found);
+                for id in &found {
+                    let Some(entry) = state.shapes.get(id) else {
+                        continue;
+                    };
+                    let messages = batches.entry(*id).or_default();
+                    if let Err(error) = entry.shape.definition.changes(old, new, op, messages) {
+                        // One shape whose predicate has no value stops no other.
+                        tracing::warn!(handle = %entry.shape.handle, %error, "a shape ends");
+                        ended.push(*id);
+                    }
+                }
+            }
+            op += 2;
+        }
+        for id in ended {
+            batches.remove(&id);
+            state.remove(id, Stage::Gone);
+        }
+        for (id, messages) in batches {
+            if messages.is_empty() {
+                continue;
+            }
+            let Some(entry) = state.shapes.get(&id) else {
+                continue;
+            };
+            let shape = entry.shape.clone();
+            let batch = Batch {
+                xid: transaction.xid,
+                lsn: transaction.lsn,
+                messages,
+            };
+            let bytes = self.deliver(&shape, batch);
+            if bytes > self.config.max_shape_bytes {
+                tracing::info!(handle = %shape.handle, bytes, "a shape's log is full: it ends");
+                state.remove(id, Stage::Gone);
+            } else {
+                state.account(id, bytes);
+            }
+        }
+        state.lsn = transaction.lsn;
+        let over = state.bytes > self.config.max_bytes;
+        drop(state);
+        if over {
+            self.bound(u64::MAX);
+        }
+    }
+
+    /// Appends to the log, or keeps for later; the bytes that the shape has then.
+    fn deliver(&self, shape: &Shape, batch: Batch) -> usize {
+        let mut inner = shape.inner.lock();
+        if let Some((waiting, bytes)) = &mut inner.waiting {
+            *bytes += batch.messages.iter().map(Message::size).sum::<usize>();
+            waiting.push(batch);
+            return *bytes;
+        }
+        let before = inner.log.end();
+        self.append(shape, &mut inner, batch);
+        let (end, bytes) = (inner.log.end(), inner.log.bytes());
+        if end != before {
+            shape.stage.send_if_modified(|stage| {
+                let live = matches!(stage, Stage::Live(_));
+                if live {
+                    *stage = Stage::Live(end);
+                }
+                live
+            });
+        }
+        bytes
+    }
+
+    /// Ends shapes that were not asked for for longest, until all fit.
+    fn bound(&self, keep: u64) {
+        let mut state = self.state.lock();
+        while state.bytes > self.config.max_bytes {
+            if !state.evict(keep) {
+                break;
+            }
+        }
+    }
+}
+
+fn too_large(most: usize) -> SourceError {
+    SourceError::Unavailable(format!("the shape has more than {most} bytes"))
+}
+
+fn snapshot_end(bounds: &Bounds) -> String {
+    let xip: Vec<String> = bounds.xip.iter().map(u64::to_string).collect();
+    serde_json::json!({ "headers": {
+        "control": "snapshot-end",
+        "xmin": bounds.xmin.to_string(),
+        "xmax": bounds.xmax.to_string(),
+        "xip_list": xip,
+    }})
+    .to_string()
+}
+
+impl State {
+    fn touch(&mut self, id: u64) -> Option<Arc<Shape>> {
+        let entry = self.shapes.get_mut(&id)?;
+        self.used.remove(&entry.used);
+        self.tick += 1;
+        entry.used = self.tick;
+        self.used.insert(self.tick, id);
+        Some(entry.shape.clone())
+    }
+
+    fn create(&mut self, definition: Definition, identity: Arc<str>) -> Arc<Shape> {
+        self.next_id += 1;
+        let id = self.next_id;
+        let mut hasher = DefaultHasher::new();
+        identity.hash(&mut hasher);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        // Handles are never given twice, also when the clock goes back.
+        self.last_micros = (now.as_micros() as u64).max(self.last_micros + 1);
+        let handle: SmolStr = format!("{}-{}", hasher.finish() as u32, self.last_micros).into();
+        let keys = definition
+            .predicate
+            .as_ref()
+            .and_then(|predicate| predicate.keys());
+        let index = self.tables.entry(definition.relation.id).or_default();
+        index.insert(id, keys.as_ref());
+        let inner = Inner {
+            waiting: Some((Vec::new(), 0)),
+            ..Inner::default()
+        };
+        let shape = Arc::new(Shape {
+            id,
+            handle: handle.clone(),
+            definition,
+            identity: identity.clone(),
+            keys,
+            stage: watch::Sender::new(Stage::Creating),
+            inner: Mutex::new(inner),
+        });
+        self.tick += 1;
+        self.used.insert(self.tick, id);
+        self.shapes.insert(
+            id,
+            Entry {
+                shape: shape.clone(),
+                used: self.tick,
+                bytes: 0,
+            },
+        );
+        self.by_identity.insert(identity, id);
+        self.by_handle.insert(handle, id);
+        shape
+    }
+
+    fn account(&mut self, id: u64, bytes: usize) {
+        if let Some(entry) = self.shapes.get_mut(&id) {
+            self.bytes = self.bytes - entry.bytes + bytes;
+            entry.bytes = bytes;
+        }
+    }
+
+    /// Ends the shape that was not asked for for longest, but not this one.
+    fn evict(&mut self, keep: u64) -> bool {
+        let oldest = self.used.values().copied().find(|id| *id != keep);
+        match oldest {
+            Some(id) => {
+                self.remove(id, Stage::Gone);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn remove(&mut self, id: u64, stage: Stage) {
+        let Some(entry) = self.shapes.remove(&id) else {
+            return;
+        };
+        let shape = entry.shape;
+        self.bytes -= entry.bytes;
+        self.used.remove(&entry.used);
+        if self.by_identity.get(&shape.identity) == Some(&id) {
+            self.by_identity.remove(&shape.identity);
+        }
+        self.by_handle.remove(&shape.handle);
+        let relation = shape.definition.relation.id;
+        if let Some(index) = self.tables.get_mut(&relation) {
+            index.remove(id, shape.keys.as_ref());
+            if index.is_empty() {
+                self.tables.remove(&relation);
+            }
+        }
+        shape.stage.send_replace(stage);
+    }
+}

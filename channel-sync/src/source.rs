@@ -1,0 +1,158 @@
+//! Where tables, rows and changes come from.
+
+use crate::predicate::{Order, Predicate};
+use crate::table::{RelationName, Row, Table};
+use futures_util::stream::BoxStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A future in a box, so that a [`Source`] can be one of several behind the same type.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The source cannot answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// It is not reachable, or too busy: the same request may succeed later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A predicate has no value for a row, as when it divides by zero.
+    #[error("{0}")]
+    Evaluation(#[from] crate::EvalError),
+}
+
+/// A table with the identity that it keeps when it is renamed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// The identity: no two tables have the same, also not one after another.
+    pub id: u32,
+    /// The table as it is now.
+    pub table: Table,
+}
+
+/// The rows that a snapshot is of.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Query<'a> {
+    /// The table.
+    pub relation: &'a Arc<Relation>,
+    /// Rows of all of these.
+    pub filters: Vec<&'a Predicate>,
+    /// In this order, else in any.
+    pub order: Option<&'a Order>,
+    /// At most so many; 0 asks for the position only.
+    pub limit: Option<u64>,
+    /// Without the first so many.
+    pub offset: u64,
+}
+
+/// What transactions a snapshot has, and its rows.
+pub struct Snapshot {
+    /// The transactions that are in it.
+    pub bounds: Bounds,
+    /// Every change up to here is in it.
+    pub lsn: u64,
+    /// The rows.
+    pub rows: BoxStream<'static, Result<Row, SourceError>>,
+}
+
+/// Which transactions a snapshot has, as Postgres says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// All transactions before it are over.
+    pub xmin: u64,
+    /// No transaction from it on has begun.
+    pub xmax: u64,
+    /// Those between that are not over.
+    pub xip: Vec<u64>,
+}
+
+impl Bounds {
+    /// Whether the transaction's changes are in the snapshot. The ids are compared as Postgres does
+    /// it, modulo 2³².
+    ///
+    /// ```
+    /// use channel_sync::Bounds;
+    /// let bounds = Bounds { xmin: 10, xmax: 13, xip: vec![11] };
+    /// assert!(bounds.has(9) && bounds.has(12));
+    /// assert!(!bounds.has(11) && !bounds.has(13));
+    /// ```
+    pub fn has(&self, xid: u64) -> bool {
+        let before = |a: u64, b: u64| ((a as u32).wrapping_sub(b as u32) as i32) < 0;
+        before(xid, self.xmin)
+            || (before(xid, self.xmax) && !self.xip.iter().any(|open| *open as u32 == xid as u32))
+    }
+}
+
+/// A committed transaction. They come in the order of their commits, which is that of their `lsn`.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    /// Its id.
+    pub xid: u64,
+    /// The position of its commit; each is greater than the one before.
+    pub lsn: u64,
+    /// Its changes, in order.
+    pub changes: Vec<Change>,
+}
+
+/// One change.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Change {
+    /// A new row.
+    Insert {
+        /// The table's identity.
+        relation: u32,
+        /// The row.
+        new: Row,
+    },
+    /// A row that is another now, or the same.
+    Update {
+        /// The table's identity.
+        relation: u32,
+        /// The whole row before.
+        old: Row,
+        /// The whole row after.
+        new: Row,
+    },
+    /// A row that is no more.
+    Delete {
+        /// The table's identity.
+        relation: u32,
+        /// The whole row.
+        old: Row,
+    },
+    /// All rows are no more.
+    Truncate {
+        /// The table's identity.
+        relation: u32,
+    },
+    /// The table has other columns or another name from here on. It has no place of its own among
+    /// the changes.
+    Altered(Arc<Relation>),
+    /// The table is no more. It has no place of its own among the changes.
+    Dropped {
+        /// The table's identity.
+        relation: u32,
+    },
+}
+
+/// A database, as far as shapes need it.
+///
+/// The contract: a snapshot and the changes join without a hole and without a double. Every
+/// transaction that is not in a snapshot's [`Bounds`] and touches its table comes in
+/// [`changes`](Source::changes) after the snapshot was asked for.
+pub trait Source: Send + std::marker::Sync + 'static {
+    /// The table of this name.
+    fn relation<'a>(
+        &'a self,
+        name: &'a RelationName,
+    ) -> BoxFuture<'a, Result<Option<Arc<Relation>>, SourceError>>;
+
+    /// Rows as of one moment.
+    fn snapshot<'a>(&'a self, query: Query<'a>) -> BoxFuture<'a, Result<Snapshot, SourceError>>;
+
+    /// Every transaction from now on. The channel is bounded: a source waits for who does not read.
+    fn changes(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Transaction>, SourceError>>;
+}
