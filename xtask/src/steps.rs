@@ -56,7 +56,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "node",
-        what: "the official JavaScript clients, old and new, and those of uploads",
+        what: "the official JavaScript clients, old and new, those of uploads, and Electric's",
         run: node,
     },
     Step {
@@ -139,14 +139,15 @@ fn test(_: &Workspace) -> Result<Outcome> {
 
 fn node(workspace: &Workspace) -> Result<Outcome> {
     setup::node_modules(workspace)?;
-    run(cargo(&["build", "-p", "reference"]))?;
-    let reference = workspace.program("reference");
+    run(cargo(&["build", "-p", "reference", "-p", "shapes"]))?;
+    let (reference, shapes) = (workspace.program("reference"), workspace.program("shapes"));
     let against = |script: &str| {
         let mut tests = clients(workspace, script);
         tests.env("REFERENCE_BIN", &reference);
+        tests.env("SHAPES_BIN", &shapes);
         check(tests)
     };
-    Ok(against("test:node") + against("test:uploads"))
+    Ok(against("test:node") + against("test:uploads") + against("test:sync"))
 }
 
 fn reload(workspace: &Workspace) -> Result<Outcome> {
