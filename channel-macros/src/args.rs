@@ -24,7 +24,8 @@ pub(crate) struct ChannelArgs {
     pub(crate) log_join: Option<Level>,
     pub(crate) log_handle_in: Option<Level>,
     pub(crate) hibernate_after: Option<Time>,
-    pub(crate) shutdown: Option<Time>,
+    /// In milliseconds.
+    pub(crate) shutdown: Option<u64>,
     pub(crate) krate: TokenStream,
     /// Whether everything could be read, so that what is not there is known to be missing.
     pub(crate) complete: bool,
@@ -50,7 +51,7 @@ pub(crate) enum Level {
     At(Ident),
 }
 
-/// A number of milliseconds, or `off`.
+/// A time, or `off`.
 pub(crate) enum Time {
     Off,
     Milliseconds(u64),
@@ -96,19 +97,10 @@ impl ChannelArgs {
                 "log_join" => args.log_join = Some(level(input, "log_join")?),
                 "log_handle_in" => args.log_handle_in = Some(level(input, "log_handle_in")?),
                 "hibernate_after" => {
-                    args.hibernate_after =
-                        Some(time(input, "hibernate_after", say::zero_hibernate())?);
+                    let zero = say::zero_hibernate();
+                    args.hibernate_after = Some(time(input, "hibernate_after", "15s", zero)?);
                 }
-                "shutdown" => {
-                    let span = input.span();
-                    args.shutdown = match time(input, "shutdown", say::zero_time("shutdown"))? {
-                        Time::Off => {
-                            let expected = say::option_value("shutdown", "5_000");
-                            return Err(syn::Error::new(span, expected));
-                        }
-                        time => Some(time),
-                    };
-                }
+                "shutdown" => args.shutdown = Some(limit(input, "shutdown", "5s")?),
                 _ => args.krate = krate(input)?,
             }
             Ok(())
@@ -275,9 +267,12 @@ fn is_last(input: ParseStream<'_>) -> bool {
 }
 
 fn literal(input: ParseStream<'_>, message: String) -> syn::Result<LitStr> {
-    input
-        .parse()
-        .map_err(|error| syn::Error::new(error.span(), message))
+    let literal = input.parse::<LitStr>();
+    let literal = literal.map_err(|error| syn::Error::new(error.span(), &message))?;
+    match literal.suffix() {
+        "" => Ok(literal),
+        _ => Err(syn::Error::new(literal.span(), message)),
+    }
 }
 
 fn ty(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<Type> {
@@ -342,9 +337,9 @@ fn level(input: ParseStream<'_>, option: &str) -> syn::Result<Level> {
     }
 }
 
-/// `= 5_000` or `= off`.
-fn time(input: ParseStream<'_>, name: &str, zero: String) -> syn::Result<Time> {
-    let example = "15_000";
+/// `= 5s`, `= 500ms` or `= off`. A number alone is refused: seconds to one reader are milliseconds
+/// to another.
+fn time(input: ParseStream<'_>, name: &str, example: &str, zero: String) -> syn::Result<Time> {
     equals(input, name, example)?;
     let span = input.span();
     let wrong = || syn::Error::new(span, say::option_value(name, example));
@@ -357,9 +352,34 @@ fn time(input: ParseStream<'_>, name: &str, zero: String) -> syn::Result<Time> {
         };
     }
     let number: LitInt = input.parse().map_err(|_| wrong())?;
-    match number.base10_parse().map_err(|_| wrong())? {
-        0 => Err(syn::Error::new(span, zero)),
-        milliseconds => Ok(Time::Milliseconds(milliseconds)),
+    let digits = number.token().to_string();
+    let digits = digits.strip_suffix(number.suffix()).unwrap_or(&digits);
+    let unit = match number.suffix() {
+        "ms" => 1,
+        "s" => 1_000,
+        "" => return Err(syn::Error::new(span, say::time_without_unit(name, digits))),
+        suffix => {
+            let message = say::time_suffix(name, suffix, digits);
+            return Err(syn::Error::new(span, message));
+        }
+    };
+    let number: u64 = number.base10_parse().map_err(|_| wrong())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err(syn::Error::new(span, zero)),
+        Some(milliseconds) => Ok(Time::Milliseconds(milliseconds)),
+        None => Err(syn::Error::new(span, say::large_time(name))),
+    }
+}
+
+/// A time that cannot be `off`.
+fn limit(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<u64> {
+    let value = input.fork();
+    let at_value = value
+        .parse::<Token![=]>()
+        .map_or(input.span(), |_| value.span());
+    match time(input, name, example, say::zero_time(name))? {
+        Time::Milliseconds(milliseconds) => Ok(milliseconds),
+        Time::Off => Err(syn::Error::new(at_value, say::option_value(name, example))),
     }
 }
 

@@ -121,15 +121,21 @@ catalogue! {
     literal_expected(example) => "expected a string literal, such as `{example}`";
     positional_after(what) => "expected one of the options here, not {what}";
     unknown_level(given, suggestion) => "unknown log level `{given}`{suggestion}\nhelp: the levels are `error`, `warn`, `info`, `debug`, `trace` and `off`";
-    zero_time(name) => "`{name} = 0` would leave no time at all";
-    zero_hibernate() => "`hibernate_after = 0` would give memory back after every message\nhelp: `hibernate_after = off` never does";
+    time_without_unit(name, digits) => "`{digits}` has no unit: `ms` or `s`\nhelp: `{name} = {digits}ms`";
+    time_suffix(name, suffix, digits) => "`{suffix}` is no unit of time: the units are `ms` and `s`\nhelp: `{name} = {digits}s`";
+    large_time(name) => "`{name}` is longer than any clock can count";
+    number_suffix(name, suffix) => "`{name}` is a number without a unit: remove `{suffix}`";
+    zero_time(name) => "`{name} = 0s` would leave no time at all";
+    zero_hibernate() => "`hibernate_after = 0s` would give memory back after every message\nhelp: `hibernate_after = off` never does";
     role_takes_nothing(role) => "`#[{role}]` takes no arguments";
     role_empty(role, example) => "empty argument\nhelp: `#[{role}]`, or `#[{role}({example})]`";
     role_one_argument(role, what) => "`#[{role}]` takes one {what}";
     role_equals(role, example) => "expected `#[{role}({example})]`";
     role_not_literal(what, example) => "{what} is a string literal, such as `{example}`";
 
-    // Topic patterns.
+    // Names and patterns.
+    spaces(name, trimmed) => "\"{name}\" has white space at its ends\nhelp: `\"{trimmed}\"`";
+    foreign_capture(written, name) => "`{written}` is literal text here; did you mean `{{{name}}}`?";
     topic_empty() => "a topic pattern cannot be empty";
     listed_twice(pattern) => "`{pattern}` is listed twice";
     star_inside() => "`*` can only be the last character of a topic pattern";
@@ -168,6 +174,7 @@ catalogue! {
     two_payloads(method) => "`{method}` owns two values, but a join owns only its payload and the captures of its pattern";
     no_message(method, role) => "`{method}` takes no message, but a `#[{role}]` is found by the type of its message\nhelp: `message: Message`";
     message_twice(message, method) => "`{message}` is already handled by `{method}`";
+    event_name_lent(event) => "`&str` is the name of the event, which is always \"{event}\" here: a payload is taken by value\nhelp: `text: String`";
     exclusive() => "the runtime lends shared references only: `&T`, not `&mut T`";
     generic(method) => "a handler cannot be generic: nothing would say what `{method}` is called with";
     impl_trait() => "a handler cannot take `impl Trait`: nothing would say what it is called with";
@@ -217,7 +224,7 @@ catalogue! {
     accept_unknown(text) => "\"{text}\" is no type: give an extension such as `.jpg`, a MIME type, or a family such as `image/*`";
     unknown_mode(given, suggestion) => "unknown mode `{given}`{suggestion}\nhelp: the modes are `selected` and `total`";
     zero_number(name) => "`{name} = 0` would take no file at all";
-    zero_detach() => "`detach = 0` would wait for nobody\nhelp: `detach = off`";
+    zero_detach() => "`detach = 0s` would never wait\nhelp: `detach = off`";
     large_number(name, most) => "`{name}` is at most {most}";
 
     // Sockets.

@@ -67,9 +67,9 @@ use crate::{
 /// - `intercept = ["event"]`: the broadcasts that go to `#[handle_out]` instead of to the client.
 /// - `pushes = [Type]`: the events that the channel pushes and broadcasts.
 /// - `log_join = info` and `log_handle_in = debug`: the levels of the log lines; or `off`.
-/// - `hibernate_after = 15_000`: after how many idle milliseconds spare memory is given back; or
-///   `off`.
-/// - `shutdown = 5_000`: how many milliseconds the channel may take to end.
+/// - `hibernate_after = 15s`: after how long without a message spare memory is given back; or `off`.
+/// - `shutdown = 5s`: how long the channel may take to end. A time is a whole number with its unit,
+///   `ms` or `s`.
 /// - `crate = path`: where the runtime crate is, when it is not `::channel_runtime`.
 ///
 /// # Roles
@@ -86,7 +86,7 @@ use crate::{
 /// A by-value parameter is the message, or what the topic's pattern captures under its name. A
 /// `&T` is lent by the runtime, by its type: `&Topic`, `&ChannelRef<Self>`, `&Endpoint`,
 /// `&ConnectInfo` and the socket everywhere, `&Socket<Self>` after the join, `&str` for the name of
-/// the event. Their order does not matter.
+/// the event in a `#[handle_in]` that names none. Their order does not matter.
 #[proc_macro_attribute]
 pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     channel_block(arguments.into(), item.into()).into()

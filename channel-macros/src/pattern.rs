@@ -29,6 +29,9 @@ impl Pattern {
         if text.is_empty() {
             return Err(say::topic_empty());
         }
+        if text.trim() != text {
+            return Err(say::spaces(text.escape_debug(), text.trim()));
+        }
         let (text, star) = match text.strip_suffix('*') {
             Some(text) => (text, true),
             None => (text.as_str(), false),
@@ -75,6 +78,23 @@ impl Pattern {
         self.literal(literal)?;
         self.captures.push(capture);
         Ok(())
+    }
+
+    /// What stands in the pattern as other frameworks write a capture of `name`: `:name`, `<name>`.
+    pub(crate) fn written_otherwise(&self, name: &str) -> Option<String> {
+        let ends = |after: &str| after.is_empty() || after.starts_with(['/', ':', '.', '-']);
+        let begins = |before: &str| before.is_empty() || before.ends_with(['/', ':', '.', '-']);
+        let colon = format!(":{name}");
+        let bracketed = format!("<{name}>");
+        self.literals.iter().find_map(|literal| {
+            let mut found = literal.match_indices(&colon);
+            if literal.contains(&bracketed) {
+                return Some(bracketed.clone());
+            }
+            found
+                .any(|(at, _)| begins(&literal[..at]) && ends(&literal[at + colon.len()..]))
+                .then(|| colon.clone())
+        })
     }
 
     /// The names of the captures.

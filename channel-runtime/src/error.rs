@@ -113,6 +113,21 @@ pub enum ConfigError {
         /// The most files at once.
         most: u32,
     },
+    /// An upload of more files than its client can join channels: each file comes through one of
+    /// its own, beside the channel that takes it.
+    #[error(
+        "the upload {upload:?} has {max_entries} `max_entries`, each with a channel of its own beside the \
+         one that takes them, but its socket has {max_channels} `max_channels`: lower the one, or raise the \
+         other"
+    )]
+    EntriesOverChannels {
+        /// The upload's name.
+        upload: &'static str,
+        /// Its files at once.
+        max_entries: u32,
+        /// The channels of a connection.
+        max_channels: usize,
+    },
     /// A secret key that can be guessed protects nothing.
     #[error("a secret key must be at least 32 bytes long")]
     Secret,

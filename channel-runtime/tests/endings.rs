@@ -34,7 +34,7 @@ struct Room {
 
 struct Other;
 
-#[channel("room:*", shutdown = 2_000)]
+#[channel("room:*", shutdown = 2s)]
 impl Room {
     #[join("room:{test}:{id}")]
     fn join(test: String, id: String) -> Self {

@@ -363,6 +363,31 @@ async fn a_timer_fires_once_and_an_interval_until_the_channel_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_interval_of_zero_panics_where_it_is_set() {
+    let (_endpoint, _client, _room, me) = join("room:zero").await;
+    let set = std::panic::AssertUnwindSafe(|| me.interval(Duration::ZERO, Tick));
+    assert!(std::panic::catch_unwind(set).is_err());
+    assert_eq!(me.call(Total).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_that_no_clock_reaches_waits() {
+    let (_endpoint, _client, _room, me) = join("room:never").await;
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let before = tasks.num_alive_tasks();
+    let timers = [
+        me.interval(Duration::MAX, Tick),
+        me.send_after(Duration::MAX, Tick),
+    ];
+    assert_eq!(me.call(Total).await.unwrap(), 0);
+    // The channel rests again; a timer that panicked is a task that is gone.
+    while tasks.num_alive_tasks() > before + timers.len() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tasks.num_alive_tasks(), before + timers.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_timer_does_not_fire() {
     let (_endpoint, _client, room, _me) = join("room:cancelled").await;
     room.push("tick_never", 100).await.expect_ok::<()>();

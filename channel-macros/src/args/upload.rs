@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Ident, LitBool, LitInt, LitStr, Token, ext::IdentExt as _, parse::ParseStream};
 
-use super::{Time, arguments, equals, list, literal, time};
+use super::{Time, arguments, equals, limit, list, literal, time};
 use crate::diagnostics::{Diagnostics, say, suggestion};
 
 /// What `#[allow_upload(…)]` says.
@@ -39,13 +39,12 @@ const NUMBERS: &[(&str, &str, &str, u64)] = &[
     ("max_entries", "10", "max_entries", 1_000),
     ("max_file_size", "20_000_000", "max_file_size", u64::MAX),
     ("chunk_size", "64_000", "chunk_size", u32::MAX as u64),
-    ("chunk_timeout", "10_000", "chunk_timeout_ms", u64::MAX),
-    (
-        "first_chunk_timeout",
-        "30_000",
-        "first_chunk_timeout_ms",
-        u64::MAX,
-    ),
+];
+
+/// The options that are times, with an example and the method of `UploadSpec`.
+const TIMES: &[(&str, &str, &str)] = &[
+    ("chunk_timeout", "10s", "chunk_timeout_ms"),
+    ("first_chunk_timeout", "30s", "first_chunk_timeout_ms"),
 ];
 
 impl UploadArgs {
@@ -90,12 +89,16 @@ impl UploadArgs {
             "accept" => self.accept = Some(accept(input)?),
             "max_entries_mode" => self.total = mode(input)?,
             "auto_upload" => self.auto_upload = flag(input)?,
-            "detach" => self.detach = Some(time(input, "detach", say::zero_detach())?),
+            "detach" => self.detach = Some(time(input, "detach", "30s", say::zero_detach())?),
             _ => {
                 let known = NUMBERS.iter().find(|(known, ..)| *known == name);
                 if let Some((known, example, method, most)) = known {
                     self.numbers
                         .push((method, number(input, known, example, *most)?));
+                }
+                let known = TIMES.iter().find(|(known, ..)| *known == name);
+                if let Some((known, example, method)) = known {
+                    self.numbers.push((method, limit(input, known, example)?));
                 }
             }
         }
@@ -221,6 +224,10 @@ fn number(input: ParseStream<'_>, name: &str, example: &str, most: u64) -> syn::
     let span = input.span();
     let wrong = || syn::Error::new(span, say::option_value(name, example));
     let number: LitInt = input.parse().map_err(|_| wrong())?;
+    if !number.suffix().is_empty() {
+        let message = say::number_suffix(name, number.suffix());
+        return Err(syn::Error::new(span, message));
+    }
     match number.base10_parse::<u64>() {
         Ok(0) => Err(syn::Error::new(span, say::zero_number(name))),
         Ok(number) if number <= most => Ok(number),

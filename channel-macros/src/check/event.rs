@@ -2,7 +2,7 @@
 
 use syn::LitStr;
 
-use super::repeated;
+use super::{repeated, spaces};
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
@@ -28,7 +28,7 @@ pub(crate) fn name(name: &str) -> Option<String> {
         "" => Some(say::event_empty()),
         name if name.starts_with("phx_") => Some(say::event_reserved(name)),
         name if name.len() > 255 => Some(say::event_long()),
-        _ => None,
+        name => spaces(name),
     }
 }
 

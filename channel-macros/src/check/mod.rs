@@ -21,7 +21,7 @@ use crate::{
 
 /// Checks a `#[channel]` block.
 pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
-    let topics = topic::patterns(args, diagnostics);
+    let topics = topic::patterns(subject, args, diagnostics);
     for handler in &subject.handlers {
         role::check(handler, diagnostics);
         parameter::check(handler, diagnostics);
@@ -51,6 +51,14 @@ fn is_there_with(earlier: &Handler<'_>, later: &Handler<'_>) -> bool {
         texts.collect::<Vec<_>>()
     };
     earlier.cfgs().is_empty() || text(earlier) == text(later)
+}
+
+/// ```text
+/// #[handle_in(«" ping"»)]
+/// ```
+fn spaces(name: &str) -> Option<String> {
+    let trimmed = name.trim();
+    (trimmed != name).then(|| say::spaces(name.escape_debug(), trimmed))
 }
 
 /// Reports the handlers that repeat what an earlier one does already.

@@ -1,11 +1,12 @@
 //! Where a method's parameters come from, and those that come from nowhere.
 
 use quote::{ToTokens, quote};
-use syn::{Pat, Type};
+use syn::{Pat, Type, ext::IdentExt as _};
 
 use crate::{
     diagnostics::{Diagnostics, say},
     model::{Handler, Parameter, Role, Supply, captured},
+    pattern::Pattern,
     types::last_segment,
 };
 
@@ -16,12 +17,14 @@ pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     once(handler, diagnostics);
     owned(handler, diagnostics);
     captures(handler, diagnostics);
+    foreign_captures(handler, diagnostics);
     id(handler, diagnostics);
 }
 
 /// ```text
 /// #[handle_in("ping")] fn ping(&mut self, socket: «&mut Socket<Self>») {}
 /// #[handle_info] fn tick(&mut self, _: Tick, to: «SocketRef») {}
+/// #[handle_in("say")] fn say(&mut self, text: «&str») {}
 /// ```
 fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diagnostics) {
     let ty = parameter.ty;
@@ -31,6 +34,12 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         _ if is_impl(ty) => say::impl_trait(),
         Supply::Exclusive => say::exclusive(),
         Supply::Lent(lent) if role == Role::Join && is_socket(lent) => say::socket_before_join(),
+        Supply::Lent(lent) if is_str(lent) && matches!(role, Role::HandleIn | Role::HandleOut) => {
+            match &handler.literal {
+                Some(event) => say::event_name_lent(event.value()),
+                None => return,
+            }
+        }
         Supply::Lent(lent) => match (special(lent), handler.capture_of(parameter)) {
             (_, Some(name)) => say::capture_borrowed(name),
             (Some("SocketRef"), _) if role == Role::HandleIn => say::socket_ref_borrowed(),
@@ -58,6 +67,10 @@ fn special(ty: &Type) -> Option<&'static str> {
     ["SocketRef", "Caller", "Reason"]
         .into_iter()
         .find(|name| segment.ident == name)
+}
+
+fn is_str(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("str"))
 }
 
 fn is_impl(ty: &Type) -> bool {
@@ -152,6 +165,19 @@ fn captures(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// ```text
+/// #[join(«"room:<id>"»)] fn room(id: u64) -> Self
+/// ```
+fn foreign_captures(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    let (Some(pattern), Some(literal)) = (&handler.pattern, &handler.literal) else {
+        return;
+    };
+    if let Some((written, name)) = handler.written_otherwise(pattern) {
+        let message = say::foreign_capture(written, name);
+        handler.wrong_on(diagnostics, literal, message);
+    }
+}
+
 /// A pattern such as `RoomId(id)`, which has no name of its own.
 fn is_unnamed(pattern: &Pat) -> bool {
     !matches!(pattern, Pat::Ident(_) | Pat::Wild(_))
@@ -185,9 +211,19 @@ impl Handler<'_> {
         captured(self.pattern.as_ref()?, parameter.ident()?)
     }
 
+    /// What a pattern writes as another framework's capture of a parameter that this handler owns,
+    /// and the parameter's name.
+    pub(super) fn written_otherwise(&self, pattern: &Pattern) -> Option<(String, String)> {
+        self.owned().find_map(|parameter| {
+            let name = parameter.ident()?.unraw().to_string();
+            let name = name.trim_start_matches('_');
+            Some((pattern.written_otherwise(name)?, name.to_owned()))
+        })
+    }
+
     /// The captures that no parameter is named for.
     fn untaken(&self) -> impl Iterator<Item = &syn::Ident> {
-        let names = self.pattern.iter().flat_map(crate::pattern::Pattern::names);
+        let names = self.pattern.iter().flat_map(Pattern::names);
         names.filter(|name| {
             let mut parameters = self.parameters.iter();
             !parameters.any(|parameter| self.capture_of(parameter) == Some(*name))

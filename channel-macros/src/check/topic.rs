@@ -5,15 +5,20 @@ use syn::LitStr;
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
+    model::{Role, Subject},
     pattern::Pattern,
 };
 
 /// The channel's patterns; `None` when some could not be read.
-pub(super) fn patterns(args: &ChannelArgs, diagnostics: &mut Diagnostics) -> Option<Vec<Pattern>> {
+pub(super) fn patterns(
+    subject: &Subject<'_>,
+    args: &ChannelArgs,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Pattern>> {
     let mut readable = true;
     let mut patterns = Vec::new();
     for topic in &args.topics {
-        match Pattern::of_channel(topic) {
+        match Pattern::of_channel(topic).and_then(|pattern| own_captures(subject, pattern)) {
             Ok(pattern) => patterns.push(pattern),
             Err(message) => {
                 readable = false;
@@ -23,6 +28,19 @@ pub(super) fn patterns(args: &ChannelArgs, diagnostics: &mut Diagnostics) -> Opt
     }
     duplicates(&args.topics, diagnostics);
     (readable && args.complete && !patterns.is_empty()).then_some(patterns)
+}
+
+/// ```text
+/// #[channel(«"room:<id>"»)] … #[join] fn join(id: u64) -> Self
+/// ```
+fn own_captures(subject: &Subject<'_>, pattern: Pattern) -> Result<Pattern, String> {
+    let mut joins = subject.with(Role::Join);
+    let Some((written, _)) = joins.find_map(|join| join.written_otherwise(&pattern)) else {
+        return Ok(pattern);
+    };
+    let text = pattern.literals.join("*");
+    let before = text.split(&written).next().unwrap_or_default();
+    Err(say::capture_in_topic(format!("{before}*")))
 }
 
 /// ```text

@@ -2,7 +2,7 @@
 
 use syn::LitStr;
 
-use super::repeated;
+use super::{repeated, spaces};
 use crate::{
     diagnostics::{Diagnostics, say, suggestion},
     model::{Handler, Role, Subject, Supply},
@@ -74,6 +74,9 @@ fn names(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnos
         }
         return;
     };
+    if let Some(message) = spaces(&name.value()) {
+        return handler.wrong_on(diagnostics, name, message);
+    }
     if handler.role != Role::AllowUpload && subject.upload(&name.value()).is_none() {
         let message = say::upload_unknown(name.value(), meant(subject, &name.value()));
         match subject.is_torn() || has_nameless(subject, Role::AllowUpload) {

@@ -106,10 +106,7 @@ fn options(args: &ChannelArgs) -> TokenStream {
     };
     let hibernate = args.hibernate_after.as_ref().map(time);
     let hibernate = hibernate.map(|time| quote!(.hibernate_after_ms(#time)));
-    let shutdown = match args.shutdown {
-        Some(Time::Milliseconds(time)) => Some(quote!(.shutdown_ms(#time))),
-        _ => None,
-    };
+    let shutdown = args.shutdown.map(|time| quote!(.shutdown_ms(#time)));
     quote!(#krate::__private::ChannelOptions::DEFAULT #log_join #log_handle_in #hibernate #shutdown)
 }
 

@@ -67,7 +67,7 @@ pub mod role {
 ///
 /// Every handler may borrow a [`Topic`], a [`ChannelRef`], the [`Endpoint`], the
 /// [`ConnectInfo`] and the socket type its channel names; all but `#[join]` the [`Socket`];
-/// `#[handle_in]` and `#[handle_out]` the event's name as `&str`.
+/// a `#[handle_in]` that names no event, the event's name as `&str`.
 #[diagnostic::on_unimplemented(
     message = "`{T}` is not available in a `{R}` handler",
     label = "not available here"
@@ -164,12 +164,6 @@ impl<C: Channel, R: role::AfterJoin> Lend<Socket<C>, C, R> for Context<'_, C, R>
 }
 
 impl<C: Channel> Lend<str, C, role::handle_in> for Context<'_, C, role::handle_in> {
-    fn lend(&self) -> &str {
-        self.event
-    }
-}
-
-impl<C: Channel> Lend<str, C, role::handle_out> for Context<'_, C, role::handle_out> {
     fn lend(&self) -> &str {
         self.event
     }

@@ -241,7 +241,9 @@ impl<C: Channel> Socket<C> {
     ///
     /// # Panics
     ///
-    /// When `period` is zero.
+    /// When `period` is zero. A period that no process outlives, such as [`Duration::MAX`], never
+    /// ticks.
+    #[track_caller]
     pub fn interval<M: InfoFor<C> + Clone>(&self, period: Duration, message: M) -> TimerRef {
         self.me.interval(period, message)
     }
@@ -361,6 +363,7 @@ impl<C: Channel> ChannelRef<C> {
     /// # Panics
     ///
     /// When `period` is zero.
+    #[track_caller]
     pub fn interval<M: InfoFor<C> + Clone>(&self, period: Duration, message: M) -> TimerRef {
         self.0.timers.every(self.weak(), period, message)
     }

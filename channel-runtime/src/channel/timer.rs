@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Channel, Inbox, InfoFor, letter::Info};
 
+/// As long as no process lives: a longer period would overflow the clock.
+const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// A timer of a channel; dropping it changes nothing, and the channel's end ends it.
 #[derive(Clone, Debug)]
 pub struct TimerRef(CancellationToken);
@@ -48,12 +51,21 @@ impl Timers {
         timer
     }
 
+    /// # Panics
+    ///
+    /// When `period` is zero: here, where the caller sees it, and not in the timer's task.
+    #[track_caller]
     pub(super) fn every<C: Channel, M: InfoFor<C> + Clone>(
         &self,
         inbox: Weak<Inbox<C>>,
         period: Duration,
         message: M,
     ) -> TimerRef {
+        assert!(
+            !period.is_zero(),
+            "the period of an interval must be more than zero"
+        );
+        let period = period.min(NEVER);
         let token = self.token();
         let timer = TimerRef(token.clone());
         tokio::spawn(token.run_until_cancelled_owned(async move {

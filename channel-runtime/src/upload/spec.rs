@@ -138,8 +138,9 @@ impl UploadSpec {
         Duration::from_millis(self.chunk_timeout_ms)
     }
 
-    /// Whether there are not too many files, and a message can carry a chunk: its head has four fields of at most 255 bytes, and it may
-    /// begin with its offset.
+    /// Checks that there are not too many files, that a client can join a channel for each beside
+    /// the one that takes them, and that a message can carry a chunk: its head has four fields of at
+    /// most 255 bytes, and it may begin with its offset.
     pub(crate) fn check(&self, options: &SocketOptions) -> Result<(), ConfigError> {
         const HEAD: usize = 5 + 4 * 255 + 8;
         if self.max_entries > Self::MAX_ENTRIES {
@@ -151,6 +152,13 @@ impl UploadSpec {
         }
         let most = options.max_frame_size.min(options.max_message_size);
         let most = most.saturating_sub(HEAD);
+        if self.max_entries as usize >= options.max_channels {
+            return Err(ConfigError::EntriesOverChannels {
+                upload: self.name,
+                max_entries: self.max_entries,
+                max_channels: options.max_channels,
+            });
+        }
         match self.chunk_size as usize > most {
             true => Err(ConfigError::ChunkSize {
                 upload: self.name,

@@ -161,9 +161,9 @@ impl Album {
         max_entries = 3,
         max_file_size = 100,
         chunk_size = 10,
-        chunk_timeout = 1_000,
-        first_chunk_timeout = 5_000,
-        detach = 4_000
+        chunk_timeout = 1s,
+        first_chunk_timeout = 5s,
+        detach = 4s
     )]
     fn photos(&self, entry: &UploadEntry) -> Result<Recorder, Refusal> {
         if entry.client_name().contains("unwanted") {
@@ -242,7 +242,7 @@ impl Album {
     }
 
     /// For clients that are on real connections, and may be slow.
-    #[allow_upload("scans", accept = any, chunk_size = 10, chunk_timeout = 60_000)]
+    #[allow_upload("scans", accept = any, chunk_size = 10, chunk_timeout = 60s)]
     fn scans(&self, entry: &UploadEntry) -> Recorder {
         self.recorder(entry)
     }

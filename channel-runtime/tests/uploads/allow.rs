@@ -281,3 +281,18 @@ async fn a_meta_is_measured_as_text_and_what_is_too_long_takes_no_file_along() {
     let looked: Value = page.owner.push("look", ()).await.expect_ok();
     assert_eq!(looked["photos"], 0);
 }
+
+#[test]
+fn files_that_no_client_can_join_a_channel_for_are_found_when_the_endpoint_is_built() {
+    let built = |channels| {
+        let options = SocketOptions::default().max_channels(channels);
+        let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+        endpoint.build()
+    };
+    assert_eq!(
+        built(3).unwrap_err().to_string(),
+        "the upload \"photos\" has 3 `max_entries`, each with a channel of its own beside the one \
+         that takes them, but its socket has 3 `max_channels`: lower the one, or raise the other"
+    );
+    assert!(built(4).is_ok());
+}

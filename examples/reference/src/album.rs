@@ -133,8 +133,8 @@ impl Album {
         accept = ["image/*", ".bin"],
         max_entries = 5,
         max_file_size = 10_000_000,
-        chunk_timeout = 600_000,
-        detach = 600_000,
+        chunk_timeout = 600s,
+        detach = 600s,
         auto_upload
     )]
     fn photos(
@@ -174,8 +174,8 @@ impl Album {
         accept = [".bin"],
         max_entries = 5,
         max_file_size = 10_000_000,
-        chunk_timeout = 500,
-        detach = 600_000,
+        chunk_timeout = 500ms,
+        detach = 600s,
         auto_upload
     )]
     fn snapshots(&self, entry: &UploadEntry, album: &Topic, endpoint: &Endpoint) -> Capricious {

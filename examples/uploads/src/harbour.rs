@@ -49,7 +49,7 @@ impl Harbour {
         accept = ["image/*", "audio/*", "video/*", ".pdf", ".txt", ".md", ".zip"],
         max_entries = 20,
         max_file_size = 100_000_000,
-        detach = 300_000,
+        detach = 300s,
         auto_upload
     )]
     fn files(&mut self) -> TempFile {

@@ -25,7 +25,6 @@ impl Room {
     #[handle_in("in")]
     async fn handle_in(
         &mut self,
-        event: &str,
         topic: &Topic,
         me: &ChannelRef<Room>,
         endpoint: &Endpoint,
@@ -33,12 +32,12 @@ impl Room {
         user: &User,
         socket: &Socket<Self>,
     ) {
-        let _ = (event, topic, me, endpoint, info, user, socket);
+        let _ = (topic, me, endpoint, info, user, socket);
     }
 
     #[handle_out("out")]
-    async fn handle_out(&mut self, event: &str, socket: &Socket<Self>, user: &User) {
-        let _ = (event, socket, user);
+    async fn handle_out(&mut self, socket: &Socket<Self>, user: &User) {
+        let _ = (socket, user);
     }
 
     #[handle_info]

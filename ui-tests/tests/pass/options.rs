@@ -10,8 +10,8 @@ pub struct Loud;
     "loud:*",
     log_join = "warn",
     log_handle_in = trace,
-    hibernate_after = 30_000,
-    shutdown = 1_000,
+    hibernate_after = 30s,
+    shutdown = 1s,
 )]
 impl Loud {
     #[join]

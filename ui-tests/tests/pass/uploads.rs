@@ -47,8 +47,8 @@ impl Album {
         max_entries_mode = total,
         max_file_size = 1_000,
         chunk_size = 100,
-        chunk_timeout = 1_000,
-        first_chunk_timeout = 2_000,
+        chunk_timeout = 1s,
+        first_chunk_timeout = 2s,
         detach = off,
         auto_upload = true,
     )]

@@ -35,7 +35,7 @@ impl Drop for Room {
 
 struct Again;
 
-#[channel("room:*", hibernate_after = 1_000, intercept = ["seen"])]
+#[channel("room:*", hibernate_after = 1s, intercept = ["seen"])]
 impl Room {
     #[join]
     fn join() -> Self {

@@ -4,7 +4,7 @@ use channel_runtime::prelude::*;
 
 pub struct Room;
 
-#[channel("room:*", shutdown = 1, shutdown = 2)]
+#[channel("room:*", shutdown = 1ms, shutdown = 2ms)]
 impl Room {
     #[join]
     fn join() -> Self {

@@ -4,7 +4,7 @@ use channel_runtime::prelude::*;
 
 pub struct Room;
 
-#[channel("room:*", shutdown = 0)]
+#[channel("room:*", shutdown = 0s)]
 impl Room {
     #[join]
     fn join() -> Self {

@@ -11,7 +11,7 @@ impl Album {
         Album
     }
 
-    #[allow_upload("photos", accept = any, detach = 0)]
+    #[allow_upload("photos", accept = any, detach = 0s)]
     fn photos(&self) -> External {
         External::new("S3")
     }
