@@ -5,7 +5,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Ident, LitInt, LitStr, Path, Token, Type, bracketed,
+    Generics, Ident, LitInt, LitStr, Path, Token, Type, bracketed,
     ext::IdentExt as _,
     parse::{ParseBuffer, ParseStream, Parser},
 };
@@ -92,8 +92,8 @@ impl ChannelArgs {
             };
             match name.to_string().as_str() {
                 "socket" => args.socket = Some(ty(input, "socket", "UserSocket")?),
-                "intercept" => args.intercept = list(input, "intercept", "[\"new_msg\"]")?,
-                "pushes" => args.pushes = list(input, "pushes", "[NewMsg]")?,
+                "intercept" => extend(&mut args.intercept, input, "intercept", "[\"new_msg\"]")?,
+                "pushes" => extend(&mut args.pushes, input, "pushes", "[NewMsg]")?,
                 "log_join" => args.log_join = Some(level(input, "log_join")?),
                 "log_handle_in" => args.log_handle_in = Some(level(input, "log_handle_in")?),
                 "hibernate_after" => {
@@ -113,6 +113,20 @@ impl ChannelArgs {
     }
 }
 
+impl ChannelArgs {
+    /// The name of the socket, where it is a parameter of the block and so could be any type.
+    pub(crate) fn socket_parameter(&self, generics: &Generics) -> Option<&Ident> {
+        let Type::Path(path) = self.socket.as_ref()? else {
+            return None;
+        };
+        let name = path.path.get_ident()?;
+        let mut parameters = generics.type_params();
+        parameters
+            .any(|parameter| parameter.ident == *name)
+            .then_some(name)
+    }
+}
+
 impl SocketArgs {
     pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut args = SocketArgs {
@@ -123,7 +137,7 @@ impl SocketArgs {
         let complete = arguments(tokens, diagnostics, known, |argument, input| {
             match argument {
                 Some(name) if name == "channels" => {
-                    args.channels = list(input, "channels", "[RoomChannel]")?
+                    extend(&mut args.channels, input, "channels", "[RoomChannel]")?;
                 }
                 Some(_) => args.krate = krate(input)?,
                 None => return Err(misplaced(input)),
@@ -145,6 +159,11 @@ impl EventArgs {
             krate: default_crate(),
         };
         let known = &["binary", "crate"];
+        if let Some((name, example)) = named(tokens.clone()) {
+            diagnostics.on(name, say::event_named(example.to_token_stream()));
+            args.name = Some(example);
+            return args;
+        }
         arguments(tokens, diagnostics, known, |argument, input| {
             match argument {
                 Some(name) if name == "binary" => args.binary = Some(name),
@@ -161,6 +180,19 @@ impl EventArgs {
         });
         args
     }
+}
+
+/// The `name = "x"` that another derive would have.
+fn named(tokens: TokenStream) -> Option<(Ident, LitStr)> {
+    let parser = |input: ParseStream<'_>| {
+        let name: Ident = input.parse()?;
+        input.parse::<Token![=]>()?;
+        let literal: LitStr = input.parse()?;
+        input.parse::<TokenStream>()?;
+        Ok((name, literal))
+    };
+    let (name, literal) = parser.parse2(tokens).ok()?;
+    (name == "name" || name == "rename" || name == "event").then_some((name, literal))
 }
 
 fn default_crate() -> TokenStream {
@@ -288,13 +320,38 @@ fn list<T: syn::parse::Parse>(
     name: &str,
     example: &str,
 ) -> syn::Result<Vec<T>> {
+    let mut elements = Vec::new();
+    extend(&mut elements, input, name, example)?;
+    Ok(elements)
+}
+
+/// As [`list`], into what is there where an element has a `#[cfg]`: the elements are known then, and
+/// nothing else should be said of them.
+fn extend<T: syn::parse::Parse>(
+    elements: &mut Vec<T>,
+    input: ParseStream<'_>,
+    name: &str,
+    example: &str,
+) -> syn::Result<()> {
     equals(input, name, example)?;
     let wrong = |error: syn::Error| syn::Error::new(error.span(), say::option_value(name, example));
     let content = brackets(input).map_err(wrong)?;
-    let elements = content
-        .parse_terminated(T::parse, Token![,])
-        .map_err(wrong)?;
-    Ok(elements.into_iter().collect())
+    let mut conditional = None;
+    while !content.is_empty() {
+        while content.peek(Token![#]) {
+            let pound: Token![#] = content.parse()?;
+            content.parse::<proc_macro2::Group>().map_err(wrong)?;
+            conditional.get_or_insert(pound.span);
+        }
+        elements.push(content.parse().map_err(wrong)?);
+        if !content.is_empty() {
+            content.parse::<Token![,]>().map_err(wrong)?;
+        }
+    }
+    match conditional {
+        Some(at) => Err(syn::Error::new(at, say::cfg_in_list(name))),
+        None => Ok(()),
+    }
 }
 
 fn brackets<'i>(input: ParseStream<'i>) -> syn::Result<ParseBuffer<'i>> {

@@ -6,13 +6,15 @@
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
 use syn::{
-    Generics, Ident, Signature, Token, Type, Visibility, WhereClause,
+    Generics, Ident, Signature, Token, Type, Visibility, WhereClause, WherePredicate,
     parse::{ParseStream, Parser},
+    parse_quote,
 };
 
 use crate::{
     diagnostics::{Diagnostics, did_you_mean, say},
     model::Role,
+    types::peel,
 };
 
 /// The impl block, without the attributes that are ours.
@@ -26,6 +28,8 @@ pub(crate) struct Block {
     pub(crate) items: Vec<Item>,
     /// Whether some item could not be parsed.
     pub(crate) torn: bool,
+    /// The type parameters without a bound of their own.
+    pub(crate) unbounded: Vec<Ident>,
 }
 
 /// What stands in the block.
@@ -149,6 +153,7 @@ impl Block {
             return skip(input);
         }
         generics.where_clause = input.parse::<Option<WhereClause>>()?;
+        let unbounded = bound(&mut generics);
         let content;
         let brace = syn::braced!(content in input);
         let mut inner = TokenStream::new();
@@ -170,6 +175,7 @@ impl Block {
             span: brace.span.join(),
             items,
             torn: diagnostics.len() > before,
+            unbounded,
         }))
     }
 
@@ -260,6 +266,33 @@ impl ToTokens for Item {
             Item::Other(other) => other.to_tokens(tokens),
         }
     }
+}
+
+/// Bounds the type parameters that have none, so that nothing is said of them but that: such a
+/// parameter is an error of its own. Returns their names.
+fn bound(generics: &mut Generics) -> Vec<Ident> {
+    let bounded = |name: &Ident| {
+        let predicates = generics
+            .where_clause
+            .iter()
+            .flat_map(|clause| &clause.predicates);
+        predicates
+            .filter_map(|predicate| match predicate {
+                WherePredicate::Type(predicate) => Some(&predicate.bounded_ty),
+                _ => None,
+            })
+            .any(|ty| matches!(peel(ty), Type::Path(path) if path.path.is_ident(name)))
+    };
+    let parameters = generics
+        .type_params()
+        .filter(|parameter| parameter.bounds.is_empty());
+    let names = parameters.map(|parameter| parameter.ident.clone());
+    let names: Vec<_> = names.filter(|name| !bounded(name)).collect();
+    for name in &names {
+        let predicate = parse_quote!(#name: ::core::marker::Send + ::core::marker::Sync + 'static);
+        generics.make_where_clause().predicates.push(predicate);
+    }
+    names
 }
 
 /// Consumes the rest of an item that is not for us.

@@ -100,11 +100,13 @@ macro_rules! catalogue {
 catalogue! {
     // The item and its attribute.
     not_an_impl(attribute) => "`#[{attribute}]` belongs on an `impl` block";
+    unbounded(attribute, parameter) => "`{parameter}` may be anything, but a `#[{attribute}]` type is sent between threads and lives on its own\nhelp: `{parameter}: Send + Sync + 'static`";
+    socket_parameter(socket) => "a channel's socket is one type, since it is lent by its type: `{socket}` could be any\nhelp: name the socket, such as `socket = UserSocket`";
     trait_impl(attribute) => "`#[{attribute}]` belongs on an inherent `impl` block, not on the `impl` of a trait";
     unsafe_impl() => "an inherent `impl` block cannot be unsafe";
     unnamed_type(attribute) => "`#[{attribute}]` needs a struct or enum of your own";
     borrows(attribute) => "a `#[{attribute}]` type cannot borrow: it lives longer than the call that makes it";
-    outside_of_block(role, block) => "`#[{role}]` belongs inside a `#[{block}]` impl block";
+    outside_of_block(role, block) => "`#[{role}]` is not in a `#[{block}]` block here\nhelp: a {block} has one `#[{block}]` block, with all its methods written out: no second block, no macro";
     wrong_block(role, block) => "`#[{role}]` belongs inside a `#[{block}]` impl block, not here";
     not_a_method(role) => "`#[{role}]` belongs on a method";
     in_cfg_attr(role) => "`#[{role}]` cannot stand in a `cfg_attr`: write it as it is, and `#[cfg(…)]` on the method";
@@ -175,6 +177,11 @@ catalogue! {
     no_message(method, role) => "`{method}` takes no message, but a `#[{role}]` is found by the type of its message\nhelp: `message: Message`";
     message_twice(message, method) => "`{message}` is already handled by `{method}`";
     event_name_lent(event) => "`&str` is the name of the event, which is always \"{event}\" here: a payload is taken by value\nhelp: `text: String`";
+    text_owned() => "`&str` is not lent here: what a client sends is owned\nhelp: `String`";
+    payload_borrows() => "a payload owns its data: what it came in is gone when the handler runs\nhelp: `String` for `&str`, `Vec<T>` for `&[T]`";
+    reply_borrows() => "a reply to a call owns its data: its caller is another task\nhelp: `String` for `&str`, `Vec<T>` for `&[T]`";
+    message_borrowed(message) => "a message is taken by value\nhelp: `message: {message}`";
+    socket_lent(socket) => "`{socket}` is lent, not given: take `&{socket}`";
     exclusive() => "the runtime lends shared references only: `&T`, not `&mut T`";
     generic(method) => "a handler cannot be generic: nothing would say what `{method}` is called with";
     impl_trait() => "a handler cannot take `impl Trait`: nothing would say what it is called with";
@@ -243,6 +250,8 @@ catalogue! {
     // Events to clients.
     event_unnamed() => "an event needs its name on the wire\nhelp: `#[event(\"new_msg\")]`";
     event_attribute_twice() => "`#[event(…)]` is given twice";
+    event_named(example) => "an event's name stands alone\nhelp: `#[event({example})]`";
+    cfg_in_list(option) => "`#[cfg]` cannot stand in `{option}`: list what is there in every build";
     event_name_twice() => "an event has one name";
     event_union() => "a union cannot be an event";
     event_binary_shape() => "a binary event is a tuple struct of one field, the bytes\nhelp: `struct Chunk(Bytes);`";

@@ -262,7 +262,8 @@ pub fn join(_: TokenStream, method: TokenStream) -> TokenStream {
 /// `#[handle_in("event")]` takes one event, `#[handle_in]` every other one. The by-value parameter
 /// is decoded from the payload; a payload that does not fit is refused before the method runs.
 ///
-/// Returns `()` for silence, a `Reply` or another `Result`, a `Status`, a `Stop` or an `Answer`. A
+/// Returns `()` for silence, a `Reply` or another `Result`, a `Status`, a `Stop` or an `Answer`. With
+/// `Reply<T, InternalError>`, `?` takes any error; the client is told no more than `internal error`. A
 /// method that takes a `SocketRef` answers later, through it, and returns `()` or `Stop`.
 #[proc_macro_attribute]
 pub fn handle_in(_: TokenStream, method: TokenStream) -> TokenStream {

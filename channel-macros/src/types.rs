@@ -60,3 +60,40 @@ pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
     let first = spans.next().unwrap_or_else(Span::call_site);
     (first, spans.last().unwrap_or(first))
 }
+
+/// Where a type borrows for less than `'static`: a reference, or a lifetime among its arguments.
+pub(crate) fn borrows(tokens: TokenStream) -> Option<Span> {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        match token {
+            TokenTree::Group(group) => {
+                if let Some(found) = borrows(group.stream()) {
+                    return Some(found);
+                }
+            }
+            // `for<'a> Fn(&'a str)` and `fn(&str)` borrow when they are called.
+            TokenTree::Ident(word) if word == "for" || word == "fn" || word == "Fn" => return None,
+            TokenTree::Punct(mark) if mark.as_char() == '\'' || mark.as_char() == '&' => {
+                let name = |at: usize| match tokens.get(at) {
+                    Some(TokenTree::Ident(name)) => Some(name.to_string()),
+                    _ => None,
+                };
+                let lifetime = match mark.as_char() {
+                    '&' if matches!(tokens.get(at), Some(TokenTree::Punct(p)) if p.as_char() == '\'') => {
+                        name(at + 1)
+                    }
+                    '&' => None,
+                    _ => name(at),
+                };
+                if lifetime.as_deref() != Some("static") {
+                    return Some(mark.span());
+                }
+                at += if mark.as_char() == '&' { 2 } else { 1 };
+            }
+            _ => {}
+        }
+    }
+    None
+}

@@ -5,23 +5,22 @@ use std::{fmt::Display, str::FromStr};
 pub use crate::socket::{Text, other_event, same_event, wrong_route};
 pub use crate::{
     channel::{
-        Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, Context, Flow,
-        InfoFor, IntoAnswer, IntoFlow, IntoJoin, Joined, Lend, PushedBy, Reason, Socket, SocketRef,
-        Step, role,
+        Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, Flow, Given, InfoFor,
+        IntoAnswer, IntoFlow, IntoJoin, Joined, Lend, LendToConnect, PushedBy, Reason, Socket,
+        SocketRef, Step, role,
     },
     connection::{FromParams, Params},
     endpoint::Endpoint,
     error::Error,
     protocol::{
-        Binary, Broadcast, EncodeError, Event, FromPayload, Intercepted, Payload, PayloadError,
-        Refusal, pattern_covers, pattern_matches,
+        Binary, Broadcast, EncodeError, Event, FromPayload, FromPayloadItself, Intercepted,
+        Payload, PayloadError, Refusal, pattern_covers, pattern_matches,
     },
     socket::{ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route},
     telemetry::LogLevel,
 };
 pub use bytes::Bytes;
 pub use serde::Serialize;
-pub use std::sync::Arc;
 pub use tracing::Level;
 
 /// Splits a topic at the literals of a join pattern.

@@ -1,5 +1,7 @@
 //! The errors that functions of several rooms return.
 
+use std::fmt;
+
 use thiserror::Error as ThisError;
 
 use crate::{
@@ -44,6 +46,93 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         tracing::error!(error = %shown(&error), "a handler failed; the client gets \"server error\"");
         Refusal::new("server error")
+    }
+}
+
+/// Any error, which a client hears of as `internal error`: the error type of a handler that calls
+/// what fails for reasons of its own.
+///
+/// `?` makes one of every [`std::error::Error`], of `anyhow::Error`, of `Box<dyn Error + Send + Sync>`
+/// and of text. The client gets `{"reason": "internal error"}`, and nothing of the error's text; the
+/// log gets one error line with the error and its causes. A [`Refusal`] goes through as it is, so
+/// a handler may do both. Text reaches a client only where a refusal is made of it:
+/// `.map_err(|error| Refusal::new(error.to_string()))?`.
+///
+/// ```
+/// use channel_runtime::{InternalError, prelude::*};
+///
+/// # pub struct Notes;
+/// # #[channel("notes:*")]
+/// # impl Notes {
+/// # #[join] fn join() -> Self { Notes }
+/// #[handle_in("read")]
+/// fn read(&mut self, name: String) -> Reply<String, InternalError> {
+///     if name.contains('/') {
+///         return Err(Refusal::new("bad name").into());
+///     }
+///     Ok(std::fs::read_to_string(name)?)
+/// }
+/// # }
+/// ```
+pub struct InternalError(Outcome);
+
+enum Outcome {
+    Refused(Refusal),
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for InternalError {
+    fn from(error: E) -> Self {
+        InternalError(Outcome::Failed(error.into()))
+    }
+}
+
+impl From<Refusal> for InternalError {
+    fn from(refusal: Refusal) -> Self {
+        InternalError(Outcome::Refused(refusal))
+    }
+}
+
+/// The error and its causes, in one line. An error that says what its cause says already is not
+/// repeated.
+impl fmt::Display for InternalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = match &self.0 {
+            Outcome::Refused(refusal) => return write!(f, "refused: {:?}", refusal.payload()),
+            Outcome::Failed(error) => error,
+        };
+        let mut said = error.to_string();
+        f.write_str(&said)?;
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !said.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            said = text;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for InternalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<InternalError> for Refusal {
+    /// Logs the error, once: an error becomes a refusal where it is answered.
+    fn from(error: InternalError) -> Self {
+        match error.0 {
+            Outcome::Refused(refusal) => refusal,
+            Outcome::Failed(_) => {
+                let error = crate::telemetry::shown(&error);
+                tracing::error!(%error, "a handler failed; the client gets \"internal error\"");
+                Refusal::new("internal error")
+            }
+        }
     }
 }
 

@@ -60,14 +60,14 @@ pub use self::options::UploadOptions;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelRef, Context,
-        Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoReply, Joined, Lend, PushedBy, Reason,
-        Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
+        Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoRefusal, IntoReply, Joined, Lend,
+        PushedBy, Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,
     },
     endpoint::{DrainOptions, Endpoint, EndpointSubscription},
-    error::{ConfigError, Error},
+    error::{ConfigError, Error, InternalError},
     options::{SerializerName, SocketConfig, SocketOptions},
     origin::{CheckOrigin, Origin},
     protocol::{

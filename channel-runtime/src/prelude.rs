@@ -5,9 +5,13 @@ pub use bytes::Bytes;
 pub use channel_macros::{Event, channel, socket};
 
 pub use crate::{
+    attributes::{
+        allow_upload, connect, handle_call, handle_cast, handle_in, handle_info, handle_out,
+        handle_progress, handle_upload, join, terminate, validate_upload,
+    },
     channel::{Answer, Caller, ChannelRef, Reason, Reply, Socket, SocketRef, Status, Stop},
     connection::{ConnectInfo, Params},
     endpoint::Endpoint,
-    error::Error,
+    error::{Error, InternalError},
     protocol::{Binary, Broadcast, Event, Payload, Refusal, Topic},
 };

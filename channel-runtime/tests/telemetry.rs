@@ -55,10 +55,43 @@ impl Room {
         Ok(())
     }
 
+    #[handle_in("foreign")]
+    async fn foreign(&mut self, kind: String) -> Reply<(), InternalError> {
+        match kind.as_str() {
+            "chain" => Err(Unreadable(io::Error::other("disk 7 is gone")))?,
+            "boxed" => Err(Box::<dyn std::error::Error + Send + Sync>::from(
+                "boxed secret",
+            ))?,
+            "text" => Err("text secret".to_owned())?,
+            "asked" => read().map_err(|error| Refusal::new(error.to_string()))?,
+            _ => return Err(Refusal::new("unknown kind").into()),
+        }
+        Ok(())
+    }
+
     #[handle_in("crash")]
     fn crash(&mut self) {
         panic!("told to");
     }
+}
+
+#[derive(Debug)]
+struct Unreadable(io::Error);
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the rooms cannot be read")
+    }
+}
+
+impl std::error::Error for Unreadable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn read() -> Result<(), Unreadable> {
+    Err(Unreadable(io::Error::other("disk 7 is gone")))
 }
 
 struct Quiet;
@@ -317,4 +350,39 @@ fn nodes_that_share_no_secret_are_warned_of_clients_that_poll() {
     };
     assert_eq!(said(None), 1);
     assert_eq!(said(Some([5; 32])), 0);
+}
+
+#[test]
+fn a_foreign_error_is_internal_for_the_client_and_one_logged_error_with_its_causes() {
+    let lines = logged(async {
+        let endpoint = endpoint();
+        let client = TestClient::connect(&endpoint, ()).await.unwrap();
+        let room = client.join("room:errors", ()).await.unwrap();
+        for kind in ["chain", "boxed", "text"] {
+            let refused = room.push("foreign", kind).await.expect_refusal();
+            assert_eq!(refused, "internal error");
+        }
+    });
+    let chain = "the rooms cannot be read: disk 7 is gone";
+    for told in [chain, "boxed secret", "text secret"] {
+        let line = line(&lines, &[told]);
+        assert!(line.contains("ERROR"), "{line}");
+    }
+}
+
+#[test]
+fn the_text_of_an_error_reaches_a_client_where_it_is_asked_for_and_is_not_logged() {
+    let lines = logged(async {
+        let endpoint = endpoint();
+        let client = TestClient::connect(&endpoint, ()).await.unwrap();
+        let room = client.join("room:errors", ()).await.unwrap();
+        let refused = room.push("foreign", "asked").await.expect_refusal();
+        assert_eq!(refused, "the rooms cannot be read");
+        let refused = room.push("foreign", "other").await.expect_refusal();
+        assert_eq!(refused, "unknown kind");
+    });
+    assert!(
+        !lines.iter().any(|line| line.contains("ERROR")),
+        "{lines:#?}"
+    );
 }

@@ -21,11 +21,14 @@ use crate::{
 
 /// Checks a `#[channel]` block.
 pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    let any = args.socket_parameter(&subject.block.generics);
+    unbounded(subject, "channel", any, diagnostics);
     let topics = topic::patterns(subject, args, diagnostics);
     for handler in &subject.handlers {
         role::check(handler, diagnostics);
         parameter::check(handler, diagnostics);
     }
+    socket::lent(subject, args, diagnostics);
     join::check(subject, args, topics.as_deref(), diagnostics);
     event::check(subject, args, diagnostics);
     upload::check(subject, diagnostics);
@@ -35,11 +38,29 @@ pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &m
 
 /// Checks a `#[socket]` block.
 pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
+    unbounded(subject, "socket", None, diagnostics);
     for handler in &subject.handlers {
         role::check(handler, diagnostics);
         parameter::check(handler, diagnostics);
     }
     socket::check(subject, args, diagnostics);
+}
+
+/// ```text
+/// #[channel("room:*")] impl<«T»> Room<T>
+/// ```
+///
+/// `socket` is reported in words of its own.
+fn unbounded(
+    subject: &Subject<'_>,
+    attribute: &str,
+    socket: Option<&syn::Ident>,
+    diagnostics: &mut Diagnostics,
+) {
+    let unbounded = subject.block.unbounded.iter();
+    for parameter in unbounded.filter(|parameter| Some(*parameter) != socket) {
+        diagnostics.on(parameter, say::unbounded(attribute, parameter));
+    }
 }
 
 /// Whether `earlier` is there whenever `later` is, as far as their `#[cfg]`s tell: a method after

@@ -7,7 +7,7 @@ use crate::{
     diagnostics::{Diagnostics, say},
     model::{Handler, Parameter, Role, Supply, captured},
     pattern::Pattern,
-    types::last_segment,
+    types::{borrows, last_segment},
 };
 
 pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
@@ -40,6 +40,12 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
                 None => return,
             }
         }
+        Supply::Lent(lent) if is_str(lent) && matches!(role, Role::Join | Role::Connect) => {
+            match handler.capture_of(parameter) {
+                Some(name) => say::capture_borrowed(name),
+                None => say::text_owned(),
+            }
+        }
         Supply::Lent(lent) => match (special(lent), handler.capture_of(parameter)) {
             (_, Some(name)) => say::capture_borrowed(name),
             (Some("SocketRef"), _) if role == Role::HandleIn => say::socket_ref_borrowed(),
@@ -53,6 +59,10 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         Supply::Caller(_) if role != Role::HandleCall => say::caller_elsewhere(role.name()),
         // The compiler knows that it lacks its type.
         Supply::Caller(None) => return handler.leave_out(),
+        Supply::Owned if decodes(role) && borrows(ty.to_token_stream()).is_some() => {
+            let at = borrows(ty.to_token_stream()).unwrap_or_else(|| handler.name().span());
+            return handler.wrong_at(diagnostics, at, say::payload_borrows());
+        }
         Supply::Owned if is_socket(ty) => say::socket_owned(),
         Supply::Owned if is_uploads(ty) => say::uploads_owned(),
         Supply::Uploads(_) if role == Role::Join => say::uploads_before_join(),
@@ -67,6 +77,27 @@ fn special(ty: &Type) -> Option<&'static str> {
     ["SocketRef", "Caller", "Reason"]
         .into_iter()
         .find(|name| segment.ident == name)
+}
+
+/// Whether what a handler of the role owns is made of what a client sent.
+fn decodes(role: Role) -> bool {
+    matches!(
+        role,
+        Role::Join | Role::HandleIn | Role::HandleOut | Role::Connect
+    )
+}
+
+/// Whether a type has the name of one that the runtime lends.
+fn is_lendable(ty: &Type) -> bool {
+    const LENT: [&str; 6] = [
+        "Topic",
+        "ChannelRef",
+        "Endpoint",
+        "ConnectInfo",
+        "Socket",
+        "str",
+    ];
+    last_segment(ty).is_some_and(|segment| LENT.iter().any(|name| segment.ident == name))
 }
 
 fn is_str(ty: &Type) -> bool {
@@ -130,6 +161,15 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         return handler.wrong_on(diagnostics, first, message);
     }
     if first.is_none() && handler.role.is_errand() && !handler.is_wrong() {
+        // Lent types are the runtime's; a reference to any other is the message.
+        let mut parameters = handler.parameters.iter();
+        if let Some((parameter, message)) = parameters.find_map(|p| match p.supply {
+            Supply::Lent(lent) if !is_lendable(lent) => Some((p, lent)),
+            _ => None,
+        }) {
+            let text = say::message_borrowed(crate::types::shown(message));
+            return handler.wrong_on(diagnostics, parameter.ty, text);
+        }
         let message = say::no_message(name, handler.role.name());
         return handler.wrong_on(diagnostics, name, message);
     }

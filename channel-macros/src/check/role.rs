@@ -7,7 +7,7 @@ use super::repeated;
 use crate::{
     diagnostics::{Diagnostics, say},
     model::{Handler, Receiver, Role, Subject},
-    types::{last_segment, mentions, shown},
+    types::{borrows, last_segment, mentions, shown},
 };
 
 /// The rules about one method.
@@ -120,6 +120,11 @@ fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         }
         Role::HandleCall if handler.caller().is_none() && is_stop(output) => {
             handler.wrong_on(diagnostics, output, say::call_stops());
+        }
+        Role::HandleCall if handler.caller().is_none() => {
+            if let Some(at) = borrows(output.to_token_stream()) {
+                handler.wrong_at(diagnostics, at, say::reply_borrows());
+            }
         }
         _ => {}
     }

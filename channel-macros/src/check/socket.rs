@@ -2,9 +2,10 @@
 
 use super::{listed_twice, repeated};
 use crate::{
-    args::SocketArgs,
+    args::{ChannelArgs, SocketArgs},
     diagnostics::{Diagnostics, say},
-    model::{Role, Subject},
+    model::{Handler, Role, Subject},
+    types::shown,
 };
 
 pub(super) fn check(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
@@ -51,4 +52,21 @@ fn id(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
 /// ```
 fn channels(args: &SocketArgs, diagnostics: &mut Diagnostics) {
     listed_twice(&args.channels, diagnostics);
+}
+
+/// ```text
+/// #[channel("room:*", socket = «S»)] impl<S> Room<S>
+/// #[channel("room:*", socket = User)] … #[join] fn join(user: «User») -> Self
+/// ```
+pub(super) fn lent(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    let Some(socket) = &args.socket else { return };
+    if let Some(parameter) = args.socket_parameter(&subject.block.generics) {
+        subject.handlers.iter().for_each(Handler::leave_out);
+        return diagnostics.on(parameter, say::socket_parameter(parameter));
+    }
+    for handler in &subject.handlers {
+        for parameter in handler.owned().filter(|p| shown(p.ty) == shown(socket)) {
+            handler.wrong_on(diagnostics, parameter.ty, say::socket_lent(shown(socket)));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use syn::{Ident, Type};
 
 use super::{Site, respan};
 use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured};
-use crate::types::{ends, mentions};
+use crate::types::{ends, last_segment, mentions};
 
 /// The call of a handler, in pieces: first the lends and decodings, then the call itself.
 pub(super) struct Call<'s, 'b> {
@@ -76,9 +76,13 @@ impl<'s, 'b> Call<'s, 'b> {
         };
         let (context, own, role) = (respan(context, at), respan(own, at), respan(role, at));
         let parameters = quote_spanned!(at=> <#lent, #own, #role>);
+        let path = match self.handler.role {
+            Role::Connect => quote!(LendToConnect),
+            _ => quote!(Lend),
+        };
         let lend = self
             .site
-            .qualified_with(&lent, &context, &quote!(Lend), parameters, "lend");
+            .qualified_with(&lent, &context, &path, parameters, "lend");
         quote_spanned!(Span::mixed_site()=> #lend(__cx))
     }
 
@@ -96,6 +100,14 @@ impl<'s, 'b> Call<'s, 'b> {
         let path = quote!(upload::UploadsOf);
         let of = self.site.qualified_with(&ty, &ty, &path, parameters, "of");
         quote_spanned!(Span::mixed_site()=> #of(__cx, #name))
+    }
+
+    /// What decodes a parameter of the message, on the tokens of its type.
+    pub(super) fn decode(&self, parameter: &Parameter<'_>, ty: &TokenStream) -> TokenStream {
+        let (path, parameters, method) = decoding(parameter.ty, self.site.krate, self.handler.role);
+        let (at, _) = ends(ty);
+        let parameters = respan(parameters, at);
+        self.site.qualified_with(ty, ty, &path, parameters, method)
     }
 
     /// The type of the role, such as `role::handle_in`.
@@ -193,6 +205,37 @@ impl<'s, 'b> Call<'s, 'b> {
             .site
             .qualified_with(&output, &output, &path, parameters, method);
         quote_spanned!(Span::mixed_site()=> #method(#value))
+    }
+}
+
+/// The trait that decodes what a client sent into a type, with its parameters and its method. By the
+/// type's name the words of an error are chosen, no more: a type of the user's own that is called as one
+/// that is lent, or as an extractor of axum, is decoded as any other.
+fn decoding(
+    ty: &Type,
+    krate: &TokenStream,
+    role: Role,
+) -> (TokenStream, TokenStream, &'static str) {
+    const EXTRACTORS: [&str; 6] = ["Json", "Extension", "State", "Form", "Query", "Path"];
+    const LENT: [&str; 6] = [
+        "Topic",
+        "ChannelRef",
+        "Endpoint",
+        "ConnectInfo",
+        "Extensions",
+        "Socket",
+    ];
+    let name = last_segment(ty)
+        .map(|segment| segment.ident.to_string())
+        .unwrap_or_default();
+    let generic = last_segment(ty).is_some_and(|segment| !segment.arguments.is_empty());
+    let (connects, name) = (role == Role::Connect, name.as_str());
+    match (LENT.contains(&name), generic && EXTRACTORS.contains(&name)) {
+        (true, _) if connects => (quote!(Given), quote!(<&#krate::__private::Params>), "given"),
+        (true, _) => (quote!(Given), quote!(<#krate::__private::Payload>), "given"),
+        (_, true) if !connects => (quote!(FromPayloadItself), quote!(), "itself"),
+        _ if connects => (quote!(FromParams), quote!(), "from_params"),
+        _ => (quote!(FromPayload), quote!(), "from_payload"),
     }
 }
 

@@ -52,10 +52,7 @@ fn is_errand(handler: &Handler<'_>, above: &[Handler<'_>]) -> bool {
 fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
     let krate = site.krate;
     let (own, name, topics) = (site.ty(), &site.subject.name, &args.topics);
-    let socket = match &args.socket {
-        Some(socket) => socket.to_token_stream(),
-        None => quote!(()),
-    };
+    let socket = socket(site, args).map_or_else(|| quote!(()), ToTokens::to_token_stream);
     let (intercepts, options, quiet) = (intercepts(site, args), options(args), site.quiet());
     let (join, terminate) = (join(site), terminate(site));
     let (handle_in, handle_out) = (event::handle_in(site), event::handle_out(site));
@@ -110,43 +107,20 @@ fn options(args: &ChannelArgs) -> TokenStream {
     quote!(#krate::__private::ChannelOptions::DEFAULT #log_join #log_handle_in #hibernate #shutdown)
 }
 
-/// `ChannelOf`, and the socket as something to lend. The channel is the last parameter of `Lend`
-/// that is the user's own, which lets the socket come from another crate.
-fn belongs(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
-    let krate = site.krate;
-    let (own, quiet, span) = (
-        site.ty().to_token_stream(),
-        site.quiet(),
-        Span::mixed_site(),
-    );
-    let Some(socket) = &args.socket else {
-        let any = with_parameter(site.generics(), "__Socket");
-        let body = quote_spanned! {span=>
-            fn socket(_: &#krate::__private::Arc<__Socket>) -> #krate::__private::Arc<()> {
-                #krate::__private::Arc::new(())
-            }
-        };
-        let of_all = site.implement_for_all(
-            &any,
-            "ChannelOf",
-            quote_spanned!(span=> <__Socket>),
-            &own,
-            body,
-        );
-        return quote_spanned!(span=> #quiet #of_all);
-    };
-    let body = quote_spanned! {span=>
-        fn socket(__socket: &#krate::__private::Arc<#socket>) -> #krate::__private::Arc<#socket> {
-            #krate::__private::Arc::clone(__socket)
-        }
-    };
-    let of_one = site.implement("ChannelOf", quote!(<#socket>), &own, body);
+/// The socket, unless it was reported.
+fn socket<'a>(site: &Site<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type> {
+    let socket = args.socket.as_ref();
+    socket.filter(|_| args.socket_parameter(site.generics()).is_none())
+}
+
+/// The socket as something to lend. The channel is the last parameter of `Lend` that is the user's
+/// own, which lets the socket come from another crate.
+fn belongs(site: &Site<'_>, args: &ChannelArgs) -> Option<TokenStream> {
+    let socket = socket(site, args)?;
+    let (krate, own, quiet) = (site.krate, site.ty(), site.quiet());
     let any = with_parameter(site.generics(), "__Role");
     let (generics, _, bounds) = any.split_for_impl();
-    quote_spanned! {span=>
-        #quiet
-        #of_one
-
+    Some(quote_spanned! {Span::mixed_site()=>
         #quiet
         impl #generics #krate::__private::Lend<#socket, #own, __Role>
             for #krate::__private::Context<'_, #own, __Role>
@@ -156,7 +130,7 @@ fn belongs(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
                 self.user()
             }
         }
-    }
+    })
 }
 
 fn with_parameter(generics: &Generics, name: &str) -> Generics {

@@ -1,13 +1,16 @@
 //! `InfoFor`, `CastFor` and `CallFor`: one impl a message type.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 
 use super::{
     Site,
     call::{Call, reported},
 };
-use crate::model::{Handler, Parameter, Role};
+use crate::{
+    model::{Handler, Parameter, Role},
+    types::borrows,
+};
 
 pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
     let krate = site.krate;
@@ -56,6 +59,8 @@ fn reply(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
         Some(ty) => ty,
         None => handler.output(),
     };
+    // A type that borrows was reported.
+    let ty = ty.filter(|ty| borrows(ty.to_token_stream()).is_none());
     ty.map_or_else(|| quote!(()), |ty| site.outside(ty))
 }
 

@@ -55,7 +55,7 @@ fn answer(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
     let call = Call::of(site, handler);
     let payload = |parameter: &Parameter<'_>| {
         let ty = site.outside(parameter.ty);
-        let decode = site.qualified_with(&ty, &ty, &quote!(FromPayload), quote!(), "from_payload");
+        let decode = call.decode(parameter, &ty);
         quote_spanned! {span=>
             match #decode(__payload) {
                 ::core::result::Result::Ok(__value) => __value,

@@ -72,7 +72,7 @@ fn accept(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
     };
     let payload = |parameter: &crate::model::Parameter<'_>| {
         let ty = site.outside(parameter.ty);
-        let decode = site.qualified_with(&ty, &ty, &quote!(FromPayload), quote!(), "from_payload");
+        let decode = call.decode(parameter, &ty);
         quote_spanned! {span=>
             match #decode(__payload) {
                 ::core::result::Result::Ok(__value) => __value,

@@ -68,21 +68,9 @@ impl Site<'_> {
         ty: &TokenStream,
         body: TokenStream,
     ) -> TokenStream {
-        self.implement_for_all(self.generics(), name, parameters, ty, body)
-    }
-
-    /// As [`Site::implement`], with parameters of its own.
-    pub(crate) fn implement_for_all(
-        &self,
-        generics: &Generics,
-        name: &str,
-        parameters: TokenStream,
-        ty: &TokenStream,
-        body: TokenStream,
-    ) -> TokenStream {
         let (first, last) = ends(ty);
         let (krate, name) = (self.krate, path(name));
-        let (generics, _, bounds) = generics.split_for_impl();
+        let (generics, _, bounds) = self.generics().split_for_impl();
         let path = respan(quote!(#krate::__private::#name #parameters), first);
         let mut body = Group::new(Delimiter::Brace, body);
         body.set_span(last);

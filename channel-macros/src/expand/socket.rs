@@ -80,7 +80,7 @@ fn accept(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
     let call = Call::of(site, handler);
     let params = |parameter: &Parameter<'_>| {
         let ty = site.outside(parameter.ty);
-        let decode = site.qualified_with(&ty, &ty, &quote!(FromParams), quote!(), "from_params");
+        let decode = call.decode(parameter, &ty);
         quote_spanned! {span=>
             match #decode(__params) {
                 ::core::result::Result::Ok(__value) => __value,

@@ -14,7 +14,7 @@ use crate::{
     block::{Attribute, Block, Method},
     diagnostics::{Diagnostics, say},
     pattern::Pattern,
-    types::{last_segment, mentions, peel},
+    types::{borrows, last_segment, mentions, peel},
 };
 
 /// What a method is for.
@@ -143,6 +143,10 @@ impl<'b> Subject<'b> {
         };
         if let Some(lifetime) = block.generics.lifetimes().next() {
             diagnostics.on(lifetime, say::borrows(attribute));
+            return None;
+        }
+        if let Some(at) = borrows(block.self_ty.to_token_stream()) {
+            diagnostics.at(at, say::borrows(attribute));
             return None;
         }
         let roles = block.methods().filter(|method| !method.roles.is_empty());

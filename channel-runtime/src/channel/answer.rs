@@ -106,7 +106,7 @@ pub trait IntoReply {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + 'static> IntoReply for T {
+impl<T: Serialize> IntoReply for T {
     fn into_reply(self) -> Answer {
         Answer::with_status(OK, Payload::reply(&self))
     }
@@ -151,6 +151,24 @@ impl IntoReply for Answer {
     }
 }
 
+/// An error that a client can be refused with: whatever is `Into<Refusal>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an error that a client can be refused with",
+    label = "not a refusal",
+    note = "return `Result<_, InternalError>`, which takes any error by `?` and keeps its text from the client; or implement `From` of your own error for `Refusal`"
+)]
+pub trait IntoRefusal {
+    /// Makes the refusal.
+    fn into_refusal(self) -> Refusal;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Refusal>> IntoRefusal for E {
+    fn into_refusal(self) -> Refusal {
+        self.into()
+    }
+}
+
 /// What a `#[handle_in]` handler can return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an answer to a client message",
@@ -168,9 +186,12 @@ impl IntoAnswer for () {
     }
 }
 
-impl<T: IntoReply, E: Into<Refusal>> IntoAnswer for Result<T, E> {
+impl<T: IntoReply, E: IntoRefusal> IntoAnswer for Result<T, E> {
     fn into_answer(self) -> Answer {
-        self.map_or_else(Answer::refuse, IntoReply::into_reply)
+        match self {
+            Ok(value) => value.into_reply(),
+            Err(error) => Answer::refuse(error.into_refusal()),
+        }
     }
 }
 
@@ -218,8 +239,8 @@ impl From<Flow> for Answer {
 /// [`Reason::Error`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned here: there is no client message to answer",
-    label = "nobody gets this",
-    note = "return `()`, `Stop`, `Option<Stop>`, or a `Result` of these whose error can be displayed"
+    label = "no client gets this",
+    note = "return `()`, `Stop`, `Option<Stop>` or `Result<(), Error>`, whose error may be any that can be displayed"
 )]
 pub trait IntoFlow {
     /// Makes the flow.
@@ -246,12 +267,14 @@ impl IntoFlow for Flow {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoFlow> IntoFlow for Option<T> {
     fn into_flow(self) -> Flow {
         self.map_or(Flow::CONTINUE, IntoFlow::into_flow)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoFlow, E: std::fmt::Display> IntoFlow for Result<T, E> {
     fn into_flow(self) -> Flow {
         match self {

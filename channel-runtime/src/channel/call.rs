@@ -23,7 +23,7 @@ pub trait InfoFor<C: Channel>: Sized + Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{C}` has no `#[handle_cast]` for `{Self}`",
     label = "no handler takes this message",
-    note = "add one to its `#[channel]` block: `#[handle_cast] async fn name(&mut self, message: {Self})`"
+    note = "add `#[handle_cast] async fn name(&mut self, message: {Self})` to its `#[channel]` block, or use `send`, which a `#[handle_info]` takes"
 )]
 pub trait CastFor<C: Channel>: Sized + Send + 'static {
     /// Runs the handler.

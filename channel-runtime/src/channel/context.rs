@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use super::{Channel, ChannelRef, Socket, SocketRef};
 use crate::{
-    connection::ConnectInfo,
+    connection::{ConnectInfo, FromParams, Params},
     endpoint::Endpoint,
-    protocol::{Term, Topic},
+    protocol::{FromPayload, Payload, Refusal, Term, Topic},
 };
 
 /// The roles of handlers, named as their attributes are, for [`Context`] and [`Lend`].
@@ -69,12 +69,58 @@ pub mod role {
 /// [`ConnectInfo`] and the socket type its channel names; all but `#[join]` the [`Socket`];
 /// a `#[handle_in]` that names no event, the event's name as `&str`.
 #[diagnostic::on_unimplemented(
-    message = "`{T}` is not available in a `{R}` handler",
-    label = "not available here"
+    message = "`&{T}` is not lent to a `{R}` handler",
+    label = "not lent here",
+    note = "`#[channel(…, socket = {T})]` lends a socket, and application state is kept in it; a message is taken by value: `{T}`"
 )]
 pub trait Lend<T: ?Sized, C, R> {
     /// Borrows it.
     fn lend(&self) -> &T;
+}
+
+/// As [`Lend`], to a `#[connect]`.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`&{T}` is not lent to `#[connect]`",
+    label = "not lent here",
+    note = "`#[connect]` borrows `&ConnectInfo`, `&Params`, `&Extensions` and `&Endpoint`; what the client sends is taken by value"
+)]
+pub trait LendToConnect<T: ?Sized, C, R> {
+    /// Borrows it.
+    fn lend(&self) -> &T;
+}
+
+#[diagnostic::do_not_recommend]
+impl<X: Lend<T, C, R>, T: ?Sized, C, R> LendToConnect<T, C, R> for X {
+    fn lend(&self) -> &T {
+        Lend::lend(self)
+    }
+}
+
+/// As [`FromPayload`] and [`FromParams`], for a type that is named as one that is lent.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is lent, not given: a client cannot send one",
+    label = "lent by reference only",
+    note = "take it by reference: `&{Self}`"
+)]
+pub trait Given<From>: Sized {
+    /// Decodes what the client sent.
+    fn given(from: From) -> Result<Self, Refusal>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromPayload> Given<Payload> for T {
+    fn given(payload: Payload) -> Result<Self, Refusal> {
+        T::from_payload(payload).map_err(Into::into)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromParams> Given<&Params> for T {
+    fn given(params: &Params) -> Result<Self, Refusal> {
+        T::from_params(params).map_err(Into::into)
+    }
 }
 
 /// Where one call of a handler borrows from.
@@ -132,24 +178,28 @@ impl<C: Channel> Context<'_, C, role::handle_in> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: Channel, R> Lend<Topic, C, R> for Context<'_, C, R> {
     fn lend(&self) -> &Topic {
         self.socket.topic()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: Channel, R> Lend<ChannelRef<C>, C, R> for Context<'_, C, R> {
     fn lend(&self) -> &ChannelRef<C> {
         self.socket.channel_ref()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: Channel, R> Lend<Endpoint, C, R> for Context<'_, C, R> {
     fn lend(&self) -> &Endpoint {
         self.socket.endpoint()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: Channel, R> Lend<ConnectInfo, C, R> for Context<'_, C, R> {
     fn lend(&self) -> &ConnectInfo {
         self.socket.connect_info()
@@ -163,6 +213,7 @@ impl<C: Channel, R: role::AfterJoin> Lend<Socket<C>, C, R> for Context<'_, C, R>
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C: Channel> Lend<str, C, role::handle_in> for Context<'_, C, role::handle_in> {
     fn lend(&self) -> &str {
         self.event

@@ -1,4 +1,4 @@
-use super::{Answer, Channel, IntoReply};
+use super::{Answer, Channel, IntoRefusal, IntoReply};
 use crate::protocol::{Payload, Refusal};
 
 /// The outcome of a join.
@@ -41,11 +41,11 @@ impl<C: Channel, R: IntoReply> IntoJoin<C> for (C, R) {
     }
 }
 
-impl<C: Channel, T: IntoJoin<C>, E: Into<Refusal>> IntoJoin<C> for Result<T, E> {
+impl<C: Channel, T: IntoJoin<C>, E: IntoRefusal> IntoJoin<C> for Result<T, E> {
     fn into_join(self) -> Joined<C> {
         match self {
             Ok(accepted) => accepted.into_join(),
-            Err(refusal) => Joined::Refused(refusal.into()),
+            Err(refusal) => Joined::Refused(refusal.into_refusal()),
         }
     }
 }

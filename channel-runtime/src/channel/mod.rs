@@ -27,9 +27,9 @@ pub(crate) use self::letter::{Contexts, Errand};
 #[cfg(feature = "websocket")]
 pub(crate) use self::telemetry::with_time_of_handlers;
 pub use self::{
-    answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoReply, Reply, Status},
+    answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoRefusal, IntoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
-    context::{Context, Lend, role},
+    context::{Context, Given, Lend, LendToConnect, role},
     join::{IntoJoin, Joined},
     options::ChannelOptions,
     reason::{Reason, Stop},
@@ -116,4 +116,27 @@ pub trait Channel: Sized + Send + 'static {
 pub trait ChannelOf<S>: Channel {
     /// What the channel's handlers see of the socket.
     fn socket(socket: &Arc<S>) -> Arc<Self::Socket>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: Channel, S> ChannelOf<S> for C
+where
+    C::Socket: SeenOf<S>,
+{
+    fn socket(socket: &Arc<S>) -> Arc<Self::Socket> {
+        C::Socket::seen_of(socket)
+    }
+}
+
+/// What a channel sees of a socket `S`: all of it, or nothing.
+pub trait SeenOf<S>: Sized {
+    /// Shares it.
+    fn seen_of(socket: &Arc<S>) -> Arc<Self>;
+}
+
+/// A channel that names no socket belongs to every one.
+impl<S> SeenOf<S> for () {
+    fn seen_of(_: &Arc<S>) -> Arc<()> {
+        Arc::new(())
+    }
 }

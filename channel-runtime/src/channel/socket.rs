@@ -25,7 +25,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{C}` does not declare that it pushes `{Self}`",
     label = "not among the channel's events",
-    note = "add it: `#[channel(…, pushes = [{Self}])]`"
+    note = "add it: `#[channel(…, pushes = [{Self}])]`; an event is a type that derives `Event`, its name is not enough"
 )]
 pub trait PushedBy<C>: Event {}
 
@@ -102,7 +102,7 @@ impl<C: Channel> Socket<C> {
     ///
     /// [`Error::Encode`], before
     /// anything reaches the client.
-    pub fn push<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+    pub fn push<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         let payload = event.to_payload()?;
         self.outlet()
             .push(&self.join_ref, self.topic(), E::NAME, &payload)?;
@@ -135,7 +135,7 @@ impl<C: Channel> Socket<C> {
     ///
     /// [`Error::Encode`], before anybody gets it, or [`Error::Publish`], when other nodes may not
     /// have got it: see [`pubsub`](crate::pubsub).
-    pub async fn broadcast<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+    pub async fn broadcast<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish(None, self.topic().clone(), event)
             .await
@@ -147,7 +147,7 @@ impl<C: Channel> Socket<C> {
     /// # Errors
     ///
     /// As [`Socket::broadcast`].
-    pub async fn broadcast_from<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+    pub async fn broadcast_from<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish(Some(self.me.id()), self.topic().clone(), event)
             .await
@@ -159,7 +159,7 @@ impl<C: Channel> Socket<C> {
     /// # Errors
     ///
     /// [`Error::Encode`].
-    pub fn local_broadcast<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+    pub fn local_broadcast<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish_local(None, self.topic().clone(), event)
     }
@@ -170,7 +170,7 @@ impl<C: Channel> Socket<C> {
     /// # Errors
     ///
     /// [`Error::Encode`].
-    pub fn local_broadcast_from<E: PushedBy<C>>(&self, event: &E) -> Result<(), Error> {
+    pub fn local_broadcast_from<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish_local(Some(self.me.id()), self.topic().clone(), event)
     }

@@ -100,7 +100,7 @@ impl Endpoint {
     ///
     /// [`Error::Encode`], before anybody gets it, or [`Error::Publish`], when other nodes may not
     /// have got it: see [`pubsub`](crate::pubsub).
-    pub async fn broadcast<E: Event>(
+    pub async fn broadcast<E: Event + ?Sized>(
         &self,
         topic: impl Into<Topic>,
         event: &E,
@@ -114,7 +114,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// As [`Endpoint::broadcast`].
-    pub async fn broadcast_from<E: Event>(
+    pub async fn broadcast_from<E: Event + ?Sized>(
         &self,
         from: SubscriberId,
         topic: impl Into<Topic>,
@@ -129,7 +129,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// [`Error::Encode`].
-    pub fn local_broadcast<E: Event>(
+    pub fn local_broadcast<E: Event + ?Sized>(
         &self,
         topic: impl Into<Topic>,
         event: &E,
@@ -152,7 +152,7 @@ impl Endpoint {
         self.0.pubsub.broadcast(None, &broadcast).await
     }
 
-    pub(crate) async fn publish<E: Event>(
+    pub(crate) async fn publish<E: Event + ?Sized>(
         &self,
         from: Option<SubscriberId>,
         topic: Topic,
@@ -162,7 +162,7 @@ impl Endpoint {
         self.0.pubsub.broadcast(from, &broadcast).await
     }
 
-    pub(crate) fn publish_local<E: Event>(
+    pub(crate) fn publish_local<E: Event + ?Sized>(
         &self,
         from: Option<SubscriberId>,
         topic: Topic,
@@ -268,7 +268,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// [`Error::Encode`], or [`Error::Publish`] when the message may not have reached the node.
-    pub async fn direct_broadcast<E: Event>(
+    pub async fn direct_broadcast<E: Event + ?Sized>(
         &self,
         node: &str,
         topic: impl Into<Topic>,

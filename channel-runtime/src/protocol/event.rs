@@ -20,7 +20,7 @@ use super::{Binary, EncodeError, FromPayload, Payload, PayloadError};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     label = "not an event",
-    note = "derive it: `#[derive(Serialize, Event)] #[event(\"name\")]`"
+    note = "events are types: `#[derive(Serialize, Event)] #[event(\"name\")]`"
 )]
 pub trait Event: Send + Sync {
     /// The event's name on the wire, at most 255 bytes.

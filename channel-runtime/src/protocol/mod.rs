@@ -24,7 +24,7 @@ pub use self::{
     event::{Event, Intercepted},
     message::{Frame, Message, Push, Reply, Serializer},
     negotiate::{Serializers, VersionRequirement, VersionRequirementError},
-    payload::{Binary, FromPayload, Payload},
+    payload::{Binary, FromPayload, FromPayloadItself, Payload},
     refusal::Refusal,
     term::Term,
     topic::{Topic, pattern_covers, pattern_matches},

@@ -1,6 +1,6 @@
 //! What a message carries: JSON text or bytes.
 
-use std::any::TypeId;
+use std::any::type_name;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -119,8 +119,9 @@ impl Payload {
     }
 
     /// As [`Payload::json`], with `()` as `{}`.
-    pub(crate) fn reply<T: Serialize + 'static>(value: &T) -> Result<Self, EncodeError> {
-        if TypeId::of::<T>() == TypeId::of::<()>() {
+    pub(crate) fn reply<T: Serialize>(value: &T) -> Result<Self, EncodeError> {
+        // A reply may borrow, so it has no `TypeId`. A type of another name is never taken for it.
+        if size_of::<T>() == 0 && type_name::<T>() == type_name::<()>() {
             return Ok(Payload::empty());
         }
         Payload::json(value)
@@ -186,6 +187,25 @@ pub trait FromPayload: Sized {
 impl<T: DeserializeOwned> FromPayload for T {
     fn from_payload(payload: Payload) -> Result<Self, PayloadError> {
         payload.decode()
+    }
+}
+
+/// As [`FromPayload`], for a type that is named as an extractor of axum is.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is an extractor, but a handler is given a client's payload and no request",
+    label = "not a payload",
+    note = "take the payload's type itself; application state is kept in the socket, which is lent: `&UserSocket`"
+)]
+pub trait FromPayloadItself: Sized {
+    /// Decodes the payload.
+    fn itself(payload: Payload) -> Result<Self, PayloadError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromPayload> FromPayloadItself for T {
+    fn itself(payload: Payload) -> Result<Self, PayloadError> {
+        T::from_payload(payload)
     }
 }
 

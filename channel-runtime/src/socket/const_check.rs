@@ -127,6 +127,16 @@ const fn unreachable_route<S, const N: usize>(routes: &[Route<S>; N], at: usize)
         topic += 1;
     }
     let Some(taker) = taker else { return None };
+    if equal(routes[at].channel(), routes[taker].channel()) {
+        return Some(
+            Text::EMPTY
+                .with("`")
+                .with(routes[at].channel())
+                .with("` is listed already, with other type arguments: clients of both join ")
+                .with_topics(topics)
+                .with(", so the first gets them all\nhelp: one socket for each"),
+        );
+    }
     Some(
         Text::EMPTY
             .with("`")

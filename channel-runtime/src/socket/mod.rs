@@ -16,7 +16,7 @@ pub use self::{
     mount::RouteInfo,
 };
 use crate::{
-    channel::{ChannelHandle, ChannelOf, Lend, Start, Step, role, start},
+    channel::{ChannelHandle, ChannelOf, IntoRefusal, Lend, SeenOf, Start, Step, role, start},
     connection::{ConnectInfo, ConnectRequest, Params},
     endpoint::Endpoint,
     protocol::{Refusal, pattern_matches},
@@ -47,6 +47,12 @@ pub trait ChannelSocket: Sized + Send + Sync + 'static {
 
     /// The channels that clients can join, in the order in which they are tried.
     fn routes() -> Vec<Route<Self>>;
+}
+
+impl<S: ChannelSocket> SeenOf<S> for S {
+    fn seen_of(socket: &Arc<S>) -> Arc<S> {
+        Arc::clone(socket)
+    }
 }
 
 /// One channel of a socket. Mirrors `Phoenix.Socket.channel/3`.
@@ -108,24 +114,28 @@ pub struct ConnectContext<'a, S> {
     pub(crate) socket: PhantomData<fn() -> S>,
 }
 
+#[diagnostic::do_not_recommend]
 impl<S> Lend<ConnectInfo, S, role::connect> for ConnectContext<'_, S> {
     fn lend(&self) -> &ConnectInfo {
         &self.request.info
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S> Lend<Params, S, role::connect> for ConnectContext<'_, S> {
     fn lend(&self) -> &Params {
         &self.request.params
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S> Lend<Extensions, S, role::connect> for ConnectContext<'_, S> {
     fn lend(&self) -> &Extensions {
         &self.request.extensions
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S> Lend<Endpoint, S, role::connect> for ConnectContext<'_, S> {
     fn lend(&self) -> &Endpoint {
         self.endpoint
@@ -160,9 +170,9 @@ impl<S: ChannelSocket> IntoConnect<S> for Option<S> {
     }
 }
 
-impl<S: ChannelSocket, E: Into<Refusal>> IntoConnect<S> for Result<S, E> {
+impl<S: ChannelSocket, E: IntoRefusal> IntoConnect<S> for Result<S, E> {
     fn into_connect(self) -> Result<S, Refusal> {
-        self.map_err(Into::into)
+        self.map_err(IntoRefusal::into_refusal)
     }
 }
 

@@ -21,8 +21,8 @@ use super::{
 use crate::telemetry::shown;
 use crate::{
     channel::{
-        Answer, Channel, ChannelOf, ChannelOptions, Context, Contexts, Errand, Flow, InfoFor,
-        IntoAnswer, IntoFlow, Joined, PushedBy, Reason, Socket, Step, Stop, TimerRef, role,
+        Answer, Channel, ChannelOptions, Context, Contexts, Errand, Flow, InfoFor, IntoAnswer,
+        IntoFlow, Joined, PushedBy, Reason, Socket, Step, Stop, TimerRef, role,
     },
     protocol::{Binary, Broadcast, EncodeError, Event, FromPayload, Payload, Refusal},
 };
@@ -193,12 +193,6 @@ impl Channel for UploadChannel {
         reason: Reason,
     ) -> Step<'a, ()> {
         Step::pending(self.end(reason))
-    }
-}
-
-impl<S> ChannelOf<S> for UploadChannel {
-    fn socket(_: &Arc<S>) -> Arc<()> {
-        Arc::new(())
     }
 }
 

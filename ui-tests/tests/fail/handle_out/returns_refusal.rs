@@ -1,0 +1,18 @@
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*", intercept = ["new_msg"])]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_out("new_msg")]
+    fn deliver(&mut self) -> Reply<u8> {
+        Ok(1)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("ping")]
+    fn ping(&mut self, _: Endpoint) {}
+}
+
+fn main() {}

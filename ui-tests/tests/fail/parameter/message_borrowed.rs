@@ -1,0 +1,18 @@
+use channel_runtime::prelude::*;
+
+pub struct NewMsg;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("ping")]
+    fn ping(&mut self, _: &NewMsg) {}
+}
+
+fn main() {}

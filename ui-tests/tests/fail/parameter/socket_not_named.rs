@@ -1,0 +1,23 @@
+use channel_runtime::prelude::*;
+
+pub struct User;
+
+#[socket(channels = [Room])]
+impl User {
+    #[connect]
+    fn connect() -> Self {
+        User
+    }
+}
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join(_: &User) -> Self {
+        Room
+    }
+}
+
+fn main() {}

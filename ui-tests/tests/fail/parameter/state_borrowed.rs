@@ -1,0 +1,20 @@
+use std::sync::Arc;
+
+use channel_runtime::prelude::*;
+
+pub struct Db;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("ping")]
+    fn ping(&mut self, _: &Arc<Db>) {}
+}
+
+fn main() {}
