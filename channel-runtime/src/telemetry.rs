@@ -4,7 +4,7 @@
 //! `channel_joins_total{channel,outcome}`, `channel_messages_total{channel}`,
 //! `channel_panics_total{channel}`, `channel_slow_consumer_total{reason}` and
 //! `channel_messages_dropped_total{channel}`, the reasons `outbox` and `endpoint`, and `inbox`
-//! where a channel does not take what it intercepts; histograms in seconds `channel_connect_seconds`,
+//! where a channel does not take what it intercepts; `channel_half_received_dropped_total`; histograms in seconds `channel_connect_seconds`,
 //! `channel_join_seconds{channel}` and `channel_handle_in_seconds{channel}`.
 //!
 //! Of other nodes: counters `channel_pubsub_published_total`, `channel_pubsub_lost_total{reason}`,

@@ -401,6 +401,73 @@ async fn frames_and_messages_over_the_limit_are_refused() {
     assert_eq!(closed(&mut client).await, Some(1009));
 }
 
+/// Sends a part of a large frame, and stops.
+async fn send_half(client: &mut Client, bytes: usize) {
+    let mut half = vec![0x81, 0xff];
+    half.extend_from_slice(&(16_u64 << 20).to_be_bytes());
+    half.resize(14 + bytes, 0);
+    // It may be cut off meanwhile.
+    let _cut_off = client.get_mut().write_all(&half).await;
+}
+
+/// The code of the first that is closed.
+async fn first_closed(clients: &mut [Client]) -> Option<u16> {
+    let closed = clients.iter_mut().map(|client| Box::pin(closed(client)));
+    futures_util::future::select_all(closed).await.0
+}
+
+#[tokio::test]
+async fn half_frames_have_a_limit_together_and_do_not_keep_out_those_that_go_on() {
+    const HALF: usize = 300 * 1024;
+    let endpoint = Endpoint::builder()
+        .socket_with::<User>("/socket", SocketOptions::default().timeout(HOUR))
+        .receive_bytes(1 << 20)
+        .build()
+        .unwrap();
+    let addr = listen(&endpoint).await;
+    let mut good = connect(addr).await;
+    join(&mut good, "room:1").await;
+    let mut stopped = Vec::new();
+    for n in 0..20 {
+        let mut client = connect(addr).await;
+        if n % 2 == 0 {
+            join(&mut client, "room:1").await;
+        }
+        send_half(&mut client, HALF).await;
+        stopped.push(client);
+    }
+    // Three halves are within the limit.
+    settled(&endpoint, 1 + 3).await;
+    for n in 0..3 {
+        let large = n.to_string().repeat(800 * 1024);
+        send(&mut good, json!(["1", "2", "room:1", "ping", large])).await;
+        assert_eq!(reply(&mut good).await[4]["response"], large.as_str());
+    }
+    settled(&endpoint, 1).await;
+    assert_eq!(first_closed(&mut stopped).await, Some(1013));
+}
+
+#[tokio::test]
+async fn the_fragments_of_a_message_that_is_not_whole_count_as_well() {
+    let endpoint = Endpoint::builder()
+        .socket_with::<User>("/socket", SocketOptions::default().timeout(HOUR))
+        .receive_bytes(1 << 20)
+        .build()
+        .unwrap();
+    let addr = listen(&endpoint).await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        let mut client = connect(addr).await;
+        let mut fragment = vec![0x01, 0xff];
+        fragment.extend_from_slice(&(300_u64 << 10).to_be_bytes());
+        fragment.resize(14 + (300 << 10), 0);
+        let _cut_off = client.get_mut().write_all(&fragment).await;
+        clients.push(client);
+    }
+    settled(&endpoint, 3).await;
+    assert_eq!(first_closed(&mut clients).await, Some(1013));
+}
+
 #[tokio::test]
 async fn unreadable_frames_close_their_socket_with_a_reason() {
     let (endpoint, addr) = serve(SocketOptions::default()).await;

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Account, ConnectError, Outbox};
+use super::{Account, ConnectError, HalfReceived, Outbox};
 use crate::telemetry;
 
 /// The open connections of a node, and how many there may be.
@@ -23,18 +23,25 @@ struct Inner {
     max: Option<usize>,
     /// What waits for slow clients.
     outboxes: Arc<Account>,
+    /// What clients have sent in part.
+    #[cfg_attr(
+        not(any(feature = "websocket", feature = "longpoll")),
+        expect(dead_code, reason = "transports count there")
+    )]
+    half_received: Arc<HalfReceived>,
     /// The tasks that flush outboxes, from the first connection that needs them.
     #[cfg(feature = "websocket")]
     lanes: std::sync::OnceLock<super::Lanes>,
 }
 
 impl Connections {
-    pub(crate) fn new(max: Option<usize>, outbox_bytes: usize) -> Self {
+    pub(crate) fn new(max: Option<usize>, outbox_bytes: usize, receive_bytes: usize) -> Self {
         Connections(Arc::new(Inner {
             open: Mutex::default(),
             next_id: AtomicU64::new(0),
             max,
             outboxes: Account::new(outbox_bytes),
+            half_received: HalfReceived::new(receive_bytes),
             #[cfg(feature = "websocket")]
             lanes: std::sync::OnceLock::new(),
         }))
@@ -43,6 +50,12 @@ impl Connections {
     /// What waits for slow clients, of all connections.
     pub(crate) fn outboxes(&self) -> &Arc<Account> {
         &self.0.outboxes
+    }
+
+    /// What clients have sent in part, over all connections.
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn half_received(&self) -> &Arc<HalfReceived> {
+        &self.0.half_received
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -97,6 +110,10 @@ pub(crate) struct Registered {
 
 #[cfg(feature = "websocket")]
 impl Registered {
+    pub(crate) fn half_received(&self) -> &Arc<HalfReceived> {
+        &self.connections.0.half_received
+    }
+
     /// The lane that flushes the connection's outbox.
     pub(crate) fn lane(&self) -> Arc<super::Lane> {
         self.connections

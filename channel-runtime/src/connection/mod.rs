@@ -6,6 +6,11 @@ mod channel_id;
 mod connect_info;
 mod connections;
 mod fastlane;
+#[cfg_attr(
+    not(any(feature = "websocket", feature = "longpoll")),
+    allow(dead_code)
+)]
+mod half_received;
 mod open;
 #[cfg_attr(not(feature = "websocket"), allow(dead_code))]
 mod outbox;
@@ -16,6 +21,8 @@ mod request;
 mod session;
 
 #[cfg(feature = "websocket")]
+pub(crate) use self::half_received::Half as HalfMessage;
+#[cfg(feature = "websocket")]
 pub(crate) use self::outbox::{Direct, DirectEvent, Half, Lane, Lanes, Sink};
 #[cfg(feature = "token")]
 pub use self::session::Session;
@@ -24,6 +31,7 @@ pub(crate) use self::{
     channel_id::{ChannelId, Undelivered},
     connections::{Connections, Registered},
     fastlane::send_on,
+    half_received::HalfReceived,
     open::{Peer, Received},
     outbox::{Account, Corked, Heard, Out, Outbox, OutboxLimits, Outgoing, Urgency, batch, corked},
     outlet::Outlet,

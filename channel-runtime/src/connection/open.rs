@@ -64,6 +64,12 @@ pub(crate) trait Peer: Send {
 
     fn control(&mut self, control: Control);
 
+    /// Whether the client has come further than to connect.
+    #[cfg(feature = "websocket")]
+    fn has_joined(&self) -> bool {
+        true
+    }
+
     /// A channel is over.
     fn ended(&mut self, _topic: &Topic, _id: ChannelId) {}
 

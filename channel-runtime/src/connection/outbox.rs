@@ -99,6 +99,8 @@ impl Close {
     pub(crate) const DISCONNECT: Close = Close::new(1001, "");
     /// The server goes down.
     pub(crate) const DRAINING: Close = Close::new(1012, "");
+    /// The client has sent a part of something large, and too many others have as well.
+    pub(crate) const HALF_RECEIVED: Close = Close::new(1013, "too much is half received");
     /// The client reads too slowly.
     pub(crate) const SLOW_CONSUMER: Close = Close::new(1013, "slow consumer");
 }

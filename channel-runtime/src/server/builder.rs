@@ -21,6 +21,9 @@ use crate::{options::ServeOptions, serve::ServeLimits};
 #[cfg(feature = "uploads")]
 use crate::{options::UploadOptions, upload::OpenUploads};
 
+/// How many bytes all clients together may have sent in part, unless told otherwise.
+const RECEIVE_BYTES: usize = 64 << 20;
+
 /// What may wait for all slow clients together, in bytes, unless told otherwise.
 const OUTBOX_BYTES: usize = 256 << 20;
 
@@ -40,6 +43,7 @@ pub struct EndpointBuilder {
     filter: FilterParameters,
     inbox_bytes: Option<usize>,
     outbox_bytes: Option<usize>,
+    receive_bytes: Option<usize>,
     #[cfg(feature = "token")]
     secrets: crate::token::Secrets,
 }
@@ -103,6 +107,7 @@ impl EndpointBuilder {
         self.max_connections = config.max_connections.or(self.max_connections);
         self.inbox_bytes = config.inbox_bytes.or(self.inbox_bytes);
         self.outbox_bytes = config.outbox_bytes.or(self.outbox_bytes);
+        self.receive_bytes = config.receive_bytes.or(self.receive_bytes);
         self.drain = config.drainer.unwrap_or(self.drain);
         self.filter = config.filter_parameters.unwrap_or(self.filter);
         #[cfg(feature = "serve")]
@@ -180,6 +185,22 @@ impl EndpointBuilder {
         self
     }
 
+    /// How many bytes the clients of this node may have sent of messages that are not whole, all
+    /// together; 64 MiB unless given. [`SocketOptions::max_frame_size`] and
+    /// [`max_message_size`](SocketOptions::max_message_size) bound one connection, this bounds their
+    /// sum. Bodies of polling clients count while they come in, and messages that have come whole
+    /// while they wait for room. Up to 64 KiB of each do not count.
+    ///
+    /// When it is spent, those go that have sent nothing more for longest, so that clients which stop
+    /// in the middle cannot keep out those which go on; first of all, clients which have joined no
+    /// channel. A WebSocket is closed with code 1013, a POST is answered with status 500, and clients
+    /// try both again. A warning is logged, and `channel_half_received_dropped_total` counts them. A
+    /// message that is alone may come whole, however large it is.
+    pub fn receive_bytes(mut self, bytes: usize) -> Self {
+        self.receive_bytes = Some(bytes);
+        self
+    }
+
     /// How connections are ended at a shutdown. Mirrors the `:drainer` option.
     pub fn drainer(mut self, options: DrainOptions) -> Self {
         self.drain = options;
@@ -252,6 +273,9 @@ impl EndpointBuilder {
         if self.inbox_bytes == Some(0) {
             return Err(ConfigError::Zero("inbox_bytes"));
         }
+        if self.receive_bytes == Some(0) {
+            return Err(ConfigError::Zero("receive_bytes"));
+        }
         if self.outbox_bytes == Some(0) {
             return Err(ConfigError::Zero("outbox_bytes"));
         }
@@ -263,6 +287,11 @@ impl EndpointBuilder {
             None => PubSub::embedded(batch),
         };
         let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
+        let connections = Connections::new(
+            self.max_connections,
+            self.outbox_bytes.unwrap_or(OUTBOX_BYTES),
+            self.receive_bytes.unwrap_or(RECEIVE_BYTES),
+        );
         let extensions = Extensions::default();
         #[cfg(feature = "uploads")]
         let (uploads, of_socket) = self.uploads.places();
@@ -280,17 +309,21 @@ impl EndpointBuilder {
             extensions.insert(ServeLimits::new(self.serve, kept));
         }
         #[cfg(feature = "longpoll")]
-        extensions.insert(Relays::open(&mounts, &pubsub, &secrets, &tasks, &draining));
+        extensions.insert(Relays::open(
+            &mounts,
+            &pubsub,
+            &secrets,
+            &tasks,
+            &draining,
+            &connections,
+        ));
         extensions.insert(Mounts::new(mounts));
         extensions.insert(self.drain);
         Ok(Endpoint::new(Inner {
             pubsub,
             tasks,
             draining,
-            connections: Connections::new(
-                self.max_connections,
-                self.outbox_bytes.unwrap_or(OUTBOX_BYTES),
-            ),
+            connections,
             inbox_budget: TotalBudget::new(self.inbox_bytes.unwrap_or(INBOX_BYTES)),
             url,
             filter: Arc::new(self.filter),

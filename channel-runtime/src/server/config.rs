@@ -53,6 +53,8 @@ pub struct EndpointConfig {
     pub inbox_bytes: Option<usize>,
     /// See [`EndpointBuilder::outbox_bytes`](crate::EndpointBuilder::outbox_bytes).
     pub outbox_bytes: Option<usize>,
+    /// See [`EndpointBuilder::receive_bytes`](crate::EndpointBuilder::receive_bytes).
+    pub receive_bytes: Option<usize>,
     /// See [`EndpointBuilder::drainer`](crate::EndpointBuilder::drainer).
     pub drainer: Option<DrainOptions>,
     /// `["iban"]`, `{"also": ["iban"]}` or `{"keep": ["room"]}`: see [`FilterParameters`].
@@ -65,4 +67,29 @@ pub struct EndpointConfig {
     /// `{"max_open": 2000}`.
     #[cfg(feature = "uploads")]
     pub uploads: Option<UploadOptions>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_all_clients_have_keys_of_their_own() {
+        let file = r#"{"inbox_bytes": 1, "outbox_bytes": 2, "receive_bytes": 3}"#;
+        let config: EndpointConfig = serde_json::from_str(file).unwrap();
+        let limits = (
+            config.inbox_bytes,
+            config.outbox_bytes,
+            config.receive_bytes,
+        );
+        assert_eq!(limits, (Some(1), Some(2), Some(3)));
+        for limit in ["inbox_bytes", "outbox_bytes", "receive_bytes"] {
+            let config = serde_json::from_str(&format!(r#"{{"{limit}": 0}}"#)).unwrap();
+            let error = crate::Endpoint::builder()
+                .config(config)
+                .build()
+                .unwrap_err();
+            assert!(error.to_string().contains(limit), "{error}");
+        }
+    }
 }

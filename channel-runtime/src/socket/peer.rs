@@ -235,6 +235,11 @@ impl Peer for ChannelPeer {
 
     fn control(&mut self, _: Control) {}
 
+    #[cfg(feature = "websocket")]
+    fn has_joined(&self) -> bool {
+        self.session.has_channels()
+    }
+
     fn ended(&mut self, topic: &Topic, id: ChannelId) {
         self.session.ended(topic, id);
     }

@@ -286,6 +286,11 @@ impl<H: Clone> Session<H> {
         }
     }
 
+    #[cfg(feature = "websocket")]
+    pub(crate) fn has_channels(&self) -> bool {
+        !self.channels.is_empty()
+    }
+
     /// Takes out the channels that are joined now, to end them with the connection.
     pub(crate) fn take_channels(&mut self) -> impl Iterator<Item = H> + use<H> {
         mem::take(&mut self.channels)

@@ -6,10 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{Connection, Event};
 use crate::{
-    connection::{Close, Direct, DirectEvent, Out, Outbox, Sink, Urgency},
+    connection::{Close, Direct, DirectEvent, HalfMessage, Out, Outbox, Sink, Urgency},
     protocol::Frame,
 };
 
@@ -72,6 +73,25 @@ impl Connection {
     /// The client can be written to again.
     pub(crate) fn unblock(&self) {
         self.outbox.unblock();
+    }
+
+    /// Says how many bytes have come at `seen` of messages that are not whole, or wait; `half` holds
+    /// them while they are many. Closes those connections that have too many.
+    pub(crate) fn note_half(
+        &self,
+        half: &mut Option<Box<HalfMessage>>,
+        bytes: usize,
+        seen: Instant,
+    ) {
+        let all = self.registered.half_received();
+        all.note(half, bytes, self.peer.has_joined(), seen, || {
+            let outbox = Arc::downgrade(&self.outbox);
+            Box::new(move || {
+                if let Some(outbox) = outbox.upgrade() {
+                    outbox.close(Close::HALF_RECEIVED);
+                }
+            })
+        });
     }
 
     /// Queues bytes of the transport itself, such as a pong.

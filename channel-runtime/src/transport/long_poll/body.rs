@@ -1,13 +1,17 @@
 //! The body of a POST: read within bounds, and split into frames.
 
+use std::sync::Arc;
+
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use bytestring::ByteString;
 use data_encoding::BASE64_NOPAD;
 use futures_util::StreamExt;
 
+use tokio::{sync::Notify, time::Instant};
+
 use super::answer::status;
-use crate::protocol::Frame;
+use crate::{connection::HalfReceived, protocol::Frame};
 
 /// Whether a body that says its length is within `most` bytes.
 pub(super) fn check_length(body: &Body, most: usize) -> Result<(), u16> {
@@ -17,16 +21,29 @@ pub(super) fn check_length(body: &Body, most: usize) -> Result<(), u16> {
     }
 }
 
-/// Reads a body, and no more than `most` bytes of it.
-pub(super) async fn read(body: Body, most: usize) -> Result<Vec<u8>, u16> {
+/// Reads a body, and no more than `most` bytes of it. It counts with all that is half received, and
+/// may have to go.
+pub(super) async fn read(body: Body, most: usize, all: &Arc<HalfReceived>) -> Result<Vec<u8>, u16> {
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
+    let (mut half, cut_off) = (None, Arc::new(Notify::new()));
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            () = cut_off.notified() => return Err(status::ERROR),
+            chunk = chunks.next() => chunk,
+        };
+        let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|_| status::BAD_REQUEST)?;
         if bytes.len() + chunk.len() > most {
             return Err(status::TOO_LARGE);
         }
         bytes.extend_from_slice(&chunk);
+        // Its client is let in, and has a limited time: it goes as one that has joined.
+        all.note(&mut half, bytes.len(), true, Instant::now(), || {
+            let cut_off = cut_off.clone();
+            Box::new(move || cut_off.notify_one())
+        });
     }
     Ok(bytes)
 }
@@ -115,8 +132,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_read_up_to_its_bound() {
-        assert_eq!(read(Body::from("1234"), 4).await, Ok(b"1234".to_vec()));
-        assert_eq!(read(Body::from("12345"), 4).await, Err(status::TOO_LARGE));
+        let all = &HalfReceived::new(1);
+        assert_eq!(read(Body::from("1234"), 4, all).await, Ok(b"1234".to_vec()));
+        assert_eq!(
+            read(Body::from("12345"), 4, all).await,
+            Err(status::TOO_LARGE)
+        );
         assert_eq!(
             check_length(&Body::from("12345"), 4),
             Err(status::TOO_LARGE)
@@ -125,7 +146,24 @@ mod tests {
         let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("x"));
         let endless = Body::from_stream(endless);
         assert_eq!(check_length(&endless, 4), Ok(()));
-        assert_eq!(read(endless, 4).await, Err(status::TOO_LARGE));
+        assert_eq!(read(endless, 4, all).await, Err(status::TOO_LARGE));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stops_makes_room_for_one_that_goes_on() {
+        const MIB: usize = 1 << 20;
+        let all = HalfReceived::new(3 * MIB);
+        let chunk = |_| Ok::<_, std::io::Error>(vec![b'x'; MIB]);
+        let two = futures_util::stream::iter(0..2).map(chunk);
+        let stopped = Body::from_stream(two.chain(futures_util::stream::pending()));
+        let mut stopped = std::pin::pin!(read(stopped, 10 * MIB, &all));
+        assert!(futures_util::poll!(stopped.as_mut()).is_pending());
+        let whole = Body::from_stream(futures_util::stream::iter(0..2).map(chunk));
+        assert_eq!(
+            read(whole, 10 * MIB, &all).await.map(|all| all.len()),
+            Ok(2 * MIB)
+        );
+        assert_eq!(stopped.await, Err(status::ERROR));
     }
 
     proptest! {

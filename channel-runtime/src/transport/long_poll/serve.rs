@@ -148,7 +148,9 @@ impl LongPoll {
     async fn publish(&self, session: &Handle, is_batch: bool, body: Body) -> Result<(), u16> {
         let most = self.options.max_body_bytes;
         body::check_length(&body, most)?;
-        publish(session, &self.options, is_batch, body::read(body, most)).await
+        let all = self.endpoint.connections().half_received();
+        let read = body::read(body, most, all);
+        publish(session, &self.options, is_batch, read).await
     }
 
     /// The session whose token a request has, and that token.

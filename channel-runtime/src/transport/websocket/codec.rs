@@ -22,6 +22,17 @@ pub(super) enum Message {
     Close(Option<u16>),
 }
 
+impl Message {
+    /// How many bytes it carries.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+            Message::Close(_) => 0,
+        }
+    }
+}
+
 /// A message as it is read.
 pub(super) enum Read<'a> {
     /// Text in one frame, which most messages are, where it was received.
@@ -166,6 +177,12 @@ impl Decoder {
             partial: BytesMut::new(),
             fragments: None,
         }
+    }
+
+    /// How many bytes it keeps of a message that is not whole.
+    pub(super) fn kept(&self) -> usize {
+        let fragments = self.fragments.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        self.partial.len() + fragments
     }
 
     /// Takes what has been read, and gives each message to `each`. The bytes are unmasked in

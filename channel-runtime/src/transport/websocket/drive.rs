@@ -24,7 +24,7 @@ use self::backlog::Backlog;
 use super::codec::{Decoder, Limits, Message, Opcode, Read, frame};
 use crate::{
     channel::with_time_of_handlers,
-    connection::{Close, Connection, Control, Received},
+    connection::{Close, Connection, Control, HalfMessage, Received},
     options::SocketOptions,
     protocol::Frame,
 };
@@ -77,6 +77,7 @@ pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &So
             backlog: Backlog::default(),
         },
         decoder: Decoder::new(limits),
+        half: None,
         wrong: None,
         held_up: true,
         idle: Idle::new(options.timeout),
@@ -106,6 +107,8 @@ fn plain(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
 struct Session {
     intake: Intake,
     decoder: Decoder,
+    /// What has come in part or waits, once it is much.
+    half: Option<Box<HalfMessage>>,
     /// How the connection ends behind the messages that wait.
     wrong: Option<End>,
     /// Whether something has to be seen to before more is read.
@@ -154,6 +157,15 @@ impl Session {
             self.wrong.get_or_insert(End::Close(close));
         }
         self.idle.seen(at);
+        self.note_half(at);
+    }
+
+    /// Counts what has come in part, and what is whole and waits.
+    fn note_half(&mut self, at: Instant) {
+        let bytes = self.decoder.kept() + self.intake.backlog.len();
+        if bytes > 0 || self.half.is_some() {
+            self.intake.connection.note_half(&mut self.half, bytes, at);
+        }
     }
 
     /// Ready when nothing waits any more, with how the connection ends where it does. Meanwhile
@@ -171,6 +183,9 @@ impl Session {
                     self.idle.seen(Instant::now());
                 }
             }
+        }
+        if self.half.is_some() && self.decoder.kept() == 0 {
+            self.half = None;
         }
         Poll::Ready(self.wrong.take())
     }

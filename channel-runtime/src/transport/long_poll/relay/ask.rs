@@ -165,7 +165,7 @@ impl Relay {
             }
             news = call.next(until).await.ok_or(status::TIMEOUT)?;
         }
-        let read = body::read(body, options.max_body_bytes);
+        let read = body::read(body, options.max_body_bytes, &self.half_received);
         let read = timeout(options.body_time(), read).await;
         let bytes = read.map_err(|_| status::TIMEOUT)??;
         call.send(&bytes).await?;

@@ -45,6 +45,7 @@ use self::{
 };
 use super::{Sessions, sessions::Ticket};
 use crate::{
+    connection::{Connections, HalfReceived},
     endpoint::Endpoint,
     options::LongPollOptions,
     pubsub::{BoxFuture, NodeHandler, Peer, PubSub, PublishError},
@@ -63,6 +64,7 @@ pub(crate) struct Relay {
     options: LongPollOptions,
     tasks: TaskTracker,
     draining: CancellationToken,
+    half_received: Arc<HalfReceived>,
     /// Requests of this node's clients, by their calls.
     asked: Mutex<HashMap<u64, Asked>>,
     /// Requests of other nodes.
@@ -83,6 +85,7 @@ impl Relay {
         token: impl Fn(&str) -> Token,
         tasks: TaskTracker,
         draining: CancellationToken,
+        half_received: Arc<HalfReceived>,
     ) -> Arc<Self> {
         // A socket's tokens are of a kind of their own, so that none opens a session of another.
         let name = format!("channel long-poll {path}");
@@ -93,6 +96,7 @@ impl Relay {
             options,
             tasks,
             draining,
+            half_received,
             asked: Mutex::default(),
             hosted: Mutex::default(),
             next_call: AtomicU64::new(first_call()),
@@ -169,12 +173,14 @@ impl Relays {
         secrets: &Secrets,
         tasks: &TaskTracker,
         draining: &CancellationToken,
+        connections: &Connections,
     ) -> Self {
         let polled = mounts.iter().filter_map(|(path, mount)| {
             let options = mount.options().long_poll.clone()?;
             let token = |salt: &str| Token::of(secrets, salt);
             let (tasks, draining) = (tasks.clone(), draining.clone());
-            let relay = Relay::open(path, options, pubsub, token, tasks, draining);
+            let half_received = connections.half_received().clone();
+            let relay = Relay::open(path, options, pubsub, token, tasks, draining, half_received);
             Some((path.clone(), relay))
         });
         Relays(polled.collect())

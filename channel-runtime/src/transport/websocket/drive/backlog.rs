@@ -25,6 +25,12 @@ impl Backlog {
         self.0.as_ref().is_some_and(|it| !it.messages.is_empty())
     }
 
+    /// How many bytes the messages have that wait.
+    pub(super) fn len(&self) -> usize {
+        let messages = self.0.iter().flat_map(|waiting| &waiting.messages);
+        messages.map(Message::len).sum()
+    }
+
     pub(super) fn push_back(&mut self, message: Message) {
         self.waiting().messages.push_back(message);
     }
