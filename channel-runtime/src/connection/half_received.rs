@@ -20,6 +20,8 @@ pub(crate) struct HalfReceived {
 struct State {
     used: usize,
     next: u64,
+    /// How many have had to go.
+    gone: u64,
     parts: HashMap<u64, Known>,
 }
 
@@ -93,23 +95,27 @@ impl HalfReceived {
             }
         }
         let gone = state.make_room(self.limit);
+        state.gone += gone.len() as u64;
+        let all_gone = state.gone;
         drop(state);
         if !gone.is_empty() {
-            self.tell(&gone);
+            self.tell(&gone, all_gone);
         }
     }
 
     #[cold]
-    fn tell(&self, gone: &[Known]) {
-        let bytes: usize = gone.iter().map(|known| known.bytes).sum();
-        metrics::counter!("channel_half_received_dropped_total").increment(gone.len() as u64);
-        tracing::warn!(
-            clients = gone.len(),
-            bytes,
-            limit = self.limit,
-            "clients have sent more in part than the endpoint's `receive_bytes`; those that have \
-             stopped are cut off"
-        );
+    fn tell(&self, gone: &[Known], all_gone: u64) {
+        let now = gone.len() as u64;
+        metrics::counter!("channel_half_received_dropped_total").increment(now);
+        // Many go one after the other: a line each time that their number has doubled.
+        if all_gone.ilog2() != (all_gone - now).checked_ilog2().unwrap_or(u32::MAX) {
+            tracing::warn!(
+                clients = all_gone,
+                limit = self.limit,
+                "clients have sent more in part than the endpoint's `receive_bytes`; those that have \
+                 stopped are cut off, so many since the start"
+            );
+        }
         gone.iter().for_each(|known| (known.cut_off)());
     }
 

@@ -342,7 +342,7 @@ impl Outbox {
     }
 
     /// All outboxes of the endpoint together have too much, and this one the most.
-    fn evict(&self, bytes: usize, budget: usize) {
+    fn evict(&self, bytes: usize, limit: usize, evicted: u64) {
         let mut state = self.state.lock();
         if state.close.is_some() || state.abandoned {
             return;
@@ -353,12 +353,17 @@ impl Outbox {
             state.bytes <= FREE
         };
         too_slow("endpoint", bytes);
-        tracing::warn!(
-            bytes,
-            budget,
-            disconnected = !stays,
-            "all outboxes together hold more than the endpoint's `outbox_bytes`; the slowest client is cut off"
-        );
+        // Many go at once, and each is counted.
+        if evicted.is_power_of_two() {
+            tracing::warn!(
+                bytes,
+                limit,
+                disconnected = !stays,
+                clients = evicted,
+                "all outboxes together hold more than the endpoint's `outbox_bytes`; the slowest \
+                 client is cut off, one of so many since the start"
+            );
+        }
         if !stays {
             state.end(Close::SLOW_CONSUMER);
         }

@@ -178,8 +178,9 @@ impl EndpointBuilder {
     /// When the budget is spent, the slowest connection goes: the one for which the most bytes
     /// wait, of several the one that has waited for longest. It is closed with code 1013;
     /// where its [`SlowConsumer`](crate::SlowConsumer) policy leaves broadcasts
-    /// out, those that wait are left out, and it is closed if that is not enough. A warning is
-    /// logged, and `channel_slow_consumer_total` counts it with the reason `endpoint`.
+    /// out, those that wait are left out, and it is closed if that is not enough.
+    /// `channel_slow_consumer_total` counts it with the reason `endpoint`; a warning is logged each
+    /// time that their number has doubled.
     pub fn outbox_bytes(mut self, bytes: usize) -> Self {
         self.outbox_bytes = Some(bytes);
         self
@@ -194,8 +195,8 @@ impl EndpointBuilder {
     /// When it is spent, those go that have sent nothing more for longest, so that clients which stop
     /// in the middle cannot keep out those which go on; first of all, clients which have joined no
     /// channel. A WebSocket is closed with code 1013, a POST is answered with status 500, and clients
-    /// try both again. A warning is logged, and `channel_half_received_dropped_total` counts them. A
-    /// message that is alone may come whole, however large it is.
+    /// try both again. `channel_half_received_dropped_total` counts them, and a warning is
+    /// logged each time that their number has doubled. A message that is alone may come whole, however large it is.
     pub fn receive_bytes(mut self, bytes: usize) -> Self {
         self.receive_bytes = Some(bytes);
         self

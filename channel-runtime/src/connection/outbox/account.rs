@@ -31,6 +31,8 @@ pub(crate) struct Account {
     used: Arc<AtomicUsize>,
     limit: usize,
     next: AtomicU64,
+    /// How many connections were too slow.
+    evicted: AtomicU64,
     waiting: Mutex<HashMap<u64, Waiting>>,
 }
 
@@ -51,6 +53,7 @@ impl Account {
             used: Arc::default(),
             limit,
             next: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             waiting: Mutex::default(),
         })
     }
@@ -111,7 +114,8 @@ impl Account {
     pub(super) fn relieve(&self) {
         while let Some((bytes, slowest)) = self.take_slowest() {
             if let Some(outbox) = slowest.upgrade() {
-                outbox.evict(bytes, self.limit);
+                let evicted = self.evicted.fetch_add(1, Ordering::Relaxed) + 1;
+                outbox.evict(bytes, self.limit, evicted);
             }
         }
     }

@@ -1,4 +1,6 @@
-use std::task::Waker;
+use std::{io, task::Waker};
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::*;
 
@@ -260,4 +262,77 @@ fn broadcasts_that_wait_for_their_channel_are_bounded_by_bytes() {
     let large = outbox.intercept(2 << 20);
     assert!(large.is_some(), "one larger than all fits where none waits");
     assert!(outbox.intercept(1).is_none());
+}
+
+/// What a test logs.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of a test that have a word, and how many slow clients it counts, by their reasons.
+fn observed(word: &str, test: impl FnOnce()) -> (Vec<String>, Vec<(String, u64)>) {
+    let (recorder, lines) = (DebuggingRecorder::new(), Lines::default());
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    metrics::with_local_recorder(&recorder, || {
+        tracing::subscriber::with_default(subscriber, test);
+    });
+    let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+    let lines = text.lines().filter(|line| line.contains(word));
+    let counted = recorder.snapshotter().snapshot().into_vec();
+    let mut counted: Vec<_> = counted
+        .into_iter()
+        .filter(|(key, ..)| key.key().name() == "channel_slow_consumer_total")
+        .filter_map(|(key, _, _, value)| {
+            let reason = key.key().labels().next()?.value().to_owned();
+            match value {
+                DebugValue::Counter(count) => Some((reason, count)),
+                _ => None,
+            }
+        })
+        .collect();
+    counted.sort();
+    (lines.map(str::to_owned).collect(), counted)
+}
+
+#[test]
+fn a_full_outbox_is_one_line_and_counted_with_its_reason() {
+    let (lines, counted) = observed("an outbox is full", || {
+        let outbox = holding(2, SlowConsumer::Disconnect);
+        (0..5).for_each(|_| outbox.send(own("1234"), Urgency::MayDrop));
+        assert!(is_closed(&outbox));
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(counted, [("outbox".to_owned(), 1)]);
+}
+
+#[test]
+fn many_that_go_for_the_budget_are_a_few_lines_and_each_is_counted() {
+    let (lines, counted) = observed("`outbox_bytes`", || {
+        let (_account, outboxes) = sharing::<50>(1 << 20, SlowConsumer::Disconnect);
+        outboxes.iter().for_each(|outbox| fill(outbox, 100));
+        let gone = outboxes.iter().filter(|outbox| is_closed(outbox)).count();
+        assert!((32..50).contains(&gone), "{gone}");
+    });
+    // At 1, 2, 4, 8, 16 and 32.
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    assert!(lines[5].contains("clients=32"), "{lines:?}");
+    let [(reason, gone)] = &*counted else {
+        panic!("{counted:?}");
+    };
+    assert_eq!(reason, "endpoint");
+    assert!((32..50).contains(gone), "{gone}");
 }
