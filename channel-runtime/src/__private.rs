@@ -126,7 +126,7 @@ pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &Payload
 #[cfg(feature = "uploads")]
 pub mod upload {
     pub use crate::upload::{
-        Accept, Consumed, Destination, FileOf, IntoConsumed, IntoDestination, IntoValidity,
-        TakesUploads, UploadEntry, UploadSpec, UploadsOf, allow, handle_in, is_event,
+        Accept, ChannelUploads, Consumed, Destination, FileOf, IntoConsumed, IntoDestination,
+        IntoValidity, TakesUploads, UploadEntry, UploadSpec, UploadsOf, handle_in, is_event,
     };
 }

@@ -59,9 +59,10 @@ pub use self::options::ServeOptions;
 pub use self::options::UploadOptions;
 pub use self::{
     channel::{
-        Answer, CallFor, Caller, CastFor, Channel, ChannelOf, ChannelOptions, ChannelRef, Context,
-        Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoRefusal, IntoReply, Joined, Lend,
-        PushedBy, Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef, role,
+        Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,
+        ChannelRef, Context, Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoRefusal, IntoReply,
+        Joined, Lend, PushedBy, Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef,
+        role,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,

@@ -7,7 +7,7 @@
 mod graph;
 mod source;
 
-use std::{fmt, fs, path::Path};
+use std::{collections::BTreeSet, fmt, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
@@ -32,8 +32,9 @@ pub(crate) fn layers(workspace: &Workspace) -> Result<Outcome> {
     let lists = lists(&page)?;
     ensure!(!lists.is_empty(), "{PAGE} lists no rooms");
     let mut outcome = Outcome::default();
-    for Rooms { package, rooms } in lists {
-        let offences = check(&workspace.root, &package, &rooms)?;
+    for list in lists {
+        let Rooms { package, rooms, .. } = &list;
+        let offences = check(&workspace.root, &list)?;
         for offence in &offences {
             eprintln!("{offence}");
         }
@@ -53,11 +54,17 @@ pub(crate) fn layers(workspace: &Workspace) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Opens a line of a list that names files of one room which may need each other, being the parts
+/// of one thing; why they are follows the names.
+const ONE_THING: &str = "  one thing: ";
+
 /// The rooms of a crate, lowest first.
 #[derive(Debug, PartialEq, Eq)]
 struct Rooms {
     package: String,
     rooms: Vec<String>,
+    /// Files that are the parts of one thing, as `room/file`.
+    things: Vec<BTreeSet<String>>,
 }
 
 /// Reads the lists of the page: the first word of each line that is not indented is a room.
@@ -68,20 +75,35 @@ fn lists(page: &str) -> Result<Vec<Rooms>> {
         let Some(package) = line.strip_prefix(OPENING) else {
             continue;
         };
-        let rooms = lines
-            .by_ref()
-            .take_while(|line| *line != "```")
-            .filter(|line| !line.starts_with(char::is_whitespace))
-            .filter_map(|line| line.split_whitespace().next())
-            .map(|room| {
-                room.trim_end_matches(".rs")
-                    .trim_end_matches('/')
-                    .to_owned()
-            })
-            .collect();
+        let (mut rooms, mut things) = (Vec::<String>::new(), Vec::new());
+        for line in lines.by_ref().take_while(|line| *line != "```") {
+            if let Some(named) = line.strip_prefix(ONE_THING) {
+                let room = rooms
+                    .last()
+                    .context("a thing stands before the first room")?;
+                let (files, why) = named.split_once(':').unwrap_or((named, ""));
+                ensure!(
+                    !why.trim().is_empty(),
+                    "{PAGE} does not say why {files} are one thing"
+                );
+                let files = files
+                    .split_whitespace()
+                    .map(|file| format!("{room}/{file}"));
+                things.push(files.collect());
+            } else if !line.starts_with(char::is_whitespace)
+                && let Some(room) = line.split_whitespace().next()
+            {
+                rooms.push(
+                    room.trim_end_matches(".rs")
+                        .trim_end_matches('/')
+                        .to_owned(),
+                );
+            }
+        }
         lists.push(Rooms {
             package: package.to_owned(),
             rooms,
+            things,
         });
     }
     Ok(lists)
@@ -133,7 +155,12 @@ impl fmt::Display for Offence {
     }
 }
 
-fn check(root: &Path, package: &str, rooms: &[String]) -> Result<Vec<Offence>> {
+fn check(root: &Path, list: &Rooms) -> Result<Vec<Offence>> {
+    let Rooms {
+        package,
+        rooms,
+        things,
+    } = list;
     let krate = Crate::read(root, package)?;
     let rank = |room: &str| rooms.iter().position(|listed| listed == room);
     let mut offences = Vec::new();
@@ -155,9 +182,21 @@ fn check(root: &Path, package: &str, rooms: &[String]) -> Result<Vec<Offence>> {
         .iter()
         .filter(|used| used.from_room == used.to_room && !used.of_parent);
     let arrows = within.map(|used| (used.from_file.as_str(), used.to_file.as_str()));
-    offences.extend(circles(arrows).into_iter().map(|files| Offence::Circle {
-        files: files.into_iter().map(str::to_owned).collect(),
-    }));
+    let source = format!("{package}/src/");
+    let is_one_thing = |files: &[&str]| {
+        things.iter().any(|thing| {
+            let mut files = files.iter().map(|file| file.trim_start_matches(&source));
+            files.all(|file| thing.contains(file))
+        })
+    };
+    let circles = circles(arrows).into_iter();
+    offences.extend(
+        circles
+            .filter(|files| !is_one_thing(files))
+            .map(|files| Offence::Circle {
+                files: files.into_iter().map(str::to_owned).collect(),
+            }),
+    );
     Ok(offences)
 }
 
@@ -183,10 +222,6 @@ mod tests {
 
     use super::*;
 
-    fn rooms(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
     /// A crate of these files, judged by these rooms.
     fn offences(listed: &[&str], files: &[(&str, &str)]) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
@@ -195,7 +230,9 @@ mod tests {
             create_dir_all(path.parent().unwrap()).unwrap();
             write(path, text).unwrap();
         }
-        let offences = check(root.path(), "house", &rooms(listed)).unwrap();
+        let page = format!("{OPENING}house\n{}\n```", listed.join("\n"));
+        let lists = lists(&page).unwrap();
+        let offences = check(root.path(), &lists[0]).unwrap();
         offences.iter().map(Offence::to_string).collect()
     }
 
@@ -287,6 +324,25 @@ mod tests {
         assert_eq!(
             found,
             ["these files of one room need each other: house/src/room/a.rs, house/src/room/b.rs"]
+        );
+    }
+
+    #[test]
+    fn the_parts_of_one_thing_may_need_each_other_where_the_page_says_why() {
+        let files = [
+            ("lib.rs", "mod room;"),
+            ("room/mod.rs", "mod a;\nmod b;"),
+            ("room/a.rs", "use super::b::B;\npub struct A(B);"),
+            ("room/b.rs", "use super::a::A;\npub struct B(Box<A>);"),
+        ];
+        assert_eq!(offences(&["room"], &files).len(), 1);
+        let named = ["room", "  one thing: a.rs b.rs: a node and its child"];
+        assert_eq!(offences(&named, &files), Vec::<String>::new());
+        assert!(
+            lists(&format!(
+                "{OPENING}house\nroom\n  one thing: a.rs b.rs\n```"
+            ))
+            .is_err()
         );
     }
 

@@ -56,14 +56,14 @@ fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
     let (intercepts, options, quiet) = (intercepts(site, args), options(args), site.quiet());
     let (join, terminate) = (join(site), terminate(site));
     let (handle_in, handle_out) = (event::handle_in(site), event::handle_out(site));
-    let uploads = upload::constants(site);
+    let extension = upload::extension(site);
     let items = quote_spanned! {Span::mixed_site()=>
         type Socket = #socket;
+        type Extension = #extension;
         const NAME: &'static ::core::primitive::str = #name;
         const TOPICS: &'static [&'static ::core::primitive::str] = &[#(#topics),*];
         const INTERCEPTS: &'static [&'static ::core::primitive::str] = &[#intercepts];
         const OPTIONS: #krate::__private::ChannelOptions = #options;
-        #uploads
         #join
         #handle_in
         #handle_out

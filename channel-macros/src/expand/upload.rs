@@ -10,23 +10,27 @@ use super::{
 };
 use crate::model::{Handler, Parameter, Role};
 
-/// The items of `impl Channel`, in a channel that has uploads.
-pub(super) fn constants(site: &Site<'_>) -> Option<TokenStream> {
+/// The type of `Channel::Extension`.
+pub(super) fn extension(site: &Site<'_>) -> TokenStream {
     let krate = site.krate;
-    site.subject.with(Role::AllowUpload).next()?;
+    match site.subject.with(Role::AllowUpload).next() {
+        Some(_) => quote_spanned!(Span::mixed_site()=> #krate::__private::upload::ChannelUploads),
+        None => quote!(()),
+    }
+}
+
+/// The table of uploads, in `impl TakesUploads`.
+fn specs(site: &Site<'_>) -> TokenStream {
+    let krate = site.krate;
     let specs = site.subject.with(Role::AllowUpload).filter_map(|handler| {
         let (upload, cfgs) = (handler.upload.as_ref()?, handler.cfgs());
         handler.literal.as_ref()?;
         let spec = upload.spec(krate, !site.subject.is_handled(handler));
         Some(quote!(#(#cfgs)* #spec,))
     });
-    Some(quote_spanned! {Span::mixed_site()=>
+    quote_spanned! {Span::mixed_site()=>
         const UPLOADS: &'static [#krate::__private::upload::UploadSpec] = &[#(#specs)*];
-
-        fn allow_uploads(__socket: &#krate::__private::Socket<Self>) {
-            #krate::__private::upload::allow(__socket);
-        }
-    })
+    }
 }
 
 /// What `handle_in` begins with: the events that are the library's.
@@ -79,7 +83,8 @@ pub(super) fn takes_uploads(site: &Site<'_>) -> Option<TokenStream> {
         ("IntoFlow", "into_flow"),
         &quote_spanned!(span=> #step::ready(#krate::__private::Flow::CONTINUE)),
     );
-    let items = quote_spanned!(span=> #destination #validate #uploaded #progressed);
+    let specs = specs(site);
+    let items = quote_spanned!(span=> #specs #destination #validate #uploaded #progressed);
     let quiet = site.quiet();
     let own = site.ty().to_token_stream();
     let implementation = site.implement("upload::TakesUploads", quote!(), &own, items);
@@ -121,7 +126,7 @@ fn method(
             __entry: #krate::__private::upload::UploadEntry,
             #file
         ) -> #krate::__private::Step<'a, #output> {
-            match <Self as #krate::__private::Channel>::UPLOADS[__upload].name() {
+            match <Self as #krate::__private::upload::TakesUploads>::UPLOADS[__upload].name() {
                 #(#arms)*
                 _ => #otherwise,
             }

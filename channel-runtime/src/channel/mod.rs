@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod context;
+mod extension;
 mod handle;
 mod hibernate;
 mod inbox;
@@ -30,6 +31,7 @@ pub use self::{
     answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoRefusal, IntoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
     context::{Context, Given, Lend, LendToConnect, role},
+    extension::ChannelExtension,
     join::{IntoJoin, Joined},
     options::ChannelOptions,
     reason::{Reason, Stop},
@@ -58,6 +60,10 @@ pub trait Channel: Sized + Send + 'static {
     /// The socket type that `#[channel(socket = …)]` names, `()` when it names none.
     type Socket: Send + Sync + 'static;
 
+    /// What other parts of the crate add to the channel: `upload::ChannelUploads` where it takes
+    /// files, `()` otherwise.
+    type Extension: ChannelExtension<Self>;
+
     /// The type's name, for logs and metrics.
     const NAME: &'static str;
 
@@ -69,17 +75,6 @@ pub trait Channel: Sized + Send + 'static {
 
     /// Log levels and times.
     const OPTIONS: ChannelOptions;
-
-    /// The uploads it takes.
-    #[cfg(feature = "uploads")]
-    const UPLOADS: &'static [crate::upload::UploadSpec] = &[];
-
-    /// Begins the uploads, once the client has been told that it is in: for a channel that has
-    /// [`Channel::UPLOADS`], `upload::allow(socket)`.
-    #[cfg(feature = "uploads")]
-    fn allow_uploads(socket: &Socket<Self>) {
-        let _none = socket;
-    }
 
     /// Creates the channel, or refuses. Mirrors `c:Phoenix.Channel.join/3`.
     fn join<'a>(cx: &'a Context<'a, Self, role::join>, payload: Payload) -> Step<'a, Joined<Self>>;

@@ -10,7 +10,7 @@ use tracing::Span;
 
 use super::telemetry;
 use super::{
-    Channel, ChannelOf, ChannelRef, Context, Inbox, Reason, Socket,
+    Channel, ChannelExtension, ChannelOf, ChannelRef, Context, Inbox, Reason, Socket,
     handle::{ChannelHandle, Predecessor},
     inbox::{Ended, Next},
     turn,
@@ -136,9 +136,8 @@ impl<C: Channel> Server<C> {
                         // What runs once is boxed, so that no other turn is larger for it.
                         *channel = Box::pin(socket.enter(join)).await;
                     }
-                    #[cfg(feature = "uploads")]
                     if channel.is_some() {
-                        C::allow_uploads(socket);
+                        C::Extension::joined(socket);
                     }
                     return match channel {
                         Some(_) => End::Idle,

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
-    CallFor, CastFor, Channel, Inbox, InfoFor, SocketRef, TimerRef,
+    CallFor, CastFor, Channel, ChannelExtension, Inbox, InfoFor, SocketRef, TimerRef,
     letter::{Call, Cast, Info, Letter},
 };
 use crate::{
@@ -43,8 +43,7 @@ pub struct Socket<C: Channel> {
     subscription: Mutex<Option<Subscription>>,
     /// To further topics.
     subscriptions: Mutex<Vec<Subscription>>,
-    #[cfg(feature = "uploads")]
-    uploads: std::sync::OnceLock<Arc<crate::upload::Owner>>,
+    extension: C::Extension,
 }
 
 impl<C: Channel> Socket<C> {
@@ -63,8 +62,7 @@ impl<C: Channel> Socket<C> {
             endpoint,
             subscription: Mutex::default(),
             subscriptions: Mutex::default(),
-            #[cfg(feature = "uploads")]
-            uploads: std::sync::OnceLock::new(),
+            extension: C::Extension::default(),
         }
     }
 
@@ -269,23 +267,22 @@ impl<C: Channel> Socket<C> {
         *self.subscription.lock() = Some(subscription);
     }
 
-    /// The uploads of the channel, where it takes any.
-    #[cfg(feature = "uploads")]
-    pub(crate) fn uploads(&self) -> &std::sync::OnceLock<Arc<crate::upload::Owner>> {
-        &self.uploads
+    /// What another part of the crate adds to the channel.
+    #[cfg_attr(
+        not(feature = "uploads"),
+        expect(dead_code, reason = "nothing is added without a feature that does")
+    )]
+    pub(crate) fn extension(&self) -> &C::Extension {
+        &self.extension
     }
 
     /// No more broadcasts, ticks and uploads; the connection may be `gone`.
-    #[cfg_attr(not(feature = "uploads"), allow(unused_variables))]
     pub(super) fn detach(&self, gone: bool) {
         let own = self.subscription.lock().take();
         let subscriptions = std::mem::take(&mut *self.subscriptions.lock());
         drop((own, subscriptions));
         self.inbox().timers.end();
-        #[cfg(feature = "uploads")]
-        if let Some(uploads) = self.uploads.get() {
-            uploads.end(gone);
-        }
+        self.extension.ended(gone);
     }
 }
 

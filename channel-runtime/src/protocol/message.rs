@@ -199,20 +199,3 @@ impl fmt::Debug for SharedSerializer {
         f.write_str("Serializer")
     }
 }
-
-/// Appends `text` as a JSON string.
-pub(super) fn write_json_str(out: &mut String, text: &str) {
-    if text.bytes().all(is_plain) {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else if let Ok(escaped) = serde_json::to_string(text) {
-        // Text is always JSON.
-        out.push_str(&escaped);
-    }
-}
-
-/// Whether a byte stands for itself in a JSON string.
-pub(super) fn is_plain(byte: u8) -> bool {
-    byte >= 0x20 && byte != b'"' && byte != b'\\'
-}

@@ -17,7 +17,6 @@ mod v2;
 
 #[cfg(any(feature = "websocket", test))]
 pub(crate) use self::message::HEADER_ROOM;
-use self::message::{ROOM, is_plain, write_json_str};
 pub use self::{
     broadcast::Broadcast,
     error::{DecodeError, EncodeError, MAX_NAME_BYTES, PayloadError},
@@ -30,6 +29,10 @@ pub use self::{
     topic::{Topic, pattern_covers, pattern_matches},
     v1::V1,
     v2::V2,
+};
+use self::{
+    message::ROOM,
+    term::{is_plain, write_json_str},
 };
 pub(crate) use self::{
     message::{SharedSerializer, reserved},

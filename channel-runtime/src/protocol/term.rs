@@ -64,7 +64,7 @@ impl Term {
     pub(super) fn write_json(&self, out: &mut String) {
         match self {
             Term::Null => out.push_str("null"),
-            Term::Text(text) => super::write_json_str(out, text),
+            Term::Text(text) => write_json_str(out, text),
             Term::Json(json) => out.push_str(json),
         }
     }
@@ -98,4 +98,21 @@ impl From<&crate::protocol::Topic> for Term {
     fn from(topic: &crate::protocol::Topic) -> Self {
         Term::Text(topic.smol().clone())
     }
+}
+
+/// Appends `text` as a JSON string.
+pub(super) fn write_json_str(out: &mut String, text: &str) {
+    if text.bytes().all(is_plain) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else if let Ok(escaped) = serde_json::to_string(text) {
+        // Text is always JSON.
+        out.push_str(&escaped);
+    }
+}
+
+/// Whether a byte stands for itself in a JSON string.
+pub(super) fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
 }

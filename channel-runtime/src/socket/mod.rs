@@ -16,9 +16,14 @@ pub use self::{
     mount::RouteInfo,
 };
 use crate::{
-    channel::{ChannelHandle, ChannelOf, IntoRefusal, Lend, SeenOf, Start, Step, role, start},
+    channel::{
+        ChannelExtension, ChannelHandle, ChannelOf, IntoRefusal, Lend, SeenOf, Start, Step, role,
+        start,
+    },
     connection::{ConnectInfo, ConnectRequest, Params},
     endpoint::Endpoint,
+    error::ConfigError,
+    options::SocketOptions,
     protocol::{Refusal, pattern_matches},
 };
 
@@ -59,8 +64,8 @@ impl<S: ChannelSocket> SeenOf<S> for S {
 pub struct Route<S> {
     channel: &'static str,
     topics: &'static [&'static str],
-    #[cfg(feature = "uploads")]
-    uploads: &'static [crate::upload::UploadSpec],
+    takes_uploads: bool,
+    check: fn(&SocketOptions) -> Result<(), ConfigError>,
     start: fn(Start, &Arc<S>) -> ChannelHandle,
 }
 
@@ -70,8 +75,8 @@ impl<S> Route<S> {
         Route {
             channel: C::NAME,
             topics: C::TOPICS,
-            #[cfg(feature = "uploads")]
-            uploads: C::UPLOADS,
+            takes_uploads: <C::Extension as ChannelExtension<C>>::TAKES_UPLOADS,
+            check: <C::Extension as ChannelExtension<C>>::check,
             start: start::<S, C>,
         }
     }
@@ -89,15 +94,11 @@ impl<S> Route<S> {
 
     /// Whether the channel takes uploads.
     pub const fn takes_uploads(&self) -> bool {
-        #[cfg(feature = "uploads")]
-        return !self.uploads.is_empty();
-        #[cfg(not(feature = "uploads"))]
-        false
+        self.takes_uploads
     }
 
-    #[cfg(feature = "uploads")]
-    pub(crate) fn uploads(&self) -> impl Iterator<Item = &'static crate::upload::UploadSpec> {
-        self.uploads.iter()
+    pub(crate) fn check(&self, options: &SocketOptions) -> Result<(), ConfigError> {
+        (self.check)(options)
     }
 
     /// The channel's topic patterns.

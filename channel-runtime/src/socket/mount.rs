@@ -56,12 +56,11 @@ pub(crate) trait Mount: Send + Sync {
     fn options(&self) -> &SocketOptions;
 
     /// What cannot work with these options.
-    #[cfg(feature = "uploads")]
     fn check(&self) -> Result<(), ConfigError> {
         Ok(())
     }
 
-    #[cfg(all(feature = "serve", feature = "uploads"))]
+    #[cfg(feature = "serve")]
     fn takes_uploads(&self) -> bool {
         false
     }
@@ -167,13 +166,12 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
         &self.options
     }
 
-    #[cfg(feature = "uploads")]
     fn check(&self) -> Result<(), ConfigError> {
-        let mut uploads = self.routes.iter().flat_map(Route::uploads);
-        uploads.try_for_each(|upload| upload.check(&self.options))
+        let mut routes = self.routes.iter();
+        routes.try_for_each(|route| route.check(&self.options))
     }
 
-    #[cfg(all(feature = "serve", feature = "uploads"))]
+    #[cfg(feature = "serve")]
     fn takes_uploads(&self) -> bool {
         self.routes.iter().any(Route::takes_uploads)
     }

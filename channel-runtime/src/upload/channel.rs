@@ -137,6 +137,7 @@ impl Event for Stalled {
 impl PushedBy<UploadChannel> for Stalled {}
 
 impl Channel for UploadChannel {
+    type Extension = ();
     type Socket = ();
 
     const NAME: &'static str = "UploadChannel";

@@ -1,11 +1,14 @@
 //! From the client's messages and the files' news to the channel's handlers.
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::Value;
 
 use super::{
-    Destination, UploadEntry,
+    Destination, UploadEntry, UploadSpec,
     end::End,
     owner::{Notice, Owner},
     preflight::{allow_upload, broken_off, named, validate},
@@ -14,7 +17,11 @@ use super::{
 };
 use crate::telemetry::shown;
 use crate::{
-    channel::{Answer, Channel, Context, Contexts, Errand, Flow, Socket, Step, role},
+    channel::{
+        Answer, Channel, ChannelExtension, Context, Contexts, Errand, Flow, Socket, Step, role,
+    },
+    error::ConfigError,
+    options::SocketOptions,
     protocol::{Payload, Refusal},
 };
 
@@ -30,8 +37,11 @@ const EVENTS: [&str; 4] = [
 const MOST_CAUSE: usize = 1024;
 
 /// A channel with uploads; `#[channel]` implements it. Uploads go by their position in
-/// [`Channel::UPLOADS`].
-pub trait TakesUploads: Channel {
+/// [`TakesUploads::UPLOADS`].
+pub trait TakesUploads: Channel<Extension = ChannelUploads> {
+    /// The uploads it takes.
+    const UPLOADS: &'static [UploadSpec];
+
     /// Says where a file goes.
     fn destination<'a>(
         &'a mut self,
@@ -132,18 +142,44 @@ impl<E: Into<Refusal>> IntoValidity for Result<(), E> {
     }
 }
 
-/// Begins the uploads of a channel: what [`Channel::allow_uploads`] does where there are any.
-pub fn allow<C: TakesUploads>(socket: &Socket<C>) {
-    let inbox = socket.channel_ref().clone();
-    socket.uploads().get_or_init(|| {
-        Owner::begin(
-            (socket.topic().clone(), socket.join_ref().clone()),
-            socket.outlet().clone(),
-            socket.endpoint().clone(),
-            C::UPLOADS,
-            Box::new(move |notice| inbox.insist(notice)),
-        )
-    });
+/// The uploads of a channel, from its join on: what its [`Channel::Extension`] is where it takes
+/// any.
+#[derive(Default)]
+pub struct ChannelUploads(OnceLock<Arc<Owner>>);
+
+impl ChannelUploads {
+    pub(super) fn get(&self) -> Option<&Arc<Owner>> {
+        self.0.get()
+    }
+}
+
+impl<C: TakesUploads> ChannelExtension<C> for ChannelUploads {
+    const TAKES_UPLOADS: bool = true;
+
+    fn check(options: &SocketOptions) -> Result<(), ConfigError> {
+        C::UPLOADS
+            .iter()
+            .try_for_each(|upload| upload.check(options))
+    }
+
+    fn joined(socket: &Socket<C>) {
+        let inbox = socket.channel_ref().clone();
+        socket.extension().0.get_or_init(|| {
+            Owner::begin(
+                (socket.topic().clone(), socket.join_ref().clone()),
+                socket.outlet().clone(),
+                socket.endpoint().clone(),
+                C::UPLOADS,
+                Box::new(move |notice| inbox.insist(notice)),
+            )
+        });
+    }
+
+    fn ended(&self, gone: bool) {
+        if let Some(owner) = self.0.get() {
+            owner.end(gone);
+        }
+    }
 }
 
 /// Whether the library takes an event, in a channel that has uploads.
@@ -158,7 +194,7 @@ pub fn handle_in<'a, C: TakesUploads>(
     payload: Payload,
 ) -> Step<'a, Answer> {
     let socket = cx.socket();
-    let Some(owner) = socket.uploads().get() else {
+    let Some(owner) = socket.extension().get() else {
         return Step::ready(Answer::unknown_event());
     };
     let answered = match cx.event() {
@@ -253,7 +289,7 @@ fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
 impl<C: TakesUploads> Errand<C> for Notice {
     fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
         let socket = cx.info.socket();
-        let Some(owner) = socket.uploads().get() else {
+        let Some(owner) = socket.extension().get() else {
             return Step::ready(Flow::CONTINUE);
         };
         match *self {

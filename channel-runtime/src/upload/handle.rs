@@ -6,13 +6,10 @@ use serde_json::Value;
 use thiserror::Error as ThisError;
 
 use super::{
-    IntoDestination, UploadEntry, Uploadable, destination::Finished, entries::NotTaken,
-    owner::Owner,
+    IntoDestination, UploadEntry, Uploadable, destination::Finished, dispatch::TakesUploads,
+    entries::NotTaken, owner::Owner,
 };
-use crate::{
-    channel::{Channel, Context},
-    protocol::Refusal,
-};
+use crate::{channel::Context, protocol::Refusal};
 
 /// The files of one upload of a channel: what a handler borrows as `photos: &Uploads<TempFile>`,
 /// by the upload's name and where its `#[allow_upload]` puts the files.
@@ -228,14 +225,14 @@ impl<P: Uploadable> fmt::Debug for Uploaded<P> {
 )]
 pub trait UploadsOf<D>: Sized {
     /// Finds them.
-    fn of<C: Channel, R>(cx: &Context<'_, C, R>, upload: &str) -> Self;
+    fn of<C: TakesUploads, R>(cx: &Context<'_, C, R>, upload: &str) -> Self;
 }
 
 impl<D: IntoDestination<Place = P>, P: Uploadable> UploadsOf<D> for Uploads<P> {
-    fn of<C: Channel, R>(cx: &Context<'_, C, R>, upload: &str) -> Self {
+    fn of<C: TakesUploads, R>(cx: &Context<'_, C, R>, upload: &str) -> Self {
         let position = C::UPLOADS.iter().position(|spec| spec.name() == upload);
         Uploads {
-            owner: cx.socket().uploads().get().cloned(),
+            owner: cx.socket().extension().get().cloned(),
             // One that is not declared has no files.
             upload: position.unwrap_or(usize::MAX),
             place: PhantomData,

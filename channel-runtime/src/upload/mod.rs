@@ -22,6 +22,7 @@ mod writers;
 #[cfg(feature = "object-store")]
 pub use ::object_store;
 
+pub(crate) use self::open::OpenUploads;
 #[cfg(feature = "uploads-magic")]
 pub use self::writers::{Detected, MagicBytes};
 #[cfg(feature = "uploads-hash")]
@@ -31,11 +32,12 @@ pub use self::writers::{ObjectStore, StoredObject};
 pub use self::{
     channel::UploadChannel,
     destination::{Destination, External, IntoDestination, Uploadable},
-    dispatch::{Consumed, IntoConsumed, IntoValidity, TakesUploads, allow, handle_in, is_event},
+    dispatch::{
+        ChannelUploads, Consumed, IntoConsumed, IntoValidity, TakesUploads, handle_in, is_event,
+    },
     entry::UploadEntry,
     handle::{FileOf, UploadError, Uploaded, Uploads, UploadsOf},
     spec::{Accept, UploadSpec},
     writer::{CloseReason, Paused, UploadWriter, WriterError},
     writers::{Count, Counts, Discard, RateLimit, RateLimiter, StoredFile, TempFile},
 };
-pub(crate) use self::{open::OpenUploads, owner::Owner};

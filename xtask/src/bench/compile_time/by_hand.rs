@@ -99,6 +99,7 @@ fn reply<T: channel_runtime::IntoReply>(reply: Reply<T>) -> Answer {
 
 impl Channel for Room0 {
     type Socket = ();
+    type Extension = ();
     const NAME: &'static str = "Room0";
     const TOPICS: &'static [&'static str] = &["room0:*"];
     const INTERCEPTS: &'static [&'static str] = &["posted"];

@@ -1,0 +1,28 @@
+//! What other parts of the crate add to a channel.
+
+use super::{Channel, Socket};
+use crate::{error::ConfigError, options::SocketOptions};
+
+/// A part of a channel that another part of the crate adds, such as its uploads: a value that
+/// lives as long as the channel. `()` adds nothing and has no size.
+pub trait ChannelExtension<C: Channel>: Default + Send + Sync + 'static {
+    /// Set where clients send files to the channel.
+    const TAKES_UPLOADS: bool = false;
+
+    /// Checks the options of a socket that mounts the channel, when the endpoint is built.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names the option which cannot work.
+    fn check(_options: &SocketOptions) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    /// Runs once the client has been told that it is in.
+    fn joined(_socket: &Socket<C>) {}
+
+    /// Runs when the channel ends; its connection may be `gone`.
+    fn ended(&self, _gone: bool) {}
+}
+
+impl<C: Channel> ChannelExtension<C> for () {}
