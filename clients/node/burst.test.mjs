@@ -77,18 +77,18 @@ for (const [over, options] of [["WebSocket", {}], ["long-poll", { transport: Lon
       }), "all arrive", LONG);
       assert.deepEqual(arrived, [...Array(MESSAGES).keys()]);
     });
+
+    test("a handler that sleeps loses none, and holds up neither another channel nor a heartbeat", async () => {
+      const socket = await client();
+      const [slow, quick] = [await join(socket, room()), await join(socket, room())];
+      const slept = answer(slow.push("sleep", { ms: 2_000 }, LONG));
+      const all = pushAll(slow, "ping", n => ({ n }));
+      const inbox = events(quick, "pushed");
+      quick.push("push_back", {});
+      await inbox.next();
+      await happens(callback => socket.ping(callback), "the ping is answered");
+      assert.equal((await slept).status, "ok");
+      inOrder(await all);
+    });
   });
 }
-
-test("a handler that sleeps loses none, and holds up neither another channel nor a heartbeat", async () => {
-  const socket = await connect(NEWEST, server.socket(), { timeout: LONG });
-  const [slow, quick] = [await join(socket, room()), await join(socket, room())];
-  const slept = answer(slow.push("sleep", { ms: 2_000 }, LONG));
-  const all = pushAll(slow, "ping", n => ({ n }));
-  const inbox = events(quick, "pushed");
-  quick.push("push_back", {});
-  await inbox.next();
-  await happens(callback => socket.ping(callback), "the ping is answered");
-  assert.equal((await slept).status, "ok");
-  inOrder(await all);
-});
