@@ -95,7 +95,7 @@ pub(crate) fn transport_request(level: LogLevel, transport: &'static str, reques
 
 /// A page of an origin that is not allowed has tried to connect.
 pub(crate) fn origin_refused(origin: &HeaderValue, check: &dyn fmt::Debug) {
-    /// What a log line shows of a header at most, in bytes.
+    /// The most bytes of a header that a log line shows.
     const MOST: usize = 200;
     let bytes = origin.as_bytes();
     let origin = bytes[..bytes.len().min(MOST)].escape_ascii();
@@ -137,7 +137,7 @@ pub(crate) fn long_window(path: &str, window: Duration, client: Duration) {
     );
 }
 
-/// What a function of the user's gives, such as an origin check; `None` when it panics.
+/// Calls a function of the user's, such as an origin check; `None` when it panics.
 pub(crate) fn caught<T>(what: &'static str, run: impl FnOnce() -> T) -> Option<T> {
     let caught = catch_unwind(AssertUnwindSafe(run));
     caught
@@ -161,7 +161,7 @@ pub(crate) fn socket_panicked(socket: &'static str, panic: &(dyn Any + Send)) {
     );
 }
 
-/// What a panic said, where it said text.
+/// Returns the message of a panic, where it is text.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// What a message takes beside its bytes: its place in an inbox, and what its parts are kept in.
+/// The bytes that a message takes beside its own: its place in an inbox and its parts.
 const OVERHEAD: usize = 256;
 
 /// What each connection has of its own, so that clients which have spent the endpoint's budget hold
@@ -44,7 +44,7 @@ impl TotalBudget {
         })
     }
 
-    /// What is larger than the whole takes all of it.
+    /// A message larger than the whole takes all of it.
     fn charge(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limit)
     }
@@ -74,7 +74,7 @@ pub(crate) enum Spent {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     bytes: usize,
-    /// What it takes of the endpoint's budget.
+    /// Its share of the endpoint's budget.
     total: Option<OwnedSemaphorePermit>,
 }
 
@@ -118,7 +118,7 @@ impl Budget {
         Ok(Admitted { bytes, total })
     }
 
-    /// What a message that was admitted may take.
+    /// The reservation of a message that was admitted.
     pub(crate) fn claim(self: &Arc<Self>, admitted: Admitted) -> Claim<'_> {
         Claim {
             budget: self,
@@ -178,7 +178,7 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// Whether it has waited for as long as it may, in vain.
+    /// Returns whether it has waited for as long as it may.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
@@ -201,7 +201,7 @@ impl Wait {
             return Poll::Ready(());
         }
         if let Some(enough) = budget.enough(self.frame, self.spent) {
-            // Whoever gives back looks at `enough` afterwards, and this looks at `used` afterwards:
+            // A release looks at `enough` afterwards, and this looks at `used` afterwards:
             // one of them sees the other.
             budget.enough.store(enough, SeqCst);
             budget.connection.register(cx.waker());
@@ -236,7 +236,7 @@ impl Wait {
     }
 }
 
-/// What a message may take of a [`Budget`]; one that is handled at once never does.
+/// A reservation in a [`Budget`]; a message that is handled at once never takes it.
 #[derive(Debug)]
 pub(crate) struct Claim<'a> {
     budget: &'a Arc<Budget>,

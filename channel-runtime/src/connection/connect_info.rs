@@ -27,7 +27,7 @@ pub struct ConnectInfo {
     more: Option<Box<More>>,
 }
 
-/// What most connections do without.
+/// Fields that most connections do without.
 #[derive(Clone, Default)]
 struct More {
     headers: HeaderMap,

@@ -21,9 +21,9 @@ struct Inner {
     open: Mutex<HashMap<u64, Weak<Outbox>>>,
     next_id: AtomicU64,
     max: Option<usize>,
-    /// What waits for slow clients.
+    /// The account of frames that wait for slow clients.
     outboxes: Arc<Account>,
-    /// What clients have sent in part.
+    /// The account of messages that clients have sent in part.
     #[cfg_attr(
         not(any(feature = "websocket", feature = "longpoll")),
         expect(dead_code, reason = "transports count there")
@@ -47,12 +47,12 @@ impl Connections {
         }))
     }
 
-    /// What waits for slow clients, of all connections.
+    /// Returns the account of frames that wait for slow clients, over all connections.
     pub(crate) fn outboxes(&self) -> &Arc<Account> {
         &self.0.outboxes
     }
 
-    /// What clients have sent in part, over all connections.
+    /// Returns the account of messages that clients have sent in part, over all connections.
     #[cfg(feature = "longpoll")]
     pub(crate) fn half_received(&self) -> &Arc<HalfReceived> {
         &self.0.half_received

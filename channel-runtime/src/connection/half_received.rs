@@ -28,7 +28,7 @@ struct State {
 /// A message of which much has come.
 struct Known {
     bytes: usize,
-    /// Whether its client has joined anything; others go first.
+    /// True if its client has joined anything; others go first.
     joined: bool,
     /// When its client has sent the last bytes.
     seen: Instant,

@@ -17,7 +17,7 @@ use crate::{
     protocol::{Frame, Topic},
 };
 
-/// What the transport has to do next.
+/// The next task of the transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Write this frame.
@@ -35,7 +35,7 @@ pub enum Control {
     Pong(Bytes),
 }
 
-/// What a socket made of a frame.
+/// The outcome of handing a frame to a socket.
 pub(crate) enum Received {
     /// It took it.
     Taken,
@@ -64,7 +64,7 @@ pub(crate) trait Peer: Send {
 
     fn control(&mut self, control: Control);
 
-    /// Whether the client has come further than to connect.
+    /// Returns whether the client has come further than to connect.
     #[cfg(feature = "websocket")]
     fn has_joined(&self) -> bool {
         true
@@ -174,7 +174,7 @@ impl Connection {
         self.peer.control(control);
     }
 
-    /// What the transport has to do next. Cancel safe.
+    /// Returns the next task of the transport. Cancel safe.
     pub async fn next(&mut self) -> Event {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -208,7 +208,7 @@ impl Connection {
         self.outbox.poll_closing(cx)
     }
 
-    /// What counts frames that are out of the outbox and wait on.
+    /// Counts frames that have left the outbox and still wait.
     #[cfg(feature = "longpoll")]
     pub(crate) fn account(&self) -> &Arc<super::Account> {
         self.outbox.account()

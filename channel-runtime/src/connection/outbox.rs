@@ -66,7 +66,7 @@ pub(crate) struct OutboxLimits {
     pub(crate) policy: SlowConsumer,
 }
 
-/// Whether a frame may be left out for a slow client.
+/// True if a frame may be left out for a slow client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// A broadcast: the policy decides.
@@ -105,7 +105,7 @@ impl Close {
     pub(crate) const SLOW_CONSUMER: Close = Close::new(1013, "slow consumer");
 }
 
-/// What the connection's own task takes out of its outbox, in order.
+/// An item that the connection's own task takes out of its outbox, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
     Frame(Frame),
@@ -115,7 +115,7 @@ pub(crate) enum Outgoing {
     Close(Close),
 }
 
-/// What a frame that waits takes beside its bytes: its place, and what its memory is kept with.
+/// The bytes that a waiting frame takes beside its own: its place and its allocation.
 /// It counts, so that a flood of tiny frames is bounded as well.
 pub(crate) const OVERHEAD: usize = 128;
 
@@ -137,7 +137,7 @@ pub(crate) struct Outbox {
     id: u64,
     /// The bytes of broadcasts that channels of this connection intercept and have yet to take.
     intercepted: AtomicUsize,
-    /// Who flushes it in a large burst, where frames are written by whoever sends them.
+    /// The worker that flushes it in a large burst, where senders write frames themselves.
     lane: OnceLock<Arc<Lane>>,
     /// Where they are, what makes a frame of text behind room for its header.
     frame_in_place: OnceLock<fn(Vec<u8>) -> Bytes>,
@@ -156,10 +156,10 @@ struct State {
     /// How many of them it has charged, since they wait for this connection alone.
     charged: usize,
     close: Option<Close>,
-    /// Nobody takes frames any more.
+    /// The connection takes no more frames.
     abandoned: bool,
     reader: Option<Waker>,
-    /// Set where frames are written by whoever sends them.
+    /// Set where senders write frames themselves.
     direct: Option<Direct>,
 }
 
@@ -182,7 +182,7 @@ struct Cost {
 }
 
 impl Queued {
-    /// What it counts for; `None` where it is no frame.
+    /// Returns the bytes it counts for; `None` where it is no frame.
     fn cost(&self) -> Option<Cost> {
         let (len, shared) = match self {
             Queued::Frame(frame, _) => (frame.len(), 0),
@@ -197,7 +197,7 @@ impl Queued {
         })
     }
 
-    /// What is written of it, where it is ready to be written.
+    /// Returns its bytes on the wire, where it is ready to be written.
     fn wire(&self) -> Option<&Bytes> {
         match self {
             Queued::Wire(bytes, _) => Some(bytes),
@@ -371,7 +371,7 @@ impl Outbox {
         (state.noted, state.charged) = (0, 0);
     }
 
-    /// Whether a broadcast with a payload of so many bytes may wait for a channel of this
+    /// Returns whether a broadcast with a payload of so many bytes may wait for a channel of this
     /// connection that has to take it first.
     pub(crate) fn intercept(self: &Arc<Self>, bytes: usize) -> Option<Heard> {
         let bytes = bytes + OVERHEAD;
@@ -398,7 +398,7 @@ impl Outbox {
         &self.account
     }
 
-    /// Whether the frame may be queued; closes the connection where the policy says so.
+    /// Returns whether the frame may be queued; closes the connection where the policy says so.
     fn make_room(&self, state: &mut State, cost: usize, urgency: Urgency) -> bool {
         // A frame larger than the whole outbox still fits an empty one.
         let fits = |state: &State| {
@@ -510,7 +510,7 @@ impl Outbox {
         self.lane.get()
     }
 
-    /// Whether a frame is next.
+    /// Returns whether a frame is next.
     pub(crate) fn has_next_frame(&self) -> bool {
         self.state
             .lock()
@@ -558,7 +558,7 @@ fn too_slow(reason: &'static str, bytes: usize) {
 }
 
 impl State {
-    /// Whether the account has yet to know, with a frame of this cost.
+    /// Returns whether a frame of this cost has to be reported to the account.
     fn is_news(&self, cost: Cost) -> bool {
         self.bytes + cost.all > self.noted || self.own + cost.own > self.charged + STEP
     }

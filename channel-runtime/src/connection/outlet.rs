@@ -72,7 +72,7 @@ impl Outlet {
         Ok(())
     }
 
-    /// Whether the reply went out as it was meant.
+    /// Returns whether the reply went out as it was meant.
     pub(crate) fn reply(
         &self,
         join_ref: &Term,

@@ -79,7 +79,7 @@ impl Params {
             .map(|(_, value)| value)
     }
 
-    /// Whether a client sent a list, `name[]=…`, or a map, `name[key]=…`, where text belongs.
+    /// Returns whether a client sent a list, `name[]=…`, or a map, `name[key]=…`, where text belongs.
     pub(crate) fn has_nested(&self, name: &str) -> bool {
         self.pairs().iter().any(|(key, _)| {
             key.strip_prefix(name)
@@ -111,7 +111,7 @@ impl fmt::Debug for Params {
     }
 }
 
-/// What a `#[connect]` can take by value.
+/// A type that a `#[connect]` can take by value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be decoded from connect parameters",
     label = "not connect parameters",

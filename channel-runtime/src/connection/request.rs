@@ -12,9 +12,9 @@ pub struct ConnectRequest {
     pub params: Params,
     /// How and from where it connects.
     pub info: ConnectInfo,
-    /// What tower layers have added to its request.
+    /// The extensions that tower layers have added to its request.
     pub extensions: Extensions,
-    /// Whether the transport carries text alone to the client, so that binary payloads must go
+    /// True if the transport carries text alone to the client, so that binary payloads must go
     /// out as text: see [`Serializer::text_only`](crate::protocol::Serializer::text_only).
     pub text_only: bool,
 }

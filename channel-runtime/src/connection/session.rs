@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::{error::Error, protocol::EncodeError, token};
 
-/// What a server remembers of a visitor, in a cookie that only the server can read and make.
+/// Values that a server remembers of a visitor, in a cookie that only the server can read and make.
 ///
 /// A login page makes one and writes it with [`CookieSession::write`]; a socket whose
 /// [`session`](crate::SocketOptions::session) option names the cookie finds it in
 /// [`ConnectInfo::session`](crate::ConnectInfo::session). Make a new one at each login, so that
-/// nobody can plant his own in somebody else's browser.
+/// an attacker cannot plant a session in another browser.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Ties CSRF tokens to this session.

@@ -6,7 +6,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-/// What the layers above keep in an endpoint, each by a type of its own.
+/// Values that the layers above keep in an endpoint, each under a type of its own.
 #[derive(Default)]
 pub(crate) struct Extensions(RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 

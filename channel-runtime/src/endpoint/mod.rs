@@ -50,21 +50,21 @@ use crate::{
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
 
-/// What an endpoint is made of.
+/// The parts of an endpoint.
 pub(crate) struct Inner {
     pub(crate) pubsub: Arc<PubSub>,
     /// The tasks of channels and connections, to wait for at the end.
     pub(crate) tasks: TaskTracker,
     pub(crate) draining: CancellationToken,
     pub(crate) connections: Connections,
-    /// What waits for the channels of all connections comes out of it.
+    /// The budget of messages that wait for the channels of all connections.
     pub(crate) inbox_budget: Arc<TotalBudget>,
     /// The address under which clients reach the endpoint.
     pub(crate) url: Option<OriginPattern>,
     pub(crate) filter: Arc<FilterParameters>,
     #[cfg(feature = "token")]
     pub(crate) secrets: Secrets,
-    /// What the layers above keep here, each by a type of its own.
+    /// Values of the layers above, each under a type of its own.
     pub(crate) extensions: Extensions,
 }
 
@@ -73,7 +73,7 @@ impl Endpoint {
         Endpoint(Arc::new(inner))
     }
 
-    /// What a layer above keeps here.
+    /// Returns the value that a layer above keeps here; its default where there is none yet.
     pub(crate) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.0.extensions.get()
     }
@@ -213,7 +213,7 @@ impl Endpoint {
         &self.0.tasks
     }
 
-    /// What the log shows of parameters.
+    /// Returns the filter of parameters in the log.
     pub(crate) fn filter(&self) -> &Arc<FilterParameters> {
         &self.0.filter
     }
@@ -256,7 +256,7 @@ impl Endpoint {
         self.pubsub().node()
     }
 
-    /// Whether the other nodes can be reached, how fast, and what was sent, received and lost.
+    /// Returns how the other nodes can be reached, and what was sent, received and lost.
     pub fn health(&self) -> Health {
         self.pubsub().health()
     }

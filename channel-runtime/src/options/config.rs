@@ -181,7 +181,7 @@ impl TryFrom<SocketConfig> for SocketOptions {
 }
 
 impl SocketConfig {
-    /// What the options would complain of with their own names.
+    /// Checks the keys that the options know by other names.
     fn check(&self) -> Result<(), ConfigError> {
         let limits = [
             ("timeout_ms", self.timeout_ms == Some(0)),

@@ -221,7 +221,7 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How much of that is the network's.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// What can be added to a time without leaving the clock's range.
+/// Limits a duration so that adding it to a time stays in the clock's range.
 fn bounded(time: Duration) -> Duration {
     time.min(Duration::from_secs(365 * 86_400))
 }

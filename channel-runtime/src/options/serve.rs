@@ -1,4 +1,4 @@
-//! What clients may take of a server: time and connections.
+//! Limits of the time and the connections that clients take of a server.
 
 use std::time::Duration;
 

@@ -196,7 +196,7 @@ impl SocketOptions {
         self
     }
 
-    /// Whether the socket has a WebSocket, at `<path>/websocket`; it has unless told otherwise.
+    /// Serves a WebSocket at `<path>/websocket`, or not; it does unless told otherwise.
     /// Mirrors `websocket: false`.
     #[must_use]
     pub fn websocket(mut self, on: bool) -> Self {
@@ -242,7 +242,7 @@ impl SocketOptions {
         self
     }
 
-    /// Whether clients send an auth token beside their parameters, where it shows in no log of a
+    /// Takes an auth token that clients send beside their parameters, where it shows in no log of a
     /// proxy; off unless given. `#[connect]` finds it in
     /// [`ConnectInfo::auth_token`](crate::ConnectInfo::auth_token). Mirrors `:auth_token`.
     ///
@@ -376,7 +376,7 @@ const PHOENIX: &str = "phoenix";
 /// A year: what is longer is a mistake, and a clock may overflow.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What answers a client that is not let in.
+/// Answers a client that is not let in.
 #[derive(Clone)]
 pub(crate) struct ErrorHandler(pub(crate) Arc<dyn Fn(&ConnectError) -> Response + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! What the uploads of clients may take of a server: open files.
+//! Limits of the files that uploads keep open.
 
 use serde::Deserialize;
 use tokio::sync::Semaphore;

@@ -158,7 +158,7 @@ impl CheckOrigin {
         }
     }
 
-    /// Whether the page that sends the request may connect; `url` is the endpoint's own.
+    /// Returns whether the page that sends the request may connect; `url` is the endpoint's own.
     pub(crate) fn allows_request(&self, url: Option<&OriginPattern>, request: &Parts) -> bool {
         let mut sent = request.headers.get_all(header::ORIGIN).iter();
         let (Some(header), false) = (sent.next(), matches!(self.0, Rule::Off)) else {

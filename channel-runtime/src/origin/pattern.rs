@@ -68,7 +68,7 @@ impl OriginPattern {
             .is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
     }
 
-    /// Whether it stands for one host.
+    /// Returns whether it stands for one host.
     pub(crate) fn is_exact(&self) -> bool {
         !self.host.contains('*')
     }

@@ -38,7 +38,7 @@ impl Broadcast {
         &self.0.event
     }
 
-    /// What it carries.
+    /// Returns the payload.
     pub fn payload(&self) -> &Payload {
         &self.0.payload
     }

@@ -1,4 +1,4 @@
-//! What frames carry, and the contract of a serializer.
+//! The messages that frames carry, and the contract of a serializer.
 
 use std::{fmt, sync::Arc};
 
@@ -11,7 +11,7 @@ use super::{Broadcast, DecodeError, EncodeError, Payload, Term};
 #[cfg(any(feature = "websocket", test))]
 pub(crate) const HEADER_ROOM: usize = ROOM.len();
 
-/// What stands there until the header does.
+/// Placeholder for the header.
 pub(super) const ROOM: &str = "          ";
 
 /// The events that belong to the protocol itself.
@@ -42,7 +42,7 @@ impl Frame {
         self.bytes().len()
     }
 
-    /// Whether the frame has no payload.
+    /// Returns whether the frame has no payload.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -68,7 +68,7 @@ pub struct Message {
     pub topic: Term,
     /// The event: text, unless the client is broken.
     pub event: Term,
-    /// What the message carries.
+    /// The payload.
     pub payload: Payload,
 }
 
@@ -98,7 +98,7 @@ pub struct Push<'a> {
     pub topic: &'a str,
     /// The event's name.
     pub event: &'a str,
-    /// What the message carries.
+    /// The payload.
     pub payload: &'a Payload,
 }
 
@@ -158,7 +158,7 @@ pub trait Serializer: Send + Sync + 'static {
         None
     }
 
-    /// Whether a join without a join_ref goes by its ref; otherwise its join_ref stays null.
+    /// Returns whether a join without a join_ref goes by its ref; otherwise its join_ref stays null.
     #[doc(hidden)]
     fn names_joins(&self) -> bool {
         true

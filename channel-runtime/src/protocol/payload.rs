@@ -1,4 +1,4 @@
-//! What a message carries: JSON text or bytes.
+//! The payload of a message: JSON text or bytes.
 
 use std::any::type_name;
 
@@ -113,7 +113,7 @@ impl Payload {
         }
     }
 
-    /// Whether there are no bytes at all; JSON always has some.
+    /// Returns whether there are no bytes at all; JSON always has some.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -165,7 +165,7 @@ impl<T: Into<Bytes>> From<T> for Binary {
     }
 }
 
-/// What a handler's own parameter can be decoded from: a client's payload.
+/// A type that a handler takes by value, decoded from a client's payload.
 ///
 /// Every `Deserialize` type reads JSON, [`Binary`] takes binary data, and [`Payload`] takes
 /// whatever came.

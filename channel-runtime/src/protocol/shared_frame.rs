@@ -17,7 +17,7 @@ pub(crate) struct SharedFrame {
     wire: OnceLock<Arc<SharedWire>>,
 }
 
-/// What a shared frame is on the wire: one allocation, for however many clients it waits.
+/// A shared frame on the wire: one allocation for all clients that it waits for.
 #[derive(Debug)]
 pub(crate) struct SharedWire {
     pub(crate) bytes: Bytes,

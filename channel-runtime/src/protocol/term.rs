@@ -32,7 +32,7 @@ impl Term {
         }
     }
 
-    /// Whether this is `null`.
+    /// Returns whether this is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Term::Null)
     }
@@ -112,7 +112,7 @@ pub(super) fn write_json_str(out: &mut String, text: &str) {
     }
 }
 
-/// Whether a byte stands for itself in a JSON string.
+/// Returns whether a byte stands for itself in a JSON string.
 pub(super) fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\'
 }

@@ -24,7 +24,7 @@ impl Topic {
         &self.0
     }
 
-    /// What follows `prefix`, or `None` when the topic does not start with it.
+    /// Returns the rest after `prefix`, or `None` when the topic does not start with it.
     pub fn suffix(&self, prefix: &str) -> Option<&str> {
         self.0.strip_prefix(prefix)
     }
@@ -98,7 +98,7 @@ impl PartialEq<&str> for Topic {
     }
 }
 
-/// Whether `topic` is one of the topics of `pattern`: the same text, or, when the pattern ends
+/// Returns whether `topic` is one of the topics of `pattern`: the same text, or, when the pattern ends
 /// in `*`, a topic that starts with what stands before the star.
 ///
 /// A `const fn`, since `#[socket]` asks the same question while it compiles.
@@ -110,7 +110,7 @@ pub const fn pattern_matches(pattern: &str, topic: &str) -> bool {
     }
 }
 
-/// Whether every topic of the pattern `inner` is a topic of the pattern `outer` too.
+/// Returns whether every topic of the pattern `inner` is a topic of the pattern `outer` too.
 pub const fn pattern_covers(outer: &str, inner: &str) -> bool {
     match (outer.as_bytes().split_last(), inner.as_bytes().split_last()) {
         (Some((b'*', outer)), Some((b'*', inner))) => starts_with(inner, outer),

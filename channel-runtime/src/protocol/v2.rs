@@ -30,7 +30,7 @@ mod kind {
     pub(super) const BROADCAST: u8 = 2;
 }
 
-/// What a reply has between its parts.
+/// The text between the parts of a reply.
 const STATUS: &str = "\",{\"status\":";
 const RESPONSE: &str = ",\"response\":";
 

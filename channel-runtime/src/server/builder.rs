@@ -24,7 +24,7 @@ use crate::{options::UploadOptions, upload::OpenUploads};
 /// How many bytes all clients together may have sent in part, unless told otherwise.
 const RECEIVE_BYTES: usize = 64 << 20;
 
-/// What may wait for all slow clients together, in bytes, unless told otherwise.
+/// The default limit of bytes that wait for all slow clients together.
 const OUTBOX_BYTES: usize = 256 << 20;
 
 /// Configures an [`Endpoint`]: see [`Endpoint::builder`].

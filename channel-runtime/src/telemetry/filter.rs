@@ -135,7 +135,7 @@ impl FilterParameters {
         BUILT_IN.get_or_init(FilterParameters::default)
     }
 
-    /// What becomes of the value of a name.
+    /// Returns how the value of a name is shown.
     pub(crate) fn of(&self, name: &str) -> Fate {
         let name = plain(name);
         match &self.0 {
@@ -148,12 +148,12 @@ impl FilterParameters {
         }
     }
 
-    /// Whether a value without a name, or one whose names are none of the list's, is shown.
+    /// Returns whether a value without a name, or one whose names are none of the list's, is shown.
     fn shows_others(&self) -> bool {
         matches!(self.0, Rule::Discard(_))
     }
 
-    /// Whether text of this name is shown.
+    /// Returns whether text of this name is shown.
     pub(crate) fn shows(&self, name: &str) -> bool {
         match self.of(name) {
             Fate::Hidden => false,
@@ -187,10 +187,10 @@ impl FilterParameters {
     }
 }
 
-/// What stands in the place of a value.
+/// The text in place of a filtered value.
 pub(crate) const FILTERED: &str = "[FILTERED]";
 
-/// What becomes of a value.
+/// How a value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Hidden,

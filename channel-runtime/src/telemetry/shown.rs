@@ -82,7 +82,7 @@ impl fmt::Write for Line<'_, '_> {
     }
 }
 
-/// Whether a character does something instead of being seen: it ends a line, begins a terminal's
+/// Returns whether a character does something instead of being seen: it ends a line, begins a terminal's
 /// command, turns the direction of what follows, or hides.
 fn acts(char: char) -> bool {
     char.is_control()

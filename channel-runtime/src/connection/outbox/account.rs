@@ -1,4 +1,4 @@
-//! What waits in all outboxes of an endpoint together, and who goes when that is too much.
+//! The frames that wait in all outboxes of an endpoint, and which client goes when they are too many.
 
 #[cfg(test)]
 mod properties;

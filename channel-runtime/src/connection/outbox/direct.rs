@@ -1,4 +1,4 @@
-//! Outboxes whose frames are written by whoever sends them, past the connection's own task.
+//! Outboxes whose frames are written by their senders, past the connection's own task.
 
 #[cfg(test)]
 mod tests;
@@ -24,18 +24,18 @@ const SLICES: usize = 64;
 /// How an outbox writes by itself.
 pub(crate) struct Direct {
     io: Sink,
-    /// What a frame becomes on the wire.
+    /// Encodes a frame for the wire.
     encode: fn(&Frame) -> Bytes,
     /// How much of the first frame has been written.
     written: usize,
-    /// Whether a flush is on its way.
+    /// True if a flush is on its way.
     dirty: bool,
-    /// Whether the client has to read before more can be written.
+    /// True if the client has to read before more can be written.
     blocked: bool,
     broken: bool,
 }
 
-/// What the connection's own task has to do where frames are written by others.
+/// A task for the connection's own task, where senders write frames themselves.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DirectEvent {
     /// A channel is over; what follows it is not written before this is taken.
@@ -64,7 +64,7 @@ impl Direct {
         (self.encode)(frame)
     }
 
-    /// Whether somebody has to see to a flush now.
+    /// Returns whether a flush has to be scheduled now.
     pub(super) fn begin_dirty(&mut self) -> bool {
         !self.blocked && !std::mem::replace(&mut self.dirty, true)
     }
@@ -83,7 +83,7 @@ impl Outbox {
         self.frame_in_place.get().copied()
     }
 
-    /// From now on, whoever sends writes. What is queued already becomes bytes.
+    /// Lets senders write from now on. Frames that are queued already become bytes.
     pub(crate) fn write_directly(self: &Arc<Self>, direct: Direct, lane: Arc<Lane>) {
         let _once = self.lane.set(lane);
         let mut state = self.state.lock();
@@ -117,7 +117,7 @@ impl Outbox {
         }
     }
 
-    /// Whether a frame has been written in part.
+    /// Returns whether a frame has been written in part.
     pub(crate) fn is_half_written(&self) -> bool {
         self.state.lock().is_half_written()
     }
@@ -130,7 +130,7 @@ impl Outbox {
         self.flush();
     }
 
-    /// What the connection's own task has to do; cancel safe.
+    /// Returns the next task for the connection's own task; cancel safe.
     pub(crate) fn poll_direct(&self, cx: &mut Context<'_>) -> Poll<DirectEvent> {
         let mut state = self.state.lock();
         if let Some(Queued::Ended(..)) = state.queue.front()

@@ -28,9 +28,9 @@ const TURN: usize = 128;
 /// How many outboxes are fetched from memory together, which takes hardly longer than one.
 const FETCH: usize = 8;
 
-/// What one thread is about to flush.
+/// The outboxes that one thread is about to flush.
 struct Cork {
-    /// Whether a task runs corked.
+    /// True if a task runs corked.
     on: bool,
     /// The outbox of the connection that the task belongs to: only compared, never read.
     own: *const Outbox,
@@ -110,7 +110,7 @@ fn run_corked<T>(own: *const Outbox, work: impl FnOnce() -> T) -> T {
         }
         outermost
     });
-    // Made only by the outermost, since whoever drops one takes the cork off.
+    // Made only by the outermost call, since dropping one takes the cork off.
     let _uncork = outermost.then(|| Uncork);
     work()
 }

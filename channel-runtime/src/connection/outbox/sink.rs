@@ -1,4 +1,4 @@
-//! What an outbox writes into.
+//! The sockets that outboxes write into.
 
 use std::io::{self, IoSlice};
 
@@ -16,7 +16,7 @@ pub(crate) enum Sink {
     Test(std::sync::Arc<dyn TryWrite>),
 }
 
-/// What a test reads.
+/// The end that a test reads.
 #[cfg(test)]
 pub(crate) trait TryWrite: Send + Sync {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;

@@ -185,7 +185,7 @@ fn when_the_budget_is_spent_the_slowest_goes_first() {
             .into_iter()
             .any(|one| is_closed(one))
     );
-    // Whoever spends the rest, it is not the one that goes.
+    // The one that spends the rest is not the one that goes.
     fill(&slow, 400);
     fill(&fast, 1);
     assert!(is_closed(&slowest), "holds the most");
@@ -264,7 +264,7 @@ fn broadcasts_that_wait_for_their_channel_are_bounded_by_bytes() {
     assert!(outbox.intercept(1).is_none());
 }
 
-/// What a test logs.
+/// The log of a test.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 

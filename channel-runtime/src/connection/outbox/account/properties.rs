@@ -46,7 +46,7 @@ fn text(len: usize) -> Frame {
     Frame::Text("x".repeat(len).into())
 }
 
-/// What the outbox counts is what is in it, and the account knows of it.
+/// Checks that the outbox counts what it holds, and that the account agrees.
 fn check(outbox: &Outbox) {
     let state = outbox.state.lock();
     let costs: Vec<Cost> = state.queue.iter().filter_map(Queued::cost).collect();
