@@ -250,7 +250,6 @@ impl EndpointBuilder {
             options.prepare()?;
             options.warn(&path);
             let mount = mount(options);
-            #[cfg(feature = "uploads")]
             mount.check()?;
             mounts.push((path, mount));
         }

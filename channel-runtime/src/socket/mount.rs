@@ -60,7 +60,7 @@ pub(crate) trait Mount: Send + Sync {
         Ok(())
     }
 
-    #[cfg(feature = "serve")]
+    #[cfg(all(feature = "serve", feature = "uploads"))]
     fn takes_uploads(&self) -> bool {
         false
     }
@@ -171,7 +171,7 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
         routes.try_for_each(|route| route.check(&self.options))
     }
 
-    #[cfg(feature = "serve")]
+    #[cfg(all(feature = "serve", feature = "uploads"))]
     fn takes_uploads(&self) -> bool {
         self.routes.iter().any(Route::takes_uploads)
     }
