@@ -262,3 +262,24 @@ async fn what_cannot_work_is_said_in_one_line() {
     let said = complaint(program().env("TLS_PORT", "https")).await;
     assert!(said.contains("TLS_PORT must be a number"), "{said}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn handshakes_that_never_end_do_not_hold_up_the_end() {
+    let mut server = Server::start().await;
+    let mut halves = Vec::new();
+    for _ in 0..20 {
+        let mut half = TcpStream::connect(server.secure).await.unwrap();
+        // The head of a record of a handshake that does not follow.
+        half.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00])
+            .await
+            .unwrap();
+        halves.push(half);
+    }
+    // One that is served proves that those before it were accepted.
+    let _client = server.client().await;
+    let pid = server.child.id().unwrap().to_string();
+    let kill = Command::new("kill").arg(pid).status().await;
+    assert!(kill.unwrap().success());
+    assert_eq!(soon(server.child.wait()).await.unwrap().code(), Some(0));
+}
