@@ -264,7 +264,7 @@ impl PublishError {
     }
 }
 
-/// Why an [`Adapter`] cannot be made or started: wrong URL, wrong credentials, nobody there.
+/// Why an [`Adapter`](crate::pubsub::Adapter) cannot start: a wrong URL, wrong credentials, or no server there.
 #[derive(Debug, ThisError)]
 #[error("{message}")]
 pub struct StartError {

@@ -8,7 +8,7 @@ use crate::{error::Error, protocol::EncodeError, token};
 
 /// Values that a server remembers of a visitor, in a cookie that only the server can read and make.
 ///
-/// A login page makes one and writes it with [`CookieSession::write`]; a socket whose
+/// A login page makes one and writes it with [`CookieSession::write`](crate::CookieSession::write); a socket whose
 /// [`session`](crate::SocketOptions::session) option names the cookie finds it in
 /// [`ConnectInfo::session`](crate::ConnectInfo::session). Make a new one at each login, so that
 /// an attacker cannot plant a session in another browser.

@@ -83,7 +83,7 @@ impl Endpoint {
     }
 
     /// Tokens of one kind, made with the endpoint's
-    /// [secret key](EndpointBuilder::secret_key). Mirrors `Phoenix.Token` with an endpoint as
+    /// [secret key](crate::EndpointBuilder::secret_key). Mirrors `Phoenix.Token` with an endpoint as
     /// its first argument.
     #[cfg(feature = "token")]
     pub fn token(&self, salt: &str) -> Token {

@@ -104,7 +104,7 @@ pub struct Push<'a> {
 
 /// How messages become frames: one implementation a version of the protocol.
 ///
-/// [`V1`] and [`V2`] are the protocol's own. Mirrors `Phoenix.Socket.Serializer`
+/// [`V1`](super::V1) and [`V2`](super::V2) are the protocol's own. Mirrors `Phoenix.Socket.Serializer`
 /// (`decode!/2`, `encode!/1`, `fastlane!/1`).
 pub trait Serializer: Send + Sync + 'static {
     /// Reads one frame of a client.
