@@ -128,8 +128,7 @@ impl From<InternalError> for Refusal {
         match error.0 {
             Outcome::Refused(refusal) => refusal,
             Outcome::Failed(_) => {
-                let error = crate::telemetry::shown(&error);
-                tracing::error!(%error, "a handler failed; the client gets \"internal error\"");
+                tracing::error!(error = %shown(&error), "a handler failed; the client gets \"internal error\"");
                 Refusal::new("internal error")
             }
         }
