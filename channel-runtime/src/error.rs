@@ -240,7 +240,7 @@ pub enum PublishError {
     /// The message is larger than the engine or the configuration allows; it was not sent.
     #[error("the message takes {len} bytes, but at most {limit} can be published")]
     TooLarge {
-        /// What the message takes with its topic and event, in bytes.
+        /// The size of the message with its topic and event, in bytes.
         len: usize,
         /// The most there may be.
         limit: usize,

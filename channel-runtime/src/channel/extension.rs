@@ -1,4 +1,4 @@
-//! What other parts of the crate add to a channel.
+//! The parts that the rest of the crate adds to a channel.
 
 use super::{Channel, Socket};
 use crate::{error::ConfigError, options::SocketOptions};

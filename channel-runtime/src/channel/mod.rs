@@ -60,7 +60,7 @@ pub trait Channel: Sized + Send + 'static {
     /// The socket type that `#[channel(socket = …)]` names, `()` when it names none.
     type Socket: Send + Sync + 'static;
 
-    /// What other parts of the crate add to the channel: `upload::ChannelUploads` where it takes
+    /// The part that the crate adds to the channel: `upload::ChannelUploads` where it takes
     /// files, `()` otherwise.
     type Extension: ChannelExtension<Self>;
 
@@ -123,7 +123,7 @@ where
     }
 }
 
-/// What a channel sees of a socket `S`: all of it, or nothing.
+/// The view that a channel has of a socket `S`: all of it, or nothing.
 pub trait SeenOf<S>: Sized {
     /// Shares it.
     fn seen_of(socket: &Arc<S>) -> Arc<Self>;

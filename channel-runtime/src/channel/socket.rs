@@ -267,7 +267,7 @@ impl<C: Channel> Socket<C> {
         *self.subscription.lock() = Some(subscription);
     }
 
-    /// What another part of the crate adds to the channel.
+    /// Returns the part that the crate adds to the channel.
     #[cfg_attr(
         not(feature = "uploads"),
         expect(dead_code, reason = "nothing is added without a feature that does")

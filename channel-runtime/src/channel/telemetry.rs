@@ -1,4 +1,4 @@
-//! What is logged and counted of channels.
+//! The log lines and metrics of channels.
 
 use std::{any::Any, cell::Cell, fmt, marker::PhantomData, time::Duration};
 
@@ -23,7 +23,7 @@ struct Params<'a>(&'a Payload, &'a FilterParameters);
 
 impl fmt::Display for Params<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// What a log line shows of a payload at most, in bytes of JSON.
+        /// The most bytes of JSON that a log line shows of a payload.
         const MOST: usize = 4096;
         let Params(payload, filter) = self;
         match payload.as_json() {
