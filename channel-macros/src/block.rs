@@ -27,7 +27,7 @@ pub(crate) struct Block {
     span: Span,
     pub(crate) items: Vec<Item>,
     /// Whether some item could not be parsed.
-    pub(crate) torn: bool,
+    pub(crate) incomplete: bool,
     /// The type parameters without a bound of their own.
     pub(crate) unbounded: Vec<Ident>,
 }
@@ -174,7 +174,7 @@ impl Block {
             inner,
             span: brace.span.join(),
             items,
-            torn: diagnostics.len() > before,
+            incomplete: diagnostics.len() > before,
             unbounded,
         }))
     }

@@ -26,7 +26,7 @@ use crate::{
     args::{ChannelArgs, SocketArgs},
     block::Block,
     diagnostics::{Diagnostics, say},
-    model::Subject,
+    model::Target,
 };
 
 /// Makes the type of an impl block a channel: implements `Channel` and all that goes with it, from
@@ -165,9 +165,9 @@ type Tokens = proc_macro2::TokenStream;
 fn channel_block(arguments: Tokens, item: Tokens) -> Tokens {
     expanded("channel", item, |diagnostics| {
         let args = ChannelArgs::parse(arguments, diagnostics);
-        move |subject: &Subject<'_>, diagnostics: &mut Diagnostics| {
-            check::channel(subject, &args, diagnostics);
-            expand::channel(subject, &args)
+        move |target: &Target<'_>, diagnostics: &mut Diagnostics| {
+            check::channel(target, &args, diagnostics);
+            expand::channel(target, &args)
         }
     })
 }
@@ -175,9 +175,9 @@ fn channel_block(arguments: Tokens, item: Tokens) -> Tokens {
 fn socket_block(arguments: Tokens, item: Tokens) -> Tokens {
     expanded("socket", item, |diagnostics| {
         let args = SocketArgs::parse(arguments, diagnostics);
-        move |subject: &Subject<'_>, diagnostics: &mut Diagnostics| {
-            check::socket(subject, &args, diagnostics);
-            expand::socket(subject, &args)
+        move |target: &Target<'_>, diagnostics: &mut Diagnostics| {
+            check::socket(target, &args, diagnostics);
+            expand::socket(target, &args)
         }
     })
 }
@@ -189,7 +189,7 @@ fn expanded<F>(
     read: impl FnOnce(&mut Diagnostics) -> F,
 ) -> Tokens
 where
-    F: FnOnce(&Subject<'_>, &mut Diagnostics) -> Tokens,
+    F: FnOnce(&Target<'_>, &mut Diagnostics) -> Tokens,
 {
     let mut diagnostics = Diagnostics::default();
     let generate = read(&mut diagnostics);
@@ -197,8 +197,8 @@ where
         let (item, errors) = (fallback::without_roles(item), diagnostics.into_tokens());
         return quote!(#item #errors);
     };
-    let subject = Subject::of(&block, attribute, &mut diagnostics);
-    let generated = subject.map(|subject| generate(&subject, &mut diagnostics));
+    let target = Target::of(&block, attribute, &mut diagnostics);
+    let generated = target.map(|target| generate(&target, &mut diagnostics));
     let errors = diagnostics.into_tokens();
     quote!(#block #generated #errors)
 }

@@ -6,16 +6,16 @@ use super::{repeated, spaces};
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
-    model::{Handler, Role, Subject},
+    model::{Handler, Role, Target},
 };
 
-pub(super) fn check(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
-    names(subject, args, diagnostics);
-    duplicates(subject, Role::HandleIn, diagnostics);
-    duplicates(subject, Role::HandleOut, diagnostics);
-    nameless(subject, diagnostics);
-    intercepts(subject, args, diagnostics);
-    outs(subject, args, diagnostics);
+pub(super) fn check(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    names(target, args, diagnostics);
+    duplicates(target, Role::HandleIn, diagnostics);
+    duplicates(target, Role::HandleOut, diagnostics);
+    nameless(target, diagnostics);
+    intercepts(target, args, diagnostics);
+    outs(target, args, diagnostics);
 }
 
 /// A name that the wire cannot carry.
@@ -33,8 +33,8 @@ pub(crate) fn name(name: &str) -> Option<String> {
 }
 
 /// As [`name`], for all names of the block.
-fn names(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
-    for handler in &subject.handlers {
+fn names(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    for handler in &target.handlers {
         if let (Role::HandleIn | Role::HandleOut, Some(event)) = (handler.role, &handler.literal)
             && let Some(message) = name(&event.value())
         {
@@ -52,8 +52,8 @@ fn names(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostic
 /// #[handle_in("ping")] …
 /// #[handle_in(«"ping"»)] …
 /// ```
-fn duplicates(subject: &Subject<'_>, role: Role, diagnostics: &mut Diagnostics) {
-    let named = subject
+fn duplicates(target: &Target<'_>, role: Role, diagnostics: &mut Diagnostics) {
+    let named = target
         .with(role)
         .filter(|handler| handler.literal.is_some());
     repeated(
@@ -76,8 +76,8 @@ fn value(handler: &Handler<'_>) -> Option<String> {
 /// #[handle_in] fn first(&mut self) {}
 /// #[«handle_in»] fn second(&mut self) {}
 /// ```
-fn nameless(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
-    let nameless = subject
+fn nameless(target: &Target<'_>, diagnostics: &mut Diagnostics) {
+    let nameless = target
         .with(Role::HandleIn)
         .filter(|handler| handler.is_nameless());
     repeated(
@@ -93,13 +93,13 @@ fn nameless(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
 /// ```text
 /// #[channel("room:*", intercept = [«"user_left"»])]
 /// ```
-fn intercepts(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+fn intercepts(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
     for (at, event) in args.intercept.iter().enumerate() {
-        let mut handlers = subject.with(Role::HandleOut);
+        let mut handlers = target.with(Role::HandleOut);
         if args.intercept[..at].contains(event) {
             diagnostics.on(event, say::intercept_duplicate(event.value()));
         } else if name(&event.value()).is_none()
-            && !subject.is_torn()
+            && !target.is_incomplete()
             && !handlers.any(|handler| handler.literal.as_ref() == Some(event))
         {
             diagnostics.on(event, say::intercept_unhandled(event.value()));
@@ -111,12 +111,12 @@ fn intercepts(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagn
 /// #[handle_out(«"new_msg"»)] without intercept = ["new_msg"]
 /// #[«handle_out»]
 /// ```
-fn outs(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+fn outs(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
     let topic = args
         .topics
         .first()
         .map_or_else(|| "room:*".to_owned(), LitStr::value);
-    for handler in subject.with(Role::HandleOut) {
+    for handler in target.with(Role::HandleOut) {
         let Some(event) = &handler.literal else {
             if handler.is_nameless() {
                 handler.wrong_on(diagnostics, handler.attribute.name(), say::out_nameless());

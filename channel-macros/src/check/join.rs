@@ -4,18 +4,18 @@ use super::is_there_with;
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
-    model::{Handler, Role, Subject},
+    model::{Handler, Role, Target},
     pattern::Pattern,
 };
 
 pub(super) fn check(
-    subject: &Subject<'_>,
+    target: &Target<'_>,
     args: &ChannelArgs,
     topics: Option<&[Pattern]>,
     diagnostics: &mut Diagnostics,
 ) {
-    missing(subject, diagnostics);
-    let joins: Vec<_> = subject.with(Role::Join).collect();
+    missing(target, diagnostics);
+    let joins: Vec<_> = target.with(Role::Join).collect();
     // A join whose pattern cannot be read says nothing about the others.
     let (Some(topics), true) = (topics, joins.iter().all(|join| join.is_readable())) else {
         return;
@@ -36,9 +36,9 @@ pub(super) fn check(
 /// #[channel("room:*")]
 /// impl «Room» {}
 /// ```
-fn missing(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
-    if subject.with(Role::Join).next().is_none() && !subject.is_torn() {
-        diagnostics.on(&subject.block.self_ty, say::no_join(&subject.name));
+fn missing(target: &Target<'_>, diagnostics: &mut Diagnostics) {
+    if target.with(Role::Join).next().is_none() && !target.is_incomplete() {
+        diagnostics.on(&target.block.self_ty, say::no_join(&target.name));
     }
 }
 

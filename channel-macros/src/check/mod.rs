@@ -15,35 +15,35 @@ pub(crate) use self::event::name as event_name;
 use crate::{
     args::{ChannelArgs, SocketArgs},
     diagnostics::{Diagnostics, say},
-    model::{Handler, Subject},
+    model::{Handler, Target},
     types::shown,
 };
 
 /// Checks a `#[channel]` block.
-pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
-    let any = args.socket_parameter(&subject.block.generics);
-    unbounded(subject, "channel", any, diagnostics);
-    let topics = topic::patterns(subject, args, diagnostics);
-    for handler in &subject.handlers {
+pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    let any = args.socket_parameter(&target.block.generics);
+    unbounded(target, "channel", any, diagnostics);
+    let topics = topic::patterns(target, args, diagnostics);
+    for handler in &target.handlers {
         role::check(handler, diagnostics);
         parameter::check(handler, diagnostics);
     }
-    socket::lent(subject, args, diagnostics);
-    join::check(subject, args, topics.as_deref(), diagnostics);
-    event::check(subject, args, diagnostics);
-    upload::check(subject, diagnostics);
+    socket::lent(target, args, diagnostics);
+    join::check(target, args, topics.as_deref(), diagnostics);
+    event::check(target, args, diagnostics);
+    upload::check(target, diagnostics);
     listed_twice(&args.pushes, diagnostics);
-    role::channel(subject, diagnostics);
+    role::channel(target, diagnostics);
 }
 
 /// Checks a `#[socket]` block.
-pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
-    unbounded(subject, "socket", None, diagnostics);
-    for handler in &subject.handlers {
+pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
+    unbounded(target, "socket", None, diagnostics);
+    for handler in &target.handlers {
         role::check(handler, diagnostics);
         parameter::check(handler, diagnostics);
     }
-    socket::check(subject, args, diagnostics);
+    socket::check(target, args, diagnostics);
 }
 
 /// ```text
@@ -52,12 +52,12 @@ pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut
 ///
 /// `socket` is reported in words of its own.
 fn unbounded(
-    subject: &Subject<'_>,
+    target: &Target<'_>,
     attribute: &str,
     socket: Option<&syn::Ident>,
     diagnostics: &mut Diagnostics,
 ) {
-    let unbounded = subject.block.unbounded.iter();
+    let unbounded = target.block.unbounded.iter();
     for parameter in unbounded.filter(|parameter| Some(*parameter) != socket) {
         diagnostics.on(parameter, say::unbounded(attribute, parameter));
     }

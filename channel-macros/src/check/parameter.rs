@@ -5,7 +5,7 @@ use syn::{Pat, Type, ext::IdentExt as _};
 
 use crate::{
     diagnostics::{Diagnostics, say},
-    model::{Handler, Parameter, Role, Supply, captured},
+    model::{Handler, ParamSource, Parameter, Role, captured},
     pattern::Pattern,
     types::{borrows, last_segment},
 };
@@ -29,24 +29,28 @@ pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
 fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diagnostics) {
     let ty = parameter.ty;
     let role = handler.role;
-    let message = match parameter.supply {
+    let message = match parameter.source {
         _ if parameter.cfg => say::cfg_parameter(),
         _ if is_impl(ty) => say::impl_trait(),
-        Supply::Exclusive => say::exclusive(),
-        Supply::Lent(lent) if role == Role::Join && is_socket(lent) => say::socket_before_join(),
-        Supply::Lent(lent) if is_str(lent) && matches!(role, Role::HandleIn | Role::HandleOut) => {
+        ParamSource::Exclusive => say::exclusive(),
+        ParamSource::Lent(lent) if role == Role::Join && is_socket(lent) => {
+            say::socket_before_join()
+        }
+        ParamSource::Lent(lent)
+            if is_str(lent) && matches!(role, Role::HandleIn | Role::HandleOut) =>
+        {
             match &handler.literal {
                 Some(event) => say::event_name_lent(event.value()),
                 None => return,
             }
         }
-        Supply::Lent(lent) if is_str(lent) && matches!(role, Role::Join | Role::Connect) => {
+        ParamSource::Lent(lent) if is_str(lent) && matches!(role, Role::Join | Role::Connect) => {
             match handler.capture_of(parameter) {
                 Some(name) => say::capture_borrowed(name),
                 None => say::text_owned(),
             }
         }
-        Supply::Lent(lent) => match (special(lent), handler.capture_of(parameter)) {
+        ParamSource::Lent(lent) => match (special(lent), handler.capture_of(parameter)) {
             (_, Some(name)) => say::capture_borrowed(name),
             (Some("SocketRef"), _) if role == Role::HandleIn => say::socket_ref_borrowed(),
             (Some("SocketRef"), _) => say::socket_ref_elsewhere(role.name()),
@@ -55,17 +59,17 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
             (Some("Reason"), _) if role == Role::Terminate => say::reason_borrowed(),
             _ => return,
         },
-        Supply::SocketRef if role != Role::HandleIn => say::socket_ref_elsewhere(role.name()),
-        Supply::Caller(_) if role != Role::HandleCall => say::caller_elsewhere(role.name()),
+        ParamSource::SocketRef if role != Role::HandleIn => say::socket_ref_elsewhere(role.name()),
+        ParamSource::Caller(_) if role != Role::HandleCall => say::caller_elsewhere(role.name()),
         // The compiler knows that it lacks its type.
-        Supply::Caller(None) => return handler.leave_out(),
-        Supply::Owned if decodes(role) && borrows(ty.to_token_stream()).is_some() => {
+        ParamSource::Caller(None) => return handler.leave_out(),
+        ParamSource::Owned if decodes(role) && borrows(ty.to_token_stream()).is_some() => {
             let at = borrows(ty.to_token_stream()).unwrap_or_else(|| handler.name().span());
             return handler.wrong_at(diagnostics, at, say::payload_borrows());
         }
-        Supply::Owned if is_socket(ty) => say::socket_owned(),
-        Supply::Owned if is_uploads(ty) => say::uploads_owned(),
-        Supply::Uploads(_) if role == Role::Join => say::uploads_before_join(),
+        ParamSource::Owned if is_socket(ty) => say::socket_owned(),
+        ParamSource::Owned if is_uploads(ty) => say::uploads_owned(),
+        ParamSource::Uploads(_) if role == Role::Join => say::uploads_before_join(),
         _ => return,
     };
     handler.wrong_on(diagnostics, ty, message);
@@ -128,14 +132,14 @@ fn once(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     let references = handler
         .parameters
         .iter()
-        .filter(|p| matches!(p.supply, Supply::SocketRef));
+        .filter(|p| matches!(p.source, ParamSource::SocketRef));
     for second in references.skip(1) {
         handler.wrong_on(diagnostics, second.ty, say::socket_ref_twice());
     }
     let callers = handler
         .parameters
         .iter()
-        .filter(|p| matches!(p.supply, Supply::Caller(_)));
+        .filter(|p| matches!(p.source, ParamSource::Caller(_)));
     for second in callers.skip(1) {
         handler.wrong_on(diagnostics, second.ty, say::caller_twice());
     }
@@ -160,11 +164,11 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         let message = say::upload_owns(name, handler.role.name());
         return handler.wrong_on(diagnostics, first, message);
     }
-    if first.is_none() && handler.role.is_errand() && !handler.is_wrong() {
+    if first.is_none() && handler.role.takes_message() && !handler.is_wrong() {
         // Lent types are the runtime's; a reference to any other is the message.
         let mut parameters = handler.parameters.iter();
-        if let Some((parameter, message)) = parameters.find_map(|p| match p.supply {
-            Supply::Lent(lent) if !is_lendable(lent) => Some((p, lent)),
+        if let Some((parameter, message)) = parameters.find_map(|p| match p.source {
+            ParamSource::Lent(lent) if !is_lendable(lent) => Some((p, lent)),
             _ => None,
         }) {
             let text = say::message_borrowed(crate::types::shown(message));

@@ -6,7 +6,7 @@ use syn::{PathArguments, Type};
 use super::repeated;
 use crate::{
     diagnostics::{Diagnostics, say},
-    model::{Handler, Receiver, Role, Subject},
+    model::{Handler, Receiver, Role, Target},
     types::{borrows, last_segment, mentions, shown},
 };
 
@@ -19,10 +19,10 @@ pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
 }
 
 /// The rules about all methods of a channel.
-pub(super) fn channel(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
-    terminates(subject, diagnostics);
+pub(super) fn channel(target: &Target<'_>, diagnostics: &mut Diagnostics) {
+    terminates(target, diagnostics);
     for role in [Role::HandleInfo, Role::HandleCast, Role::HandleCall] {
-        messages(subject, role, diagnostics);
+        messages(target, role, diagnostics);
     }
 }
 
@@ -153,9 +153,9 @@ fn is_stop(ty: &Type) -> bool {
 /// #[terminate] fn first(self) {}
 /// #[«terminate»] fn second(self) {}
 /// ```
-fn terminates(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+fn terminates(target: &Target<'_>, diagnostics: &mut Diagnostics) {
     repeated(
-        subject.with(Role::Terminate),
+        target.with(Role::Terminate),
         |_, _| true,
         |first, second| {
             let message = say::terminate_twice(first.name());
@@ -168,9 +168,9 @@ fn terminates(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
 /// #[handle_info] fn first(&mut self, _: Tick) {}
 /// #[handle_info] fn second(&mut self, _: «Tick») {}
 /// ```
-fn messages(subject: &Subject<'_>, role: Role, diagnostics: &mut Diagnostics) {
+fn messages(target: &Target<'_>, role: Role, diagnostics: &mut Diagnostics) {
     repeated(
-        subject
+        target
             .with(role)
             .filter(|handler| handler.message().is_some()),
         |first, second| first.message().map(shown) == second.message().map(shown),

@@ -4,13 +4,13 @@ use super::{listed_twice, repeated};
 use crate::{
     args::{ChannelArgs, SocketArgs},
     diagnostics::{Diagnostics, say},
-    model::{Handler, Role, Subject},
+    model::{Handler, Role, Target},
     types::shown,
 };
 
-pub(super) fn check(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
-    connect(subject, diagnostics);
-    id(subject, diagnostics);
+pub(super) fn check(target: &Target<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
+    connect(target, diagnostics);
+    id(target, diagnostics);
     channels(args, diagnostics);
 }
 
@@ -18,12 +18,12 @@ pub(super) fn check(subject: &Subject<'_>, args: &SocketArgs, diagnostics: &mut 
 /// #[socket(channels = [Room])]
 /// impl «UserSocket» {}
 /// ```
-fn connect(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
-    if subject.with(Role::Connect).next().is_none() && !subject.is_torn() {
-        diagnostics.on(&subject.block.self_ty, say::no_connect(&subject.name));
+fn connect(target: &Target<'_>, diagnostics: &mut Diagnostics) {
+    if target.with(Role::Connect).next().is_none() && !target.is_incomplete() {
+        diagnostics.on(&target.block.self_ty, say::no_connect(&target.name));
     }
     repeated(
-        subject.with(Role::Connect),
+        target.with(Role::Connect),
         |_, _| true,
         |first, second| {
             let message = say::connect_twice(first.name());
@@ -36,9 +36,9 @@ fn connect(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
 /// #[id] fn first(&self) -> String
 /// #[«id»] fn second(&self) -> String
 /// ```
-fn id(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+fn id(target: &Target<'_>, diagnostics: &mut Diagnostics) {
     repeated(
-        subject.with(Role::Id),
+        target.with(Role::Id),
         |_, _| true,
         |first, second| {
             let message = say::id_twice(first.name());
@@ -58,13 +58,13 @@ fn channels(args: &SocketArgs, diagnostics: &mut Diagnostics) {
 /// #[channel("room:*", socket = «S»)] impl<S> Room<S>
 /// #[channel("room:*", socket = User)] … #[join] fn join(user: «User») -> Self
 /// ```
-pub(super) fn lent(subject: &Subject<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+pub(super) fn lent(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
     let Some(socket) = &args.socket else { return };
-    if let Some(parameter) = args.socket_parameter(&subject.block.generics) {
-        subject.handlers.iter().for_each(Handler::leave_out);
+    if let Some(parameter) = args.socket_parameter(&target.block.generics) {
+        target.handlers.iter().for_each(Handler::leave_out);
         return diagnostics.on(parameter, say::socket_parameter(parameter));
     }
-    for handler in &subject.handlers {
+    for handler in &target.handlers {
         for parameter in handler.owned().filter(|p| shown(p.ty) == shown(socket)) {
             handler.wrong_on(diagnostics, parameter.ty, say::socket_lent(shown(socket)));
         }

@@ -5,20 +5,20 @@ use syn::LitStr;
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
-    model::{Role, Subject},
+    model::{Role, Target},
     pattern::Pattern,
 };
 
 /// The channel's patterns; `None` when some could not be read.
 pub(super) fn patterns(
-    subject: &Subject<'_>,
+    target: &Target<'_>,
     args: &ChannelArgs,
     diagnostics: &mut Diagnostics,
 ) -> Option<Vec<Pattern>> {
     let mut readable = true;
     let mut patterns = Vec::new();
     for topic in &args.topics {
-        match Pattern::of_channel(topic).and_then(|pattern| own_captures(subject, pattern)) {
+        match Pattern::of_channel(topic).and_then(|pattern| own_captures(target, pattern)) {
             Ok(pattern) => patterns.push(pattern),
             Err(message) => {
                 readable = false;
@@ -33,8 +33,8 @@ pub(super) fn patterns(
 /// ```text
 /// #[channel(«"room:<id>"»)] … #[join] fn join(id: u64) -> Self
 /// ```
-fn own_captures(subject: &Subject<'_>, pattern: Pattern) -> Result<Pattern, String> {
-    let mut joins = subject.with(Role::Join);
+fn own_captures(target: &Target<'_>, pattern: Pattern) -> Result<Pattern, String> {
+    let mut joins = target.with(Role::Join);
     let Some((written, _)) = joins.find_map(|join| join.written_otherwise(&pattern)) else {
         return Ok(pattern);
     };

@@ -5,7 +5,7 @@ use syn::LitStr;
 use super::{repeated, spaces};
 use crate::{
     diagnostics::{Diagnostics, say, suggestion},
-    model::{Handler, Role, Subject, Supply},
+    model::{Handler, ParamSource, Role, Target},
 };
 
 /// The events that the library takes where there are uploads.
@@ -16,30 +16,30 @@ const EVENTS: [&str; 4] = [
     "upload_cancel",
 ];
 
-pub(super) fn check(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
-    declared_twice(subject, diagnostics);
-    for handler in &subject.handlers {
-        names(subject, handler, diagnostics);
-        borrowed(subject, handler, diagnostics);
-        reserved(subject, handler, diagnostics);
+pub(super) fn check(target: &Target<'_>, diagnostics: &mut Diagnostics) {
+    declared_twice(target, diagnostics);
+    for handler in &target.handlers {
+        names(target, handler, diagnostics);
+        borrowed(target, handler, diagnostics);
+        reserved(target, handler, diagnostics);
     }
     for role in [
         Role::HandleUpload,
         Role::HandleProgress,
         Role::ValidateUpload,
     ] {
-        handled_twice(subject, role, diagnostics);
+        handled_twice(target, role, diagnostics);
     }
-    unhandled(subject, diagnostics);
+    unhandled(target, diagnostics);
 }
 
 /// ```text
 /// #[allow_upload("photos", accept = any)] …
 /// #[allow_upload(«"photos"», accept = any)] …
 /// ```
-fn declared_twice(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
+fn declared_twice(target: &Target<'_>, diagnostics: &mut Diagnostics) {
     repeated(
-        subject
+        target
             .with(Role::AllowUpload)
             .filter(|handler| handler.literal.is_some()),
         |first, second| value(first) == value(second),
@@ -60,7 +60,7 @@ fn value(handler: &Handler<'_>) -> Option<String> {
 /// #[handle_upload(«"fotos"»)] without #[allow_upload("fotos", …)]
 /// #[«handle_progress»]
 /// ```
-fn names(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+fn names(target: &Target<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     if !handler.role.is_upload() {
         return;
     }
@@ -77,9 +77,9 @@ fn names(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnos
     if let Some(message) = spaces(&name.value()) {
         return handler.wrong_on(diagnostics, name, message);
     }
-    if handler.role != Role::AllowUpload && subject.upload(&name.value()).is_none() {
-        let message = say::upload_unknown(name.value(), meant(subject, &name.value()));
-        match subject.is_torn() || has_nameless(subject, Role::AllowUpload) {
+    if handler.role != Role::AllowUpload && target.upload(&name.value()).is_none() {
+        let message = say::upload_unknown(name.value(), meant(target, &name.value()));
+        match target.is_incomplete() || has_nameless(target, Role::AllowUpload) {
             true => handler.leave_out(),
             false => handler.wrong_on(diagnostics, name, message),
         }
@@ -87,13 +87,13 @@ fn names(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnos
 }
 
 /// Whether a handler of a role may be meant for any upload, since it names none.
-fn has_nameless(subject: &Subject<'_>, role: Role) -> bool {
-    subject.with(role).any(|handler| handler.literal.is_none())
+fn has_nameless(target: &Target<'_>, role: Role) -> bool {
+    target.with(role).any(|handler| handler.literal.is_none())
 }
 
 /// `; did you mean …?` of the uploads that are declared.
-fn meant(subject: &Subject<'_>, given: &str) -> String {
-    let declared: Vec<_> = subject.with(Role::AllowUpload).filter_map(value).collect();
+fn meant(target: &Target<'_>, given: &str) -> String {
+    let declared: Vec<_> = target.with(Role::AllowUpload).filter_map(value).collect();
     let declared: Vec<_> = declared.iter().map(String::as_str).collect();
     suggestion(given, &declared)
 }
@@ -101,11 +101,11 @@ fn meant(subject: &Subject<'_>, given: &str) -> String {
 /// ```text
 /// #[handle_in("save")] fn save(&mut self, «fotos»: &Uploads<TempFile>) {}
 /// ```
-fn borrowed(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+fn borrowed(target: &Target<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     for parameter in &handler.parameters {
-        if !matches!(parameter.supply, Supply::Uploads(_))
+        if !matches!(parameter.source, ParamSource::Uploads(_))
             || handler.role == Role::Join
-            || subject.upload_of(parameter).is_some()
+            || target.upload_of(parameter).is_some()
         {
             continue;
         }
@@ -113,8 +113,8 @@ fn borrowed(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diag
             .ident()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let message = say::upload_parameter(&name, meant(subject, &name));
-        match subject.is_torn() {
+        let message = say::upload_parameter(&name, meant(target, &name));
+        match target.is_incomplete() {
             true => handler.leave_out(),
             false => handler.wrong_on(diagnostics, parameter.pattern, message),
         }
@@ -124,8 +124,8 @@ fn borrowed(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diag
 /// ```text
 /// #[handle_in(«"progress"»)] beside an #[allow_upload(…)]
 /// ```
-fn reserved(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
-    if handler.role != Role::HandleIn || subject.with(Role::AllowUpload).next().is_none() {
+fn reserved(target: &Target<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
+    if handler.role != Role::HandleIn || target.with(Role::AllowUpload).next().is_none() {
         return;
     }
     if let Some(event) = handler
@@ -141,9 +141,9 @@ fn reserved(subject: &Subject<'_>, handler: &Handler<'_>, diagnostics: &mut Diag
 /// #[handle_upload("photos")] …
 /// #[handle_upload(«"photos"»)] …
 /// ```
-fn handled_twice(subject: &Subject<'_>, role: Role, diagnostics: &mut Diagnostics) {
+fn handled_twice(target: &Target<'_>, role: Role, diagnostics: &mut Diagnostics) {
     repeated(
-        subject
+        target
             .with(role)
             .filter(|handler| handler.literal.is_some()),
         |first, second| value(first) == value(second),
@@ -159,19 +159,19 @@ fn handled_twice(subject: &Subject<'_>, role: Role, diagnostics: &mut Diagnostic
 /// ```text
 /// #[allow_upload(«"photos"», accept = any)] without #[handle_upload("photos")]
 /// ```
-fn unhandled(subject: &Subject<'_>, diagnostics: &mut Diagnostics) {
-    for upload in subject.with(Role::AllowUpload) {
-        let Some(name) = upload.literal.as_ref().filter(|_| !subject.is_torn()) else {
+fn unhandled(target: &Target<'_>, diagnostics: &mut Diagnostics) {
+    for upload in target.with(Role::AllowUpload) {
+        let Some(name) = upload.literal.as_ref().filter(|_| !target.is_incomplete()) else {
             continue;
         };
-        let taken = subject.is_handled(upload) || subject.is_borrowed(upload);
-        if !taken && !has_nameless(subject, Role::HandleUpload) {
+        let taken = target.is_handled(upload) || target.is_borrowed(upload);
+        if !taken && !has_nameless(target, Role::HandleUpload) {
             upload.wrong_on(diagnostics, name, say::upload_unhandled(name.value()));
         }
     }
 }
 
-impl Subject<'_> {
+impl Target<'_> {
     /// Whether a `#[handle_upload]` takes the files of an upload.
     pub(crate) fn is_handled(&self, upload: &Handler<'_>) -> bool {
         self.with(Role::HandleUpload)
@@ -182,7 +182,7 @@ impl Subject<'_> {
     fn is_borrowed(&self, upload: &Handler<'_>) -> bool {
         let mut parameters = self.handlers.iter().flat_map(|handler| &handler.parameters);
         parameters.any(|parameter| {
-            matches!(parameter.supply, Supply::Uploads(_))
+            matches!(parameter.source, ParamSource::Uploads(_))
                 && self.upload_of(parameter).and_then(value) == value(upload)
         })
     }

@@ -4,19 +4,19 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
-use super::{Site, respan};
-use crate::model::{Handler, Parameter, Receiver, Role, Supply, captured};
+use super::{ExpandCtx, respan};
+use crate::model::{Handler, ParamSource, Parameter, Receiver, Role, captured};
 use crate::types::{ends, last_segment, mentions};
 
 /// The call of a handler, in pieces: first the lends and decodings, then the call itself.
 pub(super) struct Call<'s, 'b> {
-    site: &'s Site<'s>,
+    cx: &'s ExpandCtx<'s>,
     handler: &'s Handler<'b>,
 }
 
 impl<'s, 'b> Call<'s, 'b> {
-    pub(super) fn of(site: &'s Site<'s>, handler: &'s Handler<'b>) -> Self {
-        Call { site, handler }
+    pub(super) fn of(cx: &'s ExpandCtx<'s>, handler: &'s Handler<'b>) -> Self {
+        Call { cx, handler }
     }
 
     /// Statements that bind the arguments. `owned` says how the message is had, `refused` what
@@ -29,45 +29,47 @@ impl<'s, 'b> Call<'s, 'b> {
         owned: impl Fn(&Parameter<'b>) -> TokenStream,
         refused: &TokenStream,
     ) -> TokenStream {
-        let site = Span::mixed_site();
+        let span = Span::mixed_site();
         let (mut first, mut last) = (TokenStream::new(), TokenStream::new());
         for (at, parameter) in self.handler.parameters.iter().enumerate() {
             let name = argument(at);
-            match parameter.supply {
-                Supply::Lent(ty) => {
+            match parameter.source {
+                ParamSource::Lent(ty) => {
                     let lent = self.lend(ty);
-                    first.extend(quote_spanned!(site=> let #name = #lent;));
+                    first.extend(quote_spanned!(span=> let #name = #lent;));
                 }
-                Supply::Owned => {
+                ParamSource::Owned => {
                     let owned = owned(parameter);
-                    first.extend(quote_spanned!(site=> let #name = #owned;));
+                    first.extend(quote_spanned!(span=> let #name = #owned;));
                 }
-                Supply::Capture => {
+                ParamSource::Capture => {
                     let capture = self.capture(parameter, refused);
-                    first.extend(quote_spanned!(site=> let #name = #capture;));
+                    first.extend(quote_spanned!(span=> let #name = #capture;));
                 }
-                Supply::SocketRef => {
-                    last.extend(quote_spanned!(site=> let #name = __cx.socket_ref();));
+                ParamSource::SocketRef => {
+                    last.extend(quote_spanned!(span=> let #name = __cx.socket_ref();));
                 }
-                Supply::Caller(_) => first.extend(quote_spanned!(site=> let #name = __caller;)),
-                Supply::Reason => first.extend(quote_spanned!(site=> let #name = __reason;)),
-                Supply::Entry => first.extend(quote_spanned!(site=> let #name = __entry;)),
-                Supply::Uploads(ty) => {
+                ParamSource::Caller(_) => {
+                    first.extend(quote_spanned!(span=> let #name = __caller;))
+                }
+                ParamSource::Reason => first.extend(quote_spanned!(span=> let #name = __reason;)),
+                ParamSource::Entry => first.extend(quote_spanned!(span=> let #name = __entry;)),
+                ParamSource::Uploads(ty) => {
                     let uploads = self.uploads(parameter, ty);
-                    first.extend(quote_spanned!(site=> let #name = #uploads;));
+                    first.extend(quote_spanned!(span=> let #name = #uploads;));
                 }
                 // Reported, and then nothing is generated for the method.
-                Supply::Exclusive => {}
+                ParamSource::Exclusive => {}
             }
         }
-        quote_spanned!(site=> #first #last)
+        quote_spanned!(span=> #first #last)
     }
 
     /// `<Context<…> as Lend<T, …>>::lend(__cx)`, on the tokens of `T`.
     fn lend(&self, ty: &Type) -> TokenStream {
-        let (role, krate) = (self.role(), self.site.krate);
-        let own = self.site.ty().to_token_stream();
-        let lent = self.site.outside(ty);
+        let (role, krate) = (self.role(), self.cx.krate);
+        let own = self.cx.ty().to_token_stream();
+        let lent = self.cx.outside(ty);
         // All on `T`: where the compiler cannot say that `T` is not lent, it speaks of the rest.
         let (at, _) = ends(&lent);
         let context = match self.handler.role {
@@ -81,44 +83,44 @@ impl<'s, 'b> Call<'s, 'b> {
             _ => quote!(Lend),
         };
         let lend = self
-            .site
+            .cx
             .qualified_with(&lent, &context, &path, parameters, "lend");
         quote_spanned!(Span::mixed_site()=> #lend(__cx))
     }
 
     /// `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, on the tokens of the type.
     fn uploads(&self, parameter: &Parameter<'_>, ty: &Type) -> TokenStream {
-        let declared = self.site.subject.upload_of(parameter);
+        let declared = self.cx.target.upload_of(parameter);
         let output = declared.and_then(Handler::output);
         let name = declared.and_then(|declared| declared.literal.as_ref());
         let (Some(output), Some(name)) = (output, name) else {
             return reported();
         };
-        let (ty, output) = (self.site.outside(ty), self.site.outside(output));
+        let (ty, output) = (self.cx.outside(ty), self.cx.outside(output));
         let (at, _) = ends(&ty);
         let parameters = respan(quote!(<#output>), at);
         let path = quote!(upload::UploadsOf);
-        let of = self.site.qualified_with(&ty, &ty, &path, parameters, "of");
+        let of = self.cx.qualified_with(&ty, &ty, &path, parameters, "of");
         quote_spanned!(Span::mixed_site()=> #of(__cx, #name))
     }
 
     /// What decodes a parameter of the message, on the tokens of its type.
     pub(super) fn decode(&self, parameter: &Parameter<'_>, ty: &TokenStream) -> TokenStream {
-        let (path, parameters, method) = decoding(parameter.ty, self.site.krate, self.handler.role);
+        let (path, parameters, method) = decoding(parameter.ty, self.cx.krate, self.handler.role);
         let (at, _) = ends(ty);
         let parameters = respan(parameters, at);
-        self.site.qualified_with(ty, ty, &path, parameters, method)
+        self.cx.qualified_with(ty, ty, &path, parameters, method)
     }
 
     /// The type of the role, such as `role::handle_in`.
     pub(super) fn role(&self) -> TokenStream {
-        let krate = self.site.krate;
+        let krate = self.cx.krate;
         let role = Ident::new(self.handler.role.name(), Span::mixed_site());
         quote!(#krate::__private::role::#role)
     }
 
     fn capture(&self, parameter: &Parameter<'_>, refused: &TokenStream) -> TokenStream {
-        let ty = self.site.outside(parameter.ty);
+        let ty = self.cx.outside(parameter.ty);
         let pattern = self.handler.pattern.as_ref();
         let Some(name) = parameter
             .ident()
@@ -128,7 +130,7 @@ impl<'s, 'b> Call<'s, 'b> {
         };
         let (local, text) = (capture(name), name.to_string());
         let read = self
-            .site
+            .cx
             .qualified_with(&ty, &ty, &quote!(Capture), quote!(), "read");
         quote_spanned! {Span::mixed_site()=>
             match #read(#local, #text) {
@@ -147,7 +149,7 @@ impl<'s, 'b> Call<'s, 'b> {
         receiver: &TokenStream,
         convert: impl FnOnce(TokenStream) -> TokenStream,
     ) -> TokenStream {
-        let krate = self.site.krate;
+        let krate = self.cx.krate;
         let step = quote!(#krate::__private::Step);
         let call = self.call(receiver);
         if !self.handler.is_async() {
@@ -162,9 +164,9 @@ impl<'s, 'b> Call<'s, 'b> {
 
     /// The call itself.
     pub(super) fn call(&self, receiver: &TokenStream) -> TokenStream {
-        let (own, name) = (self.site.ty(), self.handler.name());
+        let (own, name) = (self.cx.ty(), self.handler.name());
         let receiver = (self.handler.receiver != Receiver::None).then(|| quote!(#receiver,));
-        let site = Span::mixed_site();
+        let span = Span::mixed_site();
         let arguments = self
             .handler
             .parameters
@@ -172,13 +174,13 @@ impl<'s, 'b> Call<'s, 'b> {
             .enumerate()
             .map(|(at, parameter)| {
                 let name = argument(at);
-                match parameter.supply {
+                match parameter.source {
                     // Made for this call alone, so that it lives as long as the call's future.
-                    Supply::Entry | Supply::Uploads(_) => quote_spanned!(site=> &#name),
-                    _ => quote_spanned!(site=> #name),
+                    ParamSource::Entry | ParamSource::Uploads(_) => quote_spanned!(span=> &#name),
+                    _ => quote_spanned!(span=> #name),
                 }
             });
-        quote_spanned!(site=> <#own>::#name(#receiver #(#arguments),*))
+        quote_spanned!(span=> <#own>::#name(#receiver #(#arguments),*))
     }
 
     /// `<Output as Trait>::method(value)`, on the tokens of the returned type.
@@ -189,10 +191,10 @@ impl<'s, 'b> Call<'s, 'b> {
         method: &str,
         value: TokenStream,
     ) -> TokenStream {
-        let krate = self.site.krate;
+        let krate = self.cx.krate;
         let path = super::path(path);
         let output = match self.handler.output() {
-            Some(ty) => self.site.outside(ty),
+            Some(ty) => self.cx.outside(ty),
             None => quote_spanned!(self.handler.name().span()=> ()),
         };
         if mentions(output.clone(), &["impl".to_owned()]) {
@@ -202,7 +204,7 @@ impl<'s, 'b> Call<'s, 'b> {
             return quote_spanned!(at=> #convert(#value));
         }
         let method = self
-            .site
+            .cx
             .qualified_with(&output, &output, &path, parameters, method);
         quote_spanned!(Span::mixed_site()=> #method(#value))
     }

@@ -4,27 +4,29 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, Generics, LitStr, parse_quote};
 
-use super::{Site, errand::errand, event, is_generic, join::join, terminate::terminate, upload};
+use super::{
+    ExpandCtx, event, is_generic, join::join, message::message, terminate::terminate, upload,
+};
 use crate::{
     args::{ChannelArgs, Level, Time},
-    model::{Handler, Role, Subject},
+    model::{Handler, Role, Target},
     types::{distinct, ends, shown},
 };
 
 /// All that `#[channel]` generates beside the block.
-pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs) -> TokenStream {
-    let site = &Site {
-        subject,
+pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
+    let cx = &ExpandCtx {
+        target,
         krate: &args.krate,
     };
-    let attributes = site.attributes();
-    let channel = implementation(site, args);
-    let belongs = belongs(site, args);
-    let pushes = pushes(site, args);
-    let uploads = upload::takes_uploads(site);
-    let errands = subject.handlers.iter().enumerate();
-    let errands = errands.filter(|(at, handler)| is_errand(handler, &subject.handlers[..*at]));
-    let errands = errands.filter_map(|(_, handler)| errand(site, handler));
+    let attributes = cx.attributes();
+    let channel = implementation(cx, args);
+    let belongs = belongs(cx, args);
+    let pushes = pushes(cx, args);
+    let uploads = upload::takes_uploads(cx);
+    let messages = target.handlers.iter().enumerate();
+    let messages = messages.filter(|(at, handler)| has_impl(handler, &target.handlers[..*at]));
+    let messages = messages.filter_map(|(_, handler)| message(cx, handler));
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
             #attributes
@@ -32,15 +34,15 @@ pub(crate) fn channel(subject: &Subject<'_>, args: &ChannelArgs) -> TokenStream 
             #belongs
             #pushes
             #uploads
-            #(#errands)*
+            #(#messages)*
         };
     }
 }
 
 /// Whether a handler has a message to implement a trait for. One that was reported has it too,
-/// lest the message's senders be blamed; but not where the message itself is the mistake.
-fn is_errand(handler: &Handler<'_>, above: &[Handler<'_>]) -> bool {
-    let Some(message) = handler.message().filter(|_| handler.role.is_errand()) else {
+/// so that its senders are not blamed; but not where the message itself is the mistake.
+fn has_impl(handler: &Handler<'_>, above: &[Handler<'_>]) -> bool {
+    let Some(message) = handler.message().filter(|_| handler.role.takes_message()) else {
         return false;
     };
     let repeats = |earlier: &Handler<'_>| {
@@ -49,14 +51,14 @@ fn is_errand(handler: &Handler<'_>, above: &[Handler<'_>]) -> bool {
     !handler.is_wrong() || !handler.knows_alone(message) && !above.iter().any(repeats)
 }
 
-fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
-    let krate = site.krate;
-    let (own, name, topics) = (site.ty(), &site.subject.name, &args.topics);
-    let socket = socket(site, args).map_or_else(|| quote!(()), ToTokens::to_token_stream);
-    let (intercepts, options, quiet) = (intercepts(site, args), options(args), site.quiet());
-    let (join, terminate) = (join(site), terminate(site));
-    let (handle_in, handle_out) = (event::handle_in(site), event::handle_out(site));
-    let extension = upload::extension(site);
+fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
+    let krate = cx.krate;
+    let (own, name, topics) = (cx.ty(), &cx.target.name, &args.topics);
+    let socket = socket(cx, args).map_or_else(|| quote!(()), ToTokens::to_token_stream);
+    let (intercepts, options, lint_attrs) = (intercepts(cx, args), options(args), cx.lint_attrs());
+    let (join, terminate) = (join(cx), terminate(cx));
+    let (handle_in, handle_out) = (event::handle_in(cx), event::handle_out(cx));
+    let extension = upload::extension(cx);
     let items = quote_spanned! {Span::mixed_site()=>
         type Socket = #socket;
         type Extension = #extension;
@@ -69,15 +71,15 @@ fn implementation(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
         #handle_out
         #terminate
     };
-    let implementation = site.implement("Channel", quote!(), &own.to_token_stream(), items);
-    quote_spanned!(Span::mixed_site()=> #quiet #implementation)
+    let implementation = cx.implement("Channel", quote!(), &own.to_token_stream(), items);
+    quote_spanned!(Span::mixed_site()=> #lint_attrs #implementation)
 }
 
 /// The intercepted events, each under the conditions of its handler.
-fn intercepts(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
+fn intercepts(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     let each = args.intercept.iter().map(|event| {
         let handles = |literal: &LitStr| literal.value() == event.value();
-        let mut handlers = site.subject.with(Role::HandleOut);
+        let mut handlers = cx.target.with(Role::HandleOut);
         let handler = handlers.find(|handler| handler.literal.as_ref().is_some_and(handles));
         let cfgs = handler.map(|handler| handler.cfgs()).unwrap_or_default();
         quote!(#(#cfgs)* #event,)
@@ -108,20 +110,20 @@ fn options(args: &ChannelArgs) -> TokenStream {
 }
 
 /// The socket, unless it was reported.
-fn socket<'a>(site: &Site<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type> {
+fn socket<'a>(cx: &ExpandCtx<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type> {
     let socket = args.socket.as_ref();
-    socket.filter(|_| args.socket_parameter(site.generics()).is_none())
+    socket.filter(|_| args.socket_parameter(cx.generics()).is_none())
 }
 
 /// The socket as something to lend. The channel is the last parameter of `Lend` that is the user's
 /// own, which lets the socket come from another crate.
-fn belongs(site: &Site<'_>, args: &ChannelArgs) -> Option<TokenStream> {
-    let socket = socket(site, args)?;
-    let (krate, own, quiet) = (site.krate, site.ty(), site.quiet());
-    let any = with_parameter(site.generics(), "__Role");
+fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
+    let socket = socket(cx, args)?;
+    let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
+    let any = with_parameter(cx.generics(), "__Role");
     let (generics, _, bounds) = any.split_for_impl();
     Some(quote_spanned! {Span::mixed_site()=>
-        #quiet
+        #lint_attrs
         impl #generics #krate::__private::Lend<#socket, #own, __Role>
             for #krate::__private::Context<'_, #own, __Role>
             #bounds
@@ -142,21 +144,21 @@ fn with_parameter(generics: &Generics, name: &str) -> Generics {
 }
 
 /// `PushedBy` for each event, and the assertion that no two share a name.
-fn pushes(site: &Site<'_>, args: &ChannelArgs) -> TokenStream {
-    let krate = site.krate;
-    let (own, quiet) = (site.ty(), site.quiet());
+fn pushes(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
+    let krate = cx.krate;
+    let (own, lint_attrs) = (cx.ty(), cx.lint_attrs());
     let mut out = TokenStream::new();
     let events = distinct(&args.pushes);
     for (at, event) in events.iter().enumerate() {
-        let (event, name) = (site.outside(event), shown(event));
+        let (event, name) = (cx.outside(event), shown(event));
         let (first, _) = ends(&event);
-        let pushed = site.implement("PushedBy", quote!(<#own>), &event, quote!());
-        out.extend(quote!(#quiet #pushed));
-        if at == 0 || is_generic(&event, site.generics()) {
+        let pushed = cx.implement("PushedBy", quote!(<#own>), &event, quote!());
+        out.extend(quote!(#lint_attrs #pushed));
+        if at == 0 || is_generic(&event, cx.generics()) {
             continue;
         }
-        let earlier = events[..at].iter().map(|ty| (site.outside(ty), shown(ty)));
-        let earlier = earlier.filter(|(ty, _)| !is_generic(ty, site.generics()));
+        let earlier = events[..at].iter().map(|ty| (cx.outside(ty), shown(ty)));
+        let earlier = earlier.filter(|(ty, _)| !is_generic(ty, cx.generics()));
         let (types, names): (Vec<_>, Vec<_>) = earlier.unzip();
         out.extend(quote_spanned! {first=>
             const _: () = {

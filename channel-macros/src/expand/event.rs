@@ -4,32 +4,32 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    Site,
+    ExpandCtx,
     call::{Call, reported},
     is_generic,
 };
 use crate::model::{Handler, Parameter, Role};
 use crate::types::ends;
 
-pub(super) fn handle_in(site: &Site<'_>) -> TokenStream {
-    let krate = site.krate;
+pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let handlers = || site.subject.with(Role::HandleIn);
+    let handlers = || cx.target.with(Role::HandleIn);
     let arms = handlers().filter_map(|handler| {
         let (event, cfgs, body) = (
             handler.literal.as_ref()?,
             handler.cfgs(),
-            answer(site, handler),
+            answer(cx, handler),
         );
         Some(quote_spanned!(span=> #(#cfgs)* #event => #body))
     });
     let others = handlers()
         .filter(|handler| handler.literal.is_none())
         .map(|handler| {
-            let (cfgs, body) = (handler.cfgs(), answer(site, handler));
+            let (cfgs, body) = (handler.cfgs(), answer(cx, handler));
             quote_spanned!(span=> #(#cfgs)* _ => #body)
         });
-    let uploads = super::upload::handle_in(site);
+    let uploads = super::upload::handle_in(cx);
     quote_spanned! {span=>
         fn handle_in<'a>(
             &'a mut self,
@@ -46,15 +46,15 @@ pub(super) fn handle_in(site: &Site<'_>) -> TokenStream {
     }
 }
 
-fn answer(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
-    let krate = site.krate;
+fn answer(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
     if handler.is_wrong() {
         return quote!({ #krate::__private::Step::ready(::core::unreachable!()) });
     }
-    let call = Call::of(site, handler);
+    let call = Call::of(cx, handler);
     let payload = |parameter: &Parameter<'_>| {
-        let ty = site.outside(parameter.ty);
+        let ty = cx.outside(parameter.ty);
         let decode = call.decode(parameter, &ty);
         quote_spanned! {span=>
             match #decode(__payload) {
@@ -78,15 +78,11 @@ fn answer(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
     quote_spanned!(span=> { #arguments #step })
 }
 
-pub(super) fn handle_out(site: &Site<'_>) -> TokenStream {
-    let krate = site.krate;
+pub(super) fn handle_out(cx: &ExpandCtx<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let arms = site.subject.with(Role::HandleOut).filter_map(|handler| {
-        let (event, cfgs, body) = (
-            handler.literal.as_ref()?,
-            handler.cfgs(),
-            flow(site, handler),
-        );
+    let arms = cx.target.with(Role::HandleOut).filter_map(|handler| {
+        let (event, cfgs, body) = (handler.literal.as_ref()?, handler.cfgs(), flow(cx, handler));
         Some(quote_spanned!(span=> #(#cfgs)* #event => #body))
     });
     quote_spanned! {span=>
@@ -103,19 +99,18 @@ pub(super) fn handle_out(site: &Site<'_>) -> TokenStream {
     }
 }
 
-fn flow(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
-    let krate = site.krate;
+fn flow(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
     if handler.is_wrong() {
         let body = reported();
         return quote!({ #body });
     }
-    let call = Call::of(site, handler);
-    let name = &site.subject.name;
+    let call = Call::of(cx, handler);
+    let name = &cx.target.name;
     let message = |parameter: &Parameter<'_>| {
-        let ty = site.outside(parameter.ty);
-        let decode =
-            site.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "from_broadcast");
+        let ty = cx.outside(parameter.ty);
+        let decode = cx.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "from_broadcast");
         quote_spanned! {span=>
             match #decode(::core::clone::Clone::clone(__broadcast.payload())) {
                 ::core::result::Result::Ok(__value) => __value,
@@ -131,18 +126,18 @@ fn flow(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
     let step = call.step(&quote_spanned!(span=> self), |value| {
         call.convert("IntoFlow", quote!(), "into_flow", value)
     });
-    let agrees = agreement(site, handler);
+    let agrees = agreement(cx, handler);
     quote_spanned!(span=> { #agrees #arguments #step })
 }
 
 /// The assertion that the event a handler takes is the one it is for. Where the type depends on
 /// the block's parameters, it is known only once they are.
-fn agreement(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
-    let (ty, event) = (site.outside(handler.message()?), handler.literal.as_ref()?);
-    let krate = site.krate;
+fn agreement(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
+    let (ty, event) = (cx.outside(handler.message()?), handler.literal.as_ref()?);
+    let krate = cx.krate;
     let shown = crate::types::shown(handler.message()?);
     let (first, _) = ends(&ty);
-    let taken = site.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "EVENT");
+    let taken = cx.qualified_with(&ty, &ty, &quote!(Intercepted), quote!(), "EVENT");
     let check = quote_spanned! {first=>
         if let ::core::option::Option::Some(__message) =
             #krate::__private::other_event(#event, #shown, #taken)
@@ -150,7 +145,7 @@ fn agreement(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
             ::core::panic!("{}", __message.as_str());
         }
     };
-    Some(if is_generic(&ty, site.generics()) {
+    Some(if is_generic(&ty, cx.generics()) {
         quote_spanned!(first=> const { #check })
     } else {
         quote_spanned!(first=> const _: () = { #check };)

@@ -4,19 +4,16 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    Site,
+    ExpandCtx,
     call::{Call, capture, reported},
     under,
 };
 use crate::model::{Handler, Role};
 
-pub(super) fn join(site: &Site<'_>) -> TokenStream {
-    let krate = site.krate;
+pub(super) fn join(cx: &ExpandCtx<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let joins = site
-        .subject
-        .with(Role::Join)
-        .map(|join| attempt(site, join));
+    let joins = cx.target.with(Role::Join).map(|join| attempt(cx, join));
     quote_spanned! {span=>
         fn join<'a>(
             __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::join>,
@@ -29,17 +26,17 @@ pub(super) fn join(site: &Site<'_>) -> TokenStream {
     }
 }
 
-fn attempt(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
+fn attempt(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
     let span = Span::mixed_site();
     let body = if join.is_wrong() {
         reported()
     } else {
-        accept(site, join)
+        accept(cx, join)
     };
     let matched = match &join.pattern {
         None => quote_spanned!(span=> return #body;),
         Some(pattern) => {
-            let krate = site.krate;
+            let krate = cx.krate;
             let literals = &pattern.literals;
             let count = pattern.captures.len();
             let names = pattern.captures.iter().map(|name| match name {
@@ -61,17 +58,17 @@ fn attempt(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
     under(&join.cfgs(), matched)
 }
 
-fn accept(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
-    let krate = site.krate;
+fn accept(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let call = Call::of(site, join);
+    let call = Call::of(cx, join);
     let refused = quote_spanned! {span=>
         (|__refusal: #krate::__private::Refusal| {
             #krate::__private::Step::ready(#krate::__private::Joined::Refused(__refusal))
         })
     };
     let payload = |parameter: &crate::model::Parameter<'_>| {
-        let ty = site.outside(parameter.ty);
+        let ty = cx.outside(parameter.ty);
         let decode = call.decode(parameter, &ty);
         quote_spanned! {span=>
             match #decode(__payload) {
@@ -85,7 +82,7 @@ fn accept(site: &Site<'_>, join: &Handler<'_>) -> TokenStream {
         }
     };
     let arguments = call.arguments(payload, &refused);
-    let own = site.ty();
+    let own = cx.ty();
     let step = call.step(&quote!(), |value| {
         call.convert("IntoJoin", quote!(<#own>), "into_join", value)
     });

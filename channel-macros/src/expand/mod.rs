@@ -7,9 +7,9 @@
 
 mod call;
 mod channel;
-mod errand;
 mod event;
 mod join;
+mod message;
 mod socket;
 mod terminate;
 mod upload;
@@ -21,25 +21,25 @@ use syn::{Generics, Type};
 pub(crate) use self::{channel::channel, socket::socket};
 use crate::{
     block::Attribute,
-    model::{Handler, Role, Subject},
+    model::{Handler, Role, Target},
     types::{ends, mentions},
 };
 
-/// What every generated thing needs to know.
-pub(crate) struct Site<'s> {
-    pub(crate) subject: &'s Subject<'s>,
+/// The context of an expansion: what every generated thing needs to know.
+pub(crate) struct ExpandCtx<'s> {
+    pub(crate) target: &'s Target<'s>,
     /// The path of the runtime crate.
     pub(crate) krate: &'s TokenStream,
 }
 
-impl Site<'_> {
+impl ExpandCtx<'_> {
     /// The channel's or the socket's type.
     pub(crate) fn ty(&self) -> &Type {
-        &self.subject.block.self_ty
+        &self.target.block.self_ty
     }
 
     pub(crate) fn generics(&self) -> &Generics {
-        &self.subject.block.generics
+        &self.target.block.generics
     }
 
     /// `<Qualified as Trait<parameters>>::method`, with the span of `ty` from end to end.
@@ -84,7 +84,7 @@ impl Site<'_> {
     }
 
     /// The attributes of every generated `impl`.
-    pub(crate) fn quiet(&self) -> TokenStream {
+    pub(crate) fn lint_attrs(&self) -> TokenStream {
         quote_spanned! {Span::mixed_site()=>
             #[automatically_derived]
             #[allow(
@@ -105,7 +105,7 @@ impl Site<'_> {
         let krate = self.krate;
         let mut seen: Vec<Role> = Vec::new();
         let mut uses = TokenStream::new();
-        for handler in &self.subject.handlers {
+        for handler in &self.target.handlers {
             if !seen.contains(&handler.role) {
                 seen.push(handler.role);
                 let name = handler.attribute.name();

@@ -4,26 +4,26 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 use super::{
-    Site, alternatives,
+    ExpandCtx, alternatives,
     call::{Call, reported},
     is_generic,
 };
 use crate::{
     args::SocketArgs,
-    model::{Handler, Parameter, Role, Subject},
+    model::{Handler, Parameter, Role, Target},
     types::{distinct, ends},
 };
 
 /// All that `#[socket]` generates beside the block.
-pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs) -> TokenStream {
-    let site = &Site {
-        subject,
+pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs) -> TokenStream {
+    let cx = &ExpandCtx {
+        target,
         krate: &args.krate,
     };
-    let krate = site.krate;
-    let (own, name, quiet) = (site.ty(), &subject.name, site.quiet());
-    let (attributes, connect, id) = (site.attributes(), connect(site), id(site));
-    let (checked, routes) = routes(site, args);
+    let krate = cx.krate;
+    let (own, name, lint_attrs) = (cx.ty(), &target.name, cx.lint_attrs());
+    let (attributes, connect, id) = (cx.attributes(), connect(cx), id(cx));
+    let (checked, routes) = routes(cx, args);
     let items = quote_spanned! {Span::mixed_site()=>
         const NAME: &'static ::core::primitive::str = #name;
         #connect
@@ -33,30 +33,30 @@ pub(crate) fn socket(subject: &Subject<'_>, args: &SocketArgs) -> TokenStream {
             #routes
         }
     };
-    let implementation = site.implement("ChannelSocket", quote!(), &own.to_token_stream(), items);
+    let implementation = cx.implement("ChannelSocket", quote!(), &own.to_token_stream(), items);
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
             #attributes
             #checked
 
-            #quiet
+            #lint_attrs
             #implementation
         };
     }
 }
 
-fn connect(site: &Site<'_>) -> TokenStream {
-    let krate = site.krate;
+fn connect(cx: &ExpandCtx<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
     let refused = quote_spanned! {span=>
         #krate::__private::Step::ready(::core::result::Result::Err(
             #krate::__private::Refusal::empty(),
         ))
     };
-    let connects: Vec<_> = site.subject.with(Role::Connect).collect();
+    let connects: Vec<_> = cx.target.with(Role::Connect).collect();
     let body = match connects.is_empty() {
         true => reported(),
-        false => alternatives(&connects, |handler| accept(site, handler), &refused),
+        false => alternatives(&connects, |handler| accept(cx, handler), &refused),
     };
     quote_spanned! {span=>
         fn connect<'a>(
@@ -71,15 +71,15 @@ fn connect(site: &Site<'_>) -> TokenStream {
     }
 }
 
-fn accept(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+fn accept(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     if handler.is_wrong() {
         return reported();
     }
-    let krate = site.krate;
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let call = Call::of(site, handler);
+    let call = Call::of(cx, handler);
     let params = |parameter: &Parameter<'_>| {
-        let ty = site.outside(parameter.ty);
+        let ty = cx.outside(parameter.ty);
         let decode = call.decode(parameter, &ty);
         quote_spanned! {span=>
             match #decode(__params) {
@@ -93,18 +93,18 @@ fn accept(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
         }
     };
     let arguments = call.arguments(params, &quote!());
-    let own = site.ty();
+    let own = cx.ty();
     let step = call.step(&quote!(), |value| {
         call.convert("IntoConnect", quote!(<#own>), "into_connect", value)
     });
     quote_spanned!(span=> #arguments #step)
 }
 
-fn id(site: &Site<'_>) -> TokenStream {
+fn id(cx: &ExpandCtx<'_>) -> TokenStream {
     let span = Span::mixed_site();
     let none = quote!(::core::option::Option::None);
-    let ids: Vec<_> = site.subject.with(Role::Id).collect();
-    let body = alternatives(&ids, |handler| name(site, handler), &none);
+    let ids: Vec<_> = cx.target.with(Role::Id).collect();
+    let body = alternatives(&ids, |handler| name(cx, handler), &none);
     quote_spanned! {span=>
         fn id(&self) -> ::core::option::Option<::std::string::String> {
             #body
@@ -112,30 +112,30 @@ fn id(site: &Site<'_>) -> TokenStream {
     }
 }
 
-fn name(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+fn name(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     if handler.is_wrong() {
         return reported();
     }
-    let call = Call::of(site, handler);
+    let call = Call::of(cx, handler);
     let id = call.call(&quote_spanned!(Span::mixed_site()=> self));
     call.convert("IntoSocketId", quote!(), "into_socket_id", id)
 }
 
 /// The routes, and the assertion that each can be reached and has what it needs. A route is made once, so that a channel
 /// of another socket is reported once.
-fn routes(site: &Site<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
-    let (krate, own) = (site.krate, site.ty());
+fn routes(cx: &ExpandCtx<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
+    let (krate, own) = (cx.krate, cx.ty());
     let channels = distinct(&args.channels);
     let routes = channels.iter().map(|channel| {
-        let channel = site.outside(channel);
+        let channel = cx.outside(channel);
         let (first, last) = ends(&channel);
         let open = quote_spanned!(first=> #krate::__private::Route::<#own>::to::<);
         let close = quote_spanned!(last=> >);
         quote_spanned!(first=> #open #channel #close ())
     });
     let mut types = channels.iter().map(ToTokens::to_token_stream);
-    if is_generic(&own.to_token_stream(), site.generics())
-        || types.any(|ty| is_generic(&ty, site.generics()))
+    if is_generic(&own.to_token_stream(), cx.generics())
+        || types.any(|ty| is_generic(&ty, cx.generics()))
         || channels.is_empty()
     {
         return (quote!(), quote!(::std::vec![#(#routes),*]));

@@ -4,17 +4,17 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    Site, alternatives,
+    ExpandCtx, alternatives,
     call::{Call, reported},
 };
 use crate::model::{Handler, Receiver, Role};
 
-pub(super) fn terminate(site: &Site<'_>) -> TokenStream {
-    let krate = site.krate;
+pub(super) fn terminate(cx: &ExpandCtx<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
     let nothing = quote_spanned!(span=> #krate::__private::Step::ready(()));
-    let handlers: Vec<_> = site.subject.with(Role::Terminate).collect();
-    let body = alternatives(&handlers, |handler| last(site, handler), &nothing);
+    let handlers: Vec<_> = cx.target.with(Role::Terminate).collect();
+    let body = alternatives(&handlers, |handler| last(cx, handler), &nothing);
     quote_spanned! {span=>
         fn terminate<'a>(
             self,
@@ -26,12 +26,12 @@ pub(super) fn terminate(site: &Site<'_>) -> TokenStream {
     }
 }
 
-fn last(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+fn last(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     if handler.is_wrong() {
         return reported();
     }
     let span = Span::mixed_site();
-    let call = Call::of(site, handler);
+    let call = Call::of(cx, handler);
     let arguments = call.arguments(|_| quote!(), &quote!());
     let borrows = handler.receiver == Receiver::Borrowed;
     // An async method that borrows the channel needs it to live in the future.

@@ -5,27 +5,27 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Ident;
 
 use super::{
-    Site,
+    ExpandCtx,
     call::{Call, reported},
 };
 use crate::model::{Handler, Parameter, Role};
 
 /// The type of `Channel::Extension`.
-pub(super) fn extension(site: &Site<'_>) -> TokenStream {
-    let krate = site.krate;
-    match site.subject.with(Role::AllowUpload).next() {
+pub(super) fn extension(cx: &ExpandCtx<'_>) -> TokenStream {
+    let krate = cx.krate;
+    match cx.target.with(Role::AllowUpload).next() {
         Some(_) => quote_spanned!(Span::mixed_site()=> #krate::__private::upload::ChannelUploads),
         None => quote!(()),
     }
 }
 
 /// The table of uploads, in `impl TakesUploads`.
-fn specs(site: &Site<'_>) -> TokenStream {
-    let krate = site.krate;
-    let specs = site.subject.with(Role::AllowUpload).filter_map(|handler| {
+fn specs(cx: &ExpandCtx<'_>) -> TokenStream {
+    let krate = cx.krate;
+    let specs = cx.target.with(Role::AllowUpload).filter_map(|handler| {
         let (upload, cfgs) = (handler.upload.as_ref()?, handler.cfgs());
         handler.literal.as_ref()?;
-        let spec = upload.spec(krate, !site.subject.is_handled(handler));
+        let spec = upload.spec(krate, !cx.target.is_handled(handler));
         Some(quote!(#(#cfgs)* #spec,))
     });
     quote_spanned! {Span::mixed_site()=>
@@ -34,9 +34,9 @@ fn specs(site: &Site<'_>) -> TokenStream {
 }
 
 /// What `handle_in` begins with: the events that are the library's.
-pub(super) fn handle_in(site: &Site<'_>) -> Option<TokenStream> {
-    let krate = site.krate;
-    site.subject.with(Role::AllowUpload).next()?;
+pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
+    let krate = cx.krate;
+    cx.target.with(Role::AllowUpload).next()?;
     Some(quote_spanned! {Span::mixed_site()=>
         if #krate::__private::upload::is_event(__cx.event()) {
             return #krate::__private::upload::handle_in(self, __cx, __payload);
@@ -45,13 +45,13 @@ pub(super) fn handle_in(site: &Site<'_>) -> Option<TokenStream> {
 }
 
 /// `impl TakesUploads`.
-pub(super) fn takes_uploads(site: &Site<'_>) -> Option<TokenStream> {
-    let krate = site.krate;
+pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    site.subject.with(Role::AllowUpload).next()?;
+    cx.target.with(Role::AllowUpload).next()?;
     let step = quote_spanned!(span=> #krate::__private::Step);
     let destination = method(
-        site,
+        cx,
         Role::AllowUpload,
         quote_spanned! {span=> ::core::result::Result<
             #krate::__private::upload::Destination,
@@ -63,47 +63,47 @@ pub(super) fn takes_uploads(site: &Site<'_>) -> Option<TokenStream> {
         ))),
     );
     let validate = method(
-        site,
+        cx,
         Role::ValidateUpload,
         quote_spanned!(span=> ::core::result::Result<(), #krate::__private::Refusal>),
         ("IntoValidity", "into_validity"),
         &quote_spanned!(span=> #step::ready(::core::result::Result::Ok(()))),
     );
     let uploaded = method(
-        site,
+        cx,
         Role::HandleUpload,
         quote_spanned!(span=> #krate::__private::upload::Consumed),
         ("IntoConsumed", "into_consumed"),
         &quote_spanned!(span=> #step::ready(#krate::__private::upload::Consumed::Postponed)),
     );
     let progressed = method(
-        site,
+        cx,
         Role::HandleProgress,
         quote_spanned!(span=> #krate::__private::Flow),
         ("IntoFlow", "into_flow"),
         &quote_spanned!(span=> #step::ready(#krate::__private::Flow::CONTINUE)),
     );
-    let specs = specs(site);
+    let specs = specs(cx);
     let items = quote_spanned!(span=> #specs #destination #validate #uploaded #progressed);
-    let quiet = site.quiet();
-    let own = site.ty().to_token_stream();
-    let implementation = site.implement("upload::TakesUploads", quote!(), &own, items);
-    Some(quote_spanned!(span=> #quiet #implementation))
+    let lint_attrs = cx.lint_attrs();
+    let own = cx.ty().to_token_stream();
+    let implementation = cx.implement("upload::TakesUploads", quote!(), &own, items);
+    Some(quote_spanned!(span=> #lint_attrs #implementation))
 }
 
 /// One method of the trait: a match over the names of the uploads.
 fn method(
-    site: &Site<'_>,
+    cx: &ExpandCtx<'_>,
     role: Role,
     output: TokenStream,
     convert: (&str, &str),
     otherwise: &TokenStream,
 ) -> TokenStream {
-    let krate = site.krate;
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let arms = site.subject.with(role).filter_map(|handler| {
+    let arms = cx.target.with(role).filter_map(|handler| {
         let (name, cfgs) = (handler.literal.as_ref()?, handler.cfgs());
-        let body = call(site, handler, convert);
+        let body = call(cx, handler, convert);
         Some(quote_spanned!(span=> #(#cfgs)* #name => { #body }))
     });
     let name = match role {
@@ -134,12 +134,12 @@ fn method(
     }
 }
 
-fn call(site: &Site<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)) -> TokenStream {
+fn call(cx: &ExpandCtx<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)) -> TokenStream {
     if handler.is_wrong() {
         return reported();
     }
-    let call = Call::of(site, handler);
-    let file = |parameter: &Parameter<'_>| read(site, handler, parameter);
+    let call = Call::of(cx, handler);
+    let file = |parameter: &Parameter<'_>| read(cx, handler, parameter);
     let arguments = call.arguments(file, &quote!());
     let path = match path {
         "IntoFlow" => path.to_owned(),
@@ -152,18 +152,18 @@ fn call(site: &Site<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)) -
 }
 
 /// The file of a `#[handle_upload]`, checked against what its `#[allow_upload]` returns.
-fn read(site: &Site<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) -> TokenStream {
-    let krate = site.krate;
+fn read(cx: &ExpandCtx<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) -> TokenStream {
+    let krate = cx.krate;
     let span = Span::mixed_site();
     let declared = handler.literal.as_ref();
-    let declared = declared.and_then(|name| site.subject.upload(&name.value()));
+    let declared = declared.and_then(|name| cx.target.upload(&name.value()));
     let Some(output) = declared.and_then(Handler::output) else {
         return reported();
     };
-    let (ty, output) = (site.outside(parameter.ty), site.outside(output));
+    let (ty, output) = (cx.outside(parameter.ty), cx.outside(output));
     let (at, _) = crate::types::ends(&ty);
     let parameters = super::respan(quote!(<#output>), at);
-    let read = site.qualified_with(&ty, &ty, &quote!(upload::FileOf), parameters, "read");
+    let read = cx.qualified_with(&ty, &ty, &quote!(upload::FileOf), parameters, "read");
     quote_spanned! {span=>
         match #read(__file) {
             ::core::option::Option::Some(__value) => __value,

@@ -8,7 +8,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Ident, LitStr, ReturnType, Type, ext::IdentExt as _};
 
-pub(crate) use self::parameter::{Parameter, Receiver, Supply, captured};
+pub(crate) use self::parameter::{ParamSource, Parameter, Receiver, captured};
 use crate::{
     args::UploadArgs,
     block::{Attribute, Block, Method},
@@ -99,18 +99,18 @@ impl Role {
     }
 
     /// Whether it handles messages of the server's own code, each a type.
-    pub(crate) fn is_errand(self) -> bool {
+    pub(crate) fn takes_message(self) -> bool {
         matches!(self, Role::HandleInfo | Role::HandleCall | Role::HandleCast)
     }
 }
 
 /// The type that an attribute makes a channel or a socket.
-pub(crate) struct Subject<'b> {
+pub(crate) struct Target<'b> {
     pub(crate) block: &'b Block,
     /// The last segment of the type's path.
     pub(crate) name: String,
     pub(crate) handlers: Vec<Handler<'b>>,
-    torn: bool,
+    incomplete: bool,
 }
 
 /// A method with a role.
@@ -129,7 +129,7 @@ pub(crate) struct Handler<'b> {
     wrong: Cell<bool>,
 }
 
-impl<'b> Subject<'b> {
+impl<'b> Target<'b> {
     /// Finds the handlers of a block.
     pub(crate) fn of(
         block: &'b Block,
@@ -155,17 +155,17 @@ impl<'b> Subject<'b> {
             .methods()
             .filter_map(|method| Handler::of(method, attribute, diagnostics))
             .collect();
-        Some(Subject {
+        Some(Target {
             block,
             name,
-            torn: block.torn || handlers.len() < roles,
+            incomplete: block.incomplete || handlers.len() < roles,
             handlers,
         })
     }
 
     /// Whether something could not be read, so that what seems to be missing may be there.
-    pub(crate) fn is_torn(&self) -> bool {
-        self.torn
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// The `#[allow_upload]` of a name.
@@ -360,7 +360,7 @@ impl<'b> Handler<'b> {
     /// The parameters that are not lent and not special: the message.
     pub(crate) fn owned(&self) -> impl Iterator<Item = &Parameter<'b>> {
         let parameters = self.parameters.iter();
-        parameters.filter(|parameter| matches!(parameter.supply, Supply::Owned))
+        parameters.filter(|parameter| matches!(parameter.source, ParamSource::Owned))
     }
 
     /// Whether a type is one that only the method itself can name: `T` of its own, `impl Trait`.
@@ -379,14 +379,14 @@ impl<'b> Handler<'b> {
 
     /// The `T` of its `Caller<T>`: `None` when it takes no caller.
     pub(crate) fn caller(&self) -> Option<Option<&'b Type>> {
-        self.parameters.iter().find_map(|p| match p.supply {
-            Supply::Caller(ty) => Some(ty),
+        self.parameters.iter().find_map(|p| match p.source {
+            ParamSource::Caller(ty) => Some(ty),
             _ => None,
         })
     }
 
     pub(crate) fn takes_socket_ref(&self) -> bool {
         let mut parameters = self.parameters.iter();
-        parameters.any(|parameter| matches!(parameter.supply, Supply::SocketRef))
+        parameters.any(|parameter| matches!(parameter.source, ParamSource::SocketRef))
     }
 }

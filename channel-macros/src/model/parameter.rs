@@ -26,14 +26,14 @@ pub(crate) struct Parameter<'b> {
     pub(crate) pattern: &'b Pat,
     /// The type as it is written.
     pub(crate) ty: &'b Type,
-    pub(crate) supply: Supply<'b>,
+    pub(crate) source: ParamSource<'b>,
     /// Whether a `#[cfg]` stands on it.
     pub(crate) cfg: bool,
 }
 
 /// Where a parameter comes from.
 #[derive(Clone, Copy)]
-pub(crate) enum Supply<'b> {
+pub(crate) enum ParamSource<'b> {
     /// `&T`: the runtime lends it.
     Lent(&'b Type),
     /// `&mut T`: nobody does.
@@ -105,38 +105,40 @@ pub(super) fn all<'b>(
     let parameter = |typed: &'b syn::PatType| Parameter {
         pattern: &typed.pat,
         ty: peel(&typed.ty),
-        supply: supply(role, pattern, &typed.pat, peel(&typed.ty)),
+        source: source(role, pattern, &typed.pat, peel(&typed.ty)),
         cfg: typed.attrs.iter().any(|a| a.path().is_ident("cfg")),
     };
     typed.map(parameter).collect()
 }
 
-fn supply<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -> Supply<'b> {
+fn source<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -> ParamSource<'b> {
     if let Type::Reference(reference) = ty {
         let lent = peel(&reference.elem);
         return match reference.mutability {
-            Some(_) => Supply::Exclusive,
-            None if role.is_upload() && is_named(lent, "UploadEntry") => Supply::Entry,
-            None if is_named(lent, "Uploads") && role.block() == "channel" => Supply::Uploads(lent),
-            None => Supply::Lent(lent),
+            Some(_) => ParamSource::Exclusive,
+            None if role.is_upload() && is_named(lent, "UploadEntry") => ParamSource::Entry,
+            None if is_named(lent, "Uploads") && role.block() == "channel" => {
+                ParamSource::Uploads(lent)
+            }
+            None => ParamSource::Lent(lent),
         };
     }
     if let (Some(pattern), Some(name)) = (pattern, ident_of(name))
         && captured(pattern, name).is_some()
     {
-        return Supply::Capture;
+        return ParamSource::Capture;
     }
     let Some(segment) = last_segment(ty) else {
-        return Supply::Owned;
+        return ParamSource::Owned;
     };
     if segment.ident == "SocketRef" && segment.arguments.is_empty() {
-        Supply::SocketRef
+        ParamSource::SocketRef
     } else if segment.ident == "Caller" {
-        Supply::Caller(only_argument(&segment.arguments))
+        ParamSource::Caller(only_argument(&segment.arguments))
     } else if segment.ident == "Reason" && role == Role::Terminate {
-        Supply::Reason
+        ParamSource::Reason
     } else {
-        Supply::Owned
+        ParamSource::Owned
     }
 }
 

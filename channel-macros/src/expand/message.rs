@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 
 use super::{
-    Site,
+    ExpandCtx,
     call::{Call, reported},
 };
 use crate::{
@@ -12,21 +12,21 @@ use crate::{
     types::borrows,
 };
 
-pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
-    let krate = site.krate;
+pub(super) fn message(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let call = Call::of(site, handler);
-    let own = site.ty();
-    let message = site.outside(handler.message()?);
+    let call = Call::of(cx, handler);
+    let own = cx.ty();
+    let message = cx.outside(handler.message()?);
     let path = match handler.role {
         Role::HandleInfo => "InfoFor",
         Role::HandleCast => "CastFor",
         _ => "CallFor",
     };
-    let body = body(site, handler);
+    let body = body(cx, handler);
     let (reply, caller) = match handler.role {
         Role::HandleCall => {
-            let reply = reply(site, handler);
+            let reply = reply(cx, handler);
             (
                 Some(quote_spanned!(span=> type Reply = #reply;)),
                 Some(quote_spanned!(span=> __caller: #krate::__private::Caller<Self::Reply>,)),
@@ -35,7 +35,7 @@ pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStre
         _ => (None, None),
     };
     let role = call.role();
-    let (cfgs, quiet) = (handler.cfgs(), site.quiet());
+    let (cfgs, lint_attrs) = (handler.cfgs(), cx.lint_attrs());
     let items = quote_spanned! {span=>
         #reply
 
@@ -49,28 +49,28 @@ pub(super) fn errand(site: &Site<'_>, handler: &Handler<'_>) -> Option<TokenStre
         }
     };
     // On the message, so that two handlers of one message are reported there.
-    let implementation = site.implement(path, quote!(<#own>), &message, items);
-    Some(quote_spanned!(span=> #quiet #(#cfgs)* #implementation))
+    let implementation = cx.implement(path, quote!(<#own>), &message, items);
+    Some(quote_spanned!(span=> #lint_attrs #(#cfgs)* #implementation))
 }
 
 /// What a caller gets: the `T` of the `Caller<T>`, or what the method returns.
-fn reply(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+fn reply(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     let ty = match handler.caller() {
         Some(ty) => ty,
         None => handler.output(),
     };
     // A type that borrows was reported.
     let ty = ty.filter(|ty| borrows(ty.to_token_stream()).is_none());
-    ty.map_or_else(|| quote!(()), |ty| site.outside(ty))
+    ty.map_or_else(|| quote!(()), |ty| cx.outside(ty))
 }
 
-fn body(site: &Site<'_>, handler: &Handler<'_>) -> TokenStream {
+fn body(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     if handler.is_wrong() {
         return reported();
     }
-    let krate = site.krate;
+    let krate = cx.krate;
     let span = Span::mixed_site();
-    let call = Call::of(site, handler);
+    let call = Call::of(cx, handler);
     let message = |_: &Parameter<'_>| quote_spanned!(span=> self);
     let arguments = call.arguments(message, &quote!());
     let channel = quote_spanned!(span=> __channel);
