@@ -5,9 +5,9 @@ use std::{fmt::Display, str::FromStr};
 pub use crate::socket::{Text, other_event, same_event, wrong_route};
 pub use crate::{
     channel::{
-        Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, Flow, Given, InfoFor,
-        IntoAnswer, IntoFlow, IntoJoin, Joined, Lend, LendToConnect, PushedBy, Reason, Socket,
-        SocketRef, Step, role,
+        Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, Given, HandlerFuture,
+        InfoFor, IntoAnswer, IntoJoin, IntoNoReply, Joined, NoReply, Provide, ProvideToConnect,
+        PushedBy, Reason, Socket, SocketRef, role,
     },
     connection::{FromParams, Params},
     endpoint::Endpoint,
@@ -116,17 +116,17 @@ impl EventBytes for Vec<u8> {
 }
 
 /// A broadcast that a `#[handle_out]` could not decode: logged, and not delivered.
-pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &PayloadError) -> Flow {
+pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &PayloadError) -> NoReply {
     let (topic, event) = (broadcast.topic(), broadcast.event());
     tracing::warn!(channel, topic = %crate::telemetry::shown(topic), event = &*crate::telemetry::line(event), error = %crate::telemetry::shown(error), "an intercepted broadcast cannot be decoded");
-    Flow::CONTINUE
+    NoReply::CONTINUE
 }
 
 /// What the uploads of a channel call.
 #[cfg(feature = "uploads")]
 pub mod upload {
     pub use crate::upload::{
-        Accept, ChannelUploads, Consumed, Destination, FileOf, IntoConsumed, IntoDestination,
-        IntoValidity, TakesUploads, UploadEntry, UploadSpec, UploadsOf, handle_in, is_event,
+        Accept, Consumed, Destination, FileOf, IntoConsumed, IntoDestination, IntoValidity,
+        TakesUploads, UploadEntry, UploadSpec, UploadsExtension, UploadsOf, handle_in, is_event,
     };
 }

@@ -22,9 +22,9 @@ pub enum Error {
     /// The channel has ended: it left, was closed, stopped or crashed.
     #[error("the channel has ended")]
     ChannelEnded,
-    /// The channel's inbox is full; nothing was queued.
-    #[error("the channel's inbox is full")]
-    InboxFull,
+    /// The channel's mailbox is full; nothing was queued.
+    #[error("the channel's mailbox is full")]
+    MailboxFull,
     /// A session is too large for a cookie; browsers keep 4096 bytes.
     #[error("the session's cookie is {len} bytes long, but browsers keep at most 4096")]
     CookieTooLong {

@@ -60,9 +60,9 @@ pub use self::options::UploadOptions;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,
-        ChannelRef, Context, Flow, InfoFor, IntoAnswer, IntoFlow, IntoJoin, IntoRefusal, IntoReply,
-        Joined, Lend, PushedBy, Reason, Reply, Socket, SocketRef, Status, Step, Stop, TimerRef,
-        role,
+        ChannelRef, Context, HandlerFuture, InfoFor, IntoAnswer, IntoJoin, IntoNoReply,
+        IntoRefusal, IntoReply, Joined, NoReply, Provide, PushedBy, Reason, Reply, Socket,
+        SocketRef, Status, Stop, TimerRef, role,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,

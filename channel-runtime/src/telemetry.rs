@@ -3,7 +3,7 @@
 //! Metrics, through the [`metrics`] facade: counters `channel_connects_total{outcome}`,
 //! `channel_joins_total{channel,outcome}`, `channel_messages_total{channel}`,
 //! `channel_panics_total{channel}`, `channel_slow_consumer_total{reason}` and
-//! `channel_messages_dropped_total{channel}`, the reasons `outbox` and `endpoint`, and `inbox`
+//! `channel_messages_dropped_total{channel}`, the reasons `outbox` and `endpoint`, and `mailbox`
 //! where a channel does not take what it intercepts; `channel_half_received_dropped_total`; histograms in seconds `channel_connect_seconds`,
 //! `channel_join_seconds{channel}` and `channel_handle_in_seconds{channel}`.
 //!

@@ -199,11 +199,11 @@ async fn an_error_in_a_handler_that_answers_nobody_fails_the_channel() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_inbox_refuses_code_and_takes_what_its_client_sends() {
+async fn a_full_mailbox_refuses_code_and_takes_what_its_client_sends() {
     let (_endpoint, _client, room, me) = join("room:full").await;
     let open = block(&me).await;
     while me.cast(Add(1)).is_ok() {}
-    assert!(matches!(me.call(Total).await, Err(Error::InboxFull)));
+    assert!(matches!(me.call(Total).await, Err(Error::MailboxFull)));
     let pushed = room.push("tick_never", 1);
     open.send(()).unwrap();
     pushed.await.expect_ok::<()>();
@@ -217,7 +217,7 @@ async fn busy(
     all: usize,
 ) -> (Endpoint, TestClient, TestChannel, oneshot::Sender<()>) {
     let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
-    let endpoint = endpoint.inbox_bytes(all).build().unwrap();
+    let endpoint = endpoint.mailbox_bytes(all).build().unwrap();
     let client = TestClient::connect(&endpoint, ()).await.unwrap();
     let room = client.join(topic, ()).await.unwrap();
     let me = {
@@ -248,13 +248,13 @@ async fn a_client_may_send_far_ahead_of_a_busy_channel_and_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn without_room_a_client_is_not_read_and_refused_only_after_its_time() {
-    let options = || SocketOptions::default().inbox_bytes(2_000);
+    let options = || SocketOptions::default().mailbox_bytes(2_000);
     // The limit of the connection, and that of all, beside which each has 16 KiB.
     for (topic, options, all, messages) in [
         ("room:held", options(), 256 << 20, 100),
         ("room:spent", SocketOptions::default(), 1, 400),
     ] {
-        let options = options.inbox_wait(Duration::from_secs(4));
+        let options = options.mailbox_wait(Duration::from_secs(4));
         let (endpoint, client, room, open) = busy(topic, options.clone(), all).await;
         let began = tokio::time::Instant::now();
         let ahead: Vec<_> = (0..messages).map(|_| room.push("count", ())).collect();
@@ -300,7 +300,7 @@ async fn without_room_a_client_is_not_read_and_refused_only_after_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leave_and_a_join_behind_a_burst_come_in_their_turn() {
-    let options = SocketOptions::default().inbox_bytes(10_000);
+    let options = SocketOptions::default().mailbox_bytes(10_000);
     let (_endpoint, client, room, open) = busy("room:turns", options, 256 << 20).await;
     let ahead: Vec<_> = (0..100).map(|_| room.push("count", ())).collect();
     let leave = room.push("phx_leave", ());
@@ -316,7 +316,7 @@ async fn a_leave_and_a_join_behind_a_burst_come_in_their_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_not_read_still_gets_what_it_is_sent_and_its_end() {
-    let options = SocketOptions::default().inbox_bytes(2_000);
+    let options = SocketOptions::default().mailbox_bytes(2_000);
     let (endpoint, client, room, _open) = busy("room:deaf", options, 256 << 20).await;
     let _ahead: Vec<_> = (0..100).map(|_| room.push("count", ())).collect();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -329,7 +329,7 @@ async fn a_client_that_is_not_read_still_gets_what_it_is_sent_and_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_takes_of_the_clients_bytes_until_its_handler_is_done() {
-    let options = SocketOptions::default().inbox_bytes(1);
+    let options = SocketOptions::default().mailbox_bytes(1);
     let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
     let endpoint = endpoint.build().unwrap();
     let client = TestClient::connect(&endpoint, ()).await.unwrap();

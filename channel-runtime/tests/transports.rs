@@ -10,7 +10,7 @@ use channel_runtime::{
     Close, SocketOptions,
     prelude::*,
     protocol::Frame,
-    transport::{ConnectRequest, Connection, Control, Event, RawHandle, RawSocket, Then},
+    transport::{Action, ConnectRequest, Connection, Control, Event, RawHandle, RawSocket},
 };
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
@@ -42,37 +42,37 @@ impl RawSocket for Ping {
         Ok(Ping { ended })
     }
 
-    async fn init(&mut self, socket: &RawHandle<Self>) -> Then {
+    async fn init(&mut self, socket: &RawHandle<Self>) -> Action {
         socket.send(Greet).unwrap();
-        Then::Continue
+        Action::Continue
     }
 
-    async fn handle_in(&mut self, frame: Frame, socket: &RawHandle<Self>) -> Then {
+    async fn handle_in(&mut self, frame: Frame, socket: &RawHandle<Self>) -> Action {
         let Frame::Text(text) = frame else {
-            return Then::Stop(Close {
+            return Action::Stop(Close {
                 code: 1003,
                 reason: "text only".into(),
             });
         };
         match &*text {
-            "ping" => Then::Push(Frame::Text("pong".into())),
+            "ping" => Action::Push(Frame::Text("pong".into())),
             "crash" => panic!("as told"),
             "twice" => {
                 socket.push(Frame::Text("one".into()));
-                Then::Push(Frame::Text("two".into()))
+                Action::Push(Frame::Text("two".into()))
             }
-            _ => Then::Continue,
+            _ => Action::Continue,
         }
     }
 
-    async fn handle_control(&mut self, control: Control, _: &RawHandle<Self>) -> Then {
+    async fn handle_control(&mut self, control: Control, _: &RawHandle<Self>) -> Action {
         match control {
-            Control::Ping(data) | Control::Pong(data) => Then::Push(Frame::Binary(data)),
+            Control::Ping(data) | Control::Pong(data) => Action::Push(Frame::Binary(data)),
         }
     }
 
-    async fn handle_info(&mut self, _: Greet, _: &RawHandle<Self>) -> Then {
-        Then::Push(Frame::Text("hello".into()))
+    async fn handle_info(&mut self, _: Greet, _: &RawHandle<Self>) -> Action {
+        Action::Push(Frame::Text("hello".into()))
     }
 
     async fn terminate(self, reason: Reason) {

@@ -620,8 +620,10 @@ where
 #[tokio::test]
 async fn a_client_that_is_not_read_loses_nothing_and_is_served_all_else() {
     let options = || {
-        let options = SocketOptions::default().timeout(HOUR).inbox_wait(HOUR * 10);
-        options.inbox_bytes(20_000)
+        let options = SocketOptions::default()
+            .timeout(HOUR)
+            .mailbox_wait(HOUR * 10);
+        options.mailbox_bytes(20_000)
     };
     let (endpoint, addr) = serve(options()).await;
     flood(connect(addr).await, endpoint).await;

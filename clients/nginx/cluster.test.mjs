@@ -24,12 +24,12 @@ test("a session is reached through both nodes, and closes no socket", async () =
   let closed = 0;
   socket.onClose(() => { closed += 1; });
   const room = await join(socket, "room:lobby");
-  const inbox = events(room, "said");
+  const mailbox = events(room, "said");
   const passed = await cluster.passed();
   for (let n = 0; n < 40; n += 1) {
     const { status } = await answer(room.push("say", { body: `${n}` }));
     assert.equal(status, "ok");
-    const [, { body }] = await inbox.next();
+    const [, { body }] = await mailbox.next();
     assert.equal(body, `${n}`);
   }
   const since = (await cluster.passed()).map((requests, node) => requests - passed[node]);
@@ -40,12 +40,12 @@ test("a session is reached through both nodes, and closes no socket", async () =
 test("clients that poll and clients with a WebSocket hear each other, each once and in order", async () => {
   const sockets = await Promise.all([poller("ann"), poller("bob"), client("cat"), client("dan")]);
   const rooms = await Promise.all(sockets.map(socket => join(socket, "room:talk")));
-  const inboxes = rooms.map(room => events(room, "said"));
+  const mailboxes = rooms.map(room => events(room, "said"));
   for (let n = 0; n < 20; n += 1) {
     const speaker = n % rooms.length;
     assert.equal((await answer(rooms[speaker].push("say", { body: `${n}` }))).status, "ok");
-    for (const inbox of inboxes) {
-      const [, { body, from }] = await inbox.next();
+    for (const mailbox of mailboxes) {
+      const [, { body, from }] = await mailbox.next();
       assert.deepEqual([body, from], [`${n}`, ["ann", "bob", "cat", "dan"][speaker]]);
     }
   }
@@ -53,11 +53,11 @@ test("clients that poll and clients with a WebSocket hear each other, each once 
 
 test("a large message goes up and comes down", async () => {
   const room = await join(await poller("ann"), "room:large");
-  const inbox = events(room, "said");
+  const mailbox = events(room, "said");
   for (let n = 0; n < 4; n += 1) {
     const body = `${n}`.repeat(500_000);
     room.push("say", { body });
-    const [, said] = await inbox.next();
+    const [, said] = await mailbox.next();
     assert.ok(said.body === body);
   }
 });

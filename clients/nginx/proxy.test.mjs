@@ -86,10 +86,10 @@ test("a socket over plain HTTP is sent away", async () => {
 
 test("two clients talk through the proxy", async () => {
   const channels = await Promise.all([1, 2].map(async () => join(await client(), "room:1")));
-  const inboxes = channels.map(channel => events(channel, "new_msg"));
+  const mailboxes = channels.map(channel => events(channel, "new_msg"));
   const { status } = await answer(channels[0].push("new_msg", { body: "hi" }));
   assert.equal(status, "ok");
-  for (const inbox of inboxes) assert.deepEqual(await inbox.next(), ["new_msg", { body: "hi" }]);
+  for (const mailbox of mailboxes) assert.deepEqual(await mailbox.next(), ["new_msg", { body: "hi" }]);
 });
 
 test("a restart of the application reaches clients as 1012, and they come back", async () => {

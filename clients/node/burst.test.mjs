@@ -83,9 +83,9 @@ for (const [over, options] of [["WebSocket", {}], ["long-poll", { transport: Lon
       const [slow, quick] = [await join(socket, room()), await join(socket, room())];
       const slept = answer(slow.push("sleep", { ms: 2_000 }, LONG));
       const all = pushAll(slow, "ping", n => ({ n }));
-      const inbox = events(quick, "pushed");
+      const mailbox = events(quick, "pushed");
       quick.push("push_back", {});
-      await inbox.next();
+      await mailbox.next();
       await happens(callback => socket.ping(callback), "the ping is answered");
       assert.equal((await slept).status, "ok");
       inOrder(await all);

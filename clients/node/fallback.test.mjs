@@ -43,10 +43,10 @@ test("where upgrades are refused, the client polls, and messages flow both ways"
   assert.ok(proxy.refused > 0 && proxy.polls > 0, "it has tried");
   assert.notEqual(free.conn.constructor.name, "LongPoll");
 
-  const inboxes = [events(ann, "new_msg"), events(bob, "new_msg")];
+  const mailboxes = [events(ann, "new_msg"), events(bob, "new_msg")];
   for (const [channel, body] of [[ann, "from a poll"], [bob, "from a WebSocket"]]) {
     channel.push("new_msg", { body });
-    for (const inbox of inboxes) assert.deepEqual(await inbox.next(), ["new_msg", { body }]);
+    for (const mailbox of mailboxes) assert.deepEqual(await mailbox.next(), ["new_msg", { body }]);
   }
   assert.deepEqual(await answer(ann.push("ping", { a: 1 })), { status: "ok", response: { a: 1 } });
 });

@@ -45,22 +45,22 @@ describe("long-poll", () => {
 
   test("more pushes than one request may hold arrive, in order", async () => {
     const channel = await join(await polling(), room());
-    const inbox = events(channel, "new_msg");
+    const mailbox = events(channel, "new_msg");
     const numbers = [...Array(250).keys()];
     numbers.forEach(n => channel.push("new_msg", { body: String(n) }));
-    for (const n of numbers) assert.deepEqual(await inbox.next(), ["new_msg", { body: String(n) }]);
+    for (const n of numbers) assert.deepEqual(await mailbox.next(), ["new_msg", { body: String(n) }]);
   });
 
   test("bytes go up as such, and come down as base64", async () => {
     const topic = room();
     const [poller, other] = [await join(await polling(), topic), await join(await connect(NEWEST, server.socket()), topic)];
-    const inboxes = [events(poller, "bin_cast"), events(other, "bin_cast")];
+    const mailboxes = [events(poller, "bin_cast"), events(other, "bin_cast")];
     const data = [0, 10, 13, 34, 127, 128, 254, 255];
     const base64 = Buffer.from(data).toString("base64");
     for (const from of [poller, other]) {
       from.push("bin_cast", buffer(data));
-      assert.deepEqual(await inboxes[0].next(), ["bin_cast", { base64 }]);
-      assert.deepEqual(bytes((await inboxes[1].next())[1]), data);
+      assert.deepEqual(await mailboxes[0].next(), ["bin_cast", { base64 }]);
+      assert.deepEqual(bytes((await mailboxes[1].next())[1]), data);
     }
     assert.deepEqual(await answer(poller.push("bin_echo", buffer(data))), { status: "ok", response: { base64 } });
     const joined = (await polling()).channel("room:binjoin", {});
@@ -71,9 +71,9 @@ describe("long-poll", () => {
     const topic = room();
     const socket = await connect(NEWEST, server.socket("/auth"), { transport: transport(NEWEST), authToken: "ann" });
     const channel = await join(socket, topic);
-    const inbox = events(channel, "secret");
+    const mailbox = events(channel, "secret");
     channel.push("secret", {});
-    assert.deepEqual(await inbox.next(), ["secret", { seen_by: "ann" }]);
+    assert.deepEqual(await mailbox.next(), ["secret", { seen_by: "ann" }]);
   });
 
   test("polls in vain keep a session", async () => {

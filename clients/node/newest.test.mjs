@@ -41,16 +41,16 @@ for (const version of ["1.6", "1.7", NEWEST]) {
     test("a binary broadcast reaches everybody", async () => {
       const topic = room();
       const [ann, bob] = [await joined(topic), await joined(topic)];
-      const inboxes = [events(ann, "bin_cast"), events(bob, "bin_cast")];
+      const mailboxes = [events(ann, "bin_cast"), events(bob, "bin_cast")];
       ann.push("bin_cast", buffer([7, 200]));
-      for (const inbox of inboxes) assert.deepEqual(bytes((await inbox.next())[1]), [7, 200]);
+      for (const mailbox of mailboxes) assert.deepEqual(bytes((await mailbox.next())[1]), [7, 200]);
     });
 
     test("a binary push arrives", async () => {
       const channel = await joined();
-      const inbox = events(channel, "pushed_bin");
+      const mailbox = events(channel, "pushed_bin");
       channel.push("push_bin", buffer([0, 255]));
-      assert.deepEqual(bytes((await inbox.next())[1]), [0, 255]);
+      assert.deepEqual(bytes((await mailbox.next())[1]), [0, 255]);
     });
 
     test("a join may be answered with bytes", async () => {
@@ -85,11 +85,11 @@ describe("one socket", () => {
       const closed = happens(callback => first.onClose(callback), "the first channel closes");
       const second = await join(socket, topic);
       await closed;
-      const inbox = events(second, "new_msg");
+      const mailbox = events(second, "new_msg");
       second.push("new_msg", { body: "once" });
       second.push("new_msg", { body: "twice" });
-      assert.deepEqual(await inbox.next(), ["new_msg", { body: "once" }]);
-      assert.deepEqual(await inbox.next(), ["new_msg", { body: "twice" }]);
+      assert.deepEqual(await mailbox.next(), ["new_msg", { body: "once" }]);
+      assert.deepEqual(await mailbox.next(), ["new_msg", { body: "twice" }]);
     });
   }
 

@@ -40,9 +40,9 @@ export function suite(version, server, { over = "", options = {}, closeCode } = 
     test("a push right after the join arrives", async () => {
       const topic = `room:welcome:${++rooms}`;
       const channel = (await client()).channel(topic, {});
-      const inbox = events(channel, "welcome");
+      const mailbox = events(channel, "welcome");
       channel.join();
-      assert.deepEqual(await inbox.next(), ["welcome", { topic }]);
+      assert.deepEqual(await mailbox.next(), ["welcome", { topic }]);
     });
 
     test("a refused connect is an error, not a connection", async () => {
@@ -107,20 +107,20 @@ export function suite(version, server, { over = "", options = {}, closeCode } = 
     test("a broadcast reaches everybody in the room, the sender too", async () => {
       const topic = room();
       const [ann, bob] = [await joined(topic), await joined(topic)];
-      const inboxes = [events(ann, "new_msg"), events(bob, "new_msg")];
+      const mailboxes = [events(ann, "new_msg"), events(bob, "new_msg")];
       ann.push("new_msg", { body: "hello" });
-      for (const inbox of inboxes) assert.deepEqual(await inbox.next(), ["new_msg", { body: "hello" }]);
+      for (const mailbox of mailboxes) assert.deepEqual(await mailbox.next(), ["new_msg", { body: "hello" }]);
     });
 
     test("broadcast_from leaves the sender out", async () => {
       const topic = room();
       const [ann, bob] = [await joined(topic), await joined(topic)];
-      const inboxes = [events(ann, "from_msg", "pushed"), events(bob, "from_msg")];
+      const mailboxes = [events(ann, "from_msg", "pushed"), events(bob, "from_msg")];
       assert.equal((await answer(ann.push("from_msg", { body: "psst" }))).status, "ok");
-      assert.equal((await inboxes[1].next())[0], "from_msg");
+      assert.equal((await mailboxes[1].next())[0], "from_msg");
       // What a client gets, it gets in order: nothing came before this.
       ann.push("push_back", {});
-      assert.equal((await inboxes[0].next())[0], "pushed");
+      assert.equal((await mailboxes[0].next())[0], "pushed");
     });
 
     test("a push goes to its client only, and before the reply that follows it", async () => {
@@ -134,20 +134,20 @@ export function suite(version, server, { over = "", options = {}, closeCode } = 
     test("an intercepted broadcast is rewritten for each client", async () => {
       const topic = room();
       const [ann, bob] = [await joined(topic, "ann"), await joined(topic, "bob")];
-      const inboxes = [events(ann, "secret"), events(bob, "secret")];
+      const mailboxes = [events(ann, "secret"), events(bob, "secret")];
       ann.push("secret", { word: "swordfish" });
-      assert.deepEqual(await inboxes[0].next(), ["secret", { word: "swordfish", seen_by: "ann" }]);
-      assert.deepEqual(await inboxes[1].next(), ["secret", { word: "swordfish", seen_by: "bob" }]);
+      assert.deepEqual(await mailboxes[0].next(), ["secret", { word: "swordfish", seen_by: "ann" }]);
+      assert.deepEqual(await mailboxes[1].next(), ["secret", { word: "swordfish", seen_by: "bob" }]);
     });
 
     test("another room hears nothing", async () => {
       const socket = await client();
       const [one, other] = [await join(socket, room()), await join(socket, room())];
-      const inbox = events(other, "new_msg", "pushed");
+      const mailbox = events(other, "new_msg", "pushed");
       one.push("new_msg", { body: "hi" });
       await answer(one.push("ack", {}));
       other.push("push_back", {});
-      assert.equal((await inbox.next())[0], "pushed");
+      assert.equal((await mailbox.next())[0], "pushed");
     });
   });
 
@@ -203,10 +203,10 @@ export function suite(version, server, { over = "", options = {}, closeCode } = 
       const close = await gone;
       assert.equal(close.code, closeCode);
       // Sent while the connection is gone, so it waits for the new one.
-      const inbox = events(channel, "new_msg");
+      const mailbox = events(channel, "new_msg");
       assert.deepEqual(await answer(channel.push("ping", { a: 3 })), { status: "ok", response: { a: 3 } });
       channel.push("new_msg", { body: "back" });
-      assert.deepEqual(await inbox.next(), ["new_msg", { body: "back" }]);
+      assert.deepEqual(await mailbox.next(), ["new_msg", { body: "back" }]);
     });
   });
 }

@@ -120,7 +120,7 @@ fn sockets(window: Duration) -> SocketOptions {
         .long_poll(LongPollOptions::default().window(window))
         .outbox_frames(200_000)
         .outbox_bytes(256 << 20)
-        .inbox_messages(10_000)
+        .mailbox_messages(10_000)
 }
 
 /// An endpoint of a cluster, without a port.

@@ -139,7 +139,7 @@ fn is_reply(ty: &Type) -> bool {
         // A `Result` of nothing or of a stop is no reply: its error ends the channel.
         PathArguments::AngleBracketed(arguments) if segment.ident == "Result" => {
             let value = arguments.args.first().to_token_stream().to_string();
-            !["()", "Stop", "Flow"].contains(&value.as_str())
+            !["()", "Stop", "NoReply"].contains(&value.as_str())
         }
         _ => ["Reply", "Status", "Answer"].contains(&segment.ident.to_string().as_str()),
     })

@@ -35,7 +35,7 @@ impl<'s, 'b> Call<'s, 'b> {
             let name = argument(at);
             match parameter.source {
                 ParamSource::Lent(ty) => {
-                    let lent = self.lend(ty);
+                    let lent = self.provide(ty);
                     first.extend(quote_spanned!(span=> let #name = #lent;));
                 }
                 ParamSource::Owned => {
@@ -65,8 +65,8 @@ impl<'s, 'b> Call<'s, 'b> {
         quote_spanned!(span=> #first #last)
     }
 
-    /// `<Context<…> as Lend<T, …>>::lend(__cx)`, on the tokens of `T`.
-    fn lend(&self, ty: &Type) -> TokenStream {
+    /// `<Context<…> as Provide<T, …>>::provide(__cx)`, on the tokens of `T`.
+    fn provide(&self, ty: &Type) -> TokenStream {
         let (role, krate) = (self.role(), self.cx.krate);
         let own = self.cx.ty().to_token_stream();
         let lent = self.cx.outside(ty);
@@ -79,13 +79,13 @@ impl<'s, 'b> Call<'s, 'b> {
         let (context, own, role) = (respan(context, at), respan(own, at), respan(role, at));
         let parameters = quote_spanned!(at=> <#lent, #own, #role>);
         let path = match self.handler.role {
-            Role::Connect => quote!(LendToConnect),
-            _ => quote!(Lend),
+            Role::Connect => quote!(ProvideToConnect),
+            _ => quote!(Provide),
         };
-        let lend = self
+        let provide = self
             .cx
-            .qualified_with(&lent, &context, &path, parameters, "lend");
-        quote_spanned!(Span::mixed_site()=> #lend(__cx))
+            .qualified_with(&lent, &context, &path, parameters, "provide");
+        quote_spanned!(Span::mixed_site()=> #provide(__cx))
     }
 
     /// `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, on the tokens of the type.
@@ -150,7 +150,7 @@ impl<'s, 'b> Call<'s, 'b> {
         convert: impl FnOnce(TokenStream) -> TokenStream,
     ) -> TokenStream {
         let krate = self.cx.krate;
-        let step = quote!(#krate::__private::Step);
+        let step = quote!(#krate::__private::HandlerFuture);
         let call = self.call(receiver);
         if !self.handler.is_async() {
             let value = convert(call);

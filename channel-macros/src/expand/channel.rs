@@ -115,7 +115,7 @@ fn socket<'a>(cx: &ExpandCtx<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type
     socket.filter(|_| args.socket_parameter(cx.generics()).is_none())
 }
 
-/// The socket as something to lend. The channel is the last parameter of `Lend` that is the user's
+/// The socket as something to lend. The channel is the last parameter of `Provide` that is the user's
 /// own, which lets the socket come from another crate.
 fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let socket = socket(cx, args)?;
@@ -124,11 +124,11 @@ fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let (generics, _, bounds) = any.split_for_impl();
     Some(quote_spanned! {Span::mixed_site()=>
         #lint_attrs
-        impl #generics #krate::__private::Lend<#socket, #own, __Role>
+        impl #generics #krate::__private::Provide<#socket, #own, __Role>
             for #krate::__private::Context<'_, #own, __Role>
             #bounds
         {
-            fn lend(&self) -> &#socket {
+            fn provide(&self) -> &#socket {
                 self.user()
             }
         }

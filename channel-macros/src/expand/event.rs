@@ -35,12 +35,12 @@ pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> TokenStream {
             &'a mut self,
             __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_in>,
             __payload: #krate::__private::Payload,
-        ) -> #krate::__private::Step<'a, #krate::__private::Answer> {
+        ) -> #krate::__private::HandlerFuture<'a, #krate::__private::Answer> {
             #uploads
             match __cx.event() {
                 #(#arms)*
                 #(#others)*
-                _ => #krate::__private::Step::ready(#krate::__private::Answer::unknown_event()),
+                _ => #krate::__private::HandlerFuture::ready(#krate::__private::Answer::unknown_event()),
             }
         }
     }
@@ -50,7 +50,7 @@ fn answer(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     let krate = cx.krate;
     let span = Span::mixed_site();
     if handler.is_wrong() {
-        return quote!({ #krate::__private::Step::ready(::core::unreachable!()) });
+        return quote!({ #krate::__private::HandlerFuture::ready(::core::unreachable!()) });
     }
     let call = Call::of(cx, handler);
     let payload = |parameter: &Parameter<'_>| {
@@ -60,7 +60,7 @@ fn answer(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
             match #decode(__payload) {
                 ::core::result::Result::Ok(__value) => __value,
                 ::core::result::Result::Err(__error) => {
-                    return #krate::__private::Step::ready(
+                    return #krate::__private::HandlerFuture::ready(
                         #krate::__private::Answer::refuse(__error),
                     );
                 }
@@ -72,7 +72,7 @@ fn answer(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
         if !handler.takes_socket_ref() {
             return call.convert("IntoAnswer", quote!(), "into_answer", value);
         }
-        let flow = call.convert("IntoFlow", quote!(), "into_flow", value);
+        let flow = call.convert("IntoNoReply", quote!(), "into_no_reply", value);
         quote_spanned!(span=> #krate::__private::Answer::from(#flow))
     });
     quote_spanned!(span=> { #arguments #step })
@@ -90,10 +90,10 @@ pub(super) fn handle_out(cx: &ExpandCtx<'_>) -> TokenStream {
             &'a mut self,
             __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::handle_out>,
             __broadcast: &'a #krate::__private::Broadcast,
-        ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
+        ) -> #krate::__private::HandlerFuture<'a, #krate::__private::NoReply> {
             match __cx.event() {
                 #(#arms)*
-                _ => #krate::__private::Step::ready(#krate::__private::Flow::CONTINUE),
+                _ => #krate::__private::HandlerFuture::ready(#krate::__private::NoReply::CONTINUE),
             }
         }
     }
@@ -115,7 +115,7 @@ fn flow(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
             match #decode(::core::clone::Clone::clone(__broadcast.payload())) {
                 ::core::result::Result::Ok(__value) => __value,
                 ::core::result::Result::Err(__error) => {
-                    return #krate::__private::Step::ready(
+                    return #krate::__private::HandlerFuture::ready(
                         #krate::__private::undecodable(#name, __broadcast, &__error),
                     );
                 }
@@ -124,7 +124,7 @@ fn flow(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     };
     let arguments = call.arguments(message, &quote!());
     let step = call.step(&quote_spanned!(span=> self), |value| {
-        call.convert("IntoFlow", quote!(), "into_flow", value)
+        call.convert("IntoNoReply", quote!(), "into_no_reply", value)
     });
     let agrees = agreement(cx, handler);
     quote_spanned!(span=> { #agrees #arguments #step })

@@ -18,10 +18,10 @@ pub(super) fn join(cx: &ExpandCtx<'_>) -> TokenStream {
         fn join<'a>(
             __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::join>,
             __payload: #krate::__private::Payload,
-        ) -> #krate::__private::Step<'a, #krate::__private::Joined<Self>> {
+        ) -> #krate::__private::HandlerFuture<'a, #krate::__private::Joined<Self>> {
             let __topic: &'a ::core::primitive::str = __cx.topic().as_str();
             #(#joins)*
-            #krate::__private::Step::ready(#krate::__private::Joined::Unmatched)
+            #krate::__private::HandlerFuture::ready(#krate::__private::Joined::Unmatched)
         }
     }
 }
@@ -64,7 +64,7 @@ fn accept(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
     let call = Call::of(cx, join);
     let refused = quote_spanned! {span=>
         (|__refusal: #krate::__private::Refusal| {
-            #krate::__private::Step::ready(#krate::__private::Joined::Refused(__refusal))
+            #krate::__private::HandlerFuture::ready(#krate::__private::Joined::Refused(__refusal))
         })
     };
     let payload = |parameter: &crate::model::Parameter<'_>| {
@@ -74,7 +74,7 @@ fn accept(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
             match #decode(__payload) {
                 ::core::result::Result::Ok(__value) => __value,
                 ::core::result::Result::Err(__error) => {
-                    return #krate::__private::Step::ready(
+                    return #krate::__private::HandlerFuture::ready(
                         #krate::__private::Joined::Refused(::core::convert::Into::into(__error)),
                     );
                 }

@@ -44,7 +44,7 @@ pub(super) fn message(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<Token
             __channel: &'a mut #own,
             __cx: &'a #krate::__private::Context<'a, #own, #role>,
             #caller
-        ) -> #krate::__private::Step<'a, #krate::__private::Flow> {
+        ) -> #krate::__private::HandlerFuture<'a, #krate::__private::NoReply> {
             #body
         }
     };
@@ -79,10 +79,10 @@ fn body(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
         if returns_reply {
             quote_spanned! {span=>
                 __caller.reply(#value);
-                #krate::__private::Flow::CONTINUE
+                #krate::__private::NoReply::CONTINUE
             }
         } else {
-            call.convert("IntoFlow", quote!(), "into_flow", value)
+            call.convert("IntoNoReply", quote!(), "into_no_reply", value)
         }
     });
     quote_spanned!(span=> #arguments #step)

@@ -49,7 +49,7 @@ fn connect(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;
     let span = Span::mixed_site();
     let refused = quote_spanned! {span=>
-        #krate::__private::Step::ready(::core::result::Result::Err(
+        #krate::__private::HandlerFuture::ready(::core::result::Result::Err(
             #krate::__private::Refusal::empty(),
         ))
     };
@@ -62,7 +62,7 @@ fn connect(cx: &ExpandCtx<'_>) -> TokenStream {
         fn connect<'a>(
             __cx: &'a #krate::__private::ConnectContext<'a, Self>,
             __params: &'a #krate::__private::Params,
-        ) -> #krate::__private::Step<
+        ) -> #krate::__private::HandlerFuture<
             'a,
             ::core::result::Result<Self, #krate::__private::Refusal>,
         > {
@@ -85,7 +85,7 @@ fn accept(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
             match #decode(__params) {
                 ::core::result::Result::Ok(__value) => __value,
                 ::core::result::Result::Err(__error) => {
-                    return #krate::__private::Step::ready(::core::result::Result::Err(
+                    return #krate::__private::HandlerFuture::ready(::core::result::Result::Err(
                         ::core::convert::Into::into(__error),
                     ));
                 }

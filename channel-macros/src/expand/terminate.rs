@@ -12,7 +12,7 @@ use crate::model::{Handler, Receiver, Role};
 pub(super) fn terminate(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;
     let span = Span::mixed_site();
-    let nothing = quote_spanned!(span=> #krate::__private::Step::ready(()));
+    let nothing = quote_spanned!(span=> #krate::__private::HandlerFuture::ready(()));
     let handlers: Vec<_> = cx.target.with(Role::Terminate).collect();
     let body = alternatives(&handlers, |handler| last(cx, handler), &nothing);
     quote_spanned! {span=>
@@ -20,7 +20,7 @@ pub(super) fn terminate(cx: &ExpandCtx<'_>) -> TokenStream {
             self,
             __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::terminate>,
             __reason: #krate::__private::Reason,
-        ) -> #krate::__private::Step<'a, ()> {
+        ) -> #krate::__private::HandlerFuture<'a, ()> {
             #body
         }
     }

@@ -14,7 +14,7 @@ use crate::model::{Handler, Parameter, Role};
 pub(super) fn extension(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;
     match cx.target.with(Role::AllowUpload).next() {
-        Some(_) => quote_spanned!(Span::mixed_site()=> #krate::__private::upload::ChannelUploads),
+        Some(_) => quote_spanned!(Span::mixed_site()=> #krate::__private::upload::UploadsExtension),
         None => quote!(()),
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     let krate = cx.krate;
     let span = Span::mixed_site();
     cx.target.with(Role::AllowUpload).next()?;
-    let step = quote_spanned!(span=> #krate::__private::Step);
+    let step = quote_spanned!(span=> #krate::__private::HandlerFuture);
     let destination = method(
         cx,
         Role::AllowUpload,
@@ -79,9 +79,9 @@ pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     let progressed = method(
         cx,
         Role::HandleProgress,
-        quote_spanned!(span=> #krate::__private::Flow),
-        ("IntoFlow", "into_flow"),
-        &quote_spanned!(span=> #step::ready(#krate::__private::Flow::CONTINUE)),
+        quote_spanned!(span=> #krate::__private::NoReply),
+        ("IntoNoReply", "into_no_reply"),
+        &quote_spanned!(span=> #step::ready(#krate::__private::NoReply::CONTINUE)),
     );
     let specs = specs(cx);
     let items = quote_spanned!(span=> #specs #destination #validate #uploaded #progressed);
@@ -125,7 +125,7 @@ fn method(
             __upload: ::core::primitive::usize,
             __entry: #krate::__private::upload::UploadEntry,
             #file
-        ) -> #krate::__private::Step<'a, #output> {
+        ) -> #krate::__private::HandlerFuture<'a, #output> {
             match <Self as #krate::__private::upload::TakesUploads>::UPLOADS[__upload].name() {
                 #(#arms)*
                 _ => #otherwise,
@@ -142,7 +142,7 @@ fn call(cx: &ExpandCtx<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)
     let file = |parameter: &Parameter<'_>| read(cx, handler, parameter);
     let arguments = call.arguments(file, &quote!());
     let path = match path {
-        "IntoFlow" => path.to_owned(),
+        "IntoNoReply" => path.to_owned(),
         path => format!("upload::{path}"),
     };
     let step = call.step(&quote_spanned!(Span::mixed_site()=> self), |value| {
@@ -169,7 +169,7 @@ fn read(cx: &ExpandCtx<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) ->
             ::core::option::Option::Some(__value) => __value,
             // The type was checked above, so this is never so.
             ::core::option::Option::None => {
-                return #krate::__private::Step::ready(
+                return #krate::__private::HandlerFuture::ready(
                     #krate::__private::upload::Consumed::Postponed,
                 );
             }

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{Reason, Stop};
 use crate::{
-    connection::{Outlet, Urgency},
+    connection::{ClientSender, Urgency},
     protocol::{Binary, EncodeError, Payload, Refusal, Term, Topic},
 };
 
@@ -39,11 +39,17 @@ pub(crate) const ERROR: SmolStr = SmolStr::new_static("error");
 impl Answer {
     /// Sends the reply, if there is one. A reply that this client's serializer cannot carry
     /// becomes an error reply that says so.
-    pub(super) fn send(self, outlet: &Outlet, join_ref: &Term, reference: &Term, topic: &Topic) {
+    pub(super) fn send(
+        self,
+        client: &ClientSender,
+        join_ref: &Term,
+        reference: &Term,
+        topic: &Topic,
+    ) {
         if let Some((status, payload)) = self.reply {
             let topic = Term::from(topic);
             let urgency = Urgency::MustSend;
-            outlet.reply(join_ref, reference, &topic, &status, &payload, urgency);
+            client.reply(join_ref, reference, &topic, &status, &payload, urgency);
         }
     }
 
@@ -216,17 +222,17 @@ impl IntoAnswer for Answer {
 /// Whether the channel goes on after a handler that answers nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Flow {
+pub struct NoReply {
     pub(crate) stop: Option<Reason>,
 }
 
-impl Flow {
+impl NoReply {
     /// The channel goes on.
-    pub const CONTINUE: Flow = Flow { stop: None };
+    pub const CONTINUE: NoReply = NoReply { stop: None };
 }
 
-impl From<Flow> for Answer {
-    fn from(flow: Flow) -> Self {
+impl From<NoReply> for Answer {
+    fn from(flow: NoReply) -> Self {
         Answer {
             reply: None,
             stop: flow.stop,
@@ -235,51 +241,51 @@ impl From<Flow> for Answer {
 }
 
 /// What a handler that answers nobody can return: `()` to go on, [`Stop`] to end the channel, a
-/// [`Flow`], an `Option` of one, or a `Result` of one whose error ends the channel with
+/// [`NoReply`], an `Option` of one, or a `Result` of one whose error ends the channel with
 /// [`Reason::Error`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned here: there is no client message to answer",
     label = "no client gets this",
     note = "return `()`, `Stop`, `Option<Stop>` or `Result<(), Error>`, whose error may be any that can be displayed"
 )]
-pub trait IntoFlow {
+pub trait IntoNoReply {
     /// Makes the flow.
-    fn into_flow(self) -> Flow;
+    fn into_no_reply(self) -> NoReply;
 }
 
-impl IntoFlow for () {
-    fn into_flow(self) -> Flow {
-        Flow::CONTINUE
+impl IntoNoReply for () {
+    fn into_no_reply(self) -> NoReply {
+        NoReply::CONTINUE
     }
 }
 
-impl IntoFlow for Stop {
-    fn into_flow(self) -> Flow {
-        Flow {
+impl IntoNoReply for Stop {
+    fn into_no_reply(self) -> NoReply {
+        NoReply {
             stop: Some(self.reason),
         }
     }
 }
 
-impl IntoFlow for Flow {
-    fn into_flow(self) -> Flow {
+impl IntoNoReply for NoReply {
+    fn into_no_reply(self) -> NoReply {
         self
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: IntoFlow> IntoFlow for Option<T> {
-    fn into_flow(self) -> Flow {
-        self.map_or(Flow::CONTINUE, IntoFlow::into_flow)
+impl<T: IntoNoReply> IntoNoReply for Option<T> {
+    fn into_no_reply(self) -> NoReply {
+        self.map_or(NoReply::CONTINUE, IntoNoReply::into_no_reply)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: IntoFlow, E: std::fmt::Display> IntoFlow for Result<T, E> {
-    fn into_flow(self) -> Flow {
+impl<T: IntoNoReply, E: std::fmt::Display> IntoNoReply for Result<T, E> {
+    fn into_no_reply(self) -> NoReply {
         match self {
-            Ok(value) => value.into_flow(),
-            Err(error) => Stop::error(error.to_string()).into_flow(),
+            Ok(value) => value.into_no_reply(),
+            Err(error) => Stop::error(error.to_string()).into_no_reply(),
         }
     }
 }

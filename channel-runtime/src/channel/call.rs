@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{Channel, Context, Flow, Step, role};
+use super::{Channel, Context, HandlerFuture, NoReply, role};
 
 /// A message that `C` takes in a `#[handle_info]` method. `#[channel]` implements it.
 #[diagnostic::on_unimplemented(
@@ -16,7 +16,7 @@ pub trait InfoFor<C: Channel>: Sized + Send + 'static {
         self,
         channel: &'a mut C,
         cx: &'a Context<'a, C, role::handle_info>,
-    ) -> Step<'a, Flow>;
+    ) -> HandlerFuture<'a, NoReply>;
 }
 
 /// A message that `C` takes in a `#[handle_cast]` method. `#[channel]` implements it.
@@ -31,7 +31,7 @@ pub trait CastFor<C: Channel>: Sized + Send + 'static {
         self,
         channel: &'a mut C,
         cx: &'a Context<'a, C, role::handle_cast>,
-    ) -> Step<'a, Flow>;
+    ) -> HandlerFuture<'a, NoReply>;
 }
 
 /// A message that `C` takes in a `#[handle_call]` method. `#[channel]` implements it.
@@ -50,7 +50,7 @@ pub trait CallFor<C: Channel>: Sized + Send + 'static {
         channel: &'a mut C,
         cx: &'a Context<'a, C, role::handle_call>,
         caller: Caller<Self::Reply>,
-    ) -> Step<'a, Flow>;
+    ) -> HandlerFuture<'a, NoReply>;
 }
 
 /// Who waits for the result of a call: for a `#[handle_call]` that answers later.
@@ -67,5 +67,55 @@ impl<T> Caller<T> {
     /// `GenServer.reply/2`.
     pub fn reply(self, result: T) {
         let _gone = self.0.send(result);
+    }
+}
+
+/// A message of any type that the channel handles, as its mailbox holds it.
+pub(crate) trait ServerMessage<C: Channel>: Send {
+    fn run<'a>(
+        self: Box<Self>,
+        channel: &'a mut C,
+        cx: &'a Contexts<'a, C>,
+    ) -> HandlerFuture<'a, NoReply>;
+}
+
+/// The contexts of the roles an [`ServerMessage`] may have.
+pub(crate) struct Contexts<'a, C: Channel> {
+    pub(crate) info: Context<'a, C, role::handle_info>,
+    pub(super) cast: Context<'a, C, role::handle_cast>,
+    pub(super) call: Context<'a, C, role::handle_call>,
+}
+
+pub(super) struct Info<M>(pub(super) M);
+pub(super) struct Cast<M>(pub(super) M);
+pub(super) struct Call<M, T>(pub(super) M, pub(super) oneshot::Sender<T>);
+
+impl<C: Channel, M: InfoFor<C>> ServerMessage<C> for Info<M> {
+    fn run<'a>(
+        self: Box<Self>,
+        channel: &'a mut C,
+        cx: &'a Contexts<'a, C>,
+    ) -> HandlerFuture<'a, NoReply> {
+        self.0.handle(channel, &cx.info)
+    }
+}
+
+impl<C: Channel, M: CastFor<C>> ServerMessage<C> for Cast<M> {
+    fn run<'a>(
+        self: Box<Self>,
+        channel: &'a mut C,
+        cx: &'a Contexts<'a, C>,
+    ) -> HandlerFuture<'a, NoReply> {
+        self.0.handle(channel, &cx.cast)
+    }
+}
+
+impl<C: Channel, M: CallFor<C>> ServerMessage<C> for Call<M, M::Reply> {
+    fn run<'a>(
+        self: Box<Self>,
+        channel: &'a mut C,
+        cx: &'a Contexts<'a, C>,
+    ) -> HandlerFuture<'a, NoReply> {
+        self.0.handle(channel, &cx.call, Caller(self.1))
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     protocol::{FromPayload, Payload, Refusal, Term, Topic},
 };
 
-/// The roles of handlers, named as their attributes are, for [`Context`] and [`Lend`].
+/// The roles of handlers, named as their attributes are, for [`Context`] and [`Provide`].
 #[allow(non_camel_case_types)]
 pub mod role {
     macro_rules! roles {
@@ -73,27 +73,27 @@ pub mod role {
     label = "not lent here",
     note = "`#[channel(…, socket = {T})]` lends a socket, and application state is kept in it; a message is taken by value: `{T}`"
 )]
-pub trait Lend<T: ?Sized, C, R> {
+pub trait Provide<T: ?Sized, C, R> {
     /// Borrows it.
-    fn lend(&self) -> &T;
+    fn provide(&self) -> &T;
 }
 
-/// As [`Lend`], to a `#[connect]`.
+/// As [`Provide`], to a `#[connect]`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to `#[connect]`",
     label = "not lent here",
     note = "`#[connect]` borrows `&ConnectInfo`, `&Params`, `&Extensions` and `&Endpoint`; what the client sends is taken by value"
 )]
-pub trait LendToConnect<T: ?Sized, C, R> {
+pub trait ProvideToConnect<T: ?Sized, C, R> {
     /// Borrows it.
-    fn lend(&self) -> &T;
+    fn provide(&self) -> &T;
 }
 
 #[diagnostic::do_not_recommend]
-impl<X: Lend<T, C, R>, T: ?Sized, C, R> LendToConnect<T, C, R> for X {
-    fn lend(&self) -> &T {
-        Lend::lend(self)
+impl<X: Provide<T, C, R>, T: ?Sized, C, R> ProvideToConnect<T, C, R> for X {
+    fn provide(&self) -> &T {
+        Provide::provide(self)
     }
 }
 
@@ -179,43 +179,43 @@ impl<C: Channel> Context<'_, C, role::handle_in> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Channel, R> Lend<Topic, C, R> for Context<'_, C, R> {
-    fn lend(&self) -> &Topic {
+impl<C: Channel, R> Provide<Topic, C, R> for Context<'_, C, R> {
+    fn provide(&self) -> &Topic {
         self.socket.topic()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Channel, R> Lend<ChannelRef<C>, C, R> for Context<'_, C, R> {
-    fn lend(&self) -> &ChannelRef<C> {
+impl<C: Channel, R> Provide<ChannelRef<C>, C, R> for Context<'_, C, R> {
+    fn provide(&self) -> &ChannelRef<C> {
         self.socket.channel_ref()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Channel, R> Lend<Endpoint, C, R> for Context<'_, C, R> {
-    fn lend(&self) -> &Endpoint {
+impl<C: Channel, R> Provide<Endpoint, C, R> for Context<'_, C, R> {
+    fn provide(&self) -> &Endpoint {
         self.socket.endpoint()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Channel, R> Lend<ConnectInfo, C, R> for Context<'_, C, R> {
-    fn lend(&self) -> &ConnectInfo {
+impl<C: Channel, R> Provide<ConnectInfo, C, R> for Context<'_, C, R> {
+    fn provide(&self) -> &ConnectInfo {
         self.socket.connect_info()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Channel, R: role::AfterJoin> Lend<Socket<C>, C, R> for Context<'_, C, R> {
-    fn lend(&self) -> &Socket<C> {
+impl<C: Channel, R: role::AfterJoin> Provide<Socket<C>, C, R> for Context<'_, C, R> {
+    fn provide(&self) -> &Socket<C> {
         self.socket
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Channel> Lend<str, C, role::handle_in> for Context<'_, C, role::handle_in> {
-    fn lend(&self) -> &str {
+impl<C: Channel> Provide<str, C, role::handle_in> for Context<'_, C, role::handle_in> {
+    fn provide(&self) -> &str {
         self.event
     }
 }

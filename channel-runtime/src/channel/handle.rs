@@ -11,12 +11,11 @@ use tokio::time::timeout;
 
 use super::{
     Channel, Reason,
-    inbox::{Ended, Inbox, Next},
-    letter::Letter,
-    turn,
+    mailbox::{Command, Ended, Mailbox, Next},
+    server,
 };
 use crate::{
-    connection::{Claim, Undelivered},
+    connection::{Reservation, Undelivered},
     protocol::{Message, Term},
 };
 
@@ -24,7 +23,7 @@ use crate::{
 pub(crate) trait Handle: Send + Sync {
     /// Hands over a client's message. Called by the channel's own connection, in whose task the
     /// channel runs then, as far as it does not wait.
-    fn push(&self, message: Message, claim: Claim<'_>) -> Result<(), (Message, Undelivered)>;
+    fn push(&self, message: Message, claim: Reservation<'_>) -> Result<(), (Message, Undelivered)>;
     /// The client leaves; the ref of its message.
     fn leave(&self, reference: Term) -> bool;
     /// The connection is gone.
@@ -41,16 +40,16 @@ pub(crate) trait Handle: Send + Sync {
 
 pub(crate) type ChannelHandle = Arc<dyn Handle>;
 
-impl<C: Channel> Handle for Inbox<C> {
-    fn push(&self, message: Message, claim: Claim<'_>) -> Result<(), (Message, Undelivered)> {
+impl<C: Channel> Handle for Mailbox<C> {
+    fn push(&self, message: Message, claim: Reservation<'_>) -> Result<(), (Message, Undelivered)> {
         if !self.admit() {
             return Err((message, Undelivered::Full));
         }
-        if turn::may_run_in_place()
+        if server::may_run_in_place()
             && let Some(server) = self.take_resting()
         {
-            let letter = Letter::Push(message, None);
-            turn::begin(server, Next::Letter(letter), &self.runtime, || {
+            let command = Command::Push(message, None);
+            server::begin(server, Next::Command(command), &self.runtime, || {
                 self.hold(claim.take());
             });
             return Ok(());
@@ -60,20 +59,20 @@ impl<C: Channel> Handle for Inbox<C> {
     }
 
     fn leave(&self, reference: Term) -> bool {
-        self.insist(Letter::Leave(reference)).is_ok()
+        self.push_final(Command::Leave(reference)).is_ok()
     }
 
     fn closed(&self) {
         // A channel that has ended already needs no telling.
-        let _ended = self.insist(Letter::Closed);
+        let _ended = self.push_final(Command::Closed);
     }
 
     fn stop(&self, reason: Reason) {
-        Inbox::stop(self, reason);
+        Mailbox::stop(self, reason);
     }
 
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ended> {
-        Inbox::poll_ended(self, cx)
+        Mailbox::poll_ended(self, cx)
     }
 
     fn shutdown(&self) -> Duration {
@@ -81,7 +80,7 @@ impl<C: Channel> Handle for Inbox<C> {
     }
 
     fn abort(&self) {
-        Inbox::abort(self);
+        Mailbox::abort(self);
     }
 }
 

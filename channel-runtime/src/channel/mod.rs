@@ -5,39 +5,35 @@ mod call;
 mod context;
 mod extension;
 mod handle;
-mod hibernate;
-mod inbox;
+mod handler_future;
 mod join;
-mod letter;
+mod mailbox;
 mod options;
 mod reason;
 mod reference;
 mod server;
 mod socket;
-mod step;
 mod telemetry;
 mod timer;
-mod turn;
-mod work;
 
 use std::sync::Arc;
 
-use self::inbox::Inbox;
 #[cfg(feature = "uploads")]
-pub(crate) use self::letter::{Contexts, Errand};
+pub(crate) use self::call::{Contexts, ServerMessage};
+use self::mailbox::Mailbox;
 #[cfg(feature = "websocket")]
 pub(crate) use self::telemetry::with_time_of_handlers;
 pub use self::{
-    answer::{Answer, Flow, IntoAnswer, IntoFlow, IntoRefusal, IntoReply, Reply, Status},
+    answer::{Answer, IntoAnswer, IntoNoReply, IntoRefusal, IntoReply, NoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
-    context::{Context, Given, Lend, LendToConnect, role},
+    context::{Context, Given, Provide, ProvideToConnect, role},
     extension::ChannelExtension,
+    handler_future::HandlerFuture,
     join::{IntoJoin, Joined},
     options::ChannelOptions,
     reason::{Reason, Stop},
     reference::SocketRef,
     socket::{ChannelRef, PushedBy, Socket},
-    step::Step,
     timer::TimerRef,
 };
 pub(crate) use self::{
@@ -60,7 +56,7 @@ pub trait Channel: Sized + Send + 'static {
     /// The socket type that `#[channel(socket = …)]` names, `()` when it names none.
     type Socket: Send + Sync + 'static;
 
-    /// The part that the crate adds to the channel: `upload::ChannelUploads` where it takes
+    /// The part that the crate adds to the channel: `upload::UploadsExtension` where it takes
     /// files, `()` otherwise.
     type Extension: ChannelExtension<Self>;
 
@@ -77,28 +73,31 @@ pub trait Channel: Sized + Send + 'static {
     const OPTIONS: ChannelOptions;
 
     /// Creates the channel, or refuses. Mirrors `c:Phoenix.Channel.join/3`.
-    fn join<'a>(cx: &'a Context<'a, Self, role::join>, payload: Payload) -> Step<'a, Joined<Self>>;
+    fn join<'a>(
+        cx: &'a Context<'a, Self, role::join>,
+        payload: Payload,
+    ) -> HandlerFuture<'a, Joined<Self>>;
 
     /// Takes a client's message. Mirrors `c:Phoenix.Channel.handle_in/3`.
     fn handle_in<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
-    ) -> Step<'a, Answer>;
+    ) -> HandlerFuture<'a, Answer>;
 
     /// Takes an intercepted broadcast. Mirrors `c:Phoenix.Channel.handle_out/3`.
     fn handle_out<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_out>,
         broadcast: &'a Broadcast,
-    ) -> Step<'a, Flow>;
+    ) -> HandlerFuture<'a, NoReply>;
 
     /// Runs last, unless the channel crashed. Mirrors `c:Phoenix.Channel.terminate/2`.
     fn terminate<'a>(
         self,
         cx: &'a Context<'a, Self, role::terminate>,
         reason: Reason,
-    ) -> Step<'a, ()>;
+    ) -> HandlerFuture<'a, ()>;
 }
 
 /// A channel that clients of the socket `S` can join. `#[channel]` implements it: for the socket

@@ -20,8 +20,8 @@ pub struct ChannelOptions {
     pub shutdown: Duration,
     /// How many messages of the server's own code, and intercepted broadcasts, may wait for the
     /// channel; as many as the socket's
-    /// [`inbox_messages`](crate::SocketOptions::inbox_messages) unless given.
-    pub inbox: Option<usize>,
+    /// [`mailbox_messages`](crate::SocketOptions::mailbox_messages) unless given.
+    pub mailbox: Option<usize>,
     /// How many messages of the client may be unanswered, where they are large.
     pub(crate) pushes: Option<usize>,
 }
@@ -33,7 +33,7 @@ impl ChannelOptions {
         log_handle_in: LogLevel::At(Level::DEBUG),
         hibernate_after: Some(Duration::from_secs(15)),
         shutdown: Duration::from_secs(5),
-        inbox: None,
+        mailbox: None,
         pushes: None,
     };
 
@@ -68,10 +68,10 @@ impl ChannelOptions {
         self
     }
 
-    /// Sets [`ChannelOptions::inbox`].
+    /// Sets [`ChannelOptions::mailbox`].
     #[must_use]
-    pub const fn inbox(mut self, messages: usize) -> Self {
-        self.inbox = Some(messages);
+    pub const fn mailbox(mut self, messages: usize) -> Self {
+        self.mailbox = Some(messages);
         self
     }
 

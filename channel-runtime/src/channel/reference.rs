@@ -1,6 +1,6 @@
 use super::{Answer, IntoReply};
 use crate::{
-    connection::Outlet,
+    connection::ClientSender,
     protocol::{Refusal, Term, Topic},
 };
 
@@ -29,16 +29,16 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "the client waits for an answer: call `ok`, `error`, `reply` or `ignore`"]
 pub struct SocketRef {
-    outlet: Option<Outlet>,
+    client: Option<ClientSender>,
     topic: Topic,
     join_ref: Term,
     reference: Term,
 }
 
 impl SocketRef {
-    pub(super) fn new(outlet: Outlet, topic: Topic, join_ref: Term, reference: Term) -> Self {
+    pub(super) fn new(client: ClientSender, topic: Topic, join_ref: Term, reference: Term) -> Self {
         SocketRef {
-            outlet: Some(outlet),
+            client: Some(client),
             topic,
             join_ref,
             reference,
@@ -62,12 +62,12 @@ impl SocketRef {
 
     /// Leaves the client without an answer, on purpose.
     pub fn ignore(mut self) {
-        self.outlet = None;
+        self.client = None;
     }
 
     fn send(&mut self, answer: Answer) {
-        if let Some(outlet) = self.outlet.take() {
-            answer.send(&outlet, &self.join_ref, &self.reference, &self.topic);
+        if let Some(client) = self.client.take() {
+            answer.send(&client, &self.join_ref, &self.reference, &self.topic);
         }
     }
 }

@@ -1,25 +1,42 @@
-//! What happens to a channel: its join, its messages, its end.
+//! The actor of a channel: its join, its messages one after the other, its end.
+//!
+//! A channel that has nothing to do is no task: it rests in its [`Mailbox`]. Its own connection runs
+//! it in place as far as no handler waits; everything else wakes it in a task of its own.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
+    task::{self, Poll, Waker},
+    time::Instant,
 };
 
+use futures_util::FutureExt;
+use tokio::{
+    runtime::Handle as Runtime,
+    task::{coop, yield_now},
+};
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tracing::Span;
+use tracing::{Instrument, Span};
 
-use super::telemetry;
 use super::{
-    Channel, ChannelExtension, ChannelOf, ChannelRef, Context, Inbox, Reason, Socket,
+    Answer, Channel, ChannelExtension, ChannelOf, ChannelRef, Context, HandlerFuture, Joined,
+    Mailbox, Reason, Socket,
+    answer::{ERROR, OK},
+    call::Contexts,
     handle::{ChannelHandle, Predecessor},
-    inbox::{Ended, Next},
-    turn,
+    mailbox::{Command, Ended, Next},
+    telemetry,
 };
-use crate::telemetry::shown;
 use crate::{
-    connection::{ChannelId, ConnectInfo, Outlet, Share},
+    connection::{BudgetPermit, ChannelId, ClientSender, ConnectInfo, Urgency, corked},
     endpoint::Endpoint,
-    protocol::{Message, Payload, Refusal, Term, Topic, reserved},
+    protocol::{Message, Payload, Push, Refusal, Term, Topic, reserved},
+    telemetry::shown,
 };
 
 /// What it takes to start a channel.
@@ -28,12 +45,12 @@ pub(crate) struct Start {
     pub(crate) topic: Topic,
     pub(crate) message: Message,
     pub(crate) predecessor: Option<Predecessor>,
-    pub(crate) outlet: Outlet,
+    pub(crate) client: ClientSender,
     pub(crate) info: Arc<ConnectInfo>,
     pub(crate) endpoint: Endpoint,
-    pub(crate) inbox_capacity: usize,
+    pub(crate) mailbox_capacity: usize,
     /// What the join's own payload takes of the client's budget.
-    pub(crate) share: Share,
+    pub(crate) share: BudgetPermit,
 }
 
 /// What is left of the client's join, and the channel whose place it takes.
@@ -41,23 +58,23 @@ pub(super) struct Joining {
     pub(super) predecessor: Option<Predecessor>,
     pub(super) reference: Term,
     pub(super) payload: Payload,
-    pub(super) share: Share,
+    pub(super) share: BudgetPermit,
 }
 
 /// Starts a channel: its join runs here and now, as far as it does not wait.
 pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelHandle {
     let id = start.endpoint.pubsub().new_id();
-    let capacity = C::OPTIONS.inbox.unwrap_or(start.inbox_capacity);
-    let inbox = Inbox::<C>::new(id, start.topic, start.outlet, capacity);
+    let capacity = C::OPTIONS.mailbox.unwrap_or(start.mailbox_capacity);
+    let mailbox = Mailbox::<C>::new(id, start.topic, start.client, capacity);
     let Message {
         join_ref,
         reference,
         payload,
         ..
     } = start.message;
-    let span = tracing::info_span!("channel", channel = C::NAME, topic = %shown(&inbox.topic));
+    let span = tracing::info_span!("channel", channel = C::NAME, topic = %shown(&mailbox.topic));
     let alive = start.endpoint.tasks().token();
-    let me = ChannelRef::new(inbox.clone());
+    let me = ChannelRef::new(mailbox.clone());
     let server = Server {
         id: start.id,
         socket: Socket::new(me, join_ref, C::socket(user), start.info, start.endpoint),
@@ -75,11 +92,11 @@ pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelH
     };
     // A join holds its share itself.
     let next = Next::Join(Box::new(join));
-    turn::begin(Box::new(server), next, &inbox.runtime, || {});
-    inbox
+    begin(Box::new(server), next, &mailbox.runtime, || {});
+    mailbox
 }
 
-/// How many letters one turn takes: what it sends is written when the turn is over, and a client may
+/// How many commands one turn takes: what it sends is written when the turn is over, and a client may
 /// have sent any number of them at once.
 const MOST: u32 = 64;
 
@@ -110,8 +127,8 @@ pub(super) struct Server<C: Channel> {
 }
 
 impl<C: Channel> Server<C> {
-    pub(super) fn inbox(&self) -> &Arc<Inbox<C>> {
-        self.socket.inbox()
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox<C>> {
+        self.socket.mailbox()
     }
 
     /// What the channel's log lines stand in.
@@ -119,7 +136,7 @@ impl<C: Channel> Server<C> {
         &self.span
     }
 
-    /// Does what is next, or what waits in the inbox, as much as one turn may hold.
+    /// Does what is next, or what waits in the mailbox, as much as one turn may hold.
     pub(super) async fn work(&mut self, next: &mut Option<Next<C>>) -> End {
         let Server {
             socket, channel, ..
@@ -127,7 +144,7 @@ impl<C: Channel> Server<C> {
         let mut left = if next.is_some() { 1 } else { MOST };
         loop {
             if next.is_none() {
-                *next = socket.inbox().next();
+                *next = socket.mailbox().next();
             }
             let stop = match (&mut *next, channel.as_mut()) {
                 (None, _) => return End::Idle,
@@ -144,8 +161,10 @@ impl<C: Channel> Server<C> {
                         None => End::NotJoined,
                     };
                 }
-                (Some(Next::Letter(letter)), Some(channel)) => socket.take(channel, letter).await,
-                (Some(Next::Letter(_)), None) => None,
+                (Some(Next::Command(command)), Some(channel)) => {
+                    socket.take(channel, command).await
+                }
+                (Some(Next::Command(_)), None) => None,
                 (Some(Next::Stop(reason)), _) => Some(reason.clone()),
             };
             *next = None;
@@ -171,7 +190,7 @@ impl<C: Channel> Server<C> {
         let gone = matches!(end, End::Because(Reason::Closed) | End::Overdue);
         self.socket.detach(gone);
         self.socket
-            .outlet()
+            .client()
             .outbox()
             .ended(self.socket.topic().clone(), self.id);
         let event = match end {
@@ -196,8 +215,8 @@ impl<C: Channel> Server<C> {
         }
         // Closed only now: the connection answers what finds it closed, and the client must hear
         // of the channel's end before that.
-        let left = self.inbox().close();
-        let late = |letter| self.socket.answer_late(letter);
+        let left = self.mailbox().close();
+        let late = |command| self.socket.answer_late(command);
         left.into_iter().for_each(late);
         self.finished = true;
     }
@@ -217,6 +236,309 @@ impl<C: Channel> Drop for Server<C> {
             // Its task was dropped.
             self.finish(&End::Overdue);
         }
-        self.inbox().end(self.ended);
+        self.mailbox().end(self.ended);
+    }
+}
+
+/// Returns true if a connection's task may run one of its channels itself; it takes of
+/// Tokio's budget for a task's turn, so a flood of messages does not keep its thread.
+pub(super) fn may_run_in_place() -> bool {
+    match coop::poll_proceed(&mut task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(taken) => {
+            taken.made_progress();
+            true
+        }
+        Poll::Pending => false,
+    }
+}
+
+/// Runs a channel in place, for as long as it does not wait, and in a task of its own from then
+/// on, after `waits`: what a handler answers at once is written in the turn of the connection's
+/// own task.
+pub(super) fn begin<C: Channel>(
+    server: Box<Server<C>>,
+    next: Next<C>,
+    runtime: &Runtime,
+    waits: impl FnOnce(),
+) {
+    let mut turn = Box::pin(run(server, Some(next)));
+    // The task polls it again, and so whatever it waits for learns of the task's waker.
+    let mut cx = task::Context::from_waker(Waker::noop());
+    if turn.as_mut().poll(&mut cx).is_pending() {
+        waits();
+        runtime.spawn(turn);
+    }
+}
+
+/// A channel on its way from its rest to a task; it returns to its rest when the task never
+/// begins.
+pub(super) struct WakeGuard<C: Channel>(Option<Box<Server<C>>>);
+
+impl<C: Channel> WakeGuard<C> {
+    pub(super) fn new(server: Box<Server<C>>) -> Self {
+        WakeGuard(Some(server))
+    }
+
+    pub(super) async fn run(mut self) {
+        if let Some(server) = self.0.take() {
+            run(server, None).await;
+        }
+    }
+}
+
+impl<C: Channel> Drop for WakeGuard<C> {
+    fn drop(&mut self) {
+        if let Some(server) = self.0.take() {
+            server.mailbox().clone().restore(server);
+        }
+    }
+}
+
+/// Runs a channel until it can rest, or is over.
+///
+/// What is kept here while a handler waits is kept once: no large value is handed from one
+/// future to another.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function keeps its arguments twice"
+)]
+fn run<C: Channel>(
+    mut server: Box<Server<C>>,
+    mut next: Option<Next<C>>,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        loop {
+            let mailbox = server.mailbox().clone();
+            let span = server.span().clone();
+            let mut late = None;
+            let end = {
+                let mut work = pin!(server.work(&mut next));
+                poll_fn(|cx| {
+                    let _in_span = span.enter();
+                    let polled = corked(mailbox.client.outbox(), || {
+                        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+                    });
+                    match polled {
+                        Ok(Poll::Ready(end)) => Poll::Ready(end),
+                        Ok(Poll::Pending) => {
+                            mailbox.poll_overdue(&mut late, cx).map(|()| End::Overdue)
+                        }
+                        Err(panic) => {
+                            telemetry::channel_panicked::<C>("a handler", &*panic);
+                            Poll::Ready(End::Panicked)
+                        }
+                    }
+                })
+                .await
+            };
+            match end {
+                End::Idle => match mailbox.rest(server) {
+                    Some(busy) => server = busy,
+                    None => return,
+                },
+                end => return corked(mailbox.client.outbox(), || server.finish(&end)),
+            }
+            // Others have their turn: what a handler sends to its own channel must not keep the
+            // connection in whose task it runs.
+            yield_now().await;
+        }
+    }
+}
+
+impl<C: Channel> Socket<C> {
+    /// Waits until the topic is free, and joins.
+    pub(super) async fn enter(&self, mut join: Box<Joining>) -> Option<C> {
+        let former = join.predecessor.take();
+        let replaced = match &former {
+            Some(former) => former.wait().await.then_some(&former.join_ref),
+            None => None,
+        };
+        let joined = self.join(*join).await;
+        if let Some(join_ref) = replaced {
+            self.say_end(join_ref, reserved::CLOSE, &Payload::empty());
+        }
+        joined
+    }
+
+    /// Runs the join, answers it and, when it is accepted, subscribes the client to the topic.
+    async fn join(&self, message: Joining) -> Option<C> {
+        let Joining {
+            reference,
+            payload,
+            share,
+            ..
+        } = message;
+        let started = Instant::now();
+        let params = payload.clone();
+        let cx = Context::new(self);
+        let join = AssertUnwindSafe(async { C::join(&cx, payload).run().await });
+        let joined = join
+            .catch_unwind()
+            .instrument(telemetry::join_span::<C>())
+            .await
+            .unwrap_or_else(|panic| {
+                telemetry::channel_panicked::<C>("a join", &*panic);
+                Joined::Refused(Refusal::new("join crashed"))
+            });
+        drop(share);
+        let (join_ref, topic) = (self.join_ref(), Term::from(self.topic()));
+        let client = self.client();
+        let reply = |join_ref: &Term, status: &str, payload: &Payload| {
+            client.reply(
+                join_ref,
+                &reference,
+                &topic,
+                status,
+                payload,
+                Urgency::MustSend,
+            )
+        };
+        let outcome = match &joined {
+            Joined::Accepted(..) => "ok",
+            Joined::Refused(_) => "error",
+            Joined::Unmatched => "unmatched",
+        };
+        telemetry::joined::<C>(
+            self.topic(),
+            outcome,
+            started.elapsed(),
+            &params,
+            self.endpoint().filter(),
+        );
+        match joined {
+            Joined::Accepted(channel, response) => {
+                let mut answered = false;
+                let topic = self.topic().clone();
+                let pubsub = self.endpoint().pubsub();
+                let prepared = pubsub.prepare(&topic).await;
+                let subscription = pubsub.subscribe_then(
+                    prepared,
+                    topic,
+                    self.channel_ref().id(),
+                    self.mailbox().clone(),
+                    || answered = reply(join_ref, &OK, &response),
+                );
+                if answered {
+                    self.keep(subscription);
+                }
+                answered.then_some(channel)
+            }
+            Joined::Refused(refusal) => {
+                reply(join_ref, &ERROR, &refusal.payload());
+                None
+            }
+            Joined::Unmatched => {
+                reply(
+                    &Term::Null,
+                    &ERROR,
+                    &Refusal::new("unmatched topic").payload(),
+                );
+                None
+            }
+        }
+    }
+
+    /// Hands a command to its handler; why the channel is to end, where it is.
+    pub(super) async fn take(&self, channel: &mut C, command: &mut Command<C>) -> Option<Reason> {
+        match command {
+            Command::Push(message, _) => self.handle_in(channel, message).await,
+            Command::Broadcast(broadcast, _) => {
+                let cx = Context::for_event(self, broadcast.event(), &Term::Null);
+                channel.handle_out(&cx, broadcast).run().await.stop
+            }
+            Command::Server(message, _) => {
+                let contexts = Contexts {
+                    info: Context::new(self),
+                    cast: Context::new(self),
+                    call: Context::new(self),
+                };
+                let message = message.take()?;
+                message.run(channel, &contexts).run().await.stop
+            }
+            Command::Leave(reference) => {
+                self.answer_leave(reference);
+                Some(Reason::Left)
+            }
+            Command::Closed => Some(Reason::Closed),
+        }
+    }
+
+    async fn handle_in(&self, channel: &mut C, message: &mut Message) -> Option<Reason> {
+        let (reference, payload) = (&message.reference, std::mem::take(&mut message.payload));
+        let event = match message.event.as_str() {
+            Some(event) if !event.starts_with(reserved::PREFIX) => event,
+            _ => {
+                self.answer(reference, Answer::unknown_event());
+                return None;
+            }
+        };
+        let cx = Context::for_event(self, event, reference);
+        let probe = telemetry::HandleIn::<C>::begin(self.topic(), event, &payload);
+        let span = probe.span();
+        // A handler that is not async runs at once, so the call itself stands in the span.
+        let answer = match span.in_scope(|| channel.handle_in(&cx, payload)) {
+            HandlerFuture::Ready(answer) => answer,
+            HandlerFuture::Pending(answer) => answer.instrument(span).await,
+        };
+        probe.finish(&answer, self.endpoint().filter());
+        let stop = answer.stop.clone();
+        self.answer(reference, answer);
+        stop
+    }
+
+    fn answer(&self, reference: &Term, answer: Answer) {
+        self.mailbox().answered();
+        let (join_ref, topic) = (self.join_ref(), self.topic());
+        answer.send(self.client(), join_ref, reference, topic);
+    }
+
+    fn answer_leave(&self, reference: &Term) {
+        let (join_ref, topic) = (self.join_ref(), Term::from(self.topic()));
+        let empty = Payload::empty();
+        self.client()
+            .reply(join_ref, reference, &topic, &OK, &empty, Urgency::MustSend);
+    }
+
+    /// `phx_close` or `phx_error`, with the join_ref as ref too.
+    pub(super) fn say_end(&self, join_ref: &Term, event: &str, payload: &Payload) {
+        let client = self.client();
+        let push = Push {
+            join_ref,
+            reference: join_ref,
+            topic: self.topic(),
+            event,
+            payload,
+        };
+        if let Ok(frame) = client.serializer().push(push) {
+            client.send(frame, Urgency::Final);
+        }
+    }
+
+    /// What the client hears of a message that came too late.
+    pub(super) fn answer_late(&self, command: Command<C>) {
+        match command {
+            Command::Leave(reference) => self.answer_leave(&reference),
+            Command::Push(
+                Message {
+                    reference, event, ..
+                },
+                _,
+            ) if event.as_str() == Some(reserved::LEAVE) => {
+                self.answer_leave(&reference);
+            }
+            Command::Push(Message { reference, .. }, _) => {
+                let topic = Term::from(self.topic());
+                let payload = Refusal::new("unmatched topic").payload();
+                self.client().reply(
+                    &Term::Null,
+                    &reference,
+                    &topic,
+                    &ERROR,
+                    &payload,
+                    Urgency::MustSend,
+                );
+            }
+            Command::Broadcast(..) | Command::Server(..) | Command::Closed => {}
+        }
     }
 }

@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
-    CallFor, CastFor, Channel, ChannelExtension, Inbox, InfoFor, SocketRef, TimerRef,
-    letter::{Call, Cast, Info, Letter},
+    CallFor, CastFor, Channel, ChannelExtension, InfoFor, Mailbox, SocketRef, TimerRef,
+    call::{Call, Cast, Info, ServerMessage},
+    mailbox::Command,
 };
 use crate::{
-    connection::{ConnectInfo, Outlet},
+    connection::{ClientSender, ConnectInfo},
     endpoint::Endpoint,
     error::Error,
     protocol::{Broadcast, Event, Term, Topic},
@@ -102,7 +103,7 @@ impl<C: Channel> Socket<C> {
     /// anything reaches the client.
     pub fn push<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         let payload = event.to_payload()?;
-        self.outlet()
+        self.client()
             .push(&self.join_ref, self.topic(), E::NAME, &payload)?;
         Ok(())
     }
@@ -114,7 +115,7 @@ impl<C: Channel> Socket<C> {
     ///
     /// [`Error::Encode`].
     pub fn forward(&self, broadcast: &Broadcast) -> Result<(), Error> {
-        self.outlet().push(
+        self.client().push(
             &self.join_ref,
             self.topic(),
             broadcast.event(),
@@ -206,11 +207,13 @@ impl<C: Channel> Socket<C> {
         if topic == *self.topic() || subscriptions.iter().any(|held| *held.topic() == topic) {
             return;
         }
-        let inbox = Arc::downgrade(self.inbox());
+        let mailbox = Arc::downgrade(self.mailbox());
         let relay = FnSubscriber::new(move |broadcast: &Broadcast| {
-            let Some(inbox) = inbox.upgrade() else { return };
-            inbox.hear(broadcast, |broadcast, heard| {
-                Letter::Errand(Some(Box::new(Info(broadcast))), Some(heard))
+            let Some(mailbox) = mailbox.upgrade() else {
+                return;
+            };
+            mailbox.try_broadcast(broadcast, |broadcast, heard| {
+                Command::Server(Some(Box::new(Info(broadcast))), Some(heard))
             });
         });
         subscriptions.push(
@@ -246,11 +249,11 @@ impl<C: Channel> Socket<C> {
         self.me.interval(period, message)
     }
 
-    pub(crate) fn outlet(&self) -> &Outlet {
-        &self.me.0.outlet
+    pub(crate) fn client(&self) -> &ClientSender {
+        &self.me.0.client
     }
 
-    pub(super) fn inbox(&self) -> &Arc<Inbox<C>> {
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox<C>> {
         &self.me.0
     }
 
@@ -260,7 +263,7 @@ impl<C: Channel> Socket<C> {
 
     pub(super) fn reply_to(&self, reference: &Term) -> SocketRef {
         let (topic, join_ref) = (self.topic().clone(), self.join_ref.clone());
-        SocketRef::new(self.outlet().clone(), topic, join_ref, reference.clone())
+        SocketRef::new(self.client().clone(), topic, join_ref, reference.clone())
     }
 
     pub(super) fn keep(&self, subscription: Subscription) {
@@ -281,7 +284,7 @@ impl<C: Channel> Socket<C> {
         let own = self.subscription.lock().take();
         let subscriptions = std::mem::take(&mut *self.subscriptions.lock());
         drop((own, subscriptions));
-        self.inbox().timers.end();
+        self.mailbox().timers.end();
         self.extension.ended(gone);
     }
 }
@@ -297,11 +300,11 @@ impl<C: Channel> fmt::Debug for Socket<C> {
 
 /// The address of a channel: sends it messages from any task, typed by what its `#[channel]`
 /// block handles. Cheap to clone; it does not keep the channel alive.
-pub struct ChannelRef<C: Channel>(Arc<Inbox<C>>);
+pub struct ChannelRef<C: Channel>(Arc<Mailbox<C>>);
 
 impl<C: Channel> ChannelRef<C> {
-    pub(super) fn new(inbox: Arc<Inbox<C>>) -> Self {
-        ChannelRef(inbox)
+    pub(super) fn new(mailbox: Arc<Mailbox<C>>) -> Self {
+        ChannelRef(mailbox)
     }
 
     /// Who the channel is to PubSub: see [`Endpoint::broadcast_from`].
@@ -315,7 +318,7 @@ impl<C: Channel> ChannelRef<C> {
     }
 
     /// Sends a message to the channel's `#[handle_info]`, fire and forget: to a channel that has
-    /// ended it is lost, and to one whose inbox is full it is lost with a warning. Mirrors
+    /// ended it is lost, and to one whose mailbox is full it is lost with a warning. Mirrors
     /// `send/2`. Use [`ChannelRef::cast`] to hear of either.
     pub fn send<M: InfoFor<C>>(&self, message: M) {
         self.0.send(Box::new(Info(message)));
@@ -325,10 +328,9 @@ impl<C: Channel> ChannelRef<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::ChannelEnded`] or [`Error::InboxFull`].
+    /// [`Error::ChannelEnded`] or [`Error::MailboxFull`].
     pub fn cast<M: CastFor<C>>(&self, message: M) -> Result<(), Error> {
-        self.0
-            .offer(Box::new(Cast(message)), |errand| Letter::errand(errand))?;
+        self.0.try_send(Box::new(Cast(message)))?;
         Ok(())
     }
 
@@ -341,12 +343,10 @@ impl<C: Channel> ChannelRef<C> {
     /// # Errors
     ///
     /// [`Error::ChannelEnded`], also when the channel ends before it answers, or
-    /// [`Error::InboxFull`].
+    /// [`Error::MailboxFull`].
     pub async fn call<M: CallFor<C>>(&self, message: M) -> Result<M::Reply, Error> {
         let (caller, reply) = oneshot::channel();
-        self.0.offer(Box::new(Call(message, caller)), |errand| {
-            Letter::errand(errand)
-        })?;
+        self.0.try_send(Box::new(Call(message, caller)))?;
         reply.await.map_err(|_| Error::ChannelEnded)
     }
 
@@ -365,7 +365,7 @@ impl<C: Channel> ChannelRef<C> {
         self.0.timers.every(self.weak(), period, message)
     }
 
-    /// Ends the channel within its shutdown time, before what waits in its inbox.
+    /// Ends the channel within its shutdown time, before what waits in its mailbox.
     #[cfg(feature = "uploads")]
     pub(crate) fn stop(&self, reason: super::Reason) {
         self.0.stop(reason);
@@ -373,12 +373,12 @@ impl<C: Channel> ChannelRef<C> {
 
     /// Hands over a message that ends what it is about, so that it always finds room.
     #[cfg(feature = "uploads")]
-    pub(crate) fn insist(&self, errand: impl super::letter::Errand<C> + 'static) {
-        // A channel that has ended wants to hear of nothing.
-        let _ended = self.0.insist(Letter::errand(Box::new(errand)));
+    pub(crate) fn push_final(&self, message: impl ServerMessage<C> + 'static) {
+        // A channel that has ended needs no messages.
+        let _ended = self.0.push_final(Command::server(Box::new(message)));
     }
 
-    pub(crate) fn weak(&self) -> Weak<Inbox<C>> {
+    pub(crate) fn weak(&self) -> Weak<Mailbox<C>> {
         Arc::downgrade(&self.0)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Channel, Inbox, InfoFor, letter::Info};
+use super::{Channel, InfoFor, Mailbox, call::Info};
 
 /// As long as no process lives: a longer period would overflow the clock.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -36,7 +36,7 @@ impl Timers {
 
     pub(super) fn after<C: Channel, M: InfoFor<C>>(
         &self,
-        inbox: Weak<Inbox<C>>,
+        mailbox: Weak<Mailbox<C>>,
         delay: Duration,
         message: M,
     ) -> TimerRef {
@@ -44,8 +44,8 @@ impl Timers {
         let timer = TimerRef(token.clone());
         tokio::spawn(token.run_until_cancelled_owned(async move {
             time::sleep(delay).await;
-            if let Some(inbox) = inbox.upgrade() {
-                inbox.send(Box::new(Info(message)));
+            if let Some(mailbox) = mailbox.upgrade() {
+                mailbox.send(Box::new(Info(message)));
             }
         }));
         timer
@@ -57,7 +57,7 @@ impl Timers {
     #[track_caller]
     pub(super) fn every<C: Channel, M: InfoFor<C> + Clone>(
         &self,
-        inbox: Weak<Inbox<C>>,
+        mailbox: Weak<Mailbox<C>>,
         period: Duration,
         message: M,
     ) -> TimerRef {
@@ -73,8 +73,10 @@ impl Timers {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
                 ticks.tick().await;
-                let Some(inbox) = inbox.upgrade() else { return };
-                inbox.send(Box::new(Info(message.clone())));
+                let Some(mailbox) = mailbox.upgrade() else {
+                    return;
+                };
+                mailbox.send(Box::new(Info(message.clone())));
             }
         }));
         timer

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// The bytes that a message takes beside its own: its place in an inbox and its parts.
+/// The bytes that a message takes beside its own: its place in a mailbox and its parts.
 const OVERHEAD: usize = 256;
 
 /// What each connection has of its own, so that clients which have spent the endpoint's budget hold
@@ -51,7 +51,7 @@ impl TotalBudget {
 }
 
 /// The bytes of one client's messages that wait for its channels, all together. They lie in the
-/// inboxes of its channels, and nothing else bounds them there.
+/// mailboxes of its channels, and nothing else bounds them there.
 ///
 /// Only the connection's own task asks for room, so what fits goes on to fit until it is taken.
 pub(crate) struct Budget {
@@ -119,8 +119,8 @@ impl Budget {
     }
 
     /// The reservation of a message that was admitted.
-    pub(crate) fn claim(self: &Arc<Self>, admitted: Admitted) -> Claim<'_> {
-        Claim {
+    pub(crate) fn claim(self: &Arc<Self>, admitted: Admitted) -> Reservation<'_> {
+        Reservation {
             budget: self,
             admitted,
         }
@@ -238,17 +238,17 @@ impl Wait {
 
 /// A reservation in a [`Budget`]; a message that is handled at once never takes it.
 #[derive(Debug)]
-pub(crate) struct Claim<'a> {
+pub(crate) struct Reservation<'a> {
     budget: &'a Arc<Budget>,
     admitted: Admitted,
 }
 
-impl Claim<'_> {
+impl Reservation<'_> {
     /// Takes it, until what is returned is dropped.
-    pub(crate) fn take(self) -> Share {
+    pub(crate) fn take(self) -> BudgetPermit {
         let Admitted { bytes, total } = self.admitted;
         self.budget.used.fetch_add(bytes, SeqCst);
-        Share {
+        BudgetPermit {
             budget: self.budget.clone(),
             bytes,
             _total: total,
@@ -258,13 +258,13 @@ impl Claim<'_> {
 
 /// A part of a [`Budget`], given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct BudgetPermit {
     budget: Arc<Budget>,
     bytes: usize,
     _total: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Share {
+impl Drop for BudgetPermit {
     fn drop(&mut self) {
         self.budget.give_back(self.bytes);
     }

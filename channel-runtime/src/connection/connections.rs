@@ -31,7 +31,7 @@ struct Inner {
     half_received: Arc<HalfReceived>,
     /// The tasks that flush outboxes, from the first connection that needs them.
     #[cfg(feature = "websocket")]
-    lanes: std::sync::OnceLock<super::Lanes>,
+    workers: std::sync::OnceLock<super::FlushWorkers>,
 }
 
 impl Connections {
@@ -43,7 +43,7 @@ impl Connections {
             outboxes: Account::new(outbox_bytes),
             half_received: HalfReceived::new(receive_bytes),
             #[cfg(feature = "websocket")]
-            lanes: std::sync::OnceLock::new(),
+            workers: std::sync::OnceLock::new(),
         }))
     }
 
@@ -114,13 +114,13 @@ impl Registered {
         &self.connections.0.half_received
     }
 
-    /// The lane that flushes the connection's outbox.
-    pub(crate) fn lane(&self) -> Arc<super::Lane> {
+    /// The worker that flushes the connection's outbox.
+    pub(crate) fn worker(&self) -> Arc<super::FlushWorker> {
         self.connections
             .0
-            .lanes
-            .get_or_init(super::Lanes::start)
-            .lane(self.id)
+            .workers
+            .get_or_init(super::FlushWorkers::start)
+            .worker(self.id)
     }
 }
 

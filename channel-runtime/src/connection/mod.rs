@@ -3,6 +3,7 @@
 
 mod budget;
 mod channel_id;
+mod client_sender;
 mod connect_info;
 mod connections;
 mod fastlane;
@@ -14,7 +15,6 @@ mod half_received;
 mod open;
 #[cfg_attr(not(feature = "websocket"), allow(dead_code))]
 mod outbox;
-mod outlet;
 mod params;
 mod request;
 #[cfg(feature = "token")]
@@ -23,18 +23,21 @@ mod session;
 #[cfg(feature = "websocket")]
 pub(crate) use self::half_received::Half as HalfMessage;
 #[cfg(feature = "websocket")]
-pub(crate) use self::outbox::{Direct, DirectEvent, Half, Lane, Lanes, Sink};
+pub(crate) use self::outbox::{Direct, DirectEvent, FlushWorker, FlushWorkers, Half, Sink};
 #[cfg(feature = "token")]
 pub use self::session::Session;
 pub(crate) use self::{
-    budget::{Admitted, Budget, Claim, Share, TotalBudget, Wait},
+    budget::{Admitted, Budget, BudgetPermit, Reservation, TotalBudget, Wait},
     channel_id::{ChannelId, Undelivered},
+    client_sender::ClientSender,
     connections::{Connections, Registered},
     fastlane::send_on,
     half_received::HalfReceived,
-    open::{Peer, Received},
-    outbox::{Account, Corked, Heard, Out, Outbox, OutboxLimits, Outgoing, Urgency, batch, corked},
-    outlet::Outlet,
+    open::{ConnectionHandler, Received},
+    outbox::{
+        Account, Corked, InterceptPermit, OutboundFrame, Outbox, OutboxLimits, Outgoing, Urgency,
+        batch, corked,
+    },
 };
 pub use self::{
     connect_info::{ConnectInfo, ConnectInfoKey},

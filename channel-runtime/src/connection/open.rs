@@ -41,15 +41,15 @@ pub(crate) enum Received {
     Taken,
     /// The connection is to end.
     Refused(Close),
-    /// It takes nothing before [`Peer::poll_room`] is ready.
+    /// It takes nothing before [`ConnectionHandler::poll_room`] is ready.
     Full(Frame),
 }
 
 /// The socket behind a connection: one with channels, or one of the user's own.
-pub(crate) trait Peer: Send {
+pub(crate) trait ConnectionHandler: Send {
     fn receive(&mut self, frame: Frame) -> Received;
 
-    /// As [`Peer::receive`], of a text frame; copies of it only what is kept.
+    /// As [`ConnectionHandler::receive`], of a text frame; copies of it only what is kept.
     #[cfg(feature = "websocket")]
     fn receive_text(&mut self, text: &str) -> Received {
         self.receive(Frame::Text(text.into()))
@@ -84,7 +84,7 @@ pub(crate) trait Peer: Send {
 /// each frame with [`Connection::receive`], and drops the connection when the client is gone,
 /// which ends its channels. Mirrors what a transport calls in `Phoenix.Socket.Transport`.
 pub struct Connection {
-    peer: Box<dyn Peer>,
+    handler: Box<dyn ConnectionHandler>,
     outbox: Arc<Outbox>,
     #[cfg_attr(
         not(feature = "websocket"),
@@ -94,9 +94,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: Box<dyn Peer>, outbox: Arc<Outbox>, registered: Registered) -> Self {
+    pub(crate) fn new(
+        handler: Box<dyn ConnectionHandler>,
+        outbox: Arc<Outbox>,
+        registered: Registered,
+    ) -> Self {
         Connection {
-            peer,
+            handler,
             outbox,
             registered,
         }
@@ -104,7 +108,7 @@ impl Connection {
 
     /// Takes one frame of the client. Waits where too much of what the client has sent waits
     /// already: in a socket with channels for
-    /// [`inbox_wait`](crate::SocketOptions::inbox_wait) at most, in a custom one for as long as it
+    /// [`mailbox_wait`](crate::SocketOptions::mailbox_wait) at most, in a custom one for as long as it
     /// is busy. Nothing is to be read meanwhile, so that the client waits too. A transport that
     /// writes meanwhile polls [`Connection::poll_receive`] and [`Connection::poll_next`].
     ///
@@ -135,12 +139,12 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Close>> {
         while let Some(next) = frame.take() {
-            match self.peer.receive(next) {
+            match self.handler.receive(next) {
                 Received::Taken => break,
                 Received::Refused(close) => return Poll::Ready(Err(close)),
                 Received::Full(back) => *frame = Some(back),
             }
-            std::task::ready!(self.peer.poll_room(cx));
+            std::task::ready!(self.handler.poll_room(cx));
         }
         Poll::Ready(Ok(()))
     }
@@ -148,30 +152,30 @@ impl Connection {
     /// Those who sent the frames from here on, until the next of these, wait until all are taken.
     #[cfg(feature = "longpoll")]
     pub(crate) fn begin_batch(&mut self) {
-        self.peer.begin_batch();
+        self.handler.begin_batch();
     }
 
     /// As [`Connection::receive`], without waiting.
     #[cfg(feature = "websocket")]
     pub(crate) fn try_receive(&mut self, frame: Frame) -> Received {
-        self.peer.receive(frame)
+        self.handler.receive(frame)
     }
 
     /// As [`Connection::try_receive`], of a text frame.
     #[cfg(feature = "websocket")]
     pub(crate) fn try_receive_text(&mut self, text: &str) -> Received {
-        self.peer.receive_text(text)
+        self.handler.receive_text(text)
     }
 
     /// Ready when the socket may have room again.
     #[cfg(feature = "websocket")]
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.peer.poll_room(cx)
+        self.handler.poll_room(cx)
     }
 
     /// Tells the socket of a ping or a pong. Mirrors `c:handle_control/2`.
     pub fn control(&mut self, control: Control) {
-        self.peer.control(control);
+        self.handler.control(control);
     }
 
     /// Returns the next task of the transport. Cancel safe.
@@ -184,10 +188,10 @@ impl Connection {
         loop {
             match std::task::ready!(self.outbox.poll_next(cx)) {
                 Outgoing::Frame(frame) => return Poll::Ready(Event::Frame(frame)),
-                Outgoing::Ended(topic, id) => self.peer.ended(&topic, id),
+                Outgoing::Ended(topic, id) => self.handler.ended(&topic, id),
                 Outgoing::Close(close) => {
                     if close == Close::DRAINING {
-                        self.peer.drain();
+                        self.handler.drain();
                     }
                     return Poll::Ready(Event::Close(close));
                 }

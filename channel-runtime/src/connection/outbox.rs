@@ -24,9 +24,9 @@ pub(crate) use self::account::Account;
 use self::account::{FREE, STEP};
 pub(crate) use self::direct::Direct;
 #[cfg(feature = "websocket")]
-pub(crate) use self::flush::Lanes;
+pub(crate) use self::flush::FlushWorkers;
 use self::flush::flush_soon;
-pub(crate) use self::flush::{Corked, Lane, batch, corked};
+pub(crate) use self::flush::{Corked, FlushWorker, batch, corked};
 use self::queue::Queue;
 #[cfg(feature = "websocket")]
 pub(crate) use self::{
@@ -120,7 +120,7 @@ pub(crate) enum Outgoing {
 pub(crate) const OVERHEAD: usize = 128;
 
 /// A frame as it is handed to an outbox.
-pub(crate) enum Out<'a> {
+pub(crate) enum OutboundFrame<'a> {
     Own(Frame),
     Shared(&'a Arc<SharedFrame>),
     /// Bytes of the transport itself.
@@ -138,7 +138,7 @@ pub(crate) struct Outbox {
     /// The bytes of broadcasts that channels of this connection intercept and have yet to take.
     intercepted: AtomicUsize,
     /// The worker that flushes it in a large burst, where senders write frames themselves.
-    lane: OnceLock<Arc<Lane>>,
+    worker: OnceLock<Arc<FlushWorker>>,
     /// Where they are, what makes a frame of text behind room for its header.
     frame_in_place: OnceLock<fn(Vec<u8>) -> Bytes>,
 }
@@ -238,23 +238,25 @@ impl Outbox {
             account: account.clone(),
             id: account.next_id(),
             intercepted: AtomicUsize::new(0),
-            lane: OnceLock::new(),
+            worker: OnceLock::new(),
             frame_in_place: OnceLock::new(),
         })
     }
 
     /// Queues a frame, or does what the policy says when there is no room.
-    pub(crate) fn send(self: &Arc<Self>, out: Out<'_>, urgency: Urgency) {
+    pub(crate) fn send(self: &Arc<Self>, out: OutboundFrame<'_>, urgency: Urgency) {
         let mut state = self.state.lock();
         if state.abandoned || state.close.is_some() {
             return;
         }
         let queued = match (out, &state.direct) {
-            (Out::Wire(bytes), _) => Queued::Wire(bytes, urgency),
-            (Out::Own(frame), None) => Queued::Frame(frame, urgency),
-            (Out::Own(frame), Some(direct)) => Queued::Wire(direct.encode(&frame), urgency),
-            (Out::Shared(shared), None) => Queued::Shared(shared.clone()),
-            (Out::Shared(shared), Some(direct)) => {
+            (OutboundFrame::Wire(bytes), _) => Queued::Wire(bytes, urgency),
+            (OutboundFrame::Own(frame), None) => Queued::Frame(frame, urgency),
+            (OutboundFrame::Own(frame), Some(direct)) => {
+                Queued::Wire(direct.encode(&frame), urgency)
+            }
+            (OutboundFrame::Shared(shared), None) => Queued::Shared(shared.clone()),
+            (OutboundFrame::Shared(shared), Some(direct)) => {
                 Queued::SharedWire(shared.wire(|frame| direct.encode(frame)))
             }
         };
@@ -373,7 +375,7 @@ impl Outbox {
 
     /// Returns whether a broadcast with a payload of so many bytes may wait for a channel of this
     /// connection that has to take it first.
-    pub(crate) fn intercept(self: &Arc<Self>, bytes: usize) -> Option<Heard> {
+    pub(crate) fn intercept(self: &Arc<Self>, bytes: usize) -> Option<InterceptPermit> {
         let bytes = bytes + OVERHEAD;
         let before = self.intercepted.fetch_add(bytes, Ordering::AcqRel);
         let after = before + bytes;
@@ -385,7 +387,7 @@ impl Outbox {
         }
         // One larger than the whole outbox still fits an empty one.
         let fits = before == 0 || after <= self.limits.bytes;
-        let heard = Heard {
+        let heard = InterceptPermit {
             outbox: self.clone(),
             bytes,
         };
@@ -437,17 +439,17 @@ impl Outbox {
     /// A broadcast found no room before the channel that intercepts it, which is slower than what
     /// it hears.
     pub(crate) fn overflow(&self, channel: &'static str) {
-        too_slow("inbox", self.intercepted.load(Ordering::Relaxed));
+        too_slow("mailbox", self.intercepted.load(Ordering::Relaxed));
         match self.limits.policy {
             SlowConsumer::Disconnect => {
                 tracing::warn!(
                     channel,
-                    "an inbox is full of broadcasts; the client is disconnected"
+                    "a mailbox is full of broadcasts; the client is disconnected"
                 );
                 self.close(Close::SLOW_CONSUMER);
             }
             SlowConsumer::DropNewest | SlowConsumer::DropOldest => {
-                tracing::debug!(channel, "an inbox is full; a broadcast is left out");
+                tracing::debug!(channel, "a mailbox is full; a broadcast is left out");
             }
         }
     }
@@ -506,8 +508,8 @@ impl Outbox {
         std::hint::black_box(self.state.is_locked());
     }
 
-    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
-        self.lane.get()
+    pub(super) fn worker(&self) -> Option<&Arc<FlushWorker>> {
+        self.worker.get()
     }
 
     /// Returns whether a frame is next.
@@ -536,12 +538,12 @@ impl Outbox {
 }
 
 /// The room of a broadcast that waits for a channel, given back when dropped.
-pub(crate) struct Heard {
+pub(crate) struct InterceptPermit {
     outbox: Arc<Outbox>,
     bytes: usize,
 }
 
-impl Drop for Heard {
+impl Drop for InterceptPermit {
     fn drop(&mut self) {
         let before = (self.outbox.intercepted).fetch_sub(self.bytes, Ordering::AcqRel);
         let steps = before / STEP - (before - self.bytes) / STEP;

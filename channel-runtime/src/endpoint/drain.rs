@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(closed(&open), [false, true, true, true]);
         let frame = Frame::Text("x".into());
         open[0].outbox.send(
-            crate::connection::Out::Own(frame.clone()),
+            crate::connection::OutboundFrame::Own(frame.clone()),
             crate::connection::Urgency::MustSend,
         );
         let next = open[0]

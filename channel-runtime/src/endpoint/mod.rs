@@ -58,7 +58,7 @@ pub(crate) struct Inner {
     pub(crate) draining: CancellationToken,
     pub(crate) connections: Connections,
     /// The budget of messages that wait for the channels of all connections.
-    pub(crate) inbox_budget: Arc<TotalBudget>,
+    pub(crate) mailbox_budget: Arc<TotalBudget>,
     /// The address under which clients reach the endpoint.
     pub(crate) url: Option<OriginPattern>,
     pub(crate) filter: Arc<FilterParameters>,
@@ -78,8 +78,8 @@ impl Endpoint {
         self.0.extensions.get()
     }
 
-    pub(crate) fn inbox_budget(&self) -> &Arc<TotalBudget> {
-        &self.0.inbox_budget
+    pub(crate) fn mailbox_budget(&self) -> &Arc<TotalBudget> {
+        &self.0.mailbox_budget
     }
 
     /// Tokens of one kind, made with the endpoint's

@@ -60,11 +60,11 @@ pub struct SocketConfig {
     /// A number of channels.
     pub max_channels: Option<usize>,
     /// A number of messages.
-    pub inbox_messages: Option<usize>,
+    pub mailbox_messages: Option<usize>,
     /// In bytes.
-    pub inbox_bytes: Option<usize>,
+    pub mailbox_bytes: Option<usize>,
     /// In milliseconds.
-    pub inbox_wait_ms: Option<u64>,
+    pub mailbox_wait_ms: Option<u64>,
     /// A number of frames.
     pub outbox_frames: Option<usize>,
     /// In bytes.
@@ -103,9 +103,9 @@ impl Default for SocketConfig {
             max_frame_size_bytes: None,
             max_message_size_bytes: None,
             max_channels: None,
-            inbox_messages: None,
-            inbox_bytes: None,
-            inbox_wait_ms: None,
+            mailbox_messages: None,
+            mailbox_bytes: None,
+            mailbox_wait_ms: None,
             outbox_frames: None,
             outbox_bytes: None,
             slow_consumer: None,
@@ -150,11 +150,11 @@ impl TryFrom<SocketConfig> for SocketOptions {
         set(&mut options.max_frame_size, config.max_frame_size_bytes);
         set(&mut options.max_message_size, config.max_message_size_bytes);
         set(&mut options.max_channels, config.max_channels);
-        set(&mut options.inbox_messages, config.inbox_messages);
-        set(&mut options.inbox_bytes, config.inbox_bytes);
+        set(&mut options.mailbox_messages, config.mailbox_messages);
+        set(&mut options.mailbox_bytes, config.mailbox_bytes);
         set(
-            &mut options.inbox_wait,
-            config.inbox_wait_ms.map(Duration::from_millis),
+            &mut options.mailbox_wait,
+            config.mailbox_wait_ms.map(Duration::from_millis),
         );
         set(&mut options.outbox_frames, config.outbox_frames);
         set(&mut options.outbox_bytes, config.outbox_bytes);
@@ -196,7 +196,7 @@ impl SocketConfig {
         }
         let times = [
             ("timeout_ms", self.timeout_ms),
-            ("inbox_wait_ms", self.inbox_wait_ms),
+            ("mailbox_wait_ms", self.mailbox_wait_ms),
         ];
         let too_long = |ms: Option<u64>| ms.map(Duration::from_millis) > Some(MAX_TIMEOUT);
         match times.into_iter().find(|(_, ms)| too_long(*ms)) {

@@ -36,9 +36,9 @@ pub struct SocketOptions {
     pub(crate) max_frame_size: usize,
     pub(crate) max_message_size: usize,
     pub(crate) max_channels: usize,
-    pub(crate) inbox_messages: usize,
-    pub(crate) inbox_bytes: usize,
-    pub(crate) inbox_wait: Duration,
+    pub(crate) mailbox_messages: usize,
+    pub(crate) mailbox_bytes: usize,
+    pub(crate) mailbox_wait: Duration,
     pub(crate) outbox_frames: usize,
     pub(crate) outbox_bytes: usize,
     pub(crate) slow_consumer: SlowConsumer,
@@ -63,9 +63,9 @@ impl Default for SocketOptions {
             max_frame_size: 16 << 20,
             max_message_size: 16 << 20,
             max_channels: 100,
-            inbox_messages: 256,
-            inbox_bytes: 32 << 20,
-            inbox_wait: Duration::from_secs(5),
+            mailbox_messages: 256,
+            mailbox_bytes: 32 << 20,
+            mailbox_wait: Duration::from_secs(5),
             outbox_frames: usize::MAX,
             outbox_bytes: 16 << 20,
             slow_consumer: SlowConsumer::default(),
@@ -123,11 +123,11 @@ impl SocketOptions {
 
     /// How many messages of the server's own code may wait for a channel that is busy; 256 unless
     /// given. The next `cast` or `call` is an error. For the client's own messages the limit is
-    /// [`inbox_bytes`](Self::inbox_bytes), for broadcasts that the channel intercepts or subscribes
+    /// [`mailbox_bytes`](Self::mailbox_bytes), for broadcasts that the channel intercepts or subscribes
     /// to [`outbox_bytes`](Self::outbox_bytes).
     #[must_use]
-    pub fn inbox_messages(mut self, messages: usize) -> Self {
-        self.inbox_messages = messages;
+    pub fn mailbox_messages(mut self, messages: usize) -> Self {
+        self.mailbox_messages = messages;
         self
     }
 
@@ -138,12 +138,12 @@ impl SocketOptions {
     /// A client may send ahead of its channels: as long as there is room, everything it sends is
     /// read, and each channel handles its messages in order. Without room nothing more is read, so
     /// that the client's own connection holds it back, or its POST is not answered yet; heartbeats
-    /// and its other channels wait with it. After [`inbox_wait`](Self::inbox_wait) without room,
+    /// and its other channels wait with it. After [`mailbox_wait`](Self::mailbox_wait) without room,
     /// messages are refused with `channel overloaded`. All clients together are bounded by
-    /// [`EndpointBuilder::inbox_bytes`](crate::EndpointBuilder::inbox_bytes).
+    /// [`EndpointBuilder::mailbox_bytes`](crate::EndpointBuilder::mailbox_bytes).
     #[must_use]
-    pub fn inbox_bytes(mut self, bytes: usize) -> Self {
-        self.inbox_bytes = bytes;
+    pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
+        self.mailbox_bytes = bytes;
         self
     }
 
@@ -155,8 +155,8 @@ impl SocketOptions {
     /// Meanwhile nothing of the client is read, so it stays well below the time after which clients
     /// give up on a heartbeat or a POST; for the official client that is 10 seconds and more.
     #[must_use]
-    pub fn inbox_wait(mut self, time: Duration) -> Self {
-        self.inbox_wait = time;
+    pub fn mailbox_wait(mut self, time: Duration) -> Self {
+        self.mailbox_wait = time;
         self
     }
 
@@ -321,8 +321,8 @@ impl SocketOptions {
             ("max_frame_size", self.max_frame_size == 0),
             ("max_message_size", self.max_message_size == 0),
             ("max_channels", self.max_channels == 0),
-            ("inbox_messages", self.inbox_messages == 0),
-            ("inbox_bytes", self.inbox_bytes == 0),
+            ("mailbox_messages", self.mailbox_messages == 0),
+            ("mailbox_bytes", self.mailbox_bytes == 0),
             ("outbox_frames", self.outbox_frames == 0),
             ("outbox_bytes", self.outbox_bytes == 0),
         ];
@@ -332,8 +332,8 @@ impl SocketOptions {
         if self.timeout > MAX_TIMEOUT {
             return Err(ConfigError::TooLong("timeout"));
         }
-        if self.inbox_wait > MAX_TIMEOUT {
-            return Err(ConfigError::TooLong("inbox_wait"));
+        if self.mailbox_wait > MAX_TIMEOUT {
+            return Err(ConfigError::TooLong("mailbox_wait"));
         }
         if let Some(subprotocol) = self
             .subprotocols

@@ -70,7 +70,7 @@ struct Post {
     mailbox: Arc<dyn NodeHandler>,
     token: Token,
     next: AtomicU64,
-    heard: Mutex<replay::Heard>,
+    heard: Mutex<replay::InterceptPermit>,
 }
 
 #[cfg(feature = "longpoll")]

@@ -4,7 +4,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::EndpointConfig;
 #[cfg(feature = "longpoll")]
-use crate::transport::Relays;
+use crate::transport::AllRemoteSessions;
 use crate::{
     connection::{Connections, TotalBudget, batch},
     endpoint::{DrainOptions, Endpoint, Extensions, Inner},
@@ -41,7 +41,7 @@ pub struct EndpointBuilder {
     url: Option<String>,
     max_connections: Option<usize>,
     filter: FilterParameters,
-    inbox_bytes: Option<usize>,
+    mailbox_bytes: Option<usize>,
     outbox_bytes: Option<usize>,
     receive_bytes: Option<usize>,
     #[cfg(feature = "token")]
@@ -49,7 +49,7 @@ pub struct EndpointBuilder {
 }
 
 /// How many bytes may wait for all channels, unless given.
-const INBOX_BYTES: usize = 256 << 20;
+const MAILBOX_BYTES: usize = 256 << 20;
 
 /// Makes what is mounted, once its options are known to work.
 type MakeMount = fn(SocketOptions) -> Arc<dyn Mount>;
@@ -105,7 +105,7 @@ impl EndpointBuilder {
     pub fn config(mut self, config: EndpointConfig) -> Self {
         self.url = config.url.or(self.url);
         self.max_connections = config.max_connections.or(self.max_connections);
-        self.inbox_bytes = config.inbox_bytes.or(self.inbox_bytes);
+        self.mailbox_bytes = config.mailbox_bytes.or(self.mailbox_bytes);
         self.outbox_bytes = config.outbox_bytes.or(self.outbox_bytes);
         self.receive_bytes = config.receive_bytes.or(self.receive_bytes);
         self.drain = config.drainer.unwrap_or(self.drain);
@@ -160,10 +160,10 @@ impl EndpointBuilder {
     ///
     /// Without room, nothing more is read of a connection that has more than that waiting, which
     /// holds its client back; after the socket's
-    /// [`inbox_wait`](SocketOptions::inbox_wait) its messages are refused with `channel overloaded`.
-    /// The limit of one connection is [`SocketOptions::inbox_bytes`].
-    pub fn inbox_bytes(mut self, bytes: usize) -> Self {
-        self.inbox_bytes = Some(bytes);
+    /// [`mailbox_wait`](SocketOptions::mailbox_wait) its messages are refused with `channel overloaded`.
+    /// The limit of one connection is [`SocketOptions::mailbox_bytes`].
+    pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
+        self.mailbox_bytes = Some(bytes);
         self
     }
 
@@ -270,8 +270,8 @@ impl EndpointBuilder {
         if self.max_connections == Some(0) {
             return Err(ConfigError::Zero("max_connections"));
         }
-        if self.inbox_bytes == Some(0) {
-            return Err(ConfigError::Zero("inbox_bytes"));
+        if self.mailbox_bytes == Some(0) {
+            return Err(ConfigError::Zero("mailbox_bytes"));
         }
         if self.receive_bytes == Some(0) {
             return Err(ConfigError::Zero("receive_bytes"));
@@ -309,7 +309,7 @@ impl EndpointBuilder {
             extensions.insert(ServeLimits::new(self.serve, kept));
         }
         #[cfg(feature = "longpoll")]
-        extensions.insert(Relays::open(
+        extensions.insert(AllRemoteSessions::open(
             &mounts,
             &pubsub,
             &secrets,
@@ -324,7 +324,7 @@ impl EndpointBuilder {
             tasks,
             draining,
             connections,
-            inbox_budget: TotalBudget::new(self.inbox_bytes.unwrap_or(INBOX_BYTES)),
+            mailbox_budget: TotalBudget::new(self.mailbox_bytes.unwrap_or(MAILBOX_BYTES)),
             url,
             filter: Arc::new(self.filter),
             #[cfg(feature = "token")]

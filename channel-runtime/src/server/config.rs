@@ -49,8 +49,8 @@ pub struct EndpointConfig {
     pub url: Option<String>,
     /// See [`EndpointBuilder::max_connections`](crate::EndpointBuilder::max_connections).
     pub max_connections: Option<usize>,
-    /// See [`EndpointBuilder::inbox_bytes`](crate::EndpointBuilder::inbox_bytes).
-    pub inbox_bytes: Option<usize>,
+    /// See [`EndpointBuilder::mailbox_bytes`](crate::EndpointBuilder::mailbox_bytes).
+    pub mailbox_bytes: Option<usize>,
     /// See [`EndpointBuilder::outbox_bytes`](crate::EndpointBuilder::outbox_bytes).
     pub outbox_bytes: Option<usize>,
     /// See [`EndpointBuilder::receive_bytes`](crate::EndpointBuilder::receive_bytes).
@@ -75,15 +75,15 @@ mod tests {
 
     #[test]
     fn the_limits_of_all_clients_have_keys_of_their_own() {
-        let file = r#"{"inbox_bytes": 1, "outbox_bytes": 2, "receive_bytes": 3}"#;
+        let file = r#"{"mailbox_bytes": 1, "outbox_bytes": 2, "receive_bytes": 3}"#;
         let config: EndpointConfig = serde_json::from_str(file).unwrap();
         let limits = (
-            config.inbox_bytes,
+            config.mailbox_bytes,
             config.outbox_bytes,
             config.receive_bytes,
         );
         assert_eq!(limits, (Some(1), Some(2), Some(3)));
-        for limit in ["inbox_bytes", "outbox_bytes", "receive_bytes"] {
+        for limit in ["mailbox_bytes", "outbox_bytes", "receive_bytes"] {
             let config = serde_json::from_str(&format!(r#"{{"{limit}": 0}}"#)).unwrap();
             let error = crate::Endpoint::builder()
                 .config(config)

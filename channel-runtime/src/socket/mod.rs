@@ -1,9 +1,9 @@
 //! Sockets: one connection of a client, and the channels it has joined.
 
+mod channels_handler;
 mod const_check;
 mod mount;
 mod path;
-mod peer;
 mod session;
 
 use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
@@ -17,8 +17,8 @@ pub use self::{
 };
 use crate::{
     channel::{
-        ChannelExtension, ChannelHandle, ChannelOf, IntoRefusal, Lend, SeenOf, Start, Step, role,
-        start,
+        ChannelExtension, ChannelHandle, ChannelOf, HandlerFuture, IntoRefusal, Provide, SeenOf,
+        Start, role, start,
     },
     connection::{ConnectInfo, ConnectRequest, Params},
     endpoint::Endpoint,
@@ -44,7 +44,7 @@ pub trait ChannelSocket: Sized + Send + Sync + 'static {
     fn connect<'a>(
         cx: &'a ConnectContext<'a, Self>,
         params: &'a Params,
-    ) -> Step<'a, Result<Self, Refusal>>;
+    ) -> HandlerFuture<'a, Result<Self, Refusal>>;
 
     /// Names the connection, so that [`Endpoint::disconnect`] can end it. Mirrors
     /// `c:Phoenix.Socket.id/1`.
@@ -116,29 +116,29 @@ pub struct ConnectContext<'a, S> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Lend<ConnectInfo, S, role::connect> for ConnectContext<'_, S> {
-    fn lend(&self) -> &ConnectInfo {
+impl<S> Provide<ConnectInfo, S, role::connect> for ConnectContext<'_, S> {
+    fn provide(&self) -> &ConnectInfo {
         &self.request.info
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Lend<Params, S, role::connect> for ConnectContext<'_, S> {
-    fn lend(&self) -> &Params {
+impl<S> Provide<Params, S, role::connect> for ConnectContext<'_, S> {
+    fn provide(&self) -> &Params {
         &self.request.params
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Lend<Extensions, S, role::connect> for ConnectContext<'_, S> {
-    fn lend(&self) -> &Extensions {
+impl<S> Provide<Extensions, S, role::connect> for ConnectContext<'_, S> {
+    fn provide(&self) -> &Extensions {
         &self.request.extensions
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Lend<Endpoint, S, role::connect> for ConnectContext<'_, S> {
-    fn lend(&self) -> &Endpoint {
+impl<S> Provide<Endpoint, S, role::connect> for ConnectContext<'_, S> {
+    fn provide(&self) -> &Endpoint {
         self.endpoint
     }
 }

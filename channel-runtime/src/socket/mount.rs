@@ -7,11 +7,11 @@ use tracing::Instrument;
 
 use super::{
     ChannelSocket, ConnectContext, Route,
+    channels_handler::{Channels, ChannelsHandler},
     path::{self, Values},
-    peer::{ChannelPeer, Channels},
 };
 use crate::{
-    connection::{Close, ConnectError, ConnectRequest, Connection, Outbox, Outlet},
+    connection::{ClientSender, Close, ConnectError, ConnectRequest, Connection, Outbox},
     endpoint::Endpoint,
     error::ConfigError,
     options::SocketOptions,
@@ -110,16 +110,16 @@ impl<S: ChannelSocket> MountOf<S> {
             routes: self.routes.clone(),
         };
         let registered = endpoint.register(&outbox)?;
-        let outlet = Outlet::new(outbox.clone(), serializer);
-        let peer = ChannelPeer::new(
+        let client = ClientSender::new(outbox.clone(), serializer);
+        let handler = ChannelsHandler::new(
             Box::new(channels),
-            outlet,
+            client,
             request.info,
             endpoint,
             &self.options,
             disconnect,
         );
-        Ok(Connection::new(Box::new(peer), outbox, registered))
+        Ok(Connection::new(Box::new(handler), outbox, registered))
     }
 
     fn negotiate(&self, request: &ConnectRequest) -> Option<SharedSerializer> {

@@ -52,12 +52,12 @@ pub(crate) use self::admission::connect_request;
 #[cfg(feature = "websocket")]
 pub(crate) use self::admission::{guard, refuse};
 #[cfg(feature = "longpoll")]
-pub(crate) use self::long_poll::{Relays, no_secret};
+pub(crate) use self::long_poll::{AllRemoteSessions, no_secret};
 pub(crate) use self::raw::RawMount;
 pub use self::{
     info::connect_info,
     origin::check_origin,
-    raw::{RawHandle, RawSocket, Then},
+    raw::{Action, RawHandle, RawSocket},
     subprotocol::{auth_token, choose_subprotocol},
 };
 #[cfg(feature = "serve")]

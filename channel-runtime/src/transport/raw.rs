@@ -15,8 +15,8 @@ use tokio_util::sync::{CancellationToken, PollSender};
 use crate::{
     channel::Reason,
     connection::{
-        Close, ConnectError, ConnectRequest, Connection, Control, Corked, Out, Outbox, Peer,
-        Received, Urgency,
+        Close, ConnectError, ConnectRequest, Connection, ConnectionHandler, Control, Corked,
+        OutboundFrame, Outbox, Received, Urgency,
     },
     endpoint::Endpoint,
     error::Error,
@@ -40,7 +40,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// ```
 /// use channel_runtime::{
 ///     Close, Endpoint, Refusal,
-///     transport::{ConnectRequest, RawHandle, RawSocket, Then},
+///     transport::{ConnectRequest, RawHandle, RawSocket, Action},
 ///     protocol::Frame,
 /// };
 ///
@@ -53,10 +53,10 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 ///         Ok(Ping)
 ///     }
 ///
-///     async fn handle_in(&mut self, frame: Frame, _: &RawHandle<Self>) -> Then {
+///     async fn handle_in(&mut self, frame: Frame, _: &RawHandle<Self>) -> Action {
 ///         match frame {
-///             Frame::Text(text) if &*text == "ping" => Then::Push(Frame::Text("pong".into())),
-///             _ => Then::Stop(Close { code: 1003, reason: "only ping".into() }),
+///             Frame::Text(text) if &*text == "ping" => Action::Push(Frame::Text("pong".into())),
+///             _ => Action::Stop(Close { code: 1003, reason: "only ping".into() }),
 ///         }
 ///     }
 /// }
@@ -79,8 +79,8 @@ pub trait RawSocket: Sized + Send + 'static {
     ) -> impl Future<Output = Result<Self, Refusal>> + Send;
 
     /// Runs first, in the socket's own task. Mirrors `c:init/1`.
-    fn init(&mut self, _socket: &RawHandle<Self>) -> impl Future<Output = Then> + Send {
-        async { Then::Continue }
+    fn init(&mut self, _socket: &RawHandle<Self>) -> impl Future<Output = Action> + Send {
+        async { Action::Continue }
     }
 
     /// Takes a frame of the client. Mirrors `c:handle_in/2`.
@@ -88,7 +88,7 @@ pub trait RawSocket: Sized + Send + 'static {
         &mut self,
         frame: Frame,
         socket: &RawHandle<Self>,
-    ) -> impl Future<Output = Then> + Send;
+    ) -> impl Future<Output = Action> + Send;
 
     /// Hears of a ping or a pong, which the transport has answered already. Mirrors
     /// `c:handle_control/2`.
@@ -96,8 +96,8 @@ pub trait RawSocket: Sized + Send + 'static {
         &mut self,
         _control: Control,
         _socket: &RawHandle<Self>,
-    ) -> impl Future<Output = Then> + Send {
-        async { Then::Continue }
+    ) -> impl Future<Output = Action> + Send {
+        async { Action::Continue }
     }
 
     /// Takes a message of the server's own code. Mirrors `c:handle_info/2`.
@@ -105,8 +105,8 @@ pub trait RawSocket: Sized + Send + 'static {
         &mut self,
         _message: Self::Message,
         _socket: &RawHandle<Self>,
-    ) -> impl Future<Output = Then> + Send {
-        async { Then::Continue }
+    ) -> impl Future<Output = Action> + Send {
+        async { Action::Continue }
     }
 
     /// Runs last, but not after a panic; it has five seconds. Mirrors `c:terminate/2`.
@@ -118,7 +118,7 @@ pub trait RawSocket: Sized + Send + 'static {
 /// What follows from a handler of a [`RawSocket`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Then {
+pub enum Action {
     /// Nothing. Mirrors `{:ok, state}`.
     Continue,
     /// A frame for the client. Mirrors `{:reply, status, frame, state}` and
@@ -139,19 +139,20 @@ impl<S: RawSocket> RawHandle<S> {
     /// Sends a frame to the client. One that reads too slowly is dealt with by the
     /// [`SlowConsumer`](crate::SlowConsumer) policy.
     pub fn push(&self, frame: Frame) {
-        self.outbox.send(Out::Own(frame), Urgency::MayDrop);
+        self.outbox
+            .send(OutboundFrame::Own(frame), Urgency::MayDrop);
     }
 
     /// Sends the socket a message, for [`RawSocket::handle_info`].
     ///
     /// # Errors
     ///
-    /// [`Error::InboxFull`] or [`Error::ChannelEnded`].
+    /// [`Error::MailboxFull`] or [`Error::ChannelEnded`].
     pub fn send(&self, message: S::Message) -> Result<(), Error> {
         self.messages
             .try_send(message)
             .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Error::InboxFull,
+                mpsc::error::TrySendError::Full(_) => Error::MailboxFull,
                 mpsc::error::TrySendError::Closed(_) => Error::ChannelEnded,
             })
     }
@@ -202,7 +203,7 @@ impl<S: RawSocket> RawMount<S> {
         let outbox = Outbox::new(self.options.outbox(), endpoint.connections().outboxes());
         // One frame waits beside the one that is handled; the others wait at the transport.
         let (frames, incoming) = mpsc::channel(1);
-        let (messages, inbox) = mpsc::channel(self.options.inbox_messages);
+        let (messages, mailbox) = mpsc::channel(self.options.mailbox_messages);
         let over = Over::default();
         let handle = RawHandle {
             outbox: outbox.clone(),
@@ -212,7 +213,7 @@ impl<S: RawSocket> RawMount<S> {
             socket,
             handle,
             incoming,
-            inbox,
+            mailbox,
             over: over.clone(),
         };
         let registered = endpoint.register(&outbox)?;
@@ -277,7 +278,7 @@ struct RawPeer {
     over: Over,
 }
 
-impl Peer for RawPeer {
+impl ConnectionHandler for RawPeer {
     fn receive(&mut self, frame: Frame) -> Received {
         match self
             .frames
@@ -321,7 +322,7 @@ struct Task<S: RawSocket> {
     socket: S,
     handle: RawHandle<S>,
     incoming: mpsc::Receiver<Input>,
-    inbox: mpsc::Receiver<S::Message>,
+    mailbox: mpsc::Receiver<S::Message>,
     over: Over,
 }
 
@@ -347,9 +348,12 @@ impl<S: RawSocket> Task<S> {
         let mut then = self.socket.init(&self.handle).await;
         let reason = loop {
             match then {
-                Then::Continue => {}
-                Then::Push(frame) => self.handle.outbox.send(Out::Own(frame), Urgency::MustSend),
-                Then::Stop(close) => {
+                Action::Continue => {}
+                Action::Push(frame) => self
+                    .handle
+                    .outbox
+                    .send(OutboundFrame::Own(frame), Urgency::MustSend),
+                Action::Stop(close) => {
                     self.handle.outbox.close(close);
                     break Reason::Normal;
                 }
@@ -361,7 +365,7 @@ impl<S: RawSocket> Task<S> {
                         self.socket.handle_control(control, &self.handle).await
                     }
                 },
-                Some(message) = self.inbox.recv() => {
+                Some(message) = self.mailbox.recv() => {
                     self.socket.handle_info(message, &self.handle).await
                 }
                 () = self.over.token.cancelled() => {
@@ -370,7 +374,7 @@ impl<S: RawSocket> Task<S> {
             };
         };
         self.incoming.close();
-        self.inbox.close();
+        self.mailbox.close();
         self.socket.terminate(reason).await;
     }
 }

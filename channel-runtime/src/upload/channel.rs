@@ -10,19 +10,20 @@ use tokio::time::Instant;
 use self::begin::begin;
 use super::{
     CloseReason, Paused, UploadEntry, UploadSpec, WriterError,
+    channel_uploads::ChannelUploads,
     destination::Finished,
     end::End,
     grant::Ticket,
     open::Place,
-    owner::Owner,
     registry::{Detached, Source, detach},
     writer::AnyWriter,
 };
 use crate::telemetry::shown;
 use crate::{
     channel::{
-        Answer, Channel, ChannelOptions, Context, Contexts, Errand, Flow, InfoFor, IntoAnswer,
-        IntoFlow, Joined, PushedBy, Reason, Socket, Step, Stop, TimerRef, role,
+        Answer, Channel, ChannelOptions, Context, Contexts, HandlerFuture, InfoFor, IntoAnswer,
+        IntoNoReply, Joined, NoReply, PushedBy, Reason, ServerMessage, Socket, Stop, TimerRef,
+        role,
     },
     protocol::{Binary, Broadcast, EncodeError, Event, FromPayload, Payload, Refusal},
 };
@@ -75,7 +76,7 @@ pub struct UploadChannel {
 
 /// The entry that a channel brings bytes for; dropped, it says that they end here.
 struct Running {
-    owner: Arc<Owner>,
+    owner: Arc<ChannelUploads>,
     ticket: Ticket,
     entry: UploadEntry,
     over: bool,
@@ -107,7 +108,7 @@ impl Drop for Running {
             };
             self.owner.dropped(self.ticket, end.as_ref());
         }
-        self.owner.uncarry(self.ticket);
+        self.owner.detach(self.ticket);
     }
 }
 
@@ -120,7 +121,7 @@ const WINDOW: usize = 2;
 struct Deadline;
 
 /// The client goes on with the upload in another channel.
-pub(super) struct Yield;
+pub(super) struct Handoff;
 
 /// No chunk has come for too long. Without it the end would look like that of a cancelled file to a
 /// client that can go on.
@@ -146,13 +147,16 @@ impl Channel for UploadChannel {
     // Room for the channel's own messages beside the chunk. Closing a writer may take longer than
     // what channels have otherwise.
     const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT
-        .inbox(4)
+        .mailbox(4)
         .pushes(WINDOW)
         .hibernate_after_ms(None)
         .shutdown_ms(30_000);
 
-    fn join<'a>(cx: &'a Context<'a, Self, role::join>, payload: Payload) -> Step<'a, Joined<Self>> {
-        Step::pending(async move {
+    fn join<'a>(
+        cx: &'a Context<'a, Self, role::join>,
+        payload: Payload,
+    ) -> HandlerFuture<'a, Joined<Self>> {
+        HandlerFuture::pending(async move {
             match begin(cx.socket(), &payload).await {
                 Ok((channel, response)) => Joined::Accepted(channel, response),
                 Err(reason) => Joined::Refused(Refusal::new(reason)),
@@ -164,10 +168,10 @@ impl Channel for UploadChannel {
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
-    ) -> Step<'a, Answer> {
+    ) -> HandlerFuture<'a, Answer> {
         let event = cx.event();
         if !matches!(event, "chunk" | "chunk_at") {
-            return Step::ready(Answer::unknown_event());
+            return HandlerFuture::ready(Answer::unknown_event());
         }
         let chunk = match Binary::from_payload(payload) {
             Ok(Binary(chunk)) if event == "chunk_at" => self.placed(chunk),
@@ -175,8 +179,8 @@ impl Channel for UploadChannel {
             Err(error) => Err(error.into()),
         };
         match chunk {
-            Ok(chunk) => Step::pending(self.chunk(chunk, cx.socket())),
-            Err(refusal) => Step::ready(Answer::refuse(refusal)),
+            Ok(chunk) => HandlerFuture::pending(self.chunk(chunk, cx.socket())),
+            Err(refusal) => HandlerFuture::ready(Answer::refuse(refusal)),
         }
     }
 
@@ -184,16 +188,16 @@ impl Channel for UploadChannel {
         &'a mut self,
         _: &'a Context<'a, Self, role::handle_out>,
         _: &'a Broadcast,
-    ) -> Step<'a, Flow> {
-        Step::ready(Flow::CONTINUE)
+    ) -> HandlerFuture<'a, NoReply> {
+        HandlerFuture::ready(NoReply::CONTINUE)
     }
 
     fn terminate<'a>(
         self,
         _: &'a Context<'a, Self, role::terminate>,
         reason: Reason,
-    ) -> Step<'a, ()> {
-        Step::pending(self.end(reason))
+    ) -> HandlerFuture<'a, ()> {
+        HandlerFuture::pending(self.end(reason))
     }
 }
 
@@ -202,18 +206,18 @@ impl InfoFor<UploadChannel> for Deadline {
         self,
         channel: &'a mut UploadChannel,
         cx: &'a Context<'a, UploadChannel, role::handle_info>,
-    ) -> Step<'a, Flow> {
-        Step::ready(channel.expire(cx.socket()))
+    ) -> HandlerFuture<'a, NoReply> {
+        HandlerFuture::ready(channel.expire(cx.socket()))
     }
 }
 
-impl Errand<UploadChannel> for Yield {
+impl ServerMessage<UploadChannel> for Handoff {
     fn run<'a>(
         self: Box<Self>,
         channel: &'a mut UploadChannel,
         _: &'a Contexts<'a, UploadChannel>,
-    ) -> Step<'a, Flow> {
-        Step::ready(channel.yields())
+    ) -> HandlerFuture<'a, NoReply> {
+        HandlerFuture::ready(channel.yields())
     }
 }
 
@@ -292,10 +296,10 @@ impl UploadChannel {
     }
 
     /// Ends the channel where no chunk has come for too long.
-    fn expire(&mut self, socket: &Socket<Self>) -> Flow {
+    fn expire(&mut self, socket: &Socket<Self>) -> NoReply {
         let rest = self.timeout.saturating_sub(self.last.elapsed());
         if self.writer.is_none() {
-            return Flow::CONTINUE;
+            return NoReply::CONTINUE;
         }
         if rest.is_zero() {
             if self.resumable {
@@ -306,13 +310,13 @@ impl UploadChannel {
             return self.yields();
         }
         self.arm(rest, socket);
-        Flow::CONTINUE
+        NoReply::CONTINUE
     }
 
     /// Ends the channel, and what it has is kept for its client.
-    fn yields(&mut self) -> Flow {
+    fn yields(&mut self) -> NoReply {
         self.yields = true;
-        Stop::normal().into_flow()
+        Stop::normal().into_no_reply()
     }
 
     /// Whether the client may go on elsewhere, now that the channel ends.

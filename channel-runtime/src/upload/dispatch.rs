@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{
     Destination, UploadEntry, UploadSpec,
+    channel_uploads::{ChannelUploads, Notice},
     end::End,
-    owner::{Notice, Owner},
     preflight::{allow_upload, broken_off, named, validate},
     registry::give_up,
     selection::{Cancel, Progress},
@@ -18,7 +18,8 @@ use super::{
 use crate::telemetry::shown;
 use crate::{
     channel::{
-        Answer, Channel, ChannelExtension, Context, Contexts, Errand, Flow, Socket, Step, role,
+        Answer, Channel, ChannelExtension, Context, Contexts, HandlerFuture, NoReply,
+        ServerMessage, Socket, role,
     },
     error::ConfigError,
     options::SocketOptions,
@@ -38,7 +39,7 @@ const MOST_CAUSE: usize = 1024;
 
 /// A channel with uploads; `#[channel]` implements it. Uploads go by their position in
 /// [`TakesUploads::UPLOADS`].
-pub trait TakesUploads: Channel<Extension = ChannelUploads> {
+pub trait TakesUploads: Channel<Extension = UploadsExtension> {
     /// The uploads it takes.
     const UPLOADS: &'static [UploadSpec];
 
@@ -48,7 +49,7 @@ pub trait TakesUploads: Channel<Extension = ChannelUploads> {
         cx: &'a Context<'a, Self, role::allow_upload>,
         upload: usize,
         entry: UploadEntry,
-    ) -> Step<'a, Result<Destination, Refusal>>;
+    ) -> HandlerFuture<'a, Result<Destination, Refusal>>;
 
     /// May refuse a file.
     fn validate<'a>(
@@ -56,7 +57,7 @@ pub trait TakesUploads: Channel<Extension = ChannelUploads> {
         cx: &'a Context<'a, Self, role::validate_upload>,
         upload: usize,
         entry: UploadEntry,
-    ) -> Step<'a, Result<(), Refusal>>;
+    ) -> HandlerFuture<'a, Result<(), Refusal>>;
 
     /// Takes a file that is all there.
     fn uploaded<'a>(
@@ -65,7 +66,7 @@ pub trait TakesUploads: Channel<Extension = ChannelUploads> {
         upload: usize,
         entry: UploadEntry,
         file: Box<dyn Any + Send>,
-    ) -> Step<'a, Consumed>;
+    ) -> HandlerFuture<'a, Consumed>;
 
     /// Hears how far a file is.
     fn progressed<'a>(
@@ -73,7 +74,7 @@ pub trait TakesUploads: Channel<Extension = ChannelUploads> {
         cx: &'a Context<'a, Self, role::handle_progress>,
         upload: usize,
         entry: UploadEntry,
-    ) -> Step<'a, Flow>;
+    ) -> HandlerFuture<'a, NoReply>;
 }
 
 /// What becomes of a file that a `#[handle_upload]` was given.
@@ -145,15 +146,15 @@ impl<E: Into<Refusal>> IntoValidity for Result<(), E> {
 /// The uploads of a channel, from its join on: what its [`Channel::Extension`] is where it takes
 /// any.
 #[derive(Default)]
-pub struct ChannelUploads(OnceLock<Arc<Owner>>);
+pub struct UploadsExtension(OnceLock<Arc<ChannelUploads>>);
 
-impl ChannelUploads {
-    pub(super) fn get(&self) -> Option<&Arc<Owner>> {
+impl UploadsExtension {
+    pub(super) fn get(&self) -> Option<&Arc<ChannelUploads>> {
         self.0.get()
     }
 }
 
-impl<C: TakesUploads> ChannelExtension<C> for ChannelUploads {
+impl<C: TakesUploads> ChannelExtension<C> for UploadsExtension {
     const TAKES_UPLOADS: bool = true;
 
     fn check(options: &SocketOptions) -> Result<(), ConfigError> {
@@ -163,14 +164,14 @@ impl<C: TakesUploads> ChannelExtension<C> for ChannelUploads {
     }
 
     fn joined(socket: &Socket<C>) {
-        let inbox = socket.channel_ref().clone();
+        let mailbox = socket.channel_ref().clone();
         socket.extension().0.get_or_init(|| {
-            Owner::begin(
+            ChannelUploads::begin(
                 (socket.topic().clone(), socket.join_ref().clone()),
-                socket.outlet().clone(),
+                socket.client().clone(),
                 socket.endpoint().clone(),
                 C::UPLOADS,
-                Box::new(move |notice| inbox.insist(notice)),
+                Box::new(move |notice| mailbox.push_final(notice)),
             )
         });
     }
@@ -192,14 +193,14 @@ pub fn handle_in<'a, C: TakesUploads>(
     channel: &'a mut C,
     cx: &'a Context<'a, C, role::handle_in>,
     payload: Payload,
-) -> Step<'a, Answer> {
+) -> HandlerFuture<'a, Answer> {
     let socket = cx.socket();
     let Some(owner) = socket.extension().get() else {
-        return Step::ready(Answer::unknown_event());
+        return HandlerFuture::ready(Answer::unknown_event());
     };
     let answered = match cx.event() {
         "allow_upload" => {
-            return Step::pending(async move {
+            return HandlerFuture::pending(async move {
                 match allow_upload(channel, socket, owner, &payload).await {
                     Ok(reply) => Answer::ok(reply),
                     Err(refusal) => Answer::refuse(refusal),
@@ -207,7 +208,7 @@ pub fn handle_in<'a, C: TakesUploads>(
             });
         }
         "upload_validate" => {
-            return Step::pending(async move {
+            return HandlerFuture::pending(async move {
                 match validate(channel, socket, owner, &payload).await {
                     Ok(()) => Answer::ok(()),
                     Err(refusal) => Answer::refuse(refusal),
@@ -217,14 +218,14 @@ pub fn handle_in<'a, C: TakesUploads>(
         "upload_cancel" => cancel(owner, &payload),
         _ => progress(owner, &payload),
     };
-    Step::ready(match answered {
+    HandlerFuture::ready(match answered {
         Ok(()) => Answer::ok(()),
         Err(refusal) => Answer::refuse(refusal),
     })
 }
 
 /// A file goes by its ref, where it is listed, and by its token, wherever it is.
-fn cancel(owner: &Owner, payload: &Payload) -> Result<(), Refusal> {
+fn cancel(owner: &ChannelUploads, payload: &Payload) -> Result<(), Refusal> {
     let Cancel {
         upload_ref,
         entry_ref,
@@ -256,7 +257,7 @@ fn is_cause(why: &Value) -> bool {
 
 /// What a client says of its progress is believed of the files alone that it sends elsewhere, and
 /// is otherwise its wish to see the state.
-fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
+fn progress(owner: &Arc<ChannelUploads>, payload: &Payload) -> Result<(), Refusal> {
     let Progress {
         upload_ref,
         entry_ref,
@@ -286,32 +287,36 @@ fn progress(owner: &Arc<Owner>, payload: &Payload) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl<C: TakesUploads> Errand<C> for Notice {
-    fn run<'a>(self: Box<Self>, channel: &'a mut C, cx: &'a Contexts<'a, C>) -> Step<'a, Flow> {
+impl<C: TakesUploads> ServerMessage<C> for Notice {
+    fn run<'a>(
+        self: Box<Self>,
+        channel: &'a mut C,
+        cx: &'a Contexts<'a, C>,
+    ) -> HandlerFuture<'a, NoReply> {
         let socket = cx.info.socket();
         let Some(owner) = socket.extension().get() else {
-            return Step::ready(Flow::CONTINUE);
+            return HandlerFuture::ready(NoReply::CONTINUE);
         };
         match *self {
-            Notice::Progress { upload, entry_ref } => Step::pending(async move {
+            Notice::Progress { upload, entry_ref } => HandlerFuture::pending(async move {
                 let entry = owner.with(upload, |files| files.told(&entry_ref)).flatten();
                 let Some(entry) = entry else {
-                    return Flow::CONTINUE;
+                    return NoReply::CONTINUE;
                 };
                 channel
                     .progressed(&Context::new(socket), upload, entry)
                     .run()
                     .await
             }),
-            Notice::Ended { upload, entry } => Step::pending(async move {
+            Notice::Ended { upload, entry } => HandlerFuture::pending(async move {
                 channel
                     .progressed(&Context::new(socket), upload, entry)
                     .run()
                     .await
             }),
-            Notice::Done { upload, entry_ref } => Step::pending(async move {
+            Notice::Done { upload, entry_ref } => HandlerFuture::pending(async move {
                 hand_over(channel, socket, owner, upload, &entry_ref).await;
-                Flow::CONTINUE
+                NoReply::CONTINUE
             }),
         }
     }
@@ -322,7 +327,7 @@ impl<C: TakesUploads> Errand<C> for Notice {
 async fn hand_over<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,
-    owner: &Owner,
+    owner: &ChannelUploads,
     upload: usize,
     entry_ref: &str,
 ) {

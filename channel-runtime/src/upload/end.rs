@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{WriterError, owner::reason};
+use super::{WriterError, channel_uploads::reason};
 use crate::{channel::Reason, protocol::Refusal};
 
 /// The end of an upload that was allowed, other than that it is done.

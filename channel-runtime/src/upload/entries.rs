@@ -3,8 +3,8 @@
 mod external;
 #[cfg(test)]
 mod properties;
-mod slot;
-mod slots;
+mod state;
+mod states;
 mod taking;
 
 use std::{
@@ -16,12 +16,12 @@ use std::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(super) use self::slot::Gone;
+pub(super) use self::state::RemovedEntry;
 use self::{
-    slot::{Phase, Slot, percent},
-    slots::Slots,
+    state::{EntryState, Phase, percent},
+    states::EntryStates,
 };
-use super::{UploadEntry, UploadSpec, end::End, selection::Selected};
+use super::{UploadEntry, UploadSpec, end::End, selection::ClientEntry};
 
 /// How many files beyond those that are allowed are remembered, to tell the page of each.
 pub(super) const SPARE: usize = 64;
@@ -31,7 +31,7 @@ pub(super) const SPARE: usize = 64;
 pub(super) struct Entries<D, W, L> {
     spec: &'static UploadSpec,
     upload_ref: String,
-    slots: Slots<D, W, L>,
+    slots: EntryStates<D, W, L>,
     /// The files that have gone with an error, which the page is yet to be told.
     ended: Vec<(String, Value)>,
     /// The page was shown this state last, by its hash.
@@ -69,7 +69,7 @@ impl<D, W, L> Entries<D, W, L> {
         Entries {
             spec,
             upload_ref: format!("phx-{}", Uuid::new_v4().simple()),
-            slots: Slots::new(),
+            slots: EntryStates::new(),
             ended: Vec::new(),
             shown: None,
             consumed: 0,
@@ -92,11 +92,14 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// Takes note of the files a client has chosen, those it has not named before. Gives those
     /// that a validator may still refuse, and the file whose place was taken, with its channel.
-    pub(super) fn select(&mut self, chosen: Vec<Selected>) -> (Vec<UploadEntry>, Option<Gone<L>>) {
+    pub(super) fn select(
+        &mut self,
+        chosen: Vec<ClientEntry>,
+    ) -> (Vec<UploadEntry>, Option<RemovedEntry<L>>) {
         let (mut valid, mut replaced) = (Vec::new(), None);
         self.overflow = false;
         let most = self.spec.max_entries as usize + SPARE;
-        let mut new: Vec<Selected> = Vec::new();
+        let mut new: Vec<ClientEntry> = Vec::new();
         let mut refs = HashSet::new();
         for said in chosen {
             if self.slots.has(&said.entry_ref) || refs.contains(&said.entry_ref) {
@@ -128,9 +131,9 @@ impl<D, W, L> Entries<D, W, L> {
             if let Some(error) = error {
                 entry.set_error(error.into());
             }
-            self.slots.push(Slot {
+            self.slots.push(EntryState {
                 entry,
-                phase: Phase::Selected,
+                phase: Phase::ClientEntry,
                 preflighted: false,
                 told: true,
                 shown: 0,
@@ -210,7 +213,7 @@ impl<D, W, L> Entries<D, W, L> {
             if let Some(slot) = self.slots.get_mut(*uuid)
                 && slot.entry.error().is_none()
             {
-                slot.phase = Phase::Selected;
+                slot.phase = Phase::ClientEntry;
                 slot.preflighted = false;
             }
         }
@@ -219,7 +222,9 @@ impl<D, W, L> Entries<D, W, L> {
     /// The client may bring the file. Gives the destination back where the file is gone by now.
     pub(super) fn allow(&mut self, uuid: Uuid, destination: D, external: bool) -> Option<D> {
         match self.slots.get_mut(uuid) {
-            Some(slot) if matches!(slot.phase, Phase::Selected) && slot.entry.error().is_none() => {
+            Some(slot)
+                if matches!(slot.phase, Phase::ClientEntry) && slot.entry.error().is_none() =>
+            {
                 slot.phase = match external {
                     true => Phase::External(destination),
                     false => Phase::Allowed(destination),
@@ -281,13 +286,13 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The file stays, with an error; the channel that brings it must end. Nothing where there
     /// is no such file, or it has failed before.
-    pub(super) fn fail(&mut self, uuid: Uuid, end: &End<'_>) -> Option<Gone<L>> {
+    pub(super) fn fail(&mut self, uuid: Uuid, end: &End<'_>) -> Option<RemovedEntry<L>> {
         let slot = self.slots.get_mut(uuid)?;
         if matches!(slot.phase, Phase::Failed) {
             return None;
         }
         slot.entry.set_error(end.reason());
-        Some(Gone {
+        Some(RemovedEntry {
             uuid,
             link: std::mem::replace(&mut slot.phase, Phase::Failed).into_link(),
             ended: Some(slot.entry.clone()),
@@ -296,26 +301,30 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// The channel of a running upload has ended on the way: the file goes, with an error unless
     /// it is gone on with elsewhere.
-    pub(super) fn drop_running(&mut self, uuid: Uuid, end: Option<&End<'_>>) -> Option<Gone<L>> {
+    pub(super) fn drop_running(
+        &mut self,
+        uuid: Uuid,
+        end: Option<&End<'_>>,
+    ) -> Option<RemovedEntry<L>> {
         let slot = self.slots.get(uuid)?;
         if !matches!(slot.phase, Phase::Running(_)) {
             return None;
         }
         match end {
             Some(end) => self.remove(uuid, end),
-            None => self.slots.remove(uuid).map(Slot::into_gone),
+            None => self.slots.remove(uuid).map(EntryState::into_gone),
         }
     }
 
     /// Removes a file, whatever it is doing. The page is told why where it was on its way.
-    pub(super) fn remove(&mut self, uuid: Uuid, end: &End<'_>) -> Option<Gone<L>> {
+    pub(super) fn remove(&mut self, uuid: Uuid, end: &End<'_>) -> Option<RemovedEntry<L>> {
         let mut slot = self.slots.remove(uuid)?;
         let is_end = slot.is_under_way() && slot.entry.set_error(end.reason());
         let ended = is_end.then(|| slot.entry.clone());
         if let Some(entry) = &ended {
             self.note_end(entry);
         }
-        Some(Gone {
+        Some(RemovedEntry {
             ended,
             ..slot.into_gone()
         })
@@ -359,7 +368,7 @@ impl<D, W, L> Entries<D, W, L> {
             self.slots.push(slot);
         }
         self.over = true;
-        over.into_iter().filter_map(Slot::into_link).collect()
+        over.into_iter().filter_map(EntryState::into_link).collect()
     }
 
     /// Whether a file has come further than the page was shown.
@@ -378,9 +387,9 @@ impl<D, W, L> Entries<D, W, L> {
 
     /// What a page shows; of files that have gone with an error, once.
     pub(super) fn state(&mut self) -> Value {
-        let entries: Vec<_> = self.slots.iter_mut().map(Slot::show).collect();
+        let entries: Vec<_> = self.slots.iter_mut().map(EntryState::show).collect();
         let ended = std::mem::take(&mut self.ended);
-        let refs = |keep: fn(&Slot<D, W, L>) -> bool| {
+        let refs = |keep: fn(&EntryState<D, W, L>) -> bool| {
             let kept = self.slots.iter().filter(|slot| keep(slot));
             kept.map(|slot| slot.entry.entry_ref()).collect::<Vec<_>>()
         };
@@ -399,7 +408,7 @@ impl<D, W, L> Entries<D, W, L> {
             "chunk_timeout": spec.chunk_timeout_ms,
             "active_refs": refs(|_| true),
             "preflighted_refs": refs(|slot| slot.preflighted),
-            "done_refs": refs(Slot::is_done),
+            "done_refs": refs(EntryState::is_done),
             "error_refs": error_refs,
             "entries": entries,
             "errors": errors,

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::selection::Selected;
+use super::selection::ClientEntry;
 
 /// A file that a client has chosen, as far as the client's word goes. Mirrors
 /// `Phoenix.LiveView.UploadEntry`.
@@ -23,13 +23,13 @@ use super::selection::Selected;
 pub struct UploadEntry {
     upload: &'static str,
     uuid: Uuid,
-    said: Arc<Selected>,
+    said: Arc<ClientEntry>,
     progress: u8,
     error: Option<Arc<Value>>,
 }
 
 impl UploadEntry {
-    pub(crate) fn new(upload: &'static str, said: Arc<Selected>, progress: u8) -> Self {
+    pub(crate) fn new(upload: &'static str, said: Arc<ClientEntry>, progress: u8) -> Self {
         UploadEntry {
             upload,
             uuid: Uuid::new_v4(),
@@ -42,7 +42,7 @@ impl UploadEntry {
     /// An entry as if a client had chosen the file, for the tests of a writer of your own.
     #[cfg(feature = "test")]
     pub fn example(client_name: &str, client_size: u64, client_type: &str) -> Self {
-        let said = Selected::new(client_name, client_size, client_type);
+        let said = ClientEntry::new(client_name, client_size, client_type);
         UploadEntry::new("example", Arc::new(said), 0)
     }
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 use thiserror::Error as ThisError;
 
 use super::{
-    IntoDestination, UploadEntry, Uploadable, destination::Finished, dispatch::TakesUploads,
-    entries::NotTaken, owner::Owner,
+    IntoDestination, UploadEntry, Uploadable, channel_uploads::ChannelUploads,
+    destination::Finished, dispatch::TakesUploads, entries::NotTaken,
 };
 use crate::{channel::Context, protocol::Refusal};
 
@@ -39,7 +39,7 @@ use crate::{channel::Context, protocol::Refusal};
 /// }
 /// ```
 pub struct Uploads<P: Uploadable> {
-    owner: Option<Arc<Owner>>,
+    owner: Option<Arc<ChannelUploads>>,
     upload: usize,
     place: PhantomData<fn() -> P>,
 }
@@ -162,7 +162,7 @@ impl<P: Uploadable> Uploads<P> {
         owner.is_some_and(|owner| owner.cancel(self.upload, entry_ref))
     }
 
-    fn with<R: Default>(&self, read: impl FnOnce(&Owner) -> Option<R>) -> R {
+    fn with<R: Default>(&self, read: impl FnOnce(&ChannelUploads) -> Option<R>) -> R {
         self.owner.as_deref().and_then(read).unwrap_or_default()
     }
 }
@@ -176,7 +176,7 @@ impl<P: Uploadable> fmt::Debug for Uploads<P> {
 /// A file that a handler has taken. Dropped, it is consumed: its entry goes, and so does what
 /// nobody has kept of the file.
 pub struct Uploaded<P: Uploadable> {
-    owner: Arc<Owner>,
+    owner: Arc<ChannelUploads>,
     upload: usize,
     entry: UploadEntry,
     file: P::File,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/upload.md")]
 
 mod channel;
+mod channel_uploads;
 mod destination;
 mod dispatch;
 mod end;
@@ -9,7 +10,6 @@ mod entry;
 mod grant;
 mod handle;
 mod open;
-mod owner;
 mod preflight;
 mod registry;
 mod selection;
@@ -33,7 +33,7 @@ pub use self::{
     channel::UploadChannel,
     destination::{Destination, External, IntoDestination, Uploadable},
     dispatch::{
-        ChannelUploads, Consumed, IntoConsumed, IntoValidity, TakesUploads, handle_in, is_event,
+        Consumed, IntoConsumed, IntoValidity, TakesUploads, UploadsExtension, handle_in, is_event,
     },
     entry::UploadEntry,
     handle::{FileOf, UploadError, Uploaded, Uploads, UploadsOf},

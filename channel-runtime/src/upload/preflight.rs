@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     TakesUploads, UploadEntry,
+    channel_uploads::{ChannelUploads, reason},
     destination::Place,
     grant::{Grant, Ticket},
-    owner::{Owner, reason},
-    selection::{Said, Selected, Selection},
+    selection::{ClientEntry, Said, Selection},
 };
 use crate::{
     channel::{Context, Socket},
@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// The upload that a client calls by its ref.
-pub(super) fn named(owner: &Owner, upload_ref: &str) -> Result<usize, Refusal> {
+pub(super) fn named(owner: &ChannelUploads, upload_ref: &str) -> Result<usize, Refusal> {
     let unknown = || Refusal::new("unknown upload").with("ref", upload_ref);
     owner.named(upload_ref).ok_or_else(unknown)
 }
 
 /// Where one is too long to be kept, none is taken.
-fn copied(entries: Vec<Said<'_>>) -> Result<Vec<Selected>, Refusal> {
+fn copied(entries: Vec<Said<'_>>) -> Result<Vec<ClientEntry>, Refusal> {
     entries.into_iter().map(Said::check).collect()
 }
 
@@ -29,9 +29,9 @@ fn copied(entries: Vec<Said<'_>>) -> Result<Vec<Selected>, Refusal> {
 async fn select<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,
-    owner: &Owner,
+    owner: &ChannelUploads,
     upload: usize,
-    chosen: Vec<Selected>,
+    chosen: Vec<ClientEntry>,
 ) -> Result<(), Refusal> {
     let selected = owner.select(upload, chosen);
     let (valid, replaced) = selected.unwrap_or_default();
@@ -52,7 +52,7 @@ async fn select<C: TakesUploads>(
 pub(super) async fn validate<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,
-    owner: &Owner,
+    owner: &ChannelUploads,
     payload: &Payload,
 ) -> Result<(), Refusal> {
     let selection: Selection<'_> = payload.decode_borrowed()?;
@@ -68,7 +68,7 @@ pub(super) async fn validate<C: TakesUploads>(
 pub(super) async fn allow_upload<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,
-    owner: &Owner,
+    owner: &ChannelUploads,
     payload: &Payload,
 ) -> Result<Value, Refusal> {
     let selection: Selection<'_> = payload.decode_borrowed()?;
@@ -92,7 +92,7 @@ pub(super) async fn allow_upload<C: TakesUploads>(
 async fn preflight<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,
-    owner: &Owner,
+    owner: &ChannelUploads,
     upload: usize,
     refs: &[String],
     broken: &Map<String, Value>,
@@ -149,7 +149,7 @@ async fn preflight<C: TakesUploads>(
 /// The upload that was broken off, where the client's token is for one. Whether it can be gone on
 /// with is seen when its channel is joined: it may be in the middle of a write, and nothing but
 /// that one file is to wait for it.
-pub(super) fn broken_off(owner: &Owner, token: Option<&str>) -> Option<Ticket> {
+pub(super) fn broken_off(owner: &ChannelUploads, token: Option<&str>) -> Option<Ticket> {
     let endpoint = owner.endpoint();
     let Grant { ticket, resumes } = endpoint.token(Grant::SALT).verify(token?).ok()?;
     // One that was given to go on, and was not used, is for what it was to go on with.

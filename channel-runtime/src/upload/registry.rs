@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use super::{
     CloseReason, UploadEntry,
-    channel::{UploadChannel, Yield},
+    channel::{Handoff, UploadChannel},
+    channel_uploads::ChannelUploads,
     end::End,
     grant::Ticket,
     open::Place,
-    owner::Owner,
     writer::AnyWriter,
 };
 use crate::{channel::ChannelRef, endpoint::Endpoint, protocol::Topic};
@@ -35,7 +35,7 @@ const YIELD_WITHIN: Duration = Duration::from_secs(5);
 /// The uploads of an endpoint.
 #[derive(Default)]
 pub(crate) struct Registry {
-    owners: Mutex<HashMap<Uuid, Weak<Owner>>>,
+    owners: Mutex<HashMap<Uuid, Weak<ChannelUploads>>>,
     detached: Mutex<HashMap<Uuid, Kept>>,
     /// The uploads that have a channel, and whose clients can go on with them.
     carried: Mutex<HashMap<Uuid, (Source, ChannelRef<UploadChannel>)>>,
@@ -136,7 +136,7 @@ impl Detached {
 }
 
 impl Registry {
-    pub(super) fn add(&self, id: Uuid, owner: &Arc<Owner>) {
+    pub(super) fn add(&self, id: Uuid, owner: &Arc<ChannelUploads>) {
         self.owners.lock().insert(id, Arc::downgrade(owner));
     }
 
@@ -148,24 +148,24 @@ impl Registry {
         }
     }
 
-    pub(super) fn owner(&self, id: Uuid) -> Option<Arc<Owner>> {
+    pub(super) fn owner(&self, id: Uuid) -> Option<Arc<ChannelUploads>> {
         self.owners.lock().get(&id)?.upgrade()
     }
 
     /// An upload has a channel, from which its client may take it to another one.
-    pub(super) fn carry(&self, id: Uuid, source: Source, channel: ChannelRef<UploadChannel>) {
+    pub(super) fn attach(&self, id: Uuid, source: Source, channel: ChannelRef<UploadChannel>) {
         self.carried.lock().insert(id, (source, channel));
     }
 
     /// The channel of an upload is over.
-    pub(super) fn uncarry(&self, id: Uuid) {
+    pub(super) fn detach(&self, id: Uuid) {
         if self.carried.lock().remove(&id).is_some() {
             self.ended.notify_waiters();
         }
     }
 
     /// A handler has taken an upload that its client may still want to go on with.
-    pub(super) fn took(&self, id: Uuid, time: Duration) {
+    pub(super) fn mark_consumed(&self, id: Uuid, time: Duration) {
         if let Some((source, _)) = self.carried.lock().remove(&id) {
             let now = Instant::now();
             let mut taken = self.taken.lock();
@@ -192,7 +192,7 @@ impl Registry {
             let mut ended = self.ended.notified();
             // Once: others of the endpoint end meanwhile, each with a look whether it was this one.
             if let Some(channel) = carried() {
-                channel.insist(Yield);
+                channel.push_final(Handoff);
             }
             while carried().is_some() {
                 ended.await;
@@ -364,7 +364,7 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upload::{Discard, selection::Selected, writer::Guarded};
+    use crate::upload::{Discard, selection::ClientEntry, writer::Guarded};
 
     #[test]
     fn an_upload_that_was_given_up_while_its_channel_ends_is_not_kept() {
@@ -373,7 +373,7 @@ mod tests {
             upload: 0,
             entry: Uuid::new_v4(),
         };
-        let said = Selected::new("a.bin", 10, "");
+        let said = ClientEntry::new("a.bin", 10, "");
         let entry = UploadEntry::new("files", Arc::new(said), 0);
         let source = Source::new(&Topic::from("album:1"), &entry);
         let writer = Box::new(Guarded::new(Discard));

@@ -48,7 +48,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// One file.
 #[derive(Debug)]
-pub(crate) struct Selected {
+pub(crate) struct ClientEntry {
     pub(super) entry_ref: String,
     pub(super) name: String,
     pub(super) size: u64,
@@ -97,11 +97,11 @@ const LIMITS: [(&str, usize); 6] = [
 /// see that there are too many.
 const MOST: usize = UploadSpec::MAX_ENTRIES as usize + SPARE + 1;
 
-impl Selected {
+impl ClientEntry {
     /// The first file of a page, and what every client says of one.
     #[cfg(any(test, feature = "test"))]
     pub(super) fn new(name: &str, size: u64, content_type: &str) -> Self {
-        Selected {
+        ClientEntry {
             entry_ref: "0".to_owned(),
             name: name.to_owned(),
             size,
@@ -125,7 +125,7 @@ impl Selected {
 
 impl Said<'_> {
     /// Copies what is short enough to be kept, and refuses the rest.
-    pub(super) fn check(self) -> Result<Selected, Refusal> {
+    pub(super) fn check(self) -> Result<ClientEntry, Refusal> {
         let text = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.0.len());
         let lengths = [
             self.entry_ref.len(),
@@ -143,7 +143,7 @@ impl Said<'_> {
                 .with("field", *field)
                 .with("limit", *limit));
         }
-        Ok(Selected {
+        Ok(ClientEntry {
             entry_ref: self.entry_ref.into_owned(),
             name: self.name.into_owned(),
             size: self.size,

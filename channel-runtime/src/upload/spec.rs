@@ -228,10 +228,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::upload::selection::Selected;
+    use crate::upload::selection::ClientEntry;
 
     fn entry(name: &str, ty: &str) -> UploadEntry {
-        UploadEntry::new("photos", Arc::new(Selected::new(name, 1, ty)), 0)
+        UploadEntry::new("photos", Arc::new(ClientEntry::new(name, 1, ty)), 0)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use channel_runtime::{
     prelude::*,
     protocol::Frame,
     test::TestClient,
-    transport::{ConnectError, ConnectRequest, RawHandle, RawSocket, Then},
+    transport::{Action, ConnectError, ConnectRequest, RawHandle, RawSocket},
 };
 
 use crate::server::{Server, User, query};
@@ -203,7 +203,7 @@ impl RawSocket for Silent {
         Ok(Silent)
     }
 
-    async fn handle_in(&mut self, _: Frame, _: &RawHandle<Self>) -> Then {
-        Then::Continue
+    async fn handle_in(&mut self, _: Frame, _: &RawHandle<Self>) -> Action {
+        Action::Continue
     }
 }

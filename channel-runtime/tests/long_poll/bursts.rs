@@ -15,7 +15,9 @@ use crate::{
 /// With room for one message, and whatever is no longer than that.
 fn options() -> SocketOptions {
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
-    options.inbox_bytes(1).inbox_wait(Duration::from_secs(4))
+    options
+        .mailbox_bytes(1)
+        .mailbox_wait(Duration::from_secs(4))
 }
 
 /// A handler that takes so long, and three messages behind it.

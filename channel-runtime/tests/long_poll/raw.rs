@@ -5,7 +5,7 @@ use std::time::Duration;
 use channel_runtime::{
     Close, Endpoint, LongPollOptions, Refusal, SocketOptions,
     protocol::Frame,
-    transport::{ConnectRequest, RawHandle, RawSocket, Then},
+    transport::{Action, ConnectRequest, RawHandle, RawSocket},
 };
 use tokio::time::{Instant, sleep};
 
@@ -24,19 +24,19 @@ impl RawSocket for Ping {
         Ok(Ping)
     }
 
-    async fn handle_in(&mut self, frame: Frame, socket: &RawHandle<Self>) -> Then {
+    async fn handle_in(&mut self, frame: Frame, socket: &RawHandle<Self>) -> Action {
         match frame {
-            Frame::Text(text) if &*text == "ping" => Then::Push(Frame::Text("pong".into())),
+            Frame::Text(text) if &*text == "ping" => Action::Push(Frame::Text("pong".into())),
             Frame::Text(text) if &*text == "sleep" => {
                 socket.push(Frame::Text("asleep".into()));
                 sleep(WINDOW * 2).await;
-                Then::Push(Frame::Text("awake".into()))
+                Action::Push(Frame::Text("awake".into()))
             }
             Frame::Text(text) if &*text == "crash" => panic!("as told"),
-            Frame::Text(_) => Then::Continue,
+            Frame::Text(_) => Action::Continue,
             Frame::Binary(bytes) => {
                 socket.push(Frame::Binary(bytes));
-                Then::Stop(Close {
+                Action::Stop(Close {
                     code: 1003,
                     reason: "text only".into(),
                 })

@@ -88,7 +88,7 @@ impl RoomChannel {
         )
     }
 
-    /// Nothing can be sent before the page has its answer, so this waits in the inbox.
+    /// Nothing can be sent before the page has its answer, so this waits in the mailbox.
     #[handle_info]
     async fn announce(&mut self, _: Entered, socket: &Socket<Self>) -> Result<(), Error> {
         let people = socket.endpoint().subscriber_count(socket.topic());

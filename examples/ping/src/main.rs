@@ -8,7 +8,7 @@ use channel_runtime::{
     Close, Endpoint, LongPollOptions, Refusal, SocketOptions,
     protocol::Frame,
     serve::listen,
-    transport::{ConnectRequest, RawHandle, RawSocket, Then},
+    transport::{Action, ConnectRequest, RawHandle, RawSocket},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -23,10 +23,10 @@ impl RawSocket for Ping {
         Ok(Ping)
     }
 
-    async fn handle_in(&mut self, frame: Frame, _: &RawHandle<Self>) -> Then {
+    async fn handle_in(&mut self, frame: Frame, _: &RawHandle<Self>) -> Action {
         match frame {
-            Frame::Text(text) if &*text == "ping" => Then::Push(Frame::Text("pong".into())),
-            _ => Then::Stop(Close {
+            Frame::Text(text) if &*text == "ping" => Action::Push(Frame::Text("pong".into())),
+            _ => Action::Stop(Close {
                 code: 1003,
                 reason: "only ping is understood".into(),
             }),

@@ -1,6 +1,6 @@
 //! All that a handler can return.
 
-use channel_runtime::{Flow, prelude::*};
+use channel_runtime::{NoReply, prelude::*};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -74,8 +74,8 @@ impl Door {
     }
 
     #[handle_info]
-    async fn tock(&mut self, _: Tock) -> Result<Flow, std::fmt::Error> {
-        Ok(Flow::CONTINUE)
+    async fn tock(&mut self, _: Tock) -> Result<NoReply, std::fmt::Error> {
+        Ok(NoReply::CONTINUE)
     }
 
     #[handle_cast]

@@ -27,7 +27,7 @@ struct Some;
 struct Ok;
 struct Err;
 struct Context;
-struct Step;
+struct HandlerFuture;
 struct Payload;
 struct str;
 struct ROUTES;

@@ -44,7 +44,7 @@ impl Wake for Woken {
 /// A connection, which reads nothing while a message waits.
 struct Connection {
     budget: Arc<Budget>,
-    shares: VecDeque<Share>,
+    shares: VecDeque<BudgetPermit>,
     wait: Option<(usize, Wait)>,
     woken: Arc<Woken>,
 }

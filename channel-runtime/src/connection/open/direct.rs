@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Connection, Event};
 use crate::{
-    connection::{Close, Direct, DirectEvent, HalfMessage, Out, Outbox, Sink, Urgency},
+    connection::{Close, Direct, DirectEvent, HalfMessage, OutboundFrame, Outbox, Sink, Urgency},
     protocol::Frame,
 };
 
@@ -30,7 +30,7 @@ impl Connection {
     ) {
         self.outbox.frame_in_place(frame_in_place);
         self.outbox
-            .write_directly(Direct::new(io, encode), self.registered.lane());
+            .write_directly(Direct::new(io, encode), self.registered.worker());
     }
 
     /// What is left to do where frames are written directly; cancel safe.
@@ -38,12 +38,12 @@ impl Connection {
         loop {
             match std::task::ready!(self.outbox.poll_direct(cx)) {
                 DirectEvent::Ended(topic, id) => {
-                    self.peer.ended(&topic, id);
+                    self.handler.ended(&topic, id);
                     self.outbox.flush();
                 }
                 DirectEvent::Close(close) => {
                     if close == Close::DRAINING {
-                        self.peer.drain();
+                        self.handler.drain();
                     }
                     return Poll::Ready(DirectEvent::Close(close));
                 }
@@ -84,7 +84,7 @@ impl Connection {
         seen: Instant,
     ) {
         let all = self.registered.half_received();
-        all.note(half, bytes, self.peer.has_joined(), seen, || {
+        all.note(half, bytes, self.handler.has_joined(), seen, || {
             let outbox = Arc::downgrade(&self.outbox);
             Box::new(move || {
                 if let Some(outbox) = outbox.upgrade() {
@@ -96,6 +96,7 @@ impl Connection {
 
     /// Queues bytes of the transport itself, such as a pong.
     pub(crate) fn send_wire(&self, bytes: Bytes) {
-        self.outbox.send(Out::Wire(bytes), Urgency::MustSend);
+        self.outbox
+            .send(OutboundFrame::Wire(bytes), Urgency::MustSend);
     }
 }

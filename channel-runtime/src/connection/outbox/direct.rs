@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Close, Lane, Outbox, Queued, State, sink::Sink};
+use super::{Close, FlushWorker, Outbox, Queued, State, sink::Sink};
 use crate::{
     connection::ChannelId,
     protocol::{Frame, Topic},
@@ -78,14 +78,14 @@ impl Outbox {
     }
 
     /// What makes a frame of text that comes behind room for a header; what it makes is sent as
-    /// [`Out::Wire`](super::Out::Wire).
+    /// [`OutboundFrame::Wire`](super::OutboundFrame::Wire).
     pub(crate) fn framing(&self) -> Option<fn(Vec<u8>) -> Bytes> {
         self.frame_in_place.get().copied()
     }
 
     /// Lets senders write from now on. Frames that are queued already become bytes.
-    pub(crate) fn write_directly(self: &Arc<Self>, direct: Direct, lane: Arc<Lane>) {
-        let _once = self.lane.set(lane);
+    pub(crate) fn write_directly(self: &Arc<Self>, direct: Direct, worker: Arc<FlushWorker>) {
+        let _once = self.worker.set(worker);
         let mut state = self.state.lock();
         if state.abandoned {
             return;

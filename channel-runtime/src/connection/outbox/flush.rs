@@ -2,8 +2,8 @@
 //! them pauses, so that a burst for one client becomes one write.
 //!
 //! A task that sends runs [`corked`]: outboxes that get frames meanwhile are remembered, and
-//! flushed when its turn is over, a few at once in place, many by the endpoint's [`Lanes`]. Those
-//! of other connections do not wait for so long: they are flushed when the [`burst`] is over.
+//! flushed when its turn is over, a few at once in place, many by the endpoint's [`FlushWorkers`]. Those
+//! of other connections do not wait for so long: they are flushed when their batch is over.
 
 use std::{
     cell::RefCell,
@@ -21,7 +21,7 @@ use super::Outbox;
 /// How many outboxes are flushed in place.
 const IN_PLACE: usize = 8;
 
-/// How many outboxes a lane flushes before other tasks have their turn. To give way costs more
+/// How many outboxes a worker flushes before other tasks have their turn. To give way costs more
 /// than it seems: a worker that finds nothing else to do wakes another one to look too.
 const TURN: usize = 128;
 
@@ -66,7 +66,7 @@ pub(crate) fn corked<T>(own: &Arc<Outbox>, work: impl FnOnce() -> T) -> T {
 
 /// Runs `work`, which sends to many, and flushes the outboxes it has filled afterwards, also when
 /// it panics. Within a task that runs corked, that connection's own outbox waits for its end.
-pub(crate) fn burst<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn batched<T>(work: impl FnOnce() -> T) -> T {
     /// Flushes when dropped.
     struct Over;
 
@@ -83,9 +83,9 @@ pub(crate) fn burst<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// As [`burst`], for those that do not know what a connection is.
+/// As [`batched`], for those that do not know what a connection is.
 pub(crate) fn batch(work: &mut dyn FnMut()) {
-    burst(work);
+    batched(work);
 }
 
 fn run_corked<T>(own: *const Outbox, work: impl FnOnce() -> T) -> T {
@@ -130,11 +130,13 @@ pub(super) fn flush_soon(outbox: &Arc<Outbox>) {
 
 fn flush_all(mut dirty: Vec<Arc<Outbox>>) {
     if dirty.len() > IN_PLACE {
-        while let Some(lane) = dirty.last().and_then(|outbox| outbox.lane().cloned()) {
+        while let Some(worker) = dirty.last().and_then(|outbox| outbox.worker().cloned()) {
             let others = |outbox: &mut Arc<Outbox>| {
-                outbox.lane().is_some_and(|known| Arc::ptr_eq(known, &lane))
+                outbox
+                    .worker()
+                    .is_some_and(|known| Arc::ptr_eq(known, &worker))
             };
-            lane.fill(dirty.extract_if(.., others));
+            worker.fill(dirty.extract_if(.., others));
         }
     }
     dirty.drain(..).for_each(|outbox| outbox.flush());
@@ -150,12 +152,12 @@ fn flush_all(mut dirty: Vec<Arc<Outbox>>) {
 
 /// A task that flushes outboxes: the connections of an endpoint share a few.
 #[derive(Debug, Default)]
-pub(crate) struct Lane {
+pub(crate) struct FlushWorker {
     dirty: Mutex<Vec<Arc<Outbox>>>,
     filled: Notify,
 }
 
-impl Lane {
+impl FlushWorker {
     fn fill(&self, outboxes: impl Iterator<Item = Arc<Outbox>>) {
         let mut dirty = self.dirty.lock();
         let idle = dirty.is_empty();
@@ -189,34 +191,35 @@ impl Lane {
     }
 }
 
-/// The lanes of an endpoint: one for every two threads of its runtime, since writing must not
+/// The workers of an endpoint: one for every two threads of its runtime, since writing must not
 /// take all of them. They end with the endpoint.
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    lanes: Vec<Arc<Lane>>,
+pub(crate) struct FlushWorkers {
+    workers: Vec<Arc<FlushWorker>>,
     tasks: Vec<tokio::task::AbortHandle>,
 }
 
-impl Lanes {
-    /// Starts the lanes on the runtime that this runs on.
+impl FlushWorkers {
+    /// Starts the workers on the runtime that this runs on.
     pub(crate) fn start() -> Self {
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
-        let lanes: Vec<Arc<Lane>> = (0..threads.div_ceil(2)).map(|_| Arc::default()).collect();
-        let tasks = lanes
+        let workers: Vec<Arc<FlushWorker>> =
+            (0..threads.div_ceil(2)).map(|_| Arc::default()).collect();
+        let tasks = workers
             .iter()
-            .map(|lane| tokio::spawn(lane.clone().run()).abort_handle());
+            .map(|worker| tokio::spawn(worker.clone().run()).abort_handle());
         let tasks = tasks.collect();
-        Lanes { lanes, tasks }
+        FlushWorkers { workers, tasks }
     }
 
-    /// The lane of a connection.
-    pub(crate) fn lane(&self, connection: u64) -> Arc<Lane> {
-        let at = connection as usize % self.lanes.len();
-        self.lanes[at].clone()
+    /// The worker of a connection.
+    pub(crate) fn worker(&self, connection: u64) -> Arc<FlushWorker> {
+        let at = connection as usize % self.workers.len();
+        self.workers[at].clone()
     }
 }
 
-impl Drop for Lanes {
+impl Drop for FlushWorkers {
     fn drop(&mut self) {
         self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
     }

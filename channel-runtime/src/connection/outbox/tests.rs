@@ -18,8 +18,8 @@ fn holding(frames: usize, policy: SlowConsumer) -> Arc<Outbox> {
     Outbox::new(limits, &Account::new(usize::MAX))
 }
 
-fn own(text: &str) -> Out<'static> {
-    Out::Own(Frame::Text(text.to_owned().into()))
+fn own(text: &str) -> OutboundFrame<'static> {
+    OutboundFrame::Own(Frame::Text(text.to_owned().into()))
 }
 
 fn next(outbox: &Outbox) -> Option<Outgoing> {
@@ -220,7 +220,7 @@ fn a_broadcast_that_waits_for_many_counts_once_against_the_budget() {
     for _ in 0..100 {
         let shared = SharedFrame::new(Frame::Text(KIB.repeat(10).into()));
         for outbox in &outboxes {
-            outbox.send(Out::Shared(&shared), Urgency::MayDrop);
+            outbox.send(OutboundFrame::Shared(&shared), Urgency::MayDrop);
         }
     }
     assert!(!outboxes.iter().any(|outbox| is_closed(outbox)));

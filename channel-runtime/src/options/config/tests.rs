@@ -10,8 +10,8 @@ fn every_key_sets_its_option() {
     let options = options(
         r#"{
             "path": "/socket/{tenant}", "timeout_ms": 1500, "max_frame_size_bytes": 1,
-            "max_message_size_bytes": 2, "max_channels": 3, "inbox_messages": 4,
-            "inbox_bytes": 5, "inbox_wait_ms": 8, "outbox_frames": 6, "outbox_bytes": 7,
+            "max_message_size_bytes": 2, "max_channels": 3, "mailbox_messages": 4,
+            "mailbox_bytes": 5, "mailbox_wait_ms": 8, "outbox_frames": 6, "outbox_bytes": 7,
             "slow_consumer": "drop_oldest", "serializers": {"~> 2.0": "v2"},
             "websocket": false, "transport_log": "warn", "check_origin": "conn",
             "subprotocols": ["a", "b"], "auth_token": true,
@@ -25,12 +25,12 @@ fn every_key_sets_its_option() {
     assert_eq!(
         (
             options.max_channels,
-            options.inbox_messages,
-            options.inbox_bytes
+            options.mailbox_messages,
+            options.mailbox_bytes
         ),
         (3, 4, 5)
     );
-    assert_eq!(options.inbox_wait, Duration::from_millis(8));
+    assert_eq!(options.mailbox_wait, Duration::from_millis(8));
     assert_eq!((options.outbox_frames, options.outbox_bytes), (6, 7));
     assert_eq!(options.slow_consumer, SlowConsumer::DropOldest);
     assert!(options.serializers.negotiate("2.7.0").is_some());
@@ -91,7 +91,7 @@ fn what_cannot_work_is_named_by_its_key() {
             vec!["`max_message_size_bytes`"],
         ),
         (r#"{"max_channels": 0}"#, vec!["`max_channels`"]),
-        (r#"{"inbox_messages": -1}"#, vec!["-1"]),
+        (r#"{"mailbox_messages": -1}"#, vec!["-1"]),
         (
             r#"{"check_origin": "example.com"}"#,
             vec!["example.com", "a list of origins"],

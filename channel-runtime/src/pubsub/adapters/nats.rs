@@ -19,7 +19,9 @@ use tokio_util::{sync::DropGuard, task::AbortOnDropHandle};
 use super::{adapter, crypto, tls};
 use crate::pubsub::{
     ClusterConfig, ClusterOptions, StartError,
-    broker::{Broker, BrokerConnection, Driver, DriverError, Inbox, Kind, Login, Outgoing, unique},
+    broker::{
+        Broker, BrokerConnection, Driver, DriverError, Incoming, Kind, Login, Outgoing, unique,
+    },
 };
 
 /// PubSub over NATS.
@@ -181,7 +183,11 @@ impl NatsDriver {
 
     /// The engine has deadlines of its own, and makes a new connection when one ends: the client
     /// is not to do that as well.
-    fn connect_options(&self, inbox: Inbox, fence: Arc<str>) -> Result<ConnectOptions, StartError> {
+    fn connect_options(
+        &self,
+        incoming: Incoming,
+        fence: Arc<str>,
+    ) -> Result<ConnectOptions, StartError> {
         let options = ConnectOptions::new()
             .name("channel")
             .connection_timeout(self.options.timeout)
@@ -189,13 +195,13 @@ impl NatsDriver {
             .subscription_capacity(8192)
             .event_callback(move |event| {
                 match event {
-                    Event::Disconnected => inbox.closed("the connection has ended"),
-                    Event::Closed => inbox.closed("the connection is closed"),
-                    Event::SlowConsumer(_) => inbox.overrun(),
+                    Event::Disconnected => incoming.closed("the connection has ended"),
+                    Event::Closed => incoming.closed("the connection is closed"),
+                    Event::SlowConsumer(_) => incoming.overrun(),
                     Event::ServerError(error) if is_forbidden(&error, &fence) => {
-                        inbox.closed(error);
+                        incoming.closed(error);
                     }
-                    Event::ServerError(error) => inbox.trouble(error),
+                    Event::ServerError(error) => incoming.trouble(error),
                     _ => {}
                 }
                 std::future::ready(())
@@ -303,9 +309,9 @@ impl Driver for NatsDriver {
         servers.collect::<Vec<_>>().join(", ")
     }
 
-    async fn connect(&self, inbox: Inbox) -> Result<NatsLink, DriverError> {
+    async fn connect(&self, incoming: Incoming) -> Result<NatsLink, DriverError> {
         let fence = subject(&self.options.namespace, "fence", &unique());
-        let options = self.connect_options(inbox.clone(), fence.clone())?;
+        let options = self.connect_options(incoming.clone(), fence.clone())?;
         let client = options.connect(self.servers.clone()).await;
         let client = client.map_err(|error| match error.kind() {
             ConnectErrorKind::AuthorizationViolation => {
@@ -329,7 +335,7 @@ impl Driver for NatsDriver {
         });
         Ok(NatsLink {
             client,
-            inbox,
+            incoming,
             fence,
             next_fence: AtomicU64::new(1),
             passed,
@@ -341,7 +347,7 @@ impl Driver for NatsDriver {
 
 struct NatsLink {
     client: Client,
-    inbox: Inbox,
+    incoming: Incoming,
     /// A subject of this connection alone. The server carries out what a connection sends in
     /// order, so when a message on this subject is back, all that was sent before it is done.
     fence: Arc<str>,
@@ -370,10 +376,10 @@ impl NatsLink {
 
     /// Messages of one subject arrive in order; each subject has a reader of its own.
     fn read(&self, channel: &Arc<str>, mut messages: Subscriber) -> Reader {
-        let ((inbox, over), channel) = (self.inbox.of_subscription(), channel.clone());
+        let ((incoming, over), channel) = (self.incoming.of_subscription(), channel.clone());
         let task = tokio::spawn(async move {
             while let Some(message) = messages.next().await {
-                inbox.message(&channel, message.payload);
+                incoming.message(&channel, message.payload);
             }
         });
         Reader {

@@ -10,7 +10,7 @@ use redis::{
 use super::{adapter, crypto, tls};
 use crate::pubsub::{
     ClusterConfig, ClusterOptions, StartError,
-    broker::{Broker, BrokerConnection, Driver, DriverError, Inbox, Kind, Outgoing},
+    broker::{Broker, BrokerConnection, Driver, DriverError, Incoming, Kind, Outgoing},
 };
 
 /// PubSub over Redis or Valkey.
@@ -163,8 +163,8 @@ impl Driver for RedisDriver {
         super::place(address, has_tls)
     }
 
-    async fn connect(&self, inbox: Inbox) -> Result<RedisLink, DriverError> {
-        let (client, ends) = (self.client()?, inbox.clone());
+    async fn connect(&self, incoming: Incoming) -> Result<RedisLink, DriverError> {
+        let (client, ends) = (self.client()?, incoming.clone());
         let publisher = RedisDriver::open(&client, move |info| {
             if info.kind == PushKind::Disconnection {
                 ends.closed("the connection that publishes has ended");
@@ -173,7 +173,7 @@ impl Driver for RedisDriver {
         let publisher = publisher.await?;
         // Messages are delivered by the task that reads them: nothing is queued between, and a
         // node that is slow is slow to read.
-        let subscriber = RedisDriver::open(&client, move |info| receive(&inbox, info)).await?;
+        let subscriber = RedisDriver::open(&client, move |info| receive(&incoming, info)).await?;
         Ok(RedisLink {
             publisher,
             subscriber,
@@ -181,7 +181,7 @@ impl Driver for RedisDriver {
     }
 }
 
-fn receive(inbox: &Inbox, info: PushInfo) {
+fn receive(incoming: &Incoming, info: PushInfo) {
     match info.kind {
         PushKind::Message => {
             let mut data = info.data.into_iter();
@@ -189,10 +189,10 @@ fn receive(inbox: &Inbox, info: PushInfo) {
                 (data.next(), data.next())
                 && let Ok(channel) = std::str::from_utf8(&channel)
             {
-                inbox.message(channel, Bytes::from(body));
+                incoming.message(channel, Bytes::from(body));
             }
         }
-        PushKind::Disconnection => inbox.closed("the connection that subscribes has ended"),
+        PushKind::Disconnection => incoming.closed("the connection that subscribes has ended"),
         _ => {}
     }
 }

@@ -11,10 +11,10 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// Where the engine is, for messages; without credentials.
     fn address(&self) -> String;
 
-    /// Connects once. What arrives goes to the inbox, as does the news that the link has ended.
+    /// Connects once. What arrives goes to the incoming, as does the news that the link has ended.
     fn connect(
         &self,
-        inbox: Inbox,
+        incoming: Incoming,
     ) -> impl Future<Output = Result<Self::BrokerConnection, DriverError>> + Send;
 }
 
@@ -56,14 +56,14 @@ pub(crate) type Naming = fn(&str, &str, &str) -> Arc<str>;
 
 /// Where a link hands in what arrives.
 #[derive(Clone)]
-pub(crate) struct Inbox {
+pub(crate) struct Incoming {
     pub(super) core: Arc<super::Core>,
     pub(super) closed: tokio::sync::watch::Sender<Option<String>>,
     /// Cancelled once the link is given up.
     pub(super) over: CancellationToken,
 }
 
-impl Inbox {
+impl Incoming {
     /// A message came on a channel. What comes on a link that was given up is dropped: whoever
     /// reads it may not have heard of that yet, and the next link may have brought it as well.
     pub(crate) fn message(&self, channel: &str, body: Bytes) {
@@ -78,11 +78,11 @@ impl Inbox {
     pub(crate) fn of_subscription(&self) -> (Self, tokio_util::sync::DropGuard) {
         let over = self.over.child_token();
         let guard = over.clone().drop_guard();
-        let inbox = Inbox {
+        let incoming = Incoming {
             over,
             ..self.clone()
         };
-        (inbox, guard)
+        (incoming, guard)
     }
 
     /// The link has ended; the first reason counts.

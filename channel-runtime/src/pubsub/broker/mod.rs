@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub(super) use self::driver::{BrokerConnection, Driver, DriverError, Inbox, Naming, Outgoing};
+pub(super) use self::driver::{BrokerConnection, Driver, DriverError, Incoming, Naming, Outgoing};
 #[cfg(feature = "nats")]
 pub(super) use self::options::Login;
 pub use self::{

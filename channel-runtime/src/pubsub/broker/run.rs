@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Core, beat,
-    driver::{BrokerConnection, Driver, DriverError, Inbox, Outgoing},
+    driver::{BrokerConnection, Driver, DriverError, Incoming, Outgoing},
     queue::Item,
     timeout::timeout_while_running,
 };
@@ -34,7 +34,7 @@ pub(super) async fn connect<D: Driver>(
 ) -> Result<Connected<D::BrokerConnection>, DriverError> {
     let (sender, closed) = watch::channel(None);
     let over = CancellationToken::new();
-    let inbox = Inbox {
+    let incoming = Incoming {
         core: core.clone(),
         closed: sender,
         over: over.clone(),
@@ -43,7 +43,7 @@ pub(super) async fn connect<D: Driver>(
     let ended = ended(closed.clone());
     let over = over.drop_guard();
     let connect = async {
-        let link = driver.connect(inbox).await?;
+        let link = driver.connect(incoming).await?;
         link.subscribe(std::slice::from_ref(&core.direct)).await?;
         Ok::<_, DriverError>(Connected { link, closed, over })
     };

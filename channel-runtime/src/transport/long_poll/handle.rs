@@ -123,8 +123,8 @@ impl Handle {
     }
 
     /// Waits until no other request publishes.
-    pub(super) async fn turn(&self) -> Turn {
-        Turn(self.batches.clone().lock_owned().await)
+    pub(super) async fn turn(&self) -> PollGuard {
+        PollGuard(self.batches.clone().lock_owned().await)
     }
 
     /// Ready once the session has ended.
@@ -138,9 +138,9 @@ impl Handle {
 pub(super) struct Ended;
 
 /// The right to publish.
-pub(super) struct Turn(OwnedMutexGuard<mpsc::Sender<Batch>>);
+pub(super) struct PollGuard(OwnedMutexGuard<mpsc::Sender<Batch>>);
 
-impl Turn {
+impl PollGuard {
     /// Hands frames to the session, and waits until it has taken them.
     ///
     /// # Errors

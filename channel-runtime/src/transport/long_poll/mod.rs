@@ -10,7 +10,7 @@
 //!
 //! A session is a task that owns a [`Connection`](crate::connection::Connection), and an entry in its node's
 //! [`Sessions`], where the requests of its client find it, whatever TCP connection they come on.
-//! Its token names that node; a request that comes to another one is passed on by the [`Relay`](relay::Relay).
+//! Its token names that node; a request that comes to another one is passed on by the [`RemoteSessions`](remote::RemoteSessions).
 
 mod answer;
 mod backlog;
@@ -18,7 +18,7 @@ mod body;
 mod handle;
 mod publish;
 mod query;
-mod relay;
+mod remote;
 mod serve;
 mod session;
 mod sessions;
@@ -26,4 +26,4 @@ mod telemetry;
 
 pub(super) use self::serve::LongPoll;
 use self::sessions::Sessions;
-pub(crate) use self::{relay::Relays, telemetry::no_secret};
+pub(crate) use self::{remote::AllRemoteSessions, telemetry::no_secret};

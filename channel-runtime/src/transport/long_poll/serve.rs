@@ -15,7 +15,7 @@ use super::{
     handle::{Asked, Handle},
     publish::publish,
     query,
-    relay::{Missed, Relay},
+    remote::{RemoteSessions, RpcError},
     session::Session,
     sessions::{SessionId, Ticket},
 };
@@ -39,7 +39,7 @@ pub(in crate::transport) struct LongPoll {
     endpoint: Endpoint,
     mount: Arc<dyn Mount>,
     options: LongPollOptions,
-    relay: Arc<Relay>,
+    remote: Arc<RemoteSessions>,
 }
 
 /// Where a session is.
@@ -51,7 +51,7 @@ enum Place {
 impl LongPoll {
     pub(in crate::transport) fn new(
         endpoint: Endpoint,
-        relay: Arc<Relay>,
+        remote: Arc<RemoteSessions>,
         mount: Arc<dyn Mount>,
         options: LongPollOptions,
     ) -> Arc<Self> {
@@ -59,7 +59,7 @@ impl LongPoll {
             endpoint,
             mount,
             options,
-            relay,
+            remote,
         })
     }
 
@@ -117,20 +117,20 @@ impl LongPoll {
     }
 
     async fn poll_elsewhere(&self, token: &str, ticket: Ticket, host: &Peer) -> Option<Response> {
-        match self.relay.poll(token, host).await {
+        match self.remote.poll(token, host).await {
             Ok(Some((taken, messages))) => match self.sign(&Ticket { taken, ..ticket }) {
                 Ok(token) => Some(answer::polled_raw(status::OK, &token, &messages)),
                 Err(error) => Some(answer::refused(&error)),
             },
             Ok(None) => Some(answer::polled(status::NO_CONTENT, token, Vec::new())),
-            Err(Missed::Gone) => None,
-            Err(Missed::Unreachable) => Some(answer::status(status::ERROR)),
+            Err(RpcError::Gone) => None,
+            Err(RpcError::Unreachable) => Some(answer::status(status::ERROR)),
         }
     }
 
     async fn post(&self, request: &Parts, body: Body) -> Response {
         let Some((token, _, place)) = self.session(request) else {
-            self.relay.unknown(query::tokens(request));
+            self.remote.unknown(query::tokens(request));
             return answer::status(status::GONE);
         };
         let content_type = request.headers.get(header::CONTENT_TYPE);
@@ -138,8 +138,8 @@ impl LongPoll {
         let published = match place {
             Place::Here(session) => self.publish(&session, is_batch, body).await,
             Place::Elsewhere(host) => {
-                let relay = &self.relay;
-                relay.publish(token, &host, is_batch, body).await
+                let remote = &self.remote;
+                remote.publish(token, &host, is_batch, body).await
             }
         };
         answer::status(published.err().unwrap_or(status::OK))
@@ -156,10 +156,10 @@ impl LongPoll {
     /// The session whose token a request has, and that token.
     fn session<'r>(&self, request: &'r Parts) -> Option<(&'r str, Ticket, Place)> {
         query::tokens(request).find_map(|token| {
-            let ticket = self.relay.tokens().decrypt::<Ticket>(token).ok()?;
-            let place = match self.relay.sessions().get(ticket.id) {
+            let ticket = self.remote.tokens().decrypt::<Ticket>(token).ok()?;
+            let place = match self.remote.sessions().get(ticket.id) {
                 Some(session) => Place::Here(session),
-                None => Place::Elsewhere(self.relay.host_of(&ticket)?.clone()),
+                None => Place::Elsewhere(self.remote.host_of(&ticket)?.clone()),
             };
             Some((token, ticket, place))
         })
@@ -168,7 +168,7 @@ impl LongPoll {
     async fn connect(&self, mut request: Parts) -> Result<Connection, ConnectError> {
         self.check_room()
             .inspect_err(|error| telemetry::turned_away(NAME, error))?;
-        let is_session = |token: &str| self.relay.tokens().decrypt::<Ticket>(token).is_ok();
+        let is_session = |token: &str| self.remote.tokens().decrypt::<Ticket>(token).is_ok();
         if let Some(uri) = query::without_session(&request.uri, is_session) {
             request.uri = uri;
         }
@@ -184,7 +184,7 @@ impl LongPoll {
         if self.endpoint.is_draining() {
             return Err(ConnectError::Draining);
         }
-        match self.relay.sessions().count() >= self.options.most_sessions() {
+        match self.remote.sessions().count() >= self.options.most_sessions() {
             true => Err(ConnectError::Full),
             false => Ok(()),
         }
@@ -201,7 +201,7 @@ impl LongPoll {
         })?;
         // Others may have come while the socket's connect ran.
         let most = self.options.most_sessions();
-        let entry = self.relay.sessions().insert(id, handle, most);
+        let entry = self.remote.sessions().insert(id, handle, most);
         let entry = entry.ok_or(ConnectError::Full)?;
         let session = Session::new(connection, requests, self.options.lifetime());
         self.endpoint.tasks().spawn(session.run(entry));
@@ -209,7 +209,7 @@ impl LongPoll {
     }
 
     fn sign(&self, ticket: &Ticket) -> Result<String, ConnectError> {
-        self.relay.tokens().encrypt(ticket).map_err(unnamed)
+        self.remote.tokens().encrypt(ticket).map_err(unnamed)
     }
 }
 

@@ -9,11 +9,11 @@ use crate::{
     channel::{Reason, Socket},
     protocol::Payload,
     upload::{
+        channel_uploads::Link,
         destination::Place,
         entries::NotBegun,
         grant::Grant,
         open::OpenUploads,
-        owner::Link,
         registry::{Adopted, Source, adopt},
     },
 };
@@ -42,7 +42,7 @@ pub(super) async fn begin(
         .uploads()
         .owner(ticket.owner)
         .ok_or("disallowed")?;
-    if !owner.is_of(socket.outlet().outbox()) {
+    if !owner.is_of(socket.client().outbox()) {
         return Err("invalid_token");
     }
     let link = Link::new(socket.channel_ref().clone(), join.resume);
@@ -60,7 +60,7 @@ pub(super) async fn begin(
     };
     let open = socket.endpoint().extension::<OpenUploads>();
     // Before an old one is taken up: without a place, that one waits on for its client.
-    let Some(place) = open.place(socket.outlet().outbox()).await else {
+    let Some(place) = open.place(socket.client().outbox()).await else {
         running.why = Why::TooManyOpen;
         let upload = running.entry.upload();
         tracing::warn!(
@@ -109,7 +109,7 @@ pub(super) async fn begin(
     if join.resume && spec.detach().is_some() {
         let (owner, me) = (&running.owner, socket.channel_ref().clone());
         let source = Source::new(owner.topic(), &running.entry);
-        owner.endpoint().uploads().carry(ticket.entry, source, me);
+        owner.endpoint().uploads().attach(ticket.entry, source, me);
     }
     let mut channel = UploadChannel {
         running,

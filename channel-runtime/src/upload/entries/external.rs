@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Entries, slot::Phase};
+use super::{Entries, state::Phase};
 use crate::upload::UploadEntry;
 
 impl<D, W, L> Entries<D, W, L> {

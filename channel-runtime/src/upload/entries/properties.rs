@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::upload::{Accept, selection::Selected};
+use crate::upload::{Accept, selection::ClientEntry};
 
 const SPEC: UploadSpec = UploadSpec::new("photos", Accept::Only(&[".jpg"]))
     .max_entries(3)
@@ -97,7 +97,7 @@ fn happen(
             accepted,
         } => {
             let name = if accepted { "a.jpg" } else { "a.exe" };
-            let mut said = Selected::new(name, size, "");
+            let mut said = ClientEntry::new(name, size, "");
             said.entry_ref = entry_ref.to_string();
             let known = entries
                 .entries()

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Entries, NotTaken,
-    slot::{Phase, Slot},
+    state::{EntryState, Phase},
 };
 use crate::upload::UploadEntry;
 
@@ -98,7 +98,7 @@ impl<D, W, L> Entries<D, W, L> {
             .collect()
     }
 
-    fn done(&self) -> impl Iterator<Item = &Slot<D, W, L>> {
+    fn done(&self) -> impl Iterator<Item = &EntryState<D, W, L>> {
         let slots = self.slots.iter();
         slots.filter(|slot| matches!(slot.phase, Phase::Done(..)))
     }

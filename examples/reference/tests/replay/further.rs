@@ -6,19 +6,22 @@ use crate::{
     Outcome,
     frame::{Frame, from_hex, opcode},
     player,
-    recording::{Expected, Opening, Scenario, Step},
+    recording::{Expected, HandlerFuture, Opening, Scenario},
     script::{got, receive, says, send_from},
     server::Server,
 };
 
 /// Plays steps of the clients `a`, who is bob, and `b`, who has no name.
-async fn play(name: &str, steps: Vec<Step>) -> Outcome<()> {
+async fn play(name: &str, steps: Vec<HandlerFuture>) -> Outcome<()> {
     let opening = |query: &str| Opening {
         path: format!("/socket/websocket?vsn=2.0.0{query}"),
         ..Opening::default()
     };
     let (a, b) = ("a".to_owned(), "b".to_owned());
-    let connect = [Step::Connect(a.clone(), 101), Step::Connect(b.clone(), 101)];
+    let connect = [
+        HandlerFuture::Connect(a.clone(), 101),
+        HandlerFuture::Connect(b.clone(), 101),
+    ];
     let scenario = Scenario {
         name: name.to_owned(),
         group: "further",
@@ -30,7 +33,7 @@ async fn play(name: &str, steps: Vec<Step>) -> Outcome<()> {
     played.map_err(|failure| failure.to_string())
 }
 
-fn joins(client: &str, topic: &str) -> [Step; 2] {
+fn joins(client: &str, topic: &str) -> [HandlerFuture; 2] {
     let id = topic.trim_start_matches("room:");
     let response = format!(r#"{{"status":"ok","response":{{"id":"{id}"}}}}"#);
     [
@@ -49,7 +52,7 @@ async fn a_join_may_be_answered_with_bytes() -> Outcome<()> {
     let reply = [&[1][..], &lengths, fields.concat().as_bytes(), &[1, 2, 3]].concat();
     let steps = vec![
         says(r#"["1","1","room:binjoin","phx_join",{}]"#),
-        Step::Receive("a".to_owned(), Expected::Binary(reply)),
+        HandlerFuture::Receive("a".to_owned(), Expected::Binary(reply)),
     ];
     play("binary join", steps).await
 }
@@ -109,9 +112,9 @@ async fn nothing_follows_the_answer_to_a_close() -> Outcome<()> {
     let a = || "a".to_owned();
     steps.extend([
         says(r#"["1","2","room:1","async",{}]"#),
-        Step::Send(a(), Frame::new(opcode::CLOSE, from_hex("03e8"))),
-        Step::Receive(a(), Expected::Close(1000)),
-        Step::Receive(a(), Expected::Eof),
+        HandlerFuture::Send(a(), Frame::new(opcode::CLOSE, from_hex("03e8"))),
+        HandlerFuture::Receive(a(), Expected::Close(1000)),
+        HandlerFuture::Receive(a(), Expected::Eof),
     ]);
     play("close", steps).await
 }

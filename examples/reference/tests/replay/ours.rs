@@ -2,7 +2,7 @@
 
 use crate::{
     Outcome,
-    recording::{Expected, Scenario, Step},
+    recording::{Expected, HandlerFuture, Scenario},
     script::{got, receive, says, send_from},
 };
 
@@ -17,7 +17,7 @@ enum Change {
     /// Its HTTP requests get the recorded status with another text.
     OtherWords,
     /// From this step on, counted from 1, it goes on like this.
-    From(usize, Vec<Step>),
+    From(usize, Vec<HandlerFuture>),
 }
 
 use Change::{Code, From, Http, OtherWords, Refused};
@@ -178,14 +178,14 @@ fn lenient() -> Vec<(&'static str, &'static str, Change)> {
 }
 
 /// `[1]` as the payload of a push and of a broadcast.
-fn lists() -> Vec<Step> {
+fn lists() -> Vec<HandlerFuture> {
     let joined = |join_ref| {
         let reply = r#"{"status":"ok","response":{"id":"duo"}}"#;
         format!(r#"["{join_ref}","{join_ref}","room:duo","phx_reply",{reply}]"#)
     };
     vec![
         got(r#"["1",null,"room:alone","pushed",[1]]"#),
-        Step::Connect("b".to_owned(), 101),
+        HandlerFuture::Connect("b".to_owned(), 101),
         send_from("b", r#"["1","1","room:duo","phx_join",{}]"#),
         receive("b", &joined(1)),
         says(r#"["5","5","room:duo","phx_join",{}]"#),
@@ -219,7 +219,10 @@ fn tasks() -> Vec<(&'static str, &'static str, Change)> {
             From(
                 10,
                 vec![
-                    Step::AnyOrder("a".to_owned(), vec![heartbeat.to_owned(), other.to_owned()]),
+                    HandlerFuture::AnyOrder(
+                        "a".to_owned(),
+                        vec![heartbeat.to_owned(), other.to_owned()],
+                    ),
                     got(
                         r#"["1","3","room:1","phx_reply",{"status":"ok","response":{"slept":150}}]"#,
                     ),
@@ -260,14 +263,16 @@ impl Change {
         let mut changed = 0;
         for step in &mut *steps {
             match (&self, step) {
-                (Code(code), Step::Receive(_, Expected::Close(recorded))) => *recorded = *code,
-                (Refused(status), Step::Connect(client, recorded)) => {
+                (Code(code), HandlerFuture::Receive(_, Expected::Close(recorded))) => {
+                    *recorded = *code
+                }
+                (Refused(status), HandlerFuture::Connect(client, recorded)) => {
                     *recorded = *status;
                     let opening = scenario.openings.get_mut(client);
                     opening.ok_or("nobody connects")?.http_body.clear();
                 }
-                (OtherWords, Step::Http(http)) => http.body = None,
-                (Http(status, body), Step::Http(http)) => {
+                (OtherWords, HandlerFuture::Http(http)) => http.body = None,
+                (Http(status, body), HandlerFuture::Http(http)) => {
                     (http.status, http.body) = (*status, Some((*body).to_owned()));
                 }
                 _ => continue,

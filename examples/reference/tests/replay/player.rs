@@ -7,7 +7,7 @@ use crate::{
     client::{Client, Incoming, describe, text_of},
     frame::{Frame, opcode},
     json::Json,
-    recording::{Expected, Http, Scenario, Step},
+    recording::{Expected, HandlerFuture, Http, Scenario},
     server::{self, Server},
 };
 
@@ -51,13 +51,16 @@ pub(crate) async fn play(scenario: &Scenario, server: &Server) -> Result<(), Fai
         let played = player.step(step, scenario.steps.get(at + 1)).await;
         played.map_err(|got| failure(at + 1, expectation(step), got))?;
     }
-    let nothing = expectation(&Step::Receive("every client".to_owned(), Expected::Nothing));
+    let nothing = expectation(&HandlerFuture::Receive(
+        "every client".to_owned(),
+        Expected::Nothing,
+    ));
     let end = player.expect_silence().await;
     end.map_err(|got| failure(scenario.steps.len() + 1, nothing, got))
 }
 
 /// What a step asks for, cut to a line.
-fn expectation(step: &Step) -> String {
+fn expectation(step: &HandlerFuture) -> String {
     format!("{step:?}").chars().take(400).collect()
 }
 
@@ -68,28 +71,32 @@ struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    async fn step(&mut self, step: &'a Step, following: Option<&Step>) -> Outcome<()> {
+    async fn step(
+        &mut self,
+        step: &'a HandlerFuture,
+        following: Option<&HandlerFuture>,
+    ) -> Outcome<()> {
         match step {
-            Step::Connect(name, status) => self.connect(name, *status).await,
-            Step::Send(name, frame) => {
+            HandlerFuture::Connect(name, status) => self.connect(name, *status).await,
+            HandlerFuture::Send(name, frame) => {
                 let client = self.client(name)?;
                 client.queue(frame);
                 // Frames behind each other go out in one write.
                 match following {
-                    Some(Step::Send(next, _)) if next == name => Ok(()),
+                    Some(HandlerFuture::Send(next, _)) if next == name => Ok(()),
                     _ => client.flush().await,
                 }
             }
-            Step::Receive(name, expected) => self.receive(name, expected).await,
-            Step::AnyOrder(name, texts) => self.receive_all(name, texts).await,
-            Step::Http(http) => self.http(http).await,
-            Step::Elapsed(name, time) => {
+            HandlerFuture::Receive(name, expected) => self.receive(name, expected).await,
+            HandlerFuture::AnyOrder(name, texts) => self.receive_all(name, texts).await,
+            HandlerFuture::Http(http) => self.http(http).await,
+            HandlerFuture::Elapsed(name, time) => {
                 let idle = self.client(name)?.idle();
                 (idle >= *time)
                     .then_some(())
                     .ok_or_else(|| format!("only {idle:?}"))
             }
-            Step::Terminate => self.server.signal("TERM").await,
+            HandlerFuture::Terminate => self.server.signal("TERM").await,
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Scenario {
     pub(crate) name: String,
     pub(crate) group: &'static str,
     pub(crate) openings: BTreeMap<String, Opening>,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<HandlerFuture>,
 }
 
 /// The request that opens a client's WebSocket.
@@ -47,7 +47,7 @@ pub(crate) struct Opening {
 
 /// One step: what a client does, or what has to reach it.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum HandlerFuture {
     /// The client connects and gets this HTTP status.
     Connect(String, u16),
     /// The client sends a frame.
@@ -141,15 +141,17 @@ impl Scenario {
     /// `channel-runtime/tests/transports.rs`, where a test moves the clock and cannot be late.
     fn fill_in(&mut self) {
         if self.group == "shutdown" {
-            let closes = |step: &Step| matches!(step, Step::Receive(_, Expected::Close(_)));
+            let closes = |step: &HandlerFuture| {
+                matches!(step, HandlerFuture::Receive(_, Expected::Close(_)))
+            };
             let at = self.steps.iter().position(closes);
             self.steps
-                .insert(at.unwrap_or(self.steps.len()), Step::Terminate);
+                .insert(at.unwrap_or(self.steps.len()), HandlerFuture::Terminate);
         }
     }
 }
 
-fn read_step(step: &Map<String, Value>) -> Outcome<Vec<Step>> {
+fn read_step(step: &Map<String, Value>) -> Outcome<Vec<HandlerFuture>> {
     if let Some(elided) = text(step, "elided") {
         return elided_joins(elided);
     }
@@ -157,25 +159,25 @@ fn read_step(step: &Map<String, Value>) -> Outcome<Vec<Step>> {
         .ok_or("a step without a client")?
         .to_owned();
     if client == "http" {
-        return Ok(vec![Step::Http(read_http(step)?)]);
+        return Ok(vec![HandlerFuture::Http(read_http(step)?)]);
     }
     if let Some(status) = number(step, "connect") {
-        return Ok(vec![Step::Connect(client, status)]);
+        return Ok(vec![HandlerFuture::Connect(client, status)]);
     }
     if let Some(seconds) = step.get("elapsed_s").and_then(Value::as_f64) {
-        return Ok(vec![Step::Elapsed(
+        return Ok(vec![HandlerFuture::Elapsed(
             client,
             Duration::from_secs_f64(seconds),
         )]);
     }
     if let Some(kind) = text(step, "send") {
-        return Ok(vec![Step::Send(client, sent(kind, step)?)]);
+        return Ok(vec![HandlerFuture::Send(client, sent(kind, step)?)]);
     }
-    Ok(vec![Step::Receive(client, received(step)?)])
+    Ok(vec![HandlerFuture::Receive(client, received(step)?)])
 }
 
 /// `joins 1..98 all ok`: the joins that the recording leaves out.
-fn elided_joins(elided: &str) -> Outcome<Vec<Step>> {
+fn elided_joins(elided: &str) -> Outcome<Vec<HandlerFuture>> {
     if elided != "joins 1..98 all ok" {
         return Err(format!("unknown elision {elided:?}"));
     }
@@ -184,8 +186,8 @@ fn elided_joins(elided: &str) -> Outcome<Vec<Step>> {
         let frame = Frame::text(&format!(r#"["{n}","{n}","room:{n}","phx_join",{{}}]"#));
         let reply = format!(r#"["{n}","{n}","room:{n}","phx_reply",{response}]"#);
         [
-            Step::Send("a".to_owned(), frame),
-            Step::Receive("a".to_owned(), Expected::Text(reply)),
+            HandlerFuture::Send("a".to_owned(), frame),
+            HandlerFuture::Receive("a".to_owned(), Expected::Text(reply)),
         ]
     };
     Ok((1..=98).flat_map(join).collect())

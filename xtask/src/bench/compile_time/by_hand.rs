@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use channel_runtime::{
-    Answer, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Error, Event, Flow, FromPayload,
-    InfoFor, Joined, Lend, Payload, PushedBy, Reason, Refusal, Reply, Socket, Step, Stop, Topic,
+    Answer, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Error, Event, NoReply, FromPayload,
+    InfoFor, Joined, Provide, Payload, PushedBy, Reason, Refusal, Reply, Socket, HandlerFuture, Stop, Topic,
     role,
 };
 use serde::{Deserialize, Serialize};
@@ -105,14 +105,14 @@ impl Channel for Room0 {
     const INTERCEPTS: &'static [&'static str] = &["posted"];
     const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT;
 
-    fn join<'a>(cx: &'a Context<'a, Self, role::join>, _: Payload) -> Step<'a, Joined<Self>> {
+    fn join<'a>(cx: &'a Context<'a, Self, role::join>, _: Payload) -> HandlerFuture<'a, Joined<Self>> {
         let Some(id) = cx.topic().as_str().strip_prefix("room0:") else {
-            return Step::ready(Joined::Unmatched);
+            return HandlerFuture::ready(Joined::Unmatched);
         };
         let Ok(id) = id.parse() else {
-            return Step::ready(Joined::Refused(Refusal::new("invalid topic")));
+            return HandlerFuture::ready(Joined::Refused(Refusal::new("invalid topic")));
         };
-        Step::pending(async move {
+        HandlerFuture::pending(async move {
             match Room0::join(id).await {
                 Ok(room) => Joined::Accepted(room, Payload::empty()),
                 Err(refusal) => Joined::Refused(refusal),
@@ -124,31 +124,31 @@ impl Channel for Room0 {
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
-    ) -> Step<'a, Answer> {
-        let socket: &Socket<Self> = cx.lend();
+    ) -> HandlerFuture<'a, Answer> {
+        let socket: &Socket<Self> = cx.provide();
         match cx.event() {
             "post" => match Post::from_payload(payload) {
-                Ok(post) => Step::pending(async move { reply(self.post(post, socket).await) }),
-                Err(error) => Step::ready(Answer::refuse(error)),
+                Ok(post) => HandlerFuture::pending(async move { reply(self.post(post, socket).await) }),
+                Err(error) => HandlerFuture::ready(Answer::refuse(error)),
             },
             "whisper" => match Post::from_payload(payload) {
-                Ok(post) => Step::pending(async move {
+                Ok(post) => HandlerFuture::pending(async move {
                     match self.whisper(post, socket).await {
                         Ok(()) => Answer::ok(()),
                         Err(refusal) => Answer::refuse(refusal),
                     }
                 }),
-                Err(error) => Step::ready(Answer::refuse(error)),
+                Err(error) => HandlerFuture::ready(Answer::refuse(error)),
             },
-            "count" => Step::ready(reply(self.count())),
-            "echo" => Step::ready(reply(self.echo(payload))),
-            "topic" => Step::ready(reply(self.topic(cx.topic()))),
+            "count" => HandlerFuture::ready(reply(self.count())),
+            "echo" => HandlerFuture::ready(reply(self.echo(payload))),
+            "topic" => HandlerFuture::ready(reply(self.topic(cx.topic()))),
             "reset" => {
                 self.reset();
-                Step::ready(Answer::none())
+                HandlerFuture::ready(Answer::none())
             }
-            "leave" => Step::ready(Answer::ok(self.leave())),
-            _ => Step::ready(Answer::refuse(Refusal::new("unknown event"))),
+            "leave" => HandlerFuture::ready(Answer::ok(self.leave())),
+            _ => HandlerFuture::ready(Answer::refuse(Refusal::new("unknown event"))),
         }
     }
 
@@ -156,22 +156,22 @@ impl Channel for Room0 {
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_out>,
         broadcast: &'a Broadcast,
-    ) -> Step<'a, Flow> {
+    ) -> HandlerFuture<'a, NoReply> {
         if cx.event() == "posted"
             && let Ok(posted) = Posted::from_payload(broadcast.payload().clone())
-            && let Err(error) = self.posted(posted, cx.lend())
+            && let Err(error) = self.posted(posted, cx.provide())
         {
-            return Step::ready(channel_runtime::IntoFlow::into_flow(Err::<(), _>(error)));
+            return HandlerFuture::ready(channel_runtime::IntoNoReply::into_no_reply(Err::<(), _>(error)));
         }
-        Step::ready(Flow::CONTINUE)
+        HandlerFuture::ready(NoReply::CONTINUE)
     }
 
     fn terminate<'a>(
         self,
         _: &'a Context<'a, Self, role::terminate>,
         reason: Reason,
-    ) -> Step<'a, ()> {
-        Step::ready(Room0::terminate(self, reason))
+    ) -> HandlerFuture<'a, ()> {
+        HandlerFuture::ready(Room0::terminate(self, reason))
     }
 }
 
@@ -188,8 +188,8 @@ impl InfoFor<Room0> for Tick {
         self,
         channel: &'a mut Room0,
         _: &'a Context<'a, Room0, role::handle_info>,
-    ) -> Step<'a, Flow> {
+    ) -> HandlerFuture<'a, NoReply> {
         channel.tick(self);
-        Step::ready(Flow::CONTINUE)
+        HandlerFuture::ready(NoReply::CONTINUE)
     }
 }

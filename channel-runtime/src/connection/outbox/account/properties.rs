@@ -19,7 +19,7 @@ enum Step {
     Ended(usize),
     /// The client takes so many.
     Take(usize, usize),
-    Heard(usize, usize),
+    InterceptPermit(usize, usize),
     /// The oldest broadcast that waits for a channel is taken.
     Handled,
     Close(usize),
@@ -35,7 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..8_u8, len.clone()).prop_map(|(to, len)| Step::Shared(to, len)),
         1 => one.clone().prop_map(Step::Ended),
         6 => (one.clone(), 1..20_usize).prop_map(|(at, most)| Step::Take(at, most)),
-        4 => (one.clone(), len).prop_map(|(at, len)| Step::Heard(at, len)),
+        4 => (one.clone(), len).prop_map(|(at, len)| Step::InterceptPermit(at, len)),
         4 => Just(Step::Handled),
         1 => one.clone().prop_map(Step::Close),
         1 => one.prop_map(Step::Abandon),
@@ -85,12 +85,12 @@ proptest! {
         let mut heard = std::collections::VecDeque::new();
         for step in steps {
             match step {
-                Step::Own(at, len, urgency) => outboxes[at].send(Out::Own(text(len)), urgency),
+                Step::Own(at, len, urgency) => outboxes[at].send(OutboundFrame::Own(text(len)), urgency),
                 Step::Shared(to, len) => {
                     let shared = SharedFrame::new(text(len));
                     for (at, outbox) in outboxes.iter().enumerate() {
                         if to & (1 << at) != 0 {
-                            outbox.send(Out::Shared(&shared), Urgency::MayDrop);
+                            outbox.send(OutboundFrame::Shared(&shared), Urgency::MayDrop);
                         }
                     }
                 }
@@ -104,7 +104,7 @@ proptest! {
                         }
                     }
                 }
-                Step::Heard(at, len) => heard.extend(outboxes[at].intercept(len)),
+                Step::InterceptPermit(at, len) => heard.extend(outboxes[at].intercept(len)),
                 Step::Handled => drop(heard.pop_front()),
                 Step::Close(at) => outboxes[at].close(Close::DISCONNECT),
                 Step::Abandon(at) => outboxes[at].abandon(),

@@ -3,9 +3,11 @@ use std::{collections::VecDeque, task::Waker};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::connection::outbox::{flush::burst, sink::TryWrite};
+use crate::connection::outbox::{flush::batched, sink::TryWrite};
 use crate::{
-    connection::{Account, Lanes, Out, OutboxLimits, SlowConsumer, Urgency, corked},
+    connection::{
+        Account, FlushWorkers, OutboundFrame, OutboxLimits, SlowConsumer, Urgency, corked,
+    },
     protocol::SharedFrame,
 };
 
@@ -47,8 +49,8 @@ fn outbox(policy: SlowConsumer) -> (Arc<Outbox>, Arc<Client>) {
     (outbox, client)
 }
 
-fn own(text: &str) -> Out<'static> {
-    Out::Own(Frame::Text(text.to_owned().into()))
+fn own(text: &str) -> OutboundFrame<'static> {
+    OutboundFrame::Own(Frame::Text(text.to_owned().into()))
 }
 
 fn got(client: &Client) -> String {
@@ -70,10 +72,13 @@ fn what_is_sent_is_written_at_once_and_a_burst_in_one_write() {
     corked(&outbox, || {
         outbox.send(own("b"), Urgency::MustSend);
         outbox.send(
-            Out::Shared(&SharedFrame::new(Frame::Text("c".into()))),
+            OutboundFrame::Shared(&SharedFrame::new(Frame::Text("c".into()))),
             Urgency::MayDrop,
         );
-        outbox.send(Out::Wire(Bytes::from_static(b"[d]")), Urgency::MustSend);
+        outbox.send(
+            OutboundFrame::Wire(Bytes::from_static(b"[d]")),
+            Urgency::MustSend,
+        );
         assert_eq!(got(&client), "<a>");
     });
     assert_eq!(
@@ -102,7 +107,7 @@ fn what_a_turn_broadcasts_is_written_to_others_before_the_turn_is_over() {
     let (mine, me) = outbox(SlowConsumer::Disconnect);
     let (theirs, they) = outbox(SlowConsumer::Disconnect);
     corked(&mine, || {
-        burst(|| {
+        batched(|| {
             mine.send(own("all"), Urgency::MayDrop);
             theirs.send(own("all"), Urgency::MayDrop);
             assert_eq!(got(&they), "");
@@ -181,7 +186,7 @@ fn a_frame_half_written_is_neither_dropped_nor_cut() {
         let (outbox, client) = outbox(policy);
         client.takes.lock().extend([2, 0]);
         let shared = SharedFrame::new(Frame::Text("abc".into()));
-        (0..6).for_each(|_| outbox.send(Out::Shared(&shared), Urgency::MayDrop));
+        (0..6).for_each(|_| outbox.send(OutboundFrame::Shared(&shared), Urgency::MayDrop));
         outbox.unblock();
         let expected = match policy {
             SlowConsumer::DropOldest => "<abc><abc><abc>",
@@ -227,7 +232,7 @@ fn a_panic_in_a_corked_task_loses_nothing() {
 
 #[tokio::test]
 async fn a_large_burst_is_flushed_by_the_lanes() {
-    let lanes = Lanes::start();
+    let workers = FlushWorkers::start();
     let encode = |frame: &Frame| frame.bytes().clone();
     let clients: Vec<_> = (0..200)
         .map(|n| {
@@ -240,12 +245,12 @@ async fn a_large_burst_is_flushed_by_the_lanes() {
             let client = Arc::new(Client::default());
             outbox.write_directly(
                 Direct::new(Sink::Test(client.clone()), encode),
-                lanes.lane(n),
+                workers.worker(n),
             );
             (outbox, client)
         })
         .collect();
-    burst(|| {
+    batched(|| {
         clients
             .iter()
             .for_each(|(outbox, _)| outbox.send(own("x"), Urgency::MayDrop))

@@ -15,10 +15,10 @@ const KIND: Kind = Kind {
     naming: |namespace, kind, key| format!("{namespace}:{kind}:{key}").into(),
 };
 
-/// An engine that returns what it is sent, and shows its links' inboxes.
-struct Echo(mpsc::UnboundedSender<Inbox>);
+/// An engine that returns what it is sent, and shows its links' receivers.
+struct Echo(mpsc::UnboundedSender<Incoming>);
 
-struct EchoLink(Inbox);
+struct EchoLink(Incoming);
 
 impl Driver for Echo {
     type BrokerConnection = EchoLink;
@@ -27,9 +27,9 @@ impl Driver for Echo {
         "here".to_owned()
     }
 
-    async fn connect(&self, inbox: Inbox) -> Result<EchoLink, DriverError> {
-        self.0.send(inbox.clone())?;
-        Ok(EchoLink(inbox))
+    async fn connect(&self, incoming: Incoming) -> Result<EchoLink, DriverError> {
+        self.0.send(incoming.clone())?;
+        Ok(EchoLink(incoming))
     }
 }
 
@@ -63,7 +63,7 @@ impl Driver for Away {
         "nowhere".to_owned()
     }
 
-    async fn connect(&self, _: Inbox) -> Result<EchoLink, DriverError> {
+    async fn connect(&self, _: Incoming) -> Result<EchoLink, DriverError> {
         self.0.send(Instant::now())?;
         Err("nobody\n there".into())
     }
@@ -81,19 +81,19 @@ impl Receive for Count {
 
 #[tokio::test(start_paused = true)]
 async fn a_link_that_was_given_up_hands_in_nothing_more() {
-    let (links, mut inboxes) = mpsc::unbounded_channel();
+    let (links, mut receivers) = mpsc::unbounded_channel();
     let engine = Broker::lazy(KIND, Echo(links), ClusterOptions::new()).unwrap();
     let count = Arc::new(Count::default());
     engine.start(LocalDelivery::new(count.clone())).unwrap();
     let counted = || count.0.load(Ordering::Relaxed);
-    let first = inboxes.recv().await.unwrap();
+    let first = receivers.recv().await.unwrap();
     first.message("channel:topic:a", Bytes::new());
     assert_eq!(counted(), 1);
     first.closed("cut off");
-    let second = inboxes.recv().await.unwrap();
+    let second = receivers.recv().await.unwrap();
     // Both links bring it; the first one has not noticed yet that it is over.
-    for inbox in [first, second] {
-        inbox.message("channel:topic:a", Bytes::new());
+    for incoming in [first, second] {
+        incoming.message("channel:topic:a", Bytes::new());
     }
     assert_eq!(counted(), 2);
 }

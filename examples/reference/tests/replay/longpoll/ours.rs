@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::recording::{Exchange, Scenario, Step, polled, publish};
+use super::recording::{Exchange, HandlerFuture, Scenario, polled, publish};
 use crate::Outcome;
 
 /// How a scenario differs from its recording.
@@ -110,10 +110,10 @@ pub(super) fn apply(scenarios: &mut [Scenario]) -> Outcome<usize> {
 }
 
 impl Change {
-    fn apply(self, steps: &mut Vec<Step>) -> Outcome<()> {
+    fn apply(self, steps: &mut Vec<HandlerFuture>) -> Outcome<()> {
         match self {
             Answer(at, status, body) => {
-                let Some(Step::Do(exchange)) = steps.get_mut(at - 1) else {
+                let Some(HandlerFuture::Do(exchange)) = steps.get_mut(at - 1) else {
                     return Err(format!("step {at} is no request"));
                 };
                 if exchange.body == body {
@@ -128,7 +128,7 @@ impl Change {
             From(first, _) if first > steps.len() => Err(format!("there is no step {first}")),
             From(first, ours) => {
                 steps.truncate(first - 1);
-                steps.extend(ours.into_iter().map(Step::Do));
+                steps.extend(ours.into_iter().map(HandlerFuture::Do));
                 Ok(())
             }
         }

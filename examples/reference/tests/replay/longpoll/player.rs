@@ -8,7 +8,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::recording::{Exchange, Scenario, Step, TOKEN};
+use super::recording::{Exchange, HandlerFuture, Scenario, TOKEN};
 use crate::{
     Outcome,
     server::{self, Answer, PATIENCE, Server},
@@ -46,27 +46,28 @@ struct Player {
 type Timed = (Answer, Duration);
 
 impl Player {
-    async fn step(&mut self, step: &Step) -> Outcome<()> {
+    async fn step(&mut self, step: &HandlerFuture) -> Outcome<()> {
         match step {
-            Step::Do(exchange) => self.do_it(exchange).await,
-            Step::Start(exchange) => {
+            HandlerFuture::Do(exchange) => self.do_it(exchange).await,
+            HandlerFuture::Start(exchange) => {
                 let (address, sent) = (self.address.clone(), exchange.clone());
                 let token = self.token.clone();
                 let begun = tokio::spawn(async move { ask(&address, &sent, &token).await });
                 self.started.push((exchange.clone(), begun));
                 Ok(())
             }
-            Step::Waits => match self.started.iter().any(|(_, begun)| begun.is_finished()) {
+            HandlerFuture::Waits => match self.started.iter().any(|(_, begun)| begun.is_finished())
+            {
                 true => Err("an answer already".to_owned()),
                 false => Ok(()),
             },
-            Step::Finish => self.finish().await,
-            Step::Until(exchange) => {
+            HandlerFuture::Finish => self.finish().await,
+            HandlerFuture::Until(exchange) => {
                 let again = async { while self.do_it(exchange).await.is_err() {} };
                 let answered = timeout(PATIENCE, again).await;
                 answered.map_err(|_| "something else, again and again".to_owned())
             }
-            Step::Pause(time) => {
+            HandlerFuture::Pause(time) => {
                 sleep(*time).await;
                 Ok(())
             }

@@ -22,15 +22,15 @@ const HEADERS: [&str; 3] = [
 /// One scenario.
 pub(super) struct Scenario {
     pub(super) name: String,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<HandlerFuture>,
 }
 
 /// One request, or how it goes with others.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(super) enum HandlerFuture {
     /// A request and its answer.
     Do(Exchange),
-    /// A request whose answer comes at [`Step::Finish`].
+    /// A request whose answer comes at [`HandlerFuture::Finish`].
     Start(Exchange),
     /// What was started has no answer yet.
     Waits,
@@ -72,7 +72,7 @@ pub(super) fn all() -> Outcome<Vec<Scenario>> {
         let requests = steps.iter().filter(|step| step["client"] == "http");
         let steps = requests.map(read).collect::<Outcome<Vec<_>>>();
         let steps = steps.map_err(|error| format!("{name}: {error}"))?;
-        let steps = steps.into_iter().map(Step::Do).collect();
+        let steps = steps.into_iter().map(HandlerFuture::Do).collect();
         let mut scenario = Scenario { name, steps };
         scenario.fill_in();
         scenarios.push(scenario);
@@ -86,13 +86,23 @@ impl Scenario {
         let steps = &mut self.steps;
         let last = steps.len() - 1;
         match (self.name.as_str(), steps[last].clone()) {
-            ("lp: poll wakes on message", Step::Do(poll)) => {
-                let broadcast = Step::Do(outside("/broadcast?topic=room:lpw&event=ev", "{}"));
-                let pause = Step::Pause(Duration::from_millis(300));
-                let poll = Step::Start(poll);
-                steps.splice(last.., [poll, pause, Step::Waits, broadcast, Step::Finish]);
+            ("lp: poll wakes on message", HandlerFuture::Do(poll)) => {
+                let broadcast =
+                    HandlerFuture::Do(outside("/broadcast?topic=room:lpw&event=ev", "{}"));
+                let pause = HandlerFuture::Pause(Duration::from_millis(300));
+                let poll = HandlerFuture::Start(poll);
+                steps.splice(
+                    last..,
+                    [
+                        poll,
+                        pause,
+                        HandlerFuture::Waits,
+                        broadcast,
+                        HandlerFuture::Finish,
+                    ],
+                );
             }
-            ("lp: two concurrent polls", Step::Do(poll)) => {
+            ("lp: two concurrent polls", HandlerFuture::Do(poll)) => {
                 let in_vain = json!({"status": 204, "token": "", "messages": []});
                 let first = Exchange {
                     body: in_vain,
@@ -103,17 +113,17 @@ impl Scenario {
                 steps.splice(
                     last..,
                     [
-                        Step::Start(first),
-                        Step::Start(poll),
-                        Step::Do(heartbeat),
-                        Step::Finish,
+                        HandlerFuture::Start(first),
+                        HandlerFuture::Start(poll),
+                        HandlerFuture::Do(heartbeat),
+                        HandlerFuture::Finish,
                     ],
                 );
             }
             // The time in which the session expires was not recorded.
             ("lp: session expiry", _) => {
-                if let Step::Do(publish) = steps[1].clone() {
-                    steps[1] = Step::Until(publish);
+                if let HandlerFuture::Do(publish) = steps[1].clone() {
+                    steps[1] = HandlerFuture::Until(publish);
                 }
             }
             _ => {}

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::slot::Slot;
+use super::state::EntryState;
 
-pub(super) struct Slots<D, W, L> {
+pub(super) struct EntryStates<D, W, L> {
     next: u64,
-    all: BTreeMap<u64, Slot<D, W, L>>,
+    all: BTreeMap<u64, EntryState<D, W, L>>,
     refs: HashMap<String, u64>,
     uuids: HashMap<Uuid, u64>,
 }
 
-impl<D, W, L> Slots<D, W, L> {
+impl<D, W, L> EntryStates<D, W, L> {
     pub(super) fn new() -> Self {
-        Slots {
+        EntryStates {
             next: 0,
             all: BTreeMap::new(),
             refs: HashMap::new(),
@@ -28,11 +28,11 @@ impl<D, W, L> Slots<D, W, L> {
         self.all.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot<D, W, L>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &EntryState<D, W, L>> {
         self.all.values()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot<D, W, L>> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut EntryState<D, W, L>> {
         self.all.values_mut()
     }
 
@@ -41,7 +41,7 @@ impl<D, W, L> Slots<D, W, L> {
     }
 
     /// Adds a file behind the others. One of the same ref must not be there.
-    pub(super) fn push(&mut self, slot: Slot<D, W, L>) {
+    pub(super) fn push(&mut self, slot: EntryState<D, W, L>) {
         let at = self.next;
         self.next += 1;
         self.refs.insert(slot.entry.entry_ref().to_owned(), at);
@@ -49,26 +49,26 @@ impl<D, W, L> Slots<D, W, L> {
         self.all.insert(at, slot);
     }
 
-    pub(super) fn named(&mut self, entry_ref: &str) -> Option<&mut Slot<D, W, L>> {
+    pub(super) fn named(&mut self, entry_ref: &str) -> Option<&mut EntryState<D, W, L>> {
         self.all.get_mut(self.refs.get(entry_ref)?)
     }
 
-    pub(super) fn get(&self, uuid: Uuid) -> Option<&Slot<D, W, L>> {
+    pub(super) fn get(&self, uuid: Uuid) -> Option<&EntryState<D, W, L>> {
         self.all.get(self.uuids.get(&uuid)?)
     }
 
-    pub(super) fn get_mut(&mut self, uuid: Uuid) -> Option<&mut Slot<D, W, L>> {
+    pub(super) fn get_mut(&mut self, uuid: Uuid) -> Option<&mut EntryState<D, W, L>> {
         self.all.get_mut(self.uuids.get(&uuid)?)
     }
 
-    pub(super) fn remove(&mut self, uuid: Uuid) -> Option<Slot<D, W, L>> {
+    pub(super) fn remove(&mut self, uuid: Uuid) -> Option<EntryState<D, W, L>> {
         let slot = self.all.remove(&self.uuids.remove(&uuid)?)?;
         self.refs.remove(slot.entry.entry_ref());
         Some(slot)
     }
 
     /// Takes all of them away.
-    pub(super) fn take(&mut self) -> Vec<Slot<D, W, L>> {
+    pub(super) fn take(&mut self) -> Vec<EntryState<D, W, L>> {
         self.refs.clear();
         self.uuids.clear();
         std::mem::take(&mut self.all).into_values().collect()

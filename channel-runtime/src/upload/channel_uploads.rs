@@ -11,15 +11,15 @@ use super::{
     UploadChannel, UploadEntry, UploadSpec, WriterError,
     destination::{Destination, External, Finished, Place},
     end::End,
-    entries::{Begun, Entries, Gone, NotBegun, NotTaken},
+    entries::{Begun, Entries, NotBegun, NotTaken, RemovedEntry},
     grant::{Grant, Ticket},
     registry::{Detached, Source},
-    selection::Selected,
+    selection::ClientEntry,
 };
 use crate::telemetry::{line, shown};
 use crate::{
     channel::{ChannelRef, Reason},
-    connection::{Outbox, Outlet},
+    connection::{ClientSender, Outbox},
     endpoint::Endpoint,
     protocol::{Payload, Refusal, Term, Topic},
     telemetry::panic_message,
@@ -59,30 +59,30 @@ pub(super) enum Notice {
 ///
 /// What happens to a file is written down here by whoever it happens to, and the client is told
 /// under the same lock, so what it is told is in order; the channel itself may be busy meanwhile.
-pub(crate) struct Owner {
+pub(crate) struct ChannelUploads {
     id: Uuid,
     topic: Topic,
     join_ref: Term,
-    outlet: Outlet,
+    client: ClientSender,
     endpoint: Endpoint,
     uploads: Mutex<Vec<Files>>,
     notify: Box<dyn Fn(Notice) + Send + Sync>,
 }
 
-impl Owner {
+impl ChannelUploads {
     /// Begins the uploads of a channel that has been joined, and tells its client of them.
     pub(super) fn begin(
         (topic, join_ref): (Topic, Term),
-        outlet: Outlet,
+        client: ClientSender,
         endpoint: Endpoint,
         specs: &'static [UploadSpec],
         notify: Box<dyn Fn(Notice) + Send + Sync>,
     ) -> Arc<Self> {
-        let owner = Arc::new(Owner {
+        let owner = Arc::new(ChannelUploads {
             id: Uuid::new_v4(),
             topic,
             join_ref,
-            outlet,
+            client,
             endpoint,
             uploads: Mutex::new(specs.iter().map(Files::new).collect()),
             notify,
@@ -96,7 +96,7 @@ impl Owner {
 
     /// Whether the channel's client is the one behind this connection.
     pub(super) fn is_of(&self, outbox: &Arc<Outbox>) -> bool {
-        Arc::ptr_eq(self.outlet.outbox(), outbox)
+        Arc::ptr_eq(self.client.outbox(), outbox)
     }
 
     pub(super) fn topic(&self) -> &Topic {
@@ -115,7 +115,7 @@ impl Owner {
             .position(|files| files.upload_ref() == upload_ref)
     }
 
-    /// Reads or changes an upload's files. What changes is shown with [`Owner::change`].
+    /// Reads or changes an upload's files. What changes is shown with [`ChannelUploads::change`].
     pub(super) fn with<R>(&self, upload: usize, read: impl FnOnce(&mut Files) -> R) -> Option<R> {
         self.uploads.lock().get_mut(upload).map(read)
     }
@@ -138,8 +138,8 @@ impl Owner {
     pub(super) fn select(
         &self,
         upload: usize,
-        chosen: Vec<Selected>,
-    ) -> Option<(Vec<UploadEntry>, Option<Gone<Link>>)> {
+        chosen: Vec<ClientEntry>,
+    ) -> Option<(Vec<UploadEntry>, Option<RemovedEntry<Link>>)> {
         let mut uploads = self.uploads.lock();
         let files = uploads.get_mut(upload)?;
         let (valid, replaced) = files.select(chosen);
@@ -168,7 +168,7 @@ impl Owner {
                 return Ok(());
             }
             let topic = self.topic.as_str();
-            self.outlet
+            self.client
                 .push(&self.join_ref, topic, "upload_state", &state)
         });
         if let Err(error) = pushed {
@@ -249,7 +249,7 @@ impl Owner {
     /// A file cannot be had: it stays, with the error.
     pub(super) fn fail(&self, ticket: Ticket, end: &End<'_>) {
         let failed = self.change(ticket.upload, |files| files.fail(ticket.entry, end));
-        self.endpoint.uploads().uncarry(ticket.entry);
+        self.endpoint.uploads().detach(ticket.entry);
         if let Some(gone) = failed.flatten() {
             self.forget(ticket.upload, gone);
         }
@@ -303,9 +303,9 @@ impl Owner {
     }
 
     /// A file that has ended, or was removed, is brought by no channel any more.
-    pub(super) fn forget(&self, upload: usize, gone: Gone<Link>) {
+    pub(super) fn forget(&self, upload: usize, gone: RemovedEntry<Link>) {
         gone.link.into_iter().for_each(Link::stop);
-        self.endpoint.uploads().uncarry(gone.uuid);
+        self.endpoint.uploads().detach(gone.uuid);
         if let Some(entry) = gone.ended {
             (self.notify)(Notice::Ended { upload, entry });
         }
@@ -324,7 +324,7 @@ impl Owner {
     pub(super) fn consume(&self, upload: usize, entry: Uuid) {
         let spec = self.with(upload, |files| files.spec());
         if let Some(time) = spec.and_then(UploadSpec::detach) {
-            self.endpoint.uploads().took(entry, time);
+            self.endpoint.uploads().mark_consumed(entry, time);
         }
         let link = self.change(upload, |files| files.consume(entry));
         link.flatten().into_iter().for_each(Link::stop);
@@ -332,16 +332,16 @@ impl Owner {
 
     pub(super) fn postpone(&self, upload: usize, entry: Uuid, file: Finished) {
         if self.with(upload, |files| files.postpone(entry, file)) == Some(false) {
-            self.endpoint.uploads().uncarry(entry);
+            self.endpoint.uploads().detach(entry);
         }
     }
 
     /// The channel of a file is over: its client may go on with it in another one, unless a
     /// handler has the file, or is about to, and is yet to say what becomes of it.
-    pub(super) fn uncarry(&self, ticket: Ticket) {
+    pub(super) fn detach(&self, ticket: Ticket) {
         let handed_over = self.with(ticket.upload, |files| files.unlink(ticket.entry));
         if handed_over != Some(true) {
-            self.endpoint.uploads().uncarry(ticket.entry);
+            self.endpoint.uploads().detach(ticket.entry);
         }
     }
 
@@ -441,7 +441,7 @@ impl Owner {
         }
         links.into_iter().for_each(Link::stop);
         for entry in unlinked {
-            self.endpoint.uploads().uncarry(entry);
+            self.endpoint.uploads().detach(entry);
         }
     }
 }

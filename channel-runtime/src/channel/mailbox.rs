@@ -1,9 +1,9 @@
-//! A channel's bounded inbox, where the channel itself rests while nothing happens to it.
+//! A channel's bounded mailbox, where the channel itself rests while nothing happens to it.
 
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context as TaskContext, Poll, Waker},
     time::Duration,
 };
@@ -16,117 +16,141 @@ use tokio::{
 };
 
 use super::{
-    Channel, Reason, hibernate,
-    letter::{Errand, Letter},
-    server::{Joining, Server},
+    Channel, Reason,
+    call::ServerMessage,
+    server::{Joining, Server, WakeGuard},
     timer::Timers,
-    turn::Awake,
 };
 use crate::{
-    connection::{Claim, Heard, Outlet, Share, send_on},
+    connection::{BudgetPermit, ClientSender, InterceptPermit, Reservation, Undelivered, send_on},
     error::Error,
-    protocol::{Broadcast, Message, Topic},
+    protocol::{Broadcast, Message, Term, Topic},
     pubsub::{Encodings, Subscriber, SubscriberId},
 };
 
-/// How a channel that is replaced by a new join has ended.
+/// Returned to the join that replaces the channel: the way it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The client has been told: `phx_close` or `phx_error` is on its way.
     Announced,
-    /// Nobody has told the client.
+    /// The client has yet to be told.
     Silent,
 }
 
-/// A channel as others reach it: what it has yet to take. Of what the server's own code sends, at
-/// most `capacity` messages; of its client's messages as many as the connection's
-/// [`Budget`](crate::connection::Budget) has bytes for, of broadcasts as many as its outbox has; and
-/// what ends the channel always finds room.
+/// The messages that wait for a channel, and its address. It holds at most `capacity` messages of the
+/// server's own code, as many of its client as the connection's [`Budget`](crate::connection::Budget)
+/// has bytes for, and as many broadcasts as the outbox has. A command that ends the channel always
+/// finds room.
 ///
-/// While nothing happens to a channel it has no task and lies in here. Whoever brings a message
-/// takes it out and has it run: its own connection in place, others in a task of its own.
-pub(crate) struct Inbox<C: Channel> {
+/// A channel that has nothing to do has no task: it rests in here. A message takes it out and runs
+/// it: in place if its own connection brings the message, otherwise in a task of its own.
+pub(crate) struct Mailbox<C: Channel> {
     pub(super) id: SubscriberId,
     pub(super) topic: Topic,
-    pub(super) outlet: Outlet,
+    pub(super) client: ClientSender,
     pub(super) timers: Timers,
-    /// Where the channel's tasks run, whoever wakes it.
+    /// Runs the channel's tasks, also if a thread outside of a runtime wakes it.
     pub(super) runtime: Runtime,
     capacity: usize,
     state: Mutex<State<C>>,
 }
 
-/// Up to so many places an inbox keeps while it is in use.
+/// A mailbox in use keeps this many places.
 const PLACES: usize = 64;
 
 struct State<C: Channel> {
-    letters: VecDeque<Letter<C>>,
-    /// How many of them count against the capacity.
+    commands: VecDeque<Command<C>>,
+    /// The number of them that count against the capacity.
     counted: usize,
-    /// Of the client's budget, what the message takes whose handler waits.
-    held: Option<Share>,
+    /// The bytes that the message takes of the client's budget while its handler waits.
+    held: Option<BudgetPermit>,
     /// The channel, while it rests.
     resting: Option<Box<Server<C>>>,
-    /// Ends the channel before any letter that still waits.
+    /// Ends the channel before any command that still waits.
     stop: Option<Reason>,
-    /// Set when the channel must end within its shutdown time.
-    doomed: bool,
-    /// Set when it has had that time, and more.
+    /// The channel must end within its shutdown time.
+    shutting_down: bool,
+    /// It has had that time, and more.
     aborted: bool,
     open: bool,
-    /// The messages that the client has no answer to, where their number is limited.
+    /// The number of messages without an answer, where the channel limits it.
     unanswered: usize,
     ended: Option<Ended>,
-    /// The task that runs the channel, to hear that it is doomed.
+    /// Wakes the task that runs the channel once `shutting_down` is set.
     task: Option<Waker>,
     successor: Option<Waker>,
-    /// Since when the channel rests, while a timer waits to give its memory back.
+    /// The start of its rest, while `watch` waits to give its memory back.
     rested: Option<Instant>,
-    /// That timer.
+    /// The task that gives its memory back.
     watch: Option<AbortHandle>,
 }
 
-/// Why a letter was not taken.
-pub(crate) enum Refused<T> {
-    /// The inbox is full.
-    Full(T),
-    /// The channel has ended.
-    Ended(T),
+/// What waits in a mailbox.
+pub(super) enum Command<C: Channel> {
+    /// A client's message.
+    Push(
+        Message,
+        #[expect(dead_code, reason = "gives its bytes back when it is dropped")]
+        Option<BudgetPermit>,
+    ),
+    /// The client leaves; the ref of its message.
+    Leave(Term),
+    /// An intercepted broadcast.
+    Broadcast(
+        Broadcast,
+        #[expect(dead_code, reason = "gives its bytes back when it is dropped")] InterceptPermit,
+    ),
+    /// A message of the server's own code, taken out when it is handled. One that a broadcast caused
+    /// waits at the expense of the outbox.
+    Server(Option<Box<dyn ServerMessage<C>>>, Option<InterceptPermit>),
+    /// The connection is gone.
+    Closed,
 }
 
-impl<T> From<Refused<T>> for Error {
-    fn from(refused: Refused<T>) -> Self {
-        match refused {
-            Refused::Full(_) => Error::InboxFull,
-            Refused::Ended(_) => Error::ChannelEnded,
+impl<C: Channel> Command<C> {
+    /// Returns true if the mailbox limits how many of its kind wait.
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(self, Command::Server(_, None))
+    }
+
+    pub(super) fn server(message: Box<dyn ServerMessage<C>>) -> Self {
+        Command::Server(Some(message), None)
+    }
+}
+
+impl From<Undelivered> for Error {
+    fn from(undelivered: Undelivered) -> Self {
+        match undelivered {
+            Undelivered::Full => Error::MailboxFull,
+            Undelivered::Ended => Error::ChannelEnded,
         }
     }
 }
 
-/// What the channel does next.
+/// The next thing that the channel does.
 pub(super) enum Next<C: Channel> {
     Join(Box<Joining>),
-    Letter(Letter<C>),
+    Command(Command<C>),
     Stop(Reason),
 }
 
-impl<C: Channel> Inbox<C> {
+impl<C: Channel> Mailbox<C> {
     /// # Panics
     ///
     /// Outside of a Tokio runtime.
     pub(super) fn new(
         id: SubscriberId,
         topic: Topic,
-        outlet: Outlet,
+        client: ClientSender,
         capacity: usize,
     ) -> Arc<Self> {
         let state = State {
-            letters: VecDeque::new(),
+            commands: VecDeque::new(),
             counted: 0,
             held: None,
             resting: None,
             stop: None,
-            doomed: false,
+            shutting_down: false,
             aborted: false,
             open: true,
             unanswered: 0,
@@ -136,10 +160,10 @@ impl<C: Channel> Inbox<C> {
             rested: None,
             watch: None,
         };
-        Arc::new(Inbox {
+        Arc::new(Mailbox {
             id,
             topic,
-            outlet,
+            client,
             timers: Timers::default(),
             runtime: Runtime::current(),
             capacity,
@@ -147,57 +171,53 @@ impl<C: Channel> Inbox<C> {
         })
     }
 
-    /// Queues a broadcast or an errand, which may be refused.
-    pub(super) fn offer<T>(
-        &self,
-        content: T,
-        letter: impl FnOnce(T) -> Letter<C>,
-    ) -> Result<(), Refused<T>> {
+    /// Queues a message of the server's own code.
+    pub(super) fn try_send(&self, message: Box<dyn ServerMessage<C>>) -> Result<(), Undelivered> {
         let mut state = self.state.lock();
         if !state.open {
-            return Err(Refused::Ended(content));
+            return Err(Undelivered::Ended);
         }
         if state.counted >= self.capacity {
-            return Err(Refused::Full(content));
+            return Err(Undelivered::Full);
         }
         state.counted += 1;
-        state.letters.push_back(letter(content));
-        self.rouse(state);
+        state.commands.push_back(Command::server(message));
+        self.wake(state);
         Ok(())
     }
 
     /// Queues a client's message, with what it takes of its connection's budget; gives it back when
     /// the channel has ended.
-    pub(super) fn deliver(&self, message: Message, claim: Claim<'_>) -> Result<(), Message> {
+    pub(super) fn deliver(&self, message: Message, claim: Reservation<'_>) -> Result<(), Message> {
         let mut state = self.state.lock();
         if !state.open {
             return Err(message);
         }
         state
-            .letters
-            .push_back(Letter::Push(message, Some(claim.take())));
-        self.rouse(state);
+            .commands
+            .push_back(Command::Push(message, Some(claim.take())));
+        self.wake(state);
         Ok(())
     }
 
     /// Queues a broadcast, or does what the policy says when there is no room.
-    pub(super) fn hear(
+    pub(super) fn try_broadcast(
         &self,
         broadcast: &Broadcast,
-        letter: impl FnOnce(Broadcast, Heard) -> Letter<C>,
+        command: impl FnOnce(Broadcast, InterceptPermit) -> Command<C>,
     ) {
-        let Some(heard) = self.outlet.intercept(broadcast.payload().len()) else {
-            return self.outlet.overflow(C::NAME);
+        let Some(heard) = self.client.intercept(broadcast.payload().len()) else {
+            return self.client.overflow(C::NAME);
         };
-        let letter = letter(broadcast.clone(), heard);
+        let command = command(broadcast.clone(), heard);
         let mut state = self.state.lock();
         if state.open {
-            state.letters.push_back(letter);
-            self.rouse(state);
+            state.commands.push_back(command);
+            self.wake(state);
         }
     }
 
-    /// Whether one more message of the client may come, of those that it has no answer to.
+    /// Counts a message of the client; returns false if too many have no answer yet.
     pub(super) fn admit(&self) -> bool {
         let Some(most) = C::OPTIONS.pushes else {
             return true;
@@ -216,75 +236,75 @@ impl<C: Channel> Inbox<C> {
         }
     }
 
-    /// Queues a letter that ends the channel; gives it back when that has happened already.
-    pub(super) fn insist(&self, letter: Letter<C>) -> Result<(), Letter<C>> {
+    /// Queues a command that ends the channel; gives it back when that has happened already.
+    pub(super) fn push_final(&self, command: Command<C>) -> Result<(), Command<C>> {
         let mut state = self.state.lock();
         if !state.open {
-            return Err(letter);
+            return Err(command);
         }
-        state.counted += usize::from(letter.is_counted());
-        if matches!(letter, Letter::Closed) {
-            state.doom();
+        state.counted += usize::from(command.is_counted());
+        if matches!(command, Command::Closed) {
+            state.begin_shutdown();
         }
-        state.letters.push_back(letter);
-        self.rouse(state);
+        state.commands.push_back(command);
+        self.wake(state);
         Ok(())
     }
 
-    /// Ends the channel before the letters that wait, within its shutdown time.
+    /// Ends the channel before the commands that wait, within its shutdown time.
     pub(super) fn stop(&self, reason: Reason) {
         let mut state = self.state.lock();
         state.stop.get_or_insert(reason);
-        state.doom();
-        self.rouse(state);
+        state.begin_shutdown();
+        self.wake(state);
     }
 
     /// Drops what the channel is doing.
     pub(super) fn abort(&self) {
         let mut state = self.state.lock();
         state.aborted = true;
-        state.doom();
+        state.begin_shutdown();
     }
 
     /// Keeps what a message takes of the client's budget until the channel is done with it.
-    pub(super) fn hold(&self, share: Share) {
+    pub(super) fn hold(&self, share: BudgetPermit) {
         self.state.lock().held = Some(share);
     }
 
-    /// Has the channel run in a task, where it rests.
-    fn rouse(&self, mut state: MutexGuard<'_, State<C>>) {
+    /// Starts a task for the channel if it rests.
+    fn wake(&self, mut state: MutexGuard<'_, State<C>>) {
         let resting = state.resting.take();
         drop(state);
         if let Some(server) = resting {
-            self.runtime.spawn(Awake::new(server).run());
+            self.runtime.spawn(WakeGuard::new(server).run());
         }
     }
 
-    /// The channel, where it rests and nothing is ahead of what its own connection has for it.
+    /// Takes the channel out for its own connection, if it rests and nothing else waits for it.
     pub(super) fn take_resting(&self) -> Option<Box<Server<C>>> {
         let mut state = self.state.lock();
-        if state.stop.is_some() || !state.letters.is_empty() {
+        if state.stop.is_some() || !state.commands.is_empty() {
             return None;
         }
         state.resting.take()
     }
 
-    /// Lays the channel to rest, unless something waits for it: then it is given back.
+    /// Lays the channel to rest; returns it if something waits for it.
     pub(super) fn rest(self: &Arc<Self>, server: Box<Server<C>>) -> Option<Box<Server<C>>> {
         let mut state = self.state.lock();
         state.held = None;
-        if state.stop.is_some() || !state.letters.is_empty() {
+        if state.stop.is_some() || !state.commands.is_empty() {
             return Some(server);
         }
         state.resting = Some(server);
         state.task = None;
         let watched = state.rested.is_some();
         if let Some(after) = C::OPTIONS.hibernate_after
-            && (watched || state.letters.capacity() > 0)
+            && (watched || state.commands.capacity() > 0)
         {
             state.rested = Some(Instant::now());
             if !watched {
-                let watch = hibernate::watch(Arc::downgrade(self), after);
+                let watch = watch(Arc::downgrade(self), after);
                 state.watch = Some(self.runtime.spawn(watch).abort_handle());
             }
         }
@@ -292,9 +312,9 @@ impl<C: Channel> Inbox<C> {
     }
 
     /// Takes back a channel whose task was dropped before it began, as by a runtime that ends.
-    pub(super) fn take_back(&self, server: Box<Server<C>>) {
+    pub(super) fn restore(&self, server: Box<Server<C>>) {
         let mut state = self.state.lock();
-        if state.doomed {
+        if state.shutting_down {
             drop(state);
             drop(server);
         } else {
@@ -302,36 +322,35 @@ impl<C: Channel> Inbox<C> {
         }
     }
 
-    /// Fire and forget, as Erlang's `send`: dropped with a warning when the inbox is full.
-    pub(super) fn send(&self, errand: Box<dyn Errand<C>>) {
-        if let Err(Refused::Full(_)) = self.offer(errand, Letter::errand) {
+    /// As [`Mailbox::try_send`]; a message that finds no room is dropped with a warning.
+    pub(super) fn send(&self, message: Box<dyn ServerMessage<C>>) {
+        if self.try_send(message) == Err(Undelivered::Full) {
             metrics::counter!("channel_messages_dropped_total", "channel" => C::NAME).increment(1);
             tracing::warn!(
                 channel = C::NAME,
-                "an inbox is full; a message to the channel is dropped"
+                "a mailbox is full; a message to the channel is dropped"
             );
         }
     }
 
-    /// What waits for the channel.
+    /// Takes the next command out.
     pub(super) fn next(&self) -> Option<Next<C>> {
         let mut state = self.state.lock();
         state.held = None;
         if let Some(reason) = state.stop.take() {
             return Some(Next::Stop(reason));
         }
-        let letter = state.letters.pop_front()?;
-        state.counted -= usize::from(letter.is_counted());
+        let command = state.commands.pop_front()?;
+        state.counted -= usize::from(command.is_counted());
         // A burst's places are given back while it is worked off: its bytes count no longer.
-        let (waiting, places) = (state.letters.len(), state.letters.capacity());
+        let (waiting, places) = (state.commands.len(), state.commands.capacity());
         if places > PLACES && waiting < places / 4 {
-            state.letters.shrink_to(places / 2);
+            state.commands.shrink_to(places / 2);
         }
-        Some(Next::Letter(letter))
+        Some(Next::Command(command))
     }
 
-    /// Ready when the channel had to end and has not for as long as it may take; `late` is for
-    /// its timer.
+    /// Ready once the channel has exceeded its shutdown time. `late` keeps the timer.
     pub(super) fn poll_overdue(
         &self,
         late: &mut Option<Pin<Box<Sleep>>>,
@@ -342,7 +361,7 @@ impl<C: Channel> Inbox<C> {
             return Poll::Ready(());
         }
         state.register(cx);
-        if !state.doomed {
+        if !state.shutting_down {
             return Poll::Pending;
         }
         drop(state);
@@ -352,15 +371,15 @@ impl<C: Channel> Inbox<C> {
         })
     }
 
-    /// Takes no more letters and gives back those that wait.
-    pub(super) fn close(&self) -> VecDeque<Letter<C>> {
+    /// Takes no more commands and gives back those that wait.
+    pub(super) fn close(&self) -> VecDeque<Command<C>> {
         let mut state = self.state.lock();
         state.open = false;
         state.held = None;
-        std::mem::take(&mut state.letters)
+        std::mem::take(&mut state.commands)
     }
 
-    /// Says that the channel is over, to whoever waits to take its place.
+    /// Marks the channel as over and wakes the join that replaces it.
     pub(super) fn end(&self, how: Ended) {
         let mut state = self.state.lock();
         state.ended = Some(how);
@@ -383,8 +402,8 @@ impl<C: Channel> Inbox<C> {
         }
     }
 
-    /// Gives the memory of a burst back when the channel has rested for long enough; how long it
-    /// has to go on resting otherwise.
+    /// Gives the memory of a burst back if the channel has rested for long enough; otherwise returns
+    /// the time that is left.
     pub(super) fn hibernate(&self, after: Duration) -> Option<Duration> {
         let mut state = self.state.lock();
         let rested = match (&state.resting, state.rested) {
@@ -394,7 +413,7 @@ impl<C: Channel> Inbox<C> {
         if state.open && rested < after {
             return Some(after - rested);
         }
-        state.letters.shrink_to_fit();
+        state.commands.shrink_to_fit();
         state.rested = None;
         state.watch = None;
         None
@@ -403,18 +422,18 @@ impl<C: Channel> Inbox<C> {
 
 /// A channel's subscription to its own topic: broadcasts go straight to the connection, past the
 /// channel, unless it intercepts them.
-impl<C: Channel> Subscriber for Inbox<C> {
+impl<C: Channel> Subscriber for Mailbox<C> {
     fn deliver(&self, broadcast: &Broadcast, encodings: &mut Encodings) {
         if !C::INTERCEPTS.contains(&broadcast.event()) {
-            return send_on(&self.outlet, broadcast, encodings);
+            return send_on(&self.client, broadcast, encodings);
         }
-        self.hear(broadcast, Letter::Broadcast);
+        self.try_broadcast(broadcast, Command::Broadcast);
     }
 }
 
 impl<C: Channel> State<C> {
-    fn doom(&mut self) {
-        self.doomed = true;
+    fn begin_shutdown(&mut self) {
+        self.shutting_down = true;
         if let Some(task) = &self.task {
             task.wake_by_ref();
         }
@@ -427,6 +446,24 @@ impl<C: Channel> State<C> {
             .is_some_and(|task| task.will_wake(cx.waker()))
         {
             self.task = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Gives the memory of a burst back once the channel has been idle for a while.
+///
+/// Begins when there is something to give back, and looks at the channel when it is due; it is
+/// not moved with every message.
+async fn watch<C: Channel>(mailbox: Weak<Mailbox<C>>, after: Duration) {
+    let mut left = after;
+    loop {
+        sleep(left).await;
+        let Some(mailbox) = mailbox.upgrade() else {
+            return;
+        };
+        match mailbox.hibernate(after) {
+            Some(more) => left = more,
+            None => return,
         }
     }
 }

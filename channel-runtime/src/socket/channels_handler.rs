@@ -16,8 +16,8 @@ use crate::telemetry::shown;
 use crate::{
     channel::{ChannelHandle, Predecessor, Reason, Start},
     connection::{
-        Admitted, Budget, ChannelId, Close, ConnectInfo, Control, Outlet, Peer, Received, Share,
-        Undelivered, Urgency, Wait,
+        Admitted, Budget, BudgetPermit, ChannelId, ClientSender, Close, ConnectInfo,
+        ConnectionHandler, Control, Received, Undelivered, Urgency, Wait,
     },
     endpoint::Endpoint,
     options::SocketOptions,
@@ -47,13 +47,13 @@ impl<S: ChannelSocket> Joinable for Channels<S> {
 }
 
 /// The socket behind a connection, where it has channels.
-pub(super) struct ChannelPeer {
+pub(super) struct ChannelsHandler {
     session: Session<ChannelHandle>,
     channels: Box<dyn Joinable>,
-    outlet: Outlet,
+    client: ClientSender,
     info: Arc<ConnectInfo>,
     endpoint: Endpoint,
-    inbox_capacity: usize,
+    mailbox_capacity: usize,
     budget: Arc<Budget>,
     /// How long a message waits for room.
     patience: Duration,
@@ -65,25 +65,25 @@ pub(super) struct ChannelPeer {
     _disconnect: Option<Subscription>,
 }
 
-impl ChannelPeer {
+impl ChannelsHandler {
     pub(super) fn new(
         channels: Box<dyn Joinable>,
-        outlet: Outlet,
+        client: ClientSender,
         info: ConnectInfo,
         endpoint: Endpoint,
         options: &SocketOptions,
         disconnect: Option<Subscription>,
     ) -> Self {
-        let budget = Budget::new(options.inbox_bytes, endpoint.inbox_budget().clone());
-        ChannelPeer {
-            session: Session::new(outlet.serializer().clone(), options.max_channels),
+        let budget = Budget::new(options.mailbox_bytes, endpoint.mailbox_budget().clone());
+        ChannelsHandler {
+            session: Session::new(client.serializer().clone(), options.max_channels),
             channels,
-            outlet,
+            client,
             info: Arc::new(info),
             endpoint,
-            inbox_capacity: options.inbox_messages,
+            mailbox_capacity: options.mailbox_messages,
             budget,
-            patience: options.inbox_wait,
+            patience: options.mailbox_wait,
             wait: None,
             batch: None,
             in_batches: false,
@@ -149,7 +149,7 @@ impl ChannelPeer {
     fn carry_out(&mut self, effect: Effect<ChannelHandle>, admitted: Option<Admitted>) {
         let undelivered = match (effect, admitted) {
             (Effect::Send(frame), _) => {
-                self.outlet.send(frame, Urgency::MustSend);
+                self.client.send(frame, Urgency::MustSend);
                 None
             }
             (Effect::Start(join), Some(admitted)) => {
@@ -168,11 +168,11 @@ impl ChannelPeer {
         if let Some((message, why)) = undelivered
             && let Effect::Send(frame) = self.session.undelivered(&message, why)
         {
-            self.outlet.send(frame, Urgency::MustSend);
+            self.client.send(frame, Urgency::MustSend);
         }
     }
 
-    fn start(&mut self, join: Join<ChannelHandle>, share: Share) {
+    fn start(&mut self, join: Join<ChannelHandle>, share: BudgetPermit) {
         let Join {
             id,
             route,
@@ -189,10 +189,10 @@ impl ChannelPeer {
                 join_ref: former.join_ref,
                 leaving: former.leaving,
             }),
-            outlet: self.outlet.clone(),
+            client: self.client.clone(),
             info: self.info.clone(),
             endpoint: self.endpoint.clone(),
-            inbox_capacity: self.inbox_capacity,
+            mailbox_capacity: self.mailbox_capacity,
             share,
         };
         let handle = self.channels.start(route, start);
@@ -200,7 +200,7 @@ impl ChannelPeer {
     }
 }
 
-impl Peer for ChannelPeer {
+impl ConnectionHandler for ChannelsHandler {
     fn receive(&mut self, frame: Frame) -> Received {
         let (admitted, room) = self.room(frame.len());
         // This copies no bytes.
@@ -251,7 +251,7 @@ impl Peer for ChannelPeer {
     }
 }
 
-impl Drop for ChannelPeer {
+impl Drop for ChannelsHandler {
     fn drop(&mut self) {
         self.session
             .take_channels()

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::upload::UploadEntry;
 
 /// One file.
-pub(in crate::upload) struct Slot<D, W, L> {
+pub(in crate::upload) struct EntryState<D, W, L> {
     pub(super) entry: UploadEntry,
     pub(super) phase: Phase<D, W, L>,
     pub(super) preflighted: bool,
@@ -19,7 +19,7 @@ pub(in crate::upload) struct Slot<D, W, L> {
 }
 
 pub(super) enum Phase<D, W, L> {
-    Selected,
+    ClientEntry,
     /// The client holds a token.
     Allowed(D),
     Running(L),
@@ -44,16 +44,16 @@ impl<D, W, L> Phase<D, W, L> {
 }
 
 /// A file that was removed, and its channel, where it had one.
-pub(in crate::upload) struct Gone<L> {
+pub(in crate::upload) struct RemovedEntry<L> {
     pub(in crate::upload) uuid: Uuid,
     pub(in crate::upload) link: Option<L>,
     /// What a handler is to be told, where it had been allowed and was not over.
     pub(in crate::upload) ended: Option<UploadEntry>,
 }
 
-impl<D, W, L> Slot<D, W, L> {
-    pub(super) fn into_gone(self) -> Gone<L> {
-        Gone {
+impl<D, W, L> EntryState<D, W, L> {
+    pub(super) fn into_gone(self) -> RemovedEntry<L> {
+        RemovedEntry {
             uuid: self.entry.uuid(),
             link: self.phase.into_link(),
             ended: None,
@@ -83,7 +83,7 @@ impl<D, W, L> Slot<D, W, L> {
 
     /// Whether it was allowed, and its end is yet to come.
     pub(super) fn is_under_way(&self) -> bool {
-        !matches!(self.phase, Phase::Selected | Phase::Failed)
+        !matches!(self.phase, Phase::ClientEntry | Phase::Failed)
     }
 
     /// Progress only grows. Says whether a handler is to be told, which is once at a time.

@@ -6,8 +6,8 @@ use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Relay,
-    letter::{Answer, Letter, Misfit, Pieces, Request, pieces},
+    RemoteSessions,
+    rpc_frame::{Answer, ChunkError, Pieces, Request, RpcFrame, pieces},
 };
 use crate::telemetry::{line, shown};
 use crate::{
@@ -43,7 +43,7 @@ struct Body {
     whole: oneshot::Sender<Result<Vec<u8>, u16>>,
 }
 
-impl Relay {
+impl RemoteSessions {
     pub(super) fn host(self: &Arc<Self>, from: &Peer, call: u64, request: Request, bytes: &[u8]) {
         let node = from.clone();
         let caller = Caller { node, call };
@@ -53,14 +53,14 @@ impl Relay {
                 self.serve(
                     caller,
                     &token,
-                    async move |relay, caller, ticket, session| {
-                        relay.host_poll(&caller, &ticket, &session, window).await;
+                    async move |remote, caller, ticket, session| {
+                        remote.host_poll(&caller, &ticket, &session, window).await;
                     },
                 );
             }
             Request::Publish { token, is_batch } => {
-                self.serve(caller, &token, async move |relay, caller, _, session| {
-                    relay.host_publish(&caller, &session, is_batch).await;
+                self.serve(caller, &token, async move |remote, caller, _, session| {
+                    remote.host_publish(&caller, &session, is_batch).await;
                 });
             }
             Request::Body(piece) => {
@@ -78,8 +78,8 @@ impl Relay {
                         return;
                     }
                     Ok(Some(whole)) => Ok(whole),
-                    Err(Misfit::TooLarge) => Err(status::TOO_LARGE),
-                    Err(Misfit::Missing) => Err(status::ERROR),
+                    Err(ChunkError::TooLarge) => Err(status::TOO_LARGE),
+                    Err(ChunkError::Missing) => Err(status::ERROR),
                 };
                 let _gone = body.whole.send(whole);
             }
@@ -97,7 +97,7 @@ impl Relay {
         self: &Arc<Self>,
         caller: Caller,
         token: &str,
-        work: impl FnOnce(Arc<Relay>, Caller, Ticket, Handle) -> F,
+        work: impl FnOnce(Arc<RemoteSessions>, Caller, Ticket, Handle) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -194,21 +194,20 @@ impl Relay {
         messages: &[u8],
     ) -> Result<(), PublishError> {
         for (piece, bytes) in pieces(messages) {
-            let letter = Letter::Answer(Answer::Messages { number, piece });
-            self.write(&caller.node, caller.call, &letter, bytes)
-                .await?;
+            let frame = RpcFrame::Answer(Answer::Messages { number, piece });
+            self.write(&caller.node, caller.call, &frame, bytes).await?;
         }
         Ok(())
     }
 
     /// Whether it arrives or not.
     fn tell(&self, caller: &Caller, answer: Answer) {
-        drop(self.write(&caller.node, caller.call, &Letter::Answer(answer), &[]));
+        drop(self.write(&caller.node, caller.call, &RpcFrame::Answer(answer), &[]));
     }
 }
 
 /// A request's place among those that are served; it leaves when dropped.
-struct Place(Arc<Relay>, Caller);
+struct Place(Arc<RemoteSessions>, Caller);
 
 impl Drop for Place {
     fn drop(&mut self) {

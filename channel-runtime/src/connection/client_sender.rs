@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::outbox::{Heard, Out, Outbox, Urgency};
+use super::outbox::{InterceptPermit, OutboundFrame, Outbox, Urgency};
 use crate::protocol::{
     EncodeError, Frame, Payload, Push, Refusal, Reply, SharedFrame, SharedSerializer, Term,
 };
@@ -11,14 +11,14 @@ use crate::telemetry::shown;
 
 /// A connection's outbox with the serializer it speaks: all that sending takes.
 #[derive(Clone, Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct ClientSender {
     outbox: Arc<Outbox>,
     serializer: SharedSerializer,
 }
 
-impl Outlet {
+impl ClientSender {
     pub(crate) fn new(outbox: Arc<Outbox>, serializer: SharedSerializer) -> Self {
-        Outlet { outbox, serializer }
+        ClientSender { outbox, serializer }
     }
 
     pub(crate) fn serializer(&self) -> &SharedSerializer {
@@ -30,16 +30,17 @@ impl Outlet {
     }
 
     pub(crate) fn send(&self, frame: Frame, urgency: Urgency) {
-        self.outbox.send(Out::Own(frame), urgency);
+        self.outbox.send(OutboundFrame::Own(frame), urgency);
     }
 
     /// Sends a frame that many get; a client that reads too slowly may miss it.
     pub(crate) fn send_shared(&self, frame: &Arc<SharedFrame>) {
-        self.outbox.send(Out::Shared(frame), Urgency::MayDrop);
+        self.outbox
+            .send(OutboundFrame::Shared(frame), Urgency::MayDrop);
     }
 
     /// Room for a broadcast that a channel has to take first, of so many bytes.
-    pub(crate) fn intercept(&self, bytes: usize) -> Option<Heard> {
+    pub(crate) fn intercept(&self, bytes: usize) -> Option<InterceptPermit> {
         self.outbox.intercept(bytes)
     }
 
@@ -65,7 +66,8 @@ impl Outlet {
             && let Some(text) = self.serializer.push_behind_room(push)
         {
             let wire = frame(text.into_bytes());
-            self.outbox.send(Out::Wire(wire), Urgency::MustSend);
+            self.outbox
+                .send(OutboundFrame::Wire(wire), Urgency::MustSend);
         } else {
             self.send(self.serializer.push(push)?, Urgency::MustSend);
         }
@@ -93,7 +95,7 @@ impl Outlet {
             && let Some(text) = self.serializer.reply_behind_room(reply)
         {
             let wire = frame(text.into_bytes());
-            self.outbox.send(Out::Wire(wire), urgency);
+            self.outbox.send(OutboundFrame::Wire(wire), urgency);
             return true;
         }
         let frame = match self.serializer.reply(reply) {

@@ -17,13 +17,13 @@
 //! them, each counts once, and for the one process that it was written to. Another one that has its
 //! name, be it beside it or after it, says that it is a stranger.
 //!
-//! A letter may get lost, with the engine. A request that is not answered at all is made again, ten
+//! A frame may get lost, with the engine. A request that is not answered at all is made again, ten
 //! times in ten seconds, then its node counts as gone. An answer that is lost costs nothing: see
 //! [`Backlog`](super::backlog::Backlog).
 
-mod ask;
-mod host;
-mod letter;
+mod client;
+mod rpc_frame;
+mod server;
 
 use std::{
     collections::HashMap,
@@ -37,11 +37,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub(super) use self::ask::Missed;
+pub(super) use self::client::RpcError;
 use self::{
-    ask::Asked,
-    host::{Caller, Hosted},
-    letter::{Answer, Letter, Request, decode, encode},
+    client::Asked,
+    rpc_frame::{Answer, Request, RpcFrame, decode, encode},
+    server::{Caller, Hosted},
 };
 use super::{Sessions, sessions::Ticket};
 use crate::{
@@ -55,7 +55,7 @@ use crate::{
 };
 
 /// One socket's polled sessions, those of this node and the way to the others'.
-pub(crate) struct Relay {
+pub(crate) struct RemoteSessions {
     mailbox: String,
     /// The mailboxes belong to it.
     pubsub: Weak<PubSub>,
@@ -76,7 +76,7 @@ pub(crate) struct Relay {
     silent: AtomicU64,
 }
 
-impl Relay {
+impl RemoteSessions {
     /// Hears other nodes from now on. `token` makes tokens of a salt.
     pub(crate) fn open(
         path: &str,
@@ -89,7 +89,7 @@ impl Relay {
     ) -> Arc<Self> {
         // A socket's tokens are of a kind of their own, so that none opens a session of another.
         let name = format!("channel long-poll {path}");
-        let relay = Arc::new(Relay {
+        let remote = Arc::new(RemoteSessions {
             tokens: token(&name).max_age(options.token_age()),
             pubsub: Arc::downgrade(pubsub),
             sessions: Sessions::default(),
@@ -105,9 +105,9 @@ impl Relay {
             mailbox: name,
         });
         let seal = token(&format!("channel mail {path}"));
-        let letters = Arc::new(Letters(Arc::downgrade(&relay)));
-        pubsub.open_mailbox(&relay.mailbox, seal, letters);
-        relay
+        let frames = Arc::new(Letters(Arc::downgrade(&remote)));
+        pubsub.open_mailbox(&remote.mailbox, seal, frames);
+        remote
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -146,16 +146,16 @@ impl Relay {
         telemetry::silent(node, self.silent.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
-    /// The letter is under way when this returns.
+    /// The frame is under way when this returns.
     fn write(
         &self,
         to: &Peer,
         call: u64,
-        letter: &Letter,
+        frame: &RpcFrame,
         body: &[u8],
     ) -> BoxFuture<'static, Result<(), PublishError>> {
         match self.pubsub.upgrade() {
-            Some(pubsub) => pubsub.mail(to, &self.mailbox, &encode(call, letter, body)),
+            Some(pubsub) => pubsub.mail(to, &self.mailbox, &encode(call, frame, body)),
             None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
         }
     }
@@ -163,9 +163,9 @@ impl Relay {
 
 /// The polled sessions of an endpoint's sockets, by the paths of their mounts.
 #[derive(Default)]
-pub(crate) struct Relays(HashMap<String, Arc<Relay>>);
+pub(crate) struct AllRemoteSessions(HashMap<String, Arc<RemoteSessions>>);
 
-impl Relays {
+impl AllRemoteSessions {
     /// Hears other nodes from now on.
     pub(crate) fn open(
         mounts: &[(String, Arc<dyn Mount>)],
@@ -180,10 +180,11 @@ impl Relays {
             let token = |salt: &str| Token::of(secrets, salt);
             let (tasks, draining) = (tasks.clone(), draining.clone());
             let half_received = connections.half_received().clone();
-            let relay = Relay::open(path, options, pubsub, token, tasks, draining, half_received);
-            Some((path.clone(), relay))
+            let remote =
+                RemoteSessions::open(path, options, pubsub, token, tasks, draining, half_received);
+            Some((path.clone(), remote))
         });
-        Relays(polled.collect())
+        AllRemoteSessions(polled.collect())
     }
 }
 
@@ -191,15 +192,15 @@ impl Endpoint {
     /// How many sessions of long-poll clients there are on this node. Each is a connection too,
     /// until it has ended; then it may wait for its last messages to be fetched.
     pub fn long_poll_session_count(&self) -> usize {
-        self.extension::<Relays>()
+        self.extension::<AllRemoteSessions>()
             .0
             .values()
-            .map(|relay| relay.sessions().count())
+            .map(|remote| remote.sessions().count())
             .sum()
     }
 
-    pub(crate) fn long_poll(&self, path: &str) -> Option<Arc<Relay>> {
-        self.extension::<Relays>().0.get(path).cloned()
+    pub(crate) fn long_poll(&self, path: &str) -> Option<Arc<RemoteSessions>> {
+        self.extension::<AllRemoteSessions>().0.get(path).cloned()
     }
 }
 
@@ -209,29 +210,33 @@ fn first_call() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// The mailbox, which does not keep its relay.
-struct Letters(Weak<Relay>);
+/// The mailbox, which does not keep its remote.
+struct Letters(Weak<RemoteSessions>);
 
 impl NodeHandler for Letters {
-    fn receive(&self, from: &Peer, letter: Bytes) {
-        let Some(relay) = self.0.upgrade() else {
+    fn receive(&self, from: &Peer, frame: Bytes) {
+        let Some(remote) = self.0.upgrade() else {
             return;
         };
-        match decode(&letter) {
-            Some((call, Letter::Request(request), body)) => relay.host(from, call, request, &body),
-            Some((call, Letter::Answer(answer), body)) => relay.answered(from, call, answer, &body),
+        match decode(&frame) {
+            Some((call, RpcFrame::Request(request), body)) => {
+                remote.host(from, call, request, &body)
+            }
+            Some((call, RpcFrame::Answer(answer), body)) => {
+                remote.answered(from, call, answer, &body)
+            }
             None => unreadable(from),
         }
     }
 
-    fn misdirected(&self, from: &Peer, letter: Bytes) {
-        let Some(relay) = self.0.upgrade() else {
+    fn misdirected(&self, from: &Peer, frame: Bytes) {
+        let Some(remote) = self.0.upgrade() else {
             return;
         };
-        match decode(&letter) {
-            Some((call, Letter::Request(Request::Poll { .. } | Request::Publish { .. }), _)) => {
-                let letter = Letter::Answer(Answer::Stranger);
-                drop(relay.write(from, call, &letter, &[]));
+        match decode(&frame) {
+            Some((call, RpcFrame::Request(Request::Poll { .. } | Request::Publish { .. }), _)) => {
+                let frame = RpcFrame::Answer(Answer::Stranger);
+                drop(remote.write(from, call, &frame, &[]));
             }
             Some(_) => {}
             None => unreadable(from),
@@ -239,7 +244,7 @@ impl NodeHandler for Letters {
     }
 }
 
-impl Relay {
+impl RemoteSessions {
     fn next_call(&self) -> u64 {
         self.next_call.fetch_add(1, Ordering::Relaxed)
     }
@@ -249,6 +254,6 @@ impl Relay {
 fn unreadable(from: &Peer) {
     tracing::warn!(
         node = &*crate::telemetry::line(&from.node),
-        "a letter of another node that cannot be read: it runs another version"
+        "a frame of another node that cannot be read: it runs another version"
     );
 }

@@ -9,14 +9,14 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-/// How much of a body one letter takes, so that an engine which takes 64 KiB takes every letter.
+/// How much of a body one frame takes, so that an engine which takes 64 KiB takes every frame.
 pub(super) const PIECE: usize = 60 << 10;
 
 const HEADER: usize = 12;
 
 /// What a node asks of the one that has a session, and what that one says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Letter {
+pub(super) enum RpcFrame {
     Request(Request),
     Answer(Answer),
 }
@@ -54,9 +54,9 @@ pub(super) struct Piece {
     pub(super) is_last: bool,
 }
 
-pub(super) fn encode(call: u64, letter: &Letter, body: &[u8]) -> Bytes {
+pub(super) fn encode(call: u64, frame: &RpcFrame, body: &[u8]) -> Bytes {
     // Numbers and strings cannot fail to be JSON.
-    let head = serde_json::to_vec(letter).unwrap_or_default();
+    let head = serde_json::to_vec(frame).unwrap_or_default();
     let mut bytes = BytesMut::with_capacity(HEADER + head.len() + body.len());
     bytes.put_u64(call);
     // A head is as long as a token and a bit.
@@ -66,13 +66,13 @@ pub(super) fn encode(call: u64, letter: &Letter, body: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
-/// The call, what is said of it, and the piece of the body; `None` for what is no letter.
-pub(super) fn decode(bytes: &Bytes) -> Option<(u64, Letter, Bytes)> {
+/// The call, what is said of it, and the piece of the body; `None` for what is no frame.
+pub(super) fn decode(bytes: &Bytes) -> Option<(u64, RpcFrame, Bytes)> {
     let call = u64::from_be_bytes(*bytes.first_chunk()?);
     let len = u32::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
     let end = HEADER.checked_add(usize::try_from(len).ok()?)?;
-    let letter = serde_json::from_slice(bytes.get(HEADER..end)?).ok()?;
-    Some((call, letter, bytes.slice(end..)))
+    let frame = serde_json::from_slice(bytes.get(HEADER..end)?).ok()?;
+    Some((call, frame, bytes.slice(end..)))
 }
 
 /// A body that comes in pieces, in order.
@@ -84,7 +84,7 @@ pub(super) struct Pieces {
 
 /// A piece does not fit to those before it, or is one too many.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(super) enum ChunkError {
     Missing,
     TooLarge,
 }
@@ -97,15 +97,19 @@ impl Pieces {
     }
 
     /// Takes a piece; the whole with the last one. The first piece begins again.
-    pub(super) fn take(&mut self, piece: Piece, bytes: &[u8]) -> Result<Option<Vec<u8>>, Misfit> {
+    pub(super) fn take(
+        &mut self,
+        piece: Piece,
+        bytes: &[u8],
+    ) -> Result<Option<Vec<u8>>, ChunkError> {
         if piece.at == 0 {
             self.bytes.clear();
         }
         if piece.at != self.bytes.len() {
-            return Err(Misfit::Missing);
+            return Err(ChunkError::Missing);
         }
         if self.bytes.len() + bytes.len() > self.most {
-            return Err(Misfit::TooLarge);
+            return Err(ChunkError::TooLarge);
         }
         self.bytes.extend_from_slice(bytes);
         Ok(piece.is_last.then(|| std::mem::take(&mut self.bytes)))
@@ -135,10 +139,13 @@ mod tests {
     #[test]
     fn a_piece_that_is_missing_or_one_too_many_is_a_misfit() {
         let mut body = Pieces::new(4);
-        assert_eq!(body.take(piece(1, true), b"x"), Err(Misfit::Missing));
+        assert_eq!(body.take(piece(1, true), b"x"), Err(ChunkError::Missing));
         assert_eq!(body.take(piece(0, false), b"12"), Ok(None));
-        assert_eq!(body.take(piece(3, true), b"4"), Err(Misfit::Missing));
-        assert_eq!(body.take(piece(2, false), b"345"), Err(Misfit::TooLarge));
+        assert_eq!(body.take(piece(3, true), b"4"), Err(ChunkError::Missing));
+        assert_eq!(
+            body.take(piece(2, false), b"345"),
+            Err(ChunkError::TooLarge)
+        );
         assert_eq!(body.take(piece(2, true), b"34"), Ok(Some(b"1234".to_vec())));
         assert_eq!(body.take(piece(0, false), b"1"), Ok(None));
         assert_eq!(body.take(piece(0, true), b"2"), Ok(Some(b"2".to_vec())));
@@ -148,14 +155,14 @@ mod tests {
     fn every_letter_fits_an_engine_that_takes_64_kib() {
         let piece = piece(usize::MAX, false);
         let longest = [
-            Letter::Request(Request::Body(piece)),
-            Letter::Answer(Answer::Messages {
+            RpcFrame::Request(Request::Body(piece)),
+            RpcFrame::Answer(Answer::Messages {
                 number: u32::MAX,
                 piece,
             }),
         ];
-        for letter in longest {
-            assert!(encode(u64::MAX, &letter, &[0; PIECE]).len() < (64 << 10) - 1024);
+        for frame in longest {
+            assert!(encode(u64::MAX, &frame, &[0; PIECE]).len() < (64 << 10) - 1024);
         }
     }
 
@@ -166,9 +173,9 @@ mod tests {
             let mut whole = Pieces::new(len);
             let mut arrived = None;
             for (piece, bytes) in pieces(&body) {
-                let letter = Letter::Request(Request::Body(piece));
-                let (call, letter, bytes) = decode(&encode(7, &letter, bytes)).unwrap();
-                let Letter::Request(Request::Body(piece)) = letter else { panic!("{letter:?}") };
+                let frame = RpcFrame::Request(Request::Body(piece));
+                let (call, frame, bytes) = decode(&encode(7, &frame, bytes)).unwrap();
+                let RpcFrame::Request(Request::Body(piece)) = frame else { panic!("{frame:?}") };
                 prop_assert!(call == 7 && arrived.is_none());
                 arrived = whole.take(piece, &bytes).unwrap();
             }

@@ -5,28 +5,28 @@ use std::{future::Future, pin::Pin};
 /// A handler that is not async costs no allocation; an async one is boxed, so that an idle
 /// channel stays small however large its handlers' futures are.
 #[must_use = "a handler that is not awaited does nothing"]
-pub enum Step<'a, T> {
+pub enum HandlerFuture<'a, T> {
     /// The value of a handler that is not async.
     Ready(T),
     /// The future of an async handler.
     Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
 }
 
-impl<'a, T> Step<'a, T> {
+impl<'a, T> HandlerFuture<'a, T> {
     /// The value of a handler that is not async.
     pub fn ready(value: T) -> Self {
-        Step::Ready(value)
+        HandlerFuture::Ready(value)
     }
 
     /// The future of an async handler.
     pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
-        Step::Pending(Box::pin(future))
+        HandlerFuture::Pending(Box::pin(future))
     }
 
     pub(crate) async fn run(self) -> T {
         match self {
-            Step::Ready(value) => value,
-            Step::Pending(future) => future.await,
+            HandlerFuture::Ready(value) => value,
+            HandlerFuture::Pending(future) => future.await,
         }
     }
 }

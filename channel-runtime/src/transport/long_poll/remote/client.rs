@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use super::{
-    Relay,
-    letter::{Answer, Letter, Pieces, Request, pieces},
+    RemoteSessions,
+    rpc_frame::{Answer, Pieces, Request, RpcFrame, pieces},
 };
 use crate::{
     pubsub::{Peer, PublishError},
@@ -38,7 +38,7 @@ const ANSWERS: usize = 16;
 
 /// Why a client gets nothing.
 #[derive(Debug)]
-pub(in crate::transport::long_poll) enum Missed {
+pub(in crate::transport::long_poll) enum RpcError {
     /// The session is gone, or its node is.
     Gone,
     /// The engine between the nodes is out of reach.
@@ -49,12 +49,12 @@ pub(in crate::transport::long_poll) enum Missed {
 pub(super) struct Asked {
     node: Peer,
     pieces: Pieces,
-    news: mpsc::Sender<News>,
+    news: mpsc::Sender<RpcEvent>,
 }
 
 /// What the other node has said.
 #[derive(Debug)]
-enum News {
+enum RpcEvent {
     Alive,
     Ready,
     /// A node of the same name.
@@ -63,14 +63,14 @@ enum News {
     Done(u16),
 }
 
-impl Relay {
+impl RemoteSessions {
     /// Polls a session of another node; what comes, and its number. `None` when nothing comes in
     /// time.
     pub(in crate::transport::long_poll) async fn poll(
         self: &Arc<Self>,
         token: &str,
         host: &Peer,
-    ) -> Result<Option<(u32, Box<RawValue>)>, Missed> {
+    ) -> Result<Option<(u32, Box<RawValue>)>, RpcError> {
         let was_draining = self.draining.is_cancelled();
         let window = match was_draining {
             true => self.options.poll_time().min(DRAINING),
@@ -91,7 +91,7 @@ impl Relay {
         window: Duration,
         token: &str,
         host: &Peer,
-    ) -> Result<Option<(u32, Box<RawValue>)>, Missed> {
+    ) -> Result<Option<(u32, Box<RawValue>)>, RpcError> {
         let until = Instant::now() + window;
         let mut call = Call::to(self, host);
         let request = || Request::Poll {
@@ -103,15 +103,17 @@ impl Relay {
         let until = until + (window / 4).min(REACH);
         loop {
             match news {
-                Some(News::Messages(number, bytes)) => {
+                Some(RpcEvent::Messages(number, bytes)) => {
                     // What is no JSON is lost, and comes again.
                     let messages = serde_json::from_slice(&bytes).ok();
                     return Ok(messages.map(|messages| (number, messages)));
                 }
-                Some(News::Done(status::GONE)) => return Err(Missed::Gone),
-                Some(News::Done(status::NO_CONTENT)) | None => return Ok(None),
-                Some(News::Done(_)) => return Err(Missed::Unreachable),
-                Some(News::Alive | News::Ready | News::Stranger) => news = call.next(until).await,
+                Some(RpcEvent::Done(status::GONE)) => return Err(RpcError::Gone),
+                Some(RpcEvent::Done(status::NO_CONTENT)) | None => return Ok(None),
+                Some(RpcEvent::Done(_)) => return Err(RpcError::Unreachable),
+                Some(RpcEvent::Alive | RpcEvent::Ready | RpcEvent::Stranger) => {
+                    news = call.next(until).await
+                }
             }
         }
     }
@@ -130,8 +132,8 @@ impl Relay {
     ) -> Result<(), u16> {
         let published = self.publish_body(token, host, is_batch, body).await;
         let missed = match published {
-            Err(status::GONE) => Some(&Missed::Gone),
-            Err(status::ERROR) => Some(&Missed::Unreachable),
+            Err(status::GONE) => Some(&RpcError::Gone),
+            Err(status::ERROR) => Some(&RpcError::Unreachable),
             _ => None,
         };
         forwarded("publish", outcome(missed));
@@ -155,12 +157,12 @@ impl Relay {
         };
         let begun = call.begin(until, request).await;
         let mut news = begun.map_err(|missed| match missed {
-            Missed::Gone => status::GONE,
-            Missed::Unreachable => status::ERROR,
+            RpcError::Gone => status::GONE,
+            RpcError::Unreachable => status::ERROR,
         })?;
         // Nothing of the body is read before it is this client's turn.
-        while !matches!(news, News::Ready) {
-            if let News::Done(status) = news {
+        while !matches!(news, RpcEvent::Ready) {
+            if let RpcEvent::Done(status) = news {
                 return Err(status);
             }
             news = call.next(until).await.ok_or(status::TIMEOUT)?;
@@ -172,8 +174,8 @@ impl Relay {
         let until = Instant::now() + options.poll_time();
         loop {
             match call.next(until).await.ok_or(status::TIMEOUT)? {
-                News::Done(status::OK) => return Ok(()),
-                News::Done(status) => return Err(status),
+                RpcEvent::Done(status::OK) => return Ok(()),
+                RpcEvent::Done(status) => return Err(status),
                 _ => {}
             }
         }
@@ -190,12 +192,12 @@ impl Relay {
             return;
         }
         let news = match answer {
-            Answer::Alive => News::Alive,
-            Answer::Ready => News::Ready,
-            Answer::Stranger => News::Stranger,
-            Answer::Done(status) => News::Done(status),
+            Answer::Alive => RpcEvent::Alive,
+            Answer::Ready => RpcEvent::Ready,
+            Answer::Stranger => RpcEvent::Stranger,
+            Answer::Done(status) => RpcEvent::Done(status),
             Answer::Messages { number, piece } => match asked.pieces.take(piece, body) {
-                Ok(Some(messages)) => News::Messages(number, messages),
+                Ok(Some(messages)) => RpcEvent::Messages(number, messages),
                 // With a piece missing there is no answer, and the next poll gets it again.
                 Ok(None) | Err(_) => return,
             },
@@ -205,11 +207,11 @@ impl Relay {
     }
 }
 
-fn outcome(missed: Option<&Missed>) -> &'static str {
+fn outcome(missed: Option<&RpcError>) -> &'static str {
     match missed {
         None => "answered",
-        Some(Missed::Gone) => "gone",
-        Some(Missed::Unreachable) => "unreachable",
+        Some(RpcError::Gone) => "gone",
+        Some(RpcError::Unreachable) => "unreachable",
     }
 }
 
@@ -219,18 +221,18 @@ fn millis(time: Duration) -> u64 {
 
 /// One request to another node; dropped before its end, it is taken back.
 struct Call {
-    relay: Arc<Relay>,
+    remote: Arc<RemoteSessions>,
     node: Peer,
     id: u64,
-    news: mpsc::Receiver<News>,
+    news: mpsc::Receiver<RpcEvent>,
     /// How often it was made.
     made: u32,
     is_done: bool,
 }
 
 impl Call {
-    fn to(relay: &Arc<Relay>, node: &Peer) -> Self {
-        let (id, node) = (relay.next_call(), node.clone());
+    fn to(remote: &Arc<RemoteSessions>, node: &Peer) -> Self {
+        let (id, node) = (remote.next_call(), node.clone());
         let (news, heard) = mpsc::channel(ANSWERS);
         let asked = Asked {
             node: node.clone(),
@@ -238,9 +240,9 @@ impl Call {
             pieces: Pieces::new(usize::MAX),
             news,
         };
-        relay.asked.lock().insert(id, asked);
+        remote.asked.lock().insert(id, asked);
         Call {
-            relay: relay.clone(),
+            remote: remote.clone(),
             node,
             id,
             news: heard,
@@ -254,7 +256,7 @@ impl Call {
         &mut self,
         until: Instant,
         request: impl Fn() -> Request,
-    ) -> Result<News, Missed> {
+    ) -> Result<RpcEvent, RpcError> {
         let (mut silent, mut attempts) = (0, ATTEMPTS);
         while silent < attempts {
             if self.reach(until, &request).await? {
@@ -265,16 +267,16 @@ impl Call {
             while let Some(news) = self.next(heard_until).await {
                 match news {
                     // Its process is likely to be the next one after that of the session.
-                    News::Stranger => attempts = WITH_STRANGER,
+                    RpcEvent::Stranger => attempts = WITH_STRANGER,
                     news => return Ok(news),
                 }
             }
             silent += 1;
         }
         if attempts == ATTEMPTS {
-            self.relay.is_silent(&self.node.node);
+            self.remote.is_silent(&self.node.node);
         }
-        Err(Missed::Gone)
+        Err(RpcError::Gone)
     }
 
     /// Waits for the engine where it is out of reach, and says whether it was. That it has taken
@@ -283,13 +285,13 @@ impl Call {
         &mut self,
         until: Instant,
         request: impl Fn() -> Request,
-    ) -> Result<bool, Missed> {
+    ) -> Result<bool, RpcError> {
         self.made += 1;
         let reached = async {
             let mut was_away = false;
             loop {
-                let letter = Letter::Request(request());
-                match self.relay.write(&self.node, self.id, &letter, &[]).await {
+                let frame = RpcFrame::Request(request());
+                match self.remote.write(&self.node, self.id, &frame, &[]).await {
                     Ok(()) => return was_away,
                     Err(_) => sleep(AGAIN).await,
                 }
@@ -299,20 +301,20 @@ impl Call {
         // A request that was made before its time was over is made once more all the same.
         let until = until.max(Instant::now() + REACH);
         let reached = timeout_at(until, reached).await;
-        reached.map_err(|_| Missed::Unreachable)
+        reached.map_err(|_| RpcError::Unreachable)
     }
 
-    async fn next(&mut self, until: Instant) -> Option<News> {
+    async fn next(&mut self, until: Instant) -> Option<RpcEvent> {
         let news = timeout_at(until, self.news.recv()).await.ok()?;
-        self.is_done = matches!(news, Some(News::Messages(..) | News::Done(_)));
+        self.is_done = matches!(news, Some(RpcEvent::Messages(..) | RpcEvent::Done(_)));
         news
     }
 
     /// Sends a body, one piece after the other.
     async fn send(&self, bytes: &[u8]) -> Result<(), u16> {
         for (piece, bytes) in pieces(bytes) {
-            let letter = Letter::Request(Request::Body(piece));
-            let sent = self.relay.write(&self.node, self.id, &letter, bytes).await;
+            let frame = RpcFrame::Request(Request::Body(piece));
+            let sent = self.remote.write(&self.node, self.id, &frame, bytes).await;
             sent.map_err(|error| match error {
                 PublishError::TooLarge { .. } => status::TOO_LARGE,
                 _ => status::ERROR,
@@ -324,12 +326,12 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.relay.asked.lock().remove(&self.id);
+        self.remote.asked.lock().remove(&self.id);
         // Of a request that was made more than once, another copy may still be served.
         if !self.is_done || self.made > 1 {
-            let letter = Letter::Request(Request::Cancel);
+            let frame = RpcFrame::Request(Request::Cancel);
             // It is under way; without it, the other node finds out in time.
-            drop(self.relay.write(&self.node, self.id, &letter, &[]));
+            drop(self.remote.write(&self.node, self.id, &frame, &[]));
         }
     }
 }
