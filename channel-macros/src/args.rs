@@ -2,8 +2,8 @@
 //!
 //! One bad argument does not hide the others: the parser goes on behind the next comma.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Punct, Spacing, Span, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::{
     Generics, Ident, LitInt, LitStr, Path, Token, Type, bracketed,
     ext::IdentExt as _,
@@ -211,7 +211,6 @@ fn arguments(
     let mut seen = Vec::new();
     let parser = |input: ParseStream<'_>| {
         while !input.is_empty() {
-            let start = input.span();
             let outcome = option(input, known, &mut seen)
                 .and_then(|name| take(name, input))
                 .and_then(|()| match input.is_empty() || input.peek(Token![,]) {
@@ -220,13 +219,7 @@ fn arguments(
                 });
             if let Err(error) = outcome {
                 complete = false;
-                // At the end there is no token to blame but the option itself.
-                let at_end = input.is_empty() && is_whole(&error);
-                diagnostics.absorb(if at_end {
-                    syn::Error::new(start, error)
-                } else {
-                    error
-                });
+                diagnostics.absorb(error);
             }
             while !input.is_empty() && !input.peek(Token![,]) {
                 input.parse::<TokenTree>()?;
@@ -235,16 +228,30 @@ fn arguments(
         }
         Ok(())
     };
-    if let Err(error) = parser.parse2(tokens) {
+    if let Err(error) = parser.parse2(ended(tokens)) {
         complete = false;
         diagnostics.absorb(error);
     }
     complete
 }
 
-/// Whether an error lies on the attribute as a whole.
-fn is_whole(error: &syn::Error) -> bool {
-    format!("{:?}", error.span()) == format!("{:?}", Span::call_site())
+/// The arguments with a comma behind the last one, which stands where that argument begins: an error
+/// about what is missing at the end has no other token to lie on.
+fn ended(tokens: TokenStream) -> TokenStream {
+    let mut begins = None;
+    for token in tokens.clone() {
+        match &token {
+            TokenTree::Punct(mark) if mark.as_char() == ',' => begins = None,
+            token => begins = begins.or(Some(token.span())),
+        }
+    }
+    let mut tokens = tokens;
+    if let Some(begins) = begins {
+        let mut comma = Punct::new(',', Spacing::Alone);
+        comma.set_span(begins);
+        tokens.append(comma);
+    }
+    tokens
 }
 
 /// The name of the option that comes next, `None` where no option comes next.
@@ -282,7 +289,7 @@ fn option(
 
 /// The `=` of an option; what is missing is shown by an example.
 fn equals(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<()> {
-    if input.peek(Token![=]) && !(input.peek2(Token![,]) || is_last(input)) {
+    if input.peek(Token![=]) && !input.peek2(Token![,]) {
         input.parse::<Token![=]>()?;
         return Ok(());
     }
@@ -290,12 +297,6 @@ fn equals(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<()> 
         input.span(),
         say::option_value(name, example),
     ))
-}
-
-/// Whether nothing follows the next token.
-fn is_last(input: ParseStream<'_>) -> bool {
-    let ahead = input.fork();
-    ahead.parse::<TokenTree>().is_ok() && ahead.is_empty()
 }
 
 fn literal(input: ParseStream<'_>, message: String) -> syn::Result<LitStr> {

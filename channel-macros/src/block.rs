@@ -13,7 +13,7 @@ use syn::{
 
 use crate::{
     diagnostics::{Diagnostics, did_you_mean, say},
-    model::Role,
+    role::Role,
     types::peel,
 };
 

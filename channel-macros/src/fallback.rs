@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::TokenStreamExt;
 
-use crate::model::Role;
+use crate::role::Role;
 
 /// The item without our attributes, at any depth.
 pub(crate) fn without_roles(item: TokenStream) -> TokenStream {

@@ -15,6 +15,7 @@ mod expand;
 mod fallback;
 mod model;
 mod pattern;
+mod role;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -4,7 +4,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
-use crate::{channel_block, event::derive, model::Role, socket_block};
+use crate::{channel_block, event::derive, role::Role, socket_block};
 
 /// Whether the methods are there, the attributes are gone, and there is an error.
 fn assert_kept(emitted: &TokenStream, methods: &[&str]) {

@@ -5,6 +5,7 @@
 //! cannot fall behind the code.
 
 mod graph;
+mod javascript;
 mod source;
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use self::{
     graph::circles,
+    javascript::circles_below,
     source::{Crate, Use},
 };
 use crate::{
@@ -25,7 +27,10 @@ const PAGE: &str = "ARCHITECTURE.md";
 /// Opens a list of rooms in the page; the name of the crate follows.
 const OPENING: &str = "```text rooms=";
 
-/// Checks every crate whose rooms the page lists.
+/// Where the clients in JavaScript are, none of whose modules may import each other.
+const CLIENTS: &str = "clients";
+
+/// Checks every crate whose rooms the page lists, and the clients.
 pub(crate) fn layers(workspace: &Workspace) -> Result<Outcome> {
     let path = workspace.root.join(PAGE);
     let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
@@ -35,23 +40,31 @@ pub(crate) fn layers(workspace: &Workspace) -> Result<Outcome> {
     for list in lists {
         let Rooms { package, rooms, .. } = &list;
         let offences = check(&workspace.root, &list)?;
-        for offence in &offences {
-            eprintln!("{offence}");
-        }
         println!(
             "{package}: {} rooms, {} offences",
             rooms.len(),
             offences.len()
         );
-        if !offences.is_empty() {
-            outcome.failures.push(Failure {
-                what: format!("the layers of {package}"),
-                tests: Vec::new(),
-            });
-        }
+        report(package, &offences, &mut outcome);
     }
+    let circles = circles_below(&workspace.root, CLIENTS)?.into_iter();
+    let circles: Vec<_> = circles.map(|files| Offence::Circle { files }).collect();
+    println!("{CLIENTS}: {} offences", circles.len());
+    report(CLIENTS, &circles, &mut outcome);
     outcome.counts = Counts::default();
     Ok(outcome)
+}
+
+fn report(whose: &str, offences: &[Offence], outcome: &mut Outcome) {
+    for offence in offences {
+        eprintln!("{offence}");
+    }
+    if !offences.is_empty() {
+        outcome.failures.push(Failure {
+            what: format!("the layers of {whose}"),
+            tests: Vec::new(),
+        });
+    }
 }
 
 /// Opens a line of a list that names files of one room which may need each other, being the parts
@@ -145,11 +158,7 @@ impl fmt::Display for Offence {
             Offence::NotListed { room } => write!(f, "{PAGE} does not list the room `{room}`"),
             Offence::Missing { room } => write!(f, "{PAGE} lists `{room}`, which does not exist"),
             Offence::Circle { files } => {
-                write!(
-                    f,
-                    "these files of one room need each other: {}",
-                    files.join(", ")
-                )
+                write!(f, "these files need each other: {}", files.join(", "))
             }
         }
     }
@@ -323,7 +332,7 @@ mod tests {
         let found = offences(&["room"], &files);
         assert_eq!(
             found,
-            ["these files of one room need each other: house/src/room/a.rs, house/src/room/b.rs"]
+            ["these files need each other: house/src/room/a.rs, house/src/room/b.rs"]
         );
     }
 
@@ -360,6 +369,58 @@ mod tests {
             ),
         ];
         assert_eq!(offences(&["room"], &files), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_project_has_no_offence_and_its_macros_are_held_to_their_layers() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let lists = lists(&fs::read_to_string(root.join(PAGE)).unwrap()).unwrap();
+        let packages: Vec<_> = lists.iter().map(|list| list.package.as_str()).collect();
+        assert!(packages.contains(&"channel-macros"), "{packages:?}");
+        for list in &lists {
+            let offences = check(root, list).unwrap();
+            let offences: Vec<_> = offences.iter().map(Offence::to_string).collect();
+            assert_eq!(offences, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_stage_of_the_macros_that_uses_a_later_one_is_an_offence() {
+        let files = [
+            ("lib.rs", "mod block;\nmod model;"),
+            (
+                "block.rs",
+                "use crate::{model::Role, types::peel};\npub struct Block(Role);",
+            ),
+            (
+                "model/mod.rs",
+                "use crate::block::Block;\npub struct Role;\npub struct Model(Block);",
+            ),
+        ];
+        let found = offences(&["block", "model"], &files);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("`crate::model::Role` runs upward"));
+    }
+
+    #[test]
+    fn modules_of_a_client_that_import_each_other_are_a_circle() {
+        let root = tempfile::tempdir().unwrap();
+        create_dir_all(root.path().join("clients/a/node_modules")).unwrap();
+        let files = [
+            (
+                "index.js",
+                "import { Job } from './job.js';\nimport x from \"phoenix\";",
+            ),
+            ("job.js", "export * from \"../a/entry.js\";"),
+            ("entry.js", "const job = await import('./job.js');"),
+            ("node_modules/bad.js", "import './bad2.js'"),
+            ("node_modules/bad2.js", "import './bad.js'"),
+        ];
+        for (path, text) in files {
+            write(root.path().join("clients/a").join(path), text).unwrap();
+        }
+        let circles = circles_below(root.path(), "clients").unwrap();
+        assert_eq!(circles, [["clients/a/entry.js", "clients/a/job.js"]]);
     }
 
     #[test]

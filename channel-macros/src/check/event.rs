@@ -6,7 +6,8 @@ use super::{repeated, spaces};
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
-    model::{Handler, Role, Target},
+    model::Target,
+    role::Role,
 };
 
 pub(super) fn check(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
@@ -58,7 +59,7 @@ fn duplicates(target: &Target<'_>, role: Role, diagnostics: &mut Diagnostics) {
         .filter(|handler| handler.literal.is_some());
     repeated(
         named,
-        |first, second| value(first) == value(second),
+        |first, second| first.named() == second.named(),
         |first, second| {
             if let Some(event) = &second.literal {
                 let message = say::event_handled(event.value(), first.name());
@@ -66,10 +67,6 @@ fn duplicates(target: &Target<'_>, role: Role, diagnostics: &mut Diagnostics) {
             }
         },
     );
-}
-
-fn value(handler: &Handler<'_>) -> Option<String> {
-    handler.literal.as_ref().map(LitStr::value)
 }
 
 /// ```text

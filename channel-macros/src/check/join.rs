@@ -4,8 +4,9 @@ use super::is_there_with;
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
-    model::{Handler, Role, Target},
+    model::{Handler, Target},
     pattern::Pattern,
+    role::Role,
 };
 
 pub(super) fn check(

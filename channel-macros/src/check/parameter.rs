@@ -5,8 +5,9 @@ use syn::{Pat, Type, ext::IdentExt as _};
 
 use crate::{
     diagnostics::{Diagnostics, say},
-    model::{Handler, ParamSource, Parameter, Role, captured},
+    model::{Handler, ParamSource, Parameter, captured},
     pattern::Pattern,
+    role::Role,
     types::{borrows, last_segment},
 };
 

@@ -6,7 +6,8 @@ use syn::{PathArguments, Type};
 use super::repeated;
 use crate::{
     diagnostics::{Diagnostics, say},
-    model::{Handler, Receiver, Role, Target},
+    model::{Handler, Receiver, Target},
+    role::Role,
     types::{borrows, last_segment, mentions, shown},
 };
 

@@ -4,7 +4,8 @@ use super::{listed_twice, repeated};
 use crate::{
     args::{ChannelArgs, SocketArgs},
     diagnostics::{Diagnostics, say},
-    model::{Handler, Role, Target},
+    model::{Handler, Target},
+    role::Role,
     types::shown,
 };
 

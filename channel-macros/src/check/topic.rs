@@ -5,8 +5,9 @@ use syn::LitStr;
 use crate::{
     args::ChannelArgs,
     diagnostics::{Diagnostics, say},
-    model::{Role, Target},
+    model::Target,
     pattern::Pattern,
+    role::Role,
 };
 
 /// The channel's patterns; `None` when some could not be read.

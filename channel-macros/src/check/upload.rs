@@ -1,11 +1,10 @@
 //! The uploads of a channel: each is declared once, and its files are taken.
 
-use syn::LitStr;
-
 use super::{repeated, spaces};
 use crate::{
     diagnostics::{Diagnostics, say, suggestion},
-    model::{Handler, ParamSource, Role, Target},
+    model::{Handler, ParamSource, Target},
+    role::Role,
 };
 
 /// The events that the library takes where there are uploads.
@@ -42,7 +41,7 @@ fn declared_twice(target: &Target<'_>, diagnostics: &mut Diagnostics) {
         target
             .with(Role::AllowUpload)
             .filter(|handler| handler.literal.is_some()),
-        |first, second| value(first) == value(second),
+        |first, second| first.named() == second.named(),
         |first, second| {
             if let Some(name) = &second.literal {
                 let message = say::upload_twice(name.value(), first.name());
@@ -50,10 +49,6 @@ fn declared_twice(target: &Target<'_>, diagnostics: &mut Diagnostics) {
             }
         },
     );
-}
-
-fn value(handler: &Handler<'_>) -> Option<String> {
-    handler.literal.as_ref().map(LitStr::value)
 }
 
 /// ```text
@@ -93,7 +88,10 @@ fn has_nameless(target: &Target<'_>, role: Role) -> bool {
 
 /// `; did you mean …?` of the uploads that are declared.
 fn meant(target: &Target<'_>, given: &str) -> String {
-    let declared: Vec<_> = target.with(Role::AllowUpload).filter_map(value).collect();
+    let declared: Vec<_> = target
+        .with(Role::AllowUpload)
+        .filter_map(Handler::named)
+        .collect();
     let declared: Vec<_> = declared.iter().map(String::as_str).collect();
     suggestion(given, &declared)
 }
@@ -146,7 +144,7 @@ fn handled_twice(target: &Target<'_>, role: Role, diagnostics: &mut Diagnostics)
         target
             .with(role)
             .filter(|handler| handler.literal.is_some()),
-        |first, second| value(first) == value(second),
+        |first, second| first.named() == second.named(),
         |first, second| {
             if let Some(name) = &second.literal {
                 let message = say::upload_handled(name.value(), role.name(), first.name());
@@ -172,18 +170,12 @@ fn unhandled(target: &Target<'_>, diagnostics: &mut Diagnostics) {
 }
 
 impl Target<'_> {
-    /// Whether a `#[handle_upload]` takes the files of an upload.
-    pub(crate) fn is_handled(&self, upload: &Handler<'_>) -> bool {
-        self.with(Role::HandleUpload)
-            .any(|handler| value(handler) == value(upload))
-    }
-
     /// Whether a handler borrows the `Uploads` of an upload.
     fn is_borrowed(&self, upload: &Handler<'_>) -> bool {
         let mut parameters = self.handlers.iter().flat_map(|handler| &handler.parameters);
         parameters.any(|parameter| {
             matches!(parameter.source, ParamSource::Uploads(_))
-                && self.upload_of(parameter).and_then(value) == value(upload)
+                && self.upload_of(parameter).and_then(Handler::named) == upload.named()
         })
     }
 }

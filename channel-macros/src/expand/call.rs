@@ -5,7 +5,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use super::{ExpandCtx, respan};
-use crate::model::{Handler, ParamSource, Parameter, Receiver, Role, captured};
+use crate::model::{Handler, ParamSource, Parameter, Receiver, captured};
+use crate::role::Role;
 use crate::types::{ends, last_segment, mentions};
 
 /// The call of a handler, in pieces: first the lends and decodings, then the call itself.

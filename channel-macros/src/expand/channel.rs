@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     args::{ChannelArgs, Level, Time},
-    model::{Handler, Role, Target},
+    model::{Handler, Target},
+    role::Role,
     types::{distinct, ends, shown},
 };
 

@@ -8,7 +8,8 @@ use super::{
     call::{Call, reported},
     is_generic,
 };
-use crate::model::{Handler, Parameter, Role};
+use crate::model::{Handler, Parameter};
+use crate::role::Role;
 use crate::types::ends;
 
 pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> TokenStream {

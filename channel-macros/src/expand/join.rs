@@ -8,7 +8,8 @@ use super::{
     call::{Call, capture, reported},
     under,
 };
-use crate::model::{Handler, Role};
+use crate::model::Handler;
+use crate::role::Role;
 
 pub(super) fn join(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;

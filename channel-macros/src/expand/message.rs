@@ -8,7 +8,8 @@ use super::{
     call::{Call, reported},
 };
 use crate::{
-    model::{Handler, Parameter, Role},
+    model::{Handler, Parameter},
+    role::Role,
     types::borrows,
 };
 

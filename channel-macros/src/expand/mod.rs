@@ -21,7 +21,8 @@ use syn::{Generics, Type};
 pub(crate) use self::{channel::channel, socket::socket};
 use crate::{
     block::Attribute,
-    model::{Handler, Role, Target},
+    model::{Handler, Target},
+    role::Role,
     types::{ends, mentions},
 };
 

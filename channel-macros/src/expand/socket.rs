@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     args::SocketArgs,
-    model::{Handler, Parameter, Role, Target},
+    model::{Handler, Parameter, Target},
+    role::Role,
     types::{distinct, ends},
 };
 

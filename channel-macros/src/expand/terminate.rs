@@ -7,7 +7,8 @@ use super::{
     ExpandCtx, alternatives,
     call::{Call, reported},
 };
-use crate::model::{Handler, Receiver, Role};
+use crate::model::{Handler, Receiver};
+use crate::role::Role;
 
 pub(super) fn terminate(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;

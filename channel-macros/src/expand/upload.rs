@@ -8,7 +8,8 @@ use super::{
     ExpandCtx,
     call::{Call, reported},
 };
-use crate::model::{Handler, Parameter, Role};
+use crate::model::{Handler, Parameter};
+use crate::role::Role;
 
 /// The type of `Channel::Extension`.
 pub(super) fn extension(cx: &ExpandCtx<'_>) -> TokenStream {

@@ -14,95 +14,9 @@ use crate::{
     block::{Attribute, Block, Method},
     diagnostics::{Diagnostics, say},
     pattern::Pattern,
+    role::Role,
     types::{borrows, last_segment, mentions, peel},
 };
-
-/// What a method is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Role {
-    Join,
-    HandleIn,
-    HandleOut,
-    HandleInfo,
-    HandleCall,
-    HandleCast,
-    Terminate,
-    AllowUpload,
-    ValidateUpload,
-    HandleUpload,
-    HandleProgress,
-    Connect,
-    Id,
-}
-
-impl Role {
-    /// The names of the attributes.
-    pub(crate) const NAMES: &'static [&'static str] = &[
-        "join",
-        "handle_in",
-        "handle_out",
-        "handle_info",
-        "handle_call",
-        "handle_cast",
-        "terminate",
-        "allow_upload",
-        "validate_upload",
-        "handle_upload",
-        "handle_progress",
-        "connect",
-        "id",
-    ];
-
-    const ALL: [Role; 13] = [
-        Role::Join,
-        Role::HandleIn,
-        Role::HandleOut,
-        Role::HandleInfo,
-        Role::HandleCall,
-        Role::HandleCast,
-        Role::Terminate,
-        Role::AllowUpload,
-        Role::ValidateUpload,
-        Role::HandleUpload,
-        Role::HandleProgress,
-        Role::Connect,
-        Role::Id,
-    ];
-
-    /// The role of an attribute.
-    pub(crate) fn named(name: &str) -> Option<Role> {
-        let mut roles = Role::NAMES.iter().zip(Role::ALL);
-        roles
-            .find(|(known, _)| **known == name)
-            .map(|(_, role)| role)
-    }
-
-    /// The name of its attribute.
-    pub(crate) fn name(self) -> &'static str {
-        Role::NAMES[self as usize]
-    }
-
-    /// The attribute of the block it belongs to.
-    pub(crate) fn block(self) -> &'static str {
-        match self {
-            Role::Connect | Role::Id => "socket",
-            _ => "channel",
-        }
-    }
-
-    /// Whether it is about the files of an upload.
-    pub(crate) fn is_upload(self) -> bool {
-        matches!(
-            self,
-            Role::AllowUpload | Role::ValidateUpload | Role::HandleUpload | Role::HandleProgress
-        )
-    }
-
-    /// Whether it handles messages of the server's own code, each a type.
-    pub(crate) fn takes_message(self) -> bool {
-        matches!(self, Role::HandleInfo | Role::HandleCall | Role::HandleCast)
-    }
-}
 
 /// The type that an attribute makes a channel or a socket.
 pub(crate) struct Target<'b> {
@@ -185,6 +99,12 @@ impl<'b> Target<'b> {
         self.upload(&name).or(unused)
     }
 
+    /// Whether a `#[handle_upload]` takes the files of an upload.
+    pub(crate) fn is_handled(&self, upload: &Handler<'_>) -> bool {
+        self.with(Role::HandleUpload)
+            .any(|handler| handler.named() == upload.named())
+    }
+
     /// The handlers that have a role, in the order in which they are written.
     pub(crate) fn with(&self, role: Role) -> impl Iterator<Item = &Handler<'b>> {
         self.handlers.iter().filter(move |h| h.role == role)
@@ -241,6 +161,11 @@ impl<'b> Handler<'b> {
     /// Leaves the method out of what is generated, for the compiler to report.
     pub(crate) fn leave_out(&self) {
         self.wrong.set(true);
+    }
+
+    /// The event, the pattern or the upload it names, as text.
+    pub(crate) fn named(&self) -> Option<String> {
+        self.literal.as_ref().map(LitStr::value)
     }
 
     /// Whether the pattern of a join, where there is one, could be read.

@@ -4,10 +4,10 @@ use syn::{
     FnArg, GenericArgument, Ident, Pat, PathArguments, ReceiverKind, Type, ext::IdentExt as _,
 };
 
-use super::Role;
 use crate::{
     block::Method,
     pattern::Pattern,
+    role::Role,
     types::{last_segment, peel},
 };
 

@@ -1,0 +1,88 @@
+//! What a method is for, as its attribute says.
+
+/// What a method is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    Join,
+    HandleIn,
+    HandleOut,
+    HandleInfo,
+    HandleCall,
+    HandleCast,
+    Terminate,
+    AllowUpload,
+    ValidateUpload,
+    HandleUpload,
+    HandleProgress,
+    Connect,
+    Id,
+}
+
+impl Role {
+    /// The names of the attributes.
+    pub(crate) const NAMES: &'static [&'static str] = &[
+        "join",
+        "handle_in",
+        "handle_out",
+        "handle_info",
+        "handle_call",
+        "handle_cast",
+        "terminate",
+        "allow_upload",
+        "validate_upload",
+        "handle_upload",
+        "handle_progress",
+        "connect",
+        "id",
+    ];
+
+    const ALL: [Role; 13] = [
+        Role::Join,
+        Role::HandleIn,
+        Role::HandleOut,
+        Role::HandleInfo,
+        Role::HandleCall,
+        Role::HandleCast,
+        Role::Terminate,
+        Role::AllowUpload,
+        Role::ValidateUpload,
+        Role::HandleUpload,
+        Role::HandleProgress,
+        Role::Connect,
+        Role::Id,
+    ];
+
+    /// The role of an attribute.
+    pub(crate) fn named(name: &str) -> Option<Role> {
+        let mut roles = Role::NAMES.iter().zip(Role::ALL);
+        roles
+            .find(|(known, _)| **known == name)
+            .map(|(_, role)| role)
+    }
+
+    /// The name of its attribute.
+    pub(crate) fn name(self) -> &'static str {
+        Role::NAMES[self as usize]
+    }
+
+    /// The attribute of the block it belongs to.
+    pub(crate) fn block(self) -> &'static str {
+        match self {
+            Role::Connect | Role::Id => "socket",
+            _ => "channel",
+        }
+    }
+
+    /// Whether it is about the files of an upload.
+    pub(crate) fn is_upload(self) -> bool {
+        matches!(
+            self,
+            Role::AllowUpload | Role::ValidateUpload | Role::HandleUpload | Role::HandleProgress
+        )
+    }
+
+    /// Whether it handles messages of the server's own code, each a type.
+    pub(crate) fn takes_message(self) -> bool {
+        matches!(self, Role::HandleInfo | Role::HandleCall | Role::HandleCast)
+    }
+}
