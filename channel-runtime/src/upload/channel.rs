@@ -13,6 +13,7 @@ use super::{
     channel_uploads::ChannelUploads,
     destination::Finished,
     end::End,
+    entries::Left,
     grant::Ticket,
     open::Place,
     registry::{Detached, Source, detach},
@@ -82,6 +83,23 @@ struct Running {
     over: bool,
     /// How it ends where it is not over.
     why: Why,
+    /// The channel that takes it decides what becomes of it.
+    left: bool,
+}
+
+impl Running {
+    /// The connection of a finished file is gone. Gives the file where its client may come back for
+    /// it: a handler that is yet to come to it may never do so, which is seen at the end of its
+    /// channel.
+    fn leave(&mut self) -> Option<Detached> {
+        match self.owner.leave(self.ticket, &self.entry) {
+            Left::ToClient(upload) => Some(upload),
+            left => {
+                self.left = matches!(left, Left::ToHandler);
+                None
+            }
+        }
+    }
 }
 
 enum Why {
@@ -108,7 +126,9 @@ impl Drop for Running {
             };
             self.owner.dropped(self.ticket, end.as_ref());
         }
-        self.owner.detach(self.ticket);
+        if !self.left {
+            self.owner.detach(self.ticket);
+        }
     }
 }
 
@@ -322,8 +342,7 @@ impl UploadChannel {
     /// Whether the client may go on elsewhere, now that the channel ends.
     fn is_kept(&self, reason: &Reason) -> bool {
         let kept = match reason {
-            // Its handler is about to take it.
-            Reason::Closed => !self.running.owner.is_due(self.running.ticket),
+            Reason::Closed => true,
             // Who leaves a finished file leaves it to the handlers.
             Reason::Left => self.writer.is_some(),
             _ => self.yields,
@@ -347,13 +366,14 @@ impl UploadChannel {
     }
 
     async fn end(mut self, reason: Reason) {
-        let detach_for = self.spec.detach().filter(|_| self.is_kept(&reason));
+        let is_kept = self.spec.detach().is_some() && self.is_kept(&reason);
+        let is_closed = matches!(reason, Reason::Closed);
         let running = &mut self.running;
         if let (Why::Channel(_), false) = (&running.why, matches!(reason, Reason::Normal)) {
             running.why = Why::Channel(reason);
         }
         let (owner, ticket) = (running.owner.clone(), running.ticket);
-        if let Some(time) = detach_for {
+        if is_kept {
             let upload = match self.writer.take() {
                 Some(mut writer) => {
                     let place = match writer.pause().await {
@@ -369,11 +389,11 @@ impl UploadChannel {
                     let upload = Detached::broken(source, writer, self.received);
                     Some(upload.with_place(place))
                 }
+                None if is_closed => running.leave(),
                 None => owner.detach_finished(ticket, &running.entry),
             };
             if let Some(upload) = upload {
-                let most = self.spec.max_entries as usize;
-                running.why = match detach(owner.endpoint(), ticket, upload, (time, most)).await {
+                running.why = match detach(owner.endpoint(), ticket, upload, self.spec).await {
                     true => Why::Moves,
                     false => Why::NotKept,
                 };

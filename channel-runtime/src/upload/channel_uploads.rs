@@ -11,9 +11,9 @@ use super::{
     UploadChannel, UploadEntry, UploadSpec, WriterError,
     destination::{Destination, External, Finished, Place},
     end::End,
-    entries::{Begun, Entries, NotBegun, NotTaken, RemovedEntry},
+    entries::{Begun, Entries, Left, NotBegun, NotTaken, RemovedEntry},
     grant::{Grant, Ticket},
-    registry::{Detached, Source},
+    registry::{Detached, Source, keep},
     selection::ClientEntry,
 };
 use crate::telemetry::{line, shown};
@@ -404,11 +404,6 @@ impl ChannelUploads {
         }
     }
 
-    /// Whether the channel's task is yet to take a finished file.
-    pub(super) fn is_due(&self, ticket: Ticket) -> bool {
-        self.with(ticket.upload, |files| files.is_due(ticket.entry)) == Some(true)
-    }
-
     /// What the file of a ticket is, where it is finished and nobody has taken it.
     pub(super) fn finished(&self, ticket: Ticket) -> Option<Source> {
         self.with(ticket.upload, |files| {
@@ -421,7 +416,23 @@ impl ChannelUploads {
     /// Puts a file aside that is all there, for a client that may come back for it.
     pub(super) fn detach_finished(&self, ticket: Ticket, entry: &UploadEntry) -> Option<Detached> {
         let file = self.change(ticket.upload, |files| files.detach(ticket.entry));
-        match file.flatten()? {
+        self.detached(entry, file.flatten()?)
+    }
+
+    /// The channel of a finished file is over, and its connection is gone.
+    pub(super) fn leave(&self, ticket: Ticket, entry: &UploadEntry) -> Left<Detached> {
+        match self.with(ticket.upload, |files| files.leave(ticket.entry)) {
+            Some(Left::ToHandler) => Left::ToHandler,
+            Some(Left::ToClient(file)) => {
+                let upload = self.detached(entry, file);
+                upload.map_or(Left::Gone, Left::ToClient)
+            }
+            Some(Left::Gone) | None => Left::Gone,
+        }
+    }
+
+    fn detached(&self, entry: &UploadEntry, file: Finished) -> Option<Detached> {
+        match file {
             Finished::Writer(writer) => {
                 let source = Source::new(&self.topic, entry);
                 Some(Detached::done(source, writer))
@@ -431,16 +442,30 @@ impl ChannelUploads {
     }
 
     /// The channel has ended, and its uploads with it. Where its connection is `gone`, those
-    /// whose client can go on with them are left to their own channels, which end too.
+    /// whose client can go on with them are kept: by their own channels, which end too, or here
+    /// where these have left them to a handler that has not come to them.
     pub(crate) fn end(&self, gone: bool) {
         self.endpoint.uploads().remove(self.id);
         let (mut links, mut unlinked) = (Vec::new(), Vec::new());
-        for files in self.uploads.lock().iter_mut() {
-            unlinked.extend(files.unlinked());
+        for (upload, files) in self.uploads.lock().iter_mut().enumerate() {
+            let spec = files.spec();
+            let left = files.take_unlinked().into_iter();
+            unlinked.extend(left.map(|left| (upload, spec, left)));
             links.extend(files.end(|link| gone && link.resumable));
         }
         links.into_iter().for_each(Link::stop);
-        for entry in unlinked {
+        for (upload, spec, left) in unlinked {
+            let (owner, entry) = (self.id, left.entry.uuid());
+            let file = left.file.filter(|_| gone);
+            if let Some(file) = file.and_then(|file| self.detached(&left.entry, file)) {
+                let ticket = Ticket {
+                    owner,
+                    upload,
+                    entry,
+                };
+                // One that is not kept goes with its writer.
+                let _not_kept = keep(&self.endpoint, ticket, file, spec);
+            }
             self.endpoint.uploads().detach(entry);
         }
     }

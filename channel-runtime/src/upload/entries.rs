@@ -16,7 +16,7 @@ use std::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(super) use self::state::RemovedEntry;
+pub(super) use self::{state::RemovedEntry, taking::Left};
 use self::{
     state::{EntryState, Phase, percent},
     states::EntryStates,

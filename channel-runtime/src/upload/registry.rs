@@ -10,13 +10,14 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
+    runtime::Handle,
     sync::{Notify, oneshot},
     time::{self, Instant},
 };
 use uuid::Uuid;
 
 use super::{
-    CloseReason, UploadEntry,
+    CloseReason, UploadEntry, UploadSpec,
     channel::{Handoff, UploadChannel},
     channel_uploads::ChannelUploads,
     end::End,
@@ -277,39 +278,56 @@ pub(super) async fn adopt(
     // One that its client has left when it was all there is still its channel's.
     let owner = registry.owner(ticket.owner);
     let left = owner.and_then(|owner| Some((owner.finished(ticket)?, owner)));
-    let left = left.filter(|(source, _)| source.is(topic, entry));
-    let is_due = left.as_ref().is_some_and(|(_, owner)| owner.is_due(ticket));
-    if is_due || registry.has_taken(broken, topic, entry) {
+    if let Some((_, owner)) = left.filter(|(source, _)| source.is(topic, entry)) {
+        // Or a handler has come to it at this moment.
+        let upload = owner.detach_finished(ticket, entry);
+        return Some(upload.map_or(Adopted::Taken, Adopted::Broken));
+    }
+    if registry.has_taken(broken, topic, entry) {
         return Some(Adopted::Taken);
     }
-    let upload = match left {
-        Some((_, owner)) => owner.detach_finished(ticket, entry),
-        None => registry.claim(broken, |source| source.is(topic, entry)),
-    };
+    let upload = registry.claim(broken, |source| source.is(topic, entry));
     upload.map(Adopted::Broken)
 }
 
-/// Keeps a broken upload for `time`, and cancels it then, or at once where no more are kept. Says
+/// Keeps a broken upload for its time, and cancels it then, or at once where no more are kept. Says
 /// whether it is kept.
 pub(super) async fn detach(
     endpoint: &Endpoint,
     ticket: Ticket,
     upload: Detached,
-    (time, most): (Duration, usize),
+    spec: &UploadSpec,
 ) -> bool {
+    match keep(endpoint, ticket, upload, spec) {
+        Ok(()) => true,
+        Err(upload) => {
+            upload.cancel().await;
+            false
+        }
+    }
+}
+
+/// The same; gives it back where no more are kept.
+pub(super) fn keep(
+    endpoint: &Endpoint,
+    ticket: Ticket,
+    upload: Detached,
+    spec: &UploadSpec,
+) -> Result<(), Detached> {
+    // A channel whose runtime is gone has no client that comes back.
+    let (Some(time), Ok(runtime)) = (spec.detach(), Handle::try_current()) else {
+        return Err(upload);
+    };
+    let most = spec.max_entries as usize;
     let (timer, claimed) = oneshot::channel();
     let kept = Kept {
         ticket,
         upload,
         _timer: timer,
     };
-    let kept = match endpoint.is_draining() {
-        false => endpoint.uploads().keep(kept, most),
-        true => Err(kept.upload),
-    };
-    if let Err(upload) = kept {
-        upload.cancel().await;
-        return false;
+    match endpoint.is_draining() {
+        false => endpoint.uploads().keep(kept, most)?,
+        true => return Err(kept.upload),
     }
     let (draining, owned) = (endpoint.draining(), endpoint.clone());
     let expire = async move {
@@ -322,8 +340,8 @@ pub(super) async fn detach(
             end_kept(&owned.uploads(), ticket, upload, &End::DetachTimeout).await;
         }
     };
-    endpoint.tasks().spawn(expire);
-    true
+    endpoint.tasks().spawn_on(expire, &runtime);
+    Ok(())
 }
 
 /// Cancels an upload that was kept. Where the channel that it is for lives, it is told.

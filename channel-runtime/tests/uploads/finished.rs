@@ -1,8 +1,11 @@
 //! Files that were all there when their client was lost.
 
+use channel_runtime::test::TestChannel;
 use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
 
 use crate::{
+    album::LONG,
     page::{Page, file},
     resume::{again, join},
 };
@@ -79,6 +82,71 @@ async fn a_file_that_was_acknowledged_is_handed_over_though_its_connection_break
     for heard in ["init 10", "write 10", "done 10", "meta", "handle 10 at 100"] {
         page.heard(&format!("a.bin: {heard}")).await;
     }
+}
+
+/// A file of ten bytes that is in its last write while a handler of the page's channel does not
+/// return, and its token.
+async fn in_its_last_write(page: &mut Page, handler: &str) -> (TestChannel, String) {
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, file("0", "slow.bin", 10)).await;
+    let (upload, _) = join(page, &token).await;
+    let _lost = upload.push_binary("chunk", vec![1; 10]);
+    page.heard("slow.bin: init 10").await;
+    page.heard("slow.bin: write 10").await;
+    let _busy = page.owner.push(handler, ());
+    assert!(page.rest().await.is_empty());
+    (upload, token)
+}
+
+/// The page goes on with that file, which is handed over once, and is not sent again.
+async fn is_found_finished(page: &mut Page, token: &str) {
+    let photos = page.upload("photos").await;
+    let token = page.token(&photos, again("slow.bin", 10, token)).await;
+    assert_eq!(join(page, &token).await.1, 10);
+    sleep(LONG).await;
+    let heard = page.rest().await;
+    let expected = ["meta", "handle 10 at 100", "drop"];
+    assert_eq!(heard, expected.map(|what| format!("slow.bin: {what}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_finished_behind_the_end_of_its_connection_is_found_finished() {
+    let mut page = Page::open("finished_behind").await;
+    let (_upload, token) = in_its_last_write(&mut page, "nap").await;
+    let back = page.another().await;
+    std::mem::replace(&mut page.client, back).close().await;
+    page.release();
+    page.heard("slow.bin: done 10").await;
+    page.rejoin().await;
+    is_found_finished(&mut page, &token).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_file_whose_channel_never_comes_to_it_is_found_finished() {
+    let mut page = Page::open("finished_overdue").await;
+    let (_upload, token) = in_its_last_write(&mut page, "sleep").await;
+    page.release();
+    page.heard("slow.bin: done 10").await;
+    page.reconnect().await;
+    // Its channel is dropped by then.
+    sleep(Duration::from_secs(7)).await;
+    is_found_finished(&mut page, &token).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_file_is_not_said_to_be_taken_by_a_channel_that_may_never_come_to_it() {
+    let mut page = Page::open("finished_hang").await;
+    let (upload, token) = in_its_last_write(&mut page, "sleep").await;
+    page.release();
+    page.heard("slow.bin: done 10").await;
+    upload.leave().await;
+    // The server does not know that the connection is dead.
+    let back = page.another().await;
+    let _dead = std::mem::replace(&mut page.client, back);
+    page.rejoin().await;
+    is_found_finished(&mut page, &token).await;
+    page.release();
+    assert!(page.rest().await.is_empty(), "it is handed over once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,6 +57,10 @@ impl Page {
     /// Connects anew, as after a broken connection, and joins again.
     pub(crate) async fn reconnect(&mut self) {
         self.client = self.another().await;
+        self.rejoin().await;
+    }
+
+    pub(crate) async fn rejoin(&mut self) {
         let topic = format!("album:{}", self.test);
         self.owner = self.client.join(&topic, ()).await.unwrap();
     }

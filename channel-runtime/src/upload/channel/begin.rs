@@ -56,6 +56,7 @@ pub(super) async fn begin(
         ticket,
         entry,
         over: false,
+        left: false,
         why: Why::Channel(Reason::Error("crashed".into())),
     };
     let open = socket.endpoint().extension::<OpenUploads>();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::taking::Unlinked;
 use crate::upload::UploadEntry;
 
 /// One file.
@@ -62,6 +63,17 @@ impl<D, W, L> EntryState<D, W, L> {
 
     pub(super) fn into_link(self) -> Option<L> {
         self.phase.into_link()
+    }
+
+    pub(super) fn into_unlinked(self) -> Unlinked<W> {
+        let file = match self.phase {
+            Phase::Done(writer, _) => Some(writer),
+            _ => None,
+        };
+        Unlinked {
+            entry: self.entry,
+            file,
+        }
     }
 
     pub(super) fn link(&self) -> Option<&L> {

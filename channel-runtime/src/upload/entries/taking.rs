@@ -8,6 +8,23 @@ use super::{
 };
 use crate::upload::UploadEntry;
 
+/// What becomes of a file whose channel is over.
+pub(in crate::upload) enum Left<W> {
+    /// A handler has it, or is about to: the channel that takes it decides, or its end.
+    ToHandler,
+    /// Its client may come back for it.
+    ToClient(W),
+    /// There is nothing to come back for.
+    Gone,
+}
+
+/// A finished file that a handler has, or is about to have, and whose channel is over.
+pub(in crate::upload) struct Unlinked<W> {
+    pub(in crate::upload) entry: UploadEntry,
+    /// Where no handler has it.
+    pub(in crate::upload) file: Option<W>,
+}
+
 impl<D, W, L> Entries<D, W, L> {
     /// Lends a finished file to a handler.
     pub(in crate::upload) fn take(
@@ -61,19 +78,24 @@ impl<D, W, L> Entries<D, W, L> {
         if let Phase::Done(_, link) | Phase::Taken(link) = &mut slot.phase {
             *link = None;
         }
-        slot.is_handed_over()
+        !self.over && slot.is_handed_over()
     }
 
-    /// The files that a handler has, or is about to have, and whose channels are over.
-    pub(in crate::upload) fn unlinked(&self) -> impl Iterator<Item = Uuid> {
+    /// The same, where the connection of a finished file is gone.
+    pub(in crate::upload) fn leave(&mut self, uuid: Uuid) -> Left<W> {
+        match self.unlink(uuid) {
+            true => Left::ToHandler,
+            false => self.detach(uuid).map_or(Left::Gone, Left::ToClient),
+        }
+    }
+
+    /// Removes the files that a handler has, or is about to have, and whose channels are over.
+    pub(in crate::upload) fn take_unlinked(&mut self) -> Vec<Unlinked<W>> {
         let slots = self.slots.iter();
         let unlinked = slots.filter(|slot| slot.is_handed_over() && slot.link().is_none());
-        unlinked.map(|slot| slot.entry.uuid())
-    }
-
-    /// Whether a file is finished and the channel's task is yet to hand it over.
-    pub(in crate::upload) fn is_due(&self, uuid: Uuid) -> bool {
-        self.slots.get(uuid).is_some_and(|slot| slot.due)
+        let uuids: Vec<_> = unlinked.map(|slot| slot.entry.uuid()).collect();
+        let slots = uuids.into_iter().filter_map(|uuid| self.slots.remove(uuid));
+        slots.map(EntryState::into_unlinked).collect()
     }
 
     /// A finished file that nobody has taken.
