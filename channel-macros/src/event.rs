@@ -107,8 +107,16 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
             }
         }
     });
+    let json = bytes.is_none().then(|| {
+        quote_spanned! {span=>
+            #[automatically_derived]
+            impl #generics #krate::__private::JsonEvent for #ident #arguments #bounds {}
+        }
+    });
     quote_spanned! {span=>
         const _: () = {
+            #json
+
             #[automatically_derived]
             impl #generics #krate::__private::Event for #ident #arguments #bounds {
                 const NAME: &'static ::core::primitive::str = #name;

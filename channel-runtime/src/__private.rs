@@ -14,7 +14,7 @@ pub use crate::{
     error::Error,
     protocol::{
         Binary, Broadcast, EncodeError, Event, FromPayload, FromPayloadItself, Intercepted,
-        Payload, PayloadError, Refusal, pattern_covers, pattern_matches,
+        JsonEvent, Payload, PayloadError, Refusal, pattern_covers, pattern_matches,
     },
     socket::{ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route},
     telemetry::LogLevel,

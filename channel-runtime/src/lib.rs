@@ -61,8 +61,8 @@ pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,
         ChannelRef, Context, HandlerFuture, InfoFor, IntoAnswer, IntoJoin, IntoNoReply,
-        IntoRefusal, IntoReply, Joined, NoReply, Provide, PushedBy, Reason, Reply, Socket,
-        SocketRef, Status, Stop, TimerRef, role,
+        IntoRefusal, IntoReply, Joined, NoReply, Provide, PushedBy, Reason, Reply, Request,
+        RequestError, Socket, SocketRef, Status, Stop, TimerRef, role,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,
@@ -72,8 +72,8 @@ pub use self::{
     options::{SerializerName, SocketConfig, SocketOptions},
     origin::{CheckOrigin, Origin},
     protocol::{
-        Binary, Broadcast, EncodeError, Event, FromPayload, Intercepted, Payload, PayloadError,
-        Refusal, Topic, pattern_covers, pattern_matches,
+        Binary, Broadcast, EncodeError, Event, FromPayload, Intercepted, JsonEvent, Payload,
+        PayloadError, Refusal, Topic, pattern_covers, pattern_matches,
     },
     pubsub::SubscriberId,
     server::{EndpointBuilder, EndpointConfig},

@@ -9,7 +9,9 @@ pub use crate::{
         allow_upload, connect, handle_call, handle_cast, handle_in, handle_info, handle_out,
         handle_progress, handle_upload, join, terminate, validate_upload,
     },
-    channel::{Answer, Caller, ChannelRef, Reason, Reply, Socket, SocketRef, Status, Stop},
+    channel::{
+        Answer, Caller, ChannelRef, Reason, Reply, RequestError, Socket, SocketRef, Status, Stop,
+    },
     connection::{ConnectInfo, Params},
     endpoint::Endpoint,
     error::{Error, InternalError},

@@ -5,7 +5,8 @@
 //! `channel_panics_total{channel}`, `channel_slow_consumer_total{reason}` and
 //! `channel_messages_dropped_total{channel}`, the reasons `outbox` and `endpoint`, and `mailbox`
 //! where a channel does not take what it intercepts; `channel_half_received_dropped_total`; histograms in seconds `channel_connect_seconds`,
-//! `channel_join_seconds{channel}` and `channel_handle_in_seconds{channel}`.
+//! `channel_join_seconds{channel}` and `channel_handle_in_seconds{channel}`. Of requests to clients:
+//! `channel_requests_total{channel,outcome}` and `channel_request_seconds{channel}`.
 //!
 //! Of other nodes: counters `channel_pubsub_published_total`, `channel_pubsub_lost_total{reason}`,
 //! `channel_pubsub_received_total`, `channel_pubsub_garbage_total` and

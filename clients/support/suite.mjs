@@ -81,6 +81,14 @@ export function suite(version, server, { over = "", options = {}, closeCode } = 
       assert.deepEqual(await answer(channel.push("async", {})), { status: "ok", response: { async: true } });
     });
 
+    test("what the server asks is answered by an ordinary push", async () => {
+      const channel = await joined();
+      channel.on("question", ({ question }, ref) => channel.push(`reply:${ref}`, { echo: question }));
+      const asked = ["one", "two"].map(question => answer(channel.push("ask", question)));
+      const answers = (await Promise.all(asked)).map(({ response }) => response);
+      assert.deepEqual(answers, [{ echo: "one" }, { echo: "two" }]);
+    });
+
     test("pushes are answered in order, each its own", async () => {
       const channel = await joined();
       const numbers = [...Array(50).keys()];

@@ -63,6 +63,16 @@ pub trait CallFor<C: Channel>: Sized + Send + 'static {
 pub struct Caller<T>(pub(super) oneshot::Sender<T>);
 
 impl<T> Caller<T> {
+    /// Returns whether the caller has stopped waiting, so that its answer need not be made.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Waits until the caller stops waiting: to give up what takes long. Cancel safe.
+    pub async fn closed(&mut self) {
+        self.0.closed().await;
+    }
+
     /// Gives the caller its result; one that no longer waits is no error. Mirrors
     /// `GenServer.reply/2`.
     pub fn reply(self, result: T) {

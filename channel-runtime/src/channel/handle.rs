@@ -10,7 +10,7 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    Channel, Reason,
+    Answer, Channel, Reason,
     mailbox::{Command, Ended, Mailbox, Next},
     server,
 };
@@ -42,6 +42,20 @@ pub(crate) type ChannelHandle = Arc<dyn Handle>;
 
 impl<C: Channel> Handle for Mailbox<C> {
     fn push(&self, message: Message, claim: Reservation<'_>) -> Result<(), (Message, Undelivered)> {
+        // Before the mailbox: a handler that waits for an answer must not hold it up.
+        if let Some(taken) = self.requests.take(&message) {
+            let answer = match taken {
+                Ok(()) => Answer::ok(()),
+                Err(refusal) => Answer::refuse(refusal),
+            };
+            answer.send(
+                &self.client,
+                &self.join_ref,
+                &message.reference,
+                &self.topic,
+            );
+            return Ok(());
+        }
         if !self.admit() {
             return Err((message, Undelivered::Full));
         }
@@ -59,10 +73,12 @@ impl<C: Channel> Handle for Mailbox<C> {
     }
 
     fn leave(&self, reference: Term) -> bool {
+        self.requests.left();
         self.push_final(Command::Leave(reference)).is_ok()
     }
 
     fn closed(&self) {
+        self.requests.closed();
         // A channel that has ended already needs no telling.
         let _ended = self.push_final(Command::Closed);
     }

@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     Channel, Reason,
     call::ServerMessage,
+    request::Requests,
     server::{Joining, Server, WakeGuard},
     timer::Timers,
 };
@@ -48,7 +49,9 @@ pub(crate) struct Mailbox<C: Channel> {
     pub(super) id: SubscriberId,
     pub(super) topic: Topic,
     pub(super) client: ClientSender,
+    pub(super) join_ref: Term,
     pub(super) timers: Timers,
+    pub(super) requests: Requests,
     /// Runs the channel's tasks, also if a thread outside of a runtime wakes it.
     pub(super) runtime: Runtime,
     capacity: usize,
@@ -142,6 +145,7 @@ impl<C: Channel> Mailbox<C> {
         id: SubscriberId,
         topic: Topic,
         client: ClientSender,
+        join_ref: Term,
         capacity: usize,
     ) -> Arc<Self> {
         let state = State {
@@ -164,7 +168,9 @@ impl<C: Channel> Mailbox<C> {
             id,
             topic,
             client,
+            join_ref,
             timers: Timers::default(),
+            requests: Requests::default(),
             runtime: Runtime::current(),
             capacity,
             state: Mutex::new(state),
@@ -253,6 +259,7 @@ impl<C: Channel> Mailbox<C> {
 
     /// Ends the channel before the commands that wait, within its shutdown time.
     pub(super) fn stop(&self, reason: Reason) {
+        self.requests.ended(Some(&reason));
         let mut state = self.state.lock();
         state.stop.get_or_insert(reason);
         state.begin_shutdown();

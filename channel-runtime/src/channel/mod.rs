@@ -11,6 +11,7 @@ mod mailbox;
 mod options;
 mod reason;
 mod reference;
+mod request;
 mod server;
 mod socket;
 mod telemetry;
@@ -33,6 +34,7 @@ pub use self::{
     options::ChannelOptions,
     reason::{Reason, Stop},
     reference::SocketRef,
+    request::{Request, RequestError},
     socket::{ChannelRef, PushedBy, Socket},
     timer::TimerRef,
 };

@@ -65,19 +65,19 @@ pub(super) struct Joining {
 pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelHandle {
     let id = start.endpoint.pubsub().new_id();
     let capacity = C::OPTIONS.mailbox.unwrap_or(start.mailbox_capacity);
-    let mailbox = Mailbox::<C>::new(id, start.topic, start.client, capacity);
     let Message {
         join_ref,
         reference,
         payload,
         ..
     } = start.message;
+    let mailbox = Mailbox::<C>::new(id, start.topic, start.client, join_ref, capacity);
     let span = tracing::info_span!("channel", channel = C::NAME, topic = %shown(&mailbox.topic));
     let alive = start.endpoint.tasks().token();
     let me = ChannelRef::new(mailbox.clone());
     let server = Server {
         id: start.id,
-        socket: Socket::new(me, join_ref, C::socket(user), start.info, start.endpoint),
+        socket: Socket::new(me, C::socket(user), start.info, start.endpoint),
         channel: None,
         span,
         ended: Ended::Silent,
@@ -187,6 +187,11 @@ impl<C: Channel> Server<C> {
     /// Nothing in here waits, so it runs to its end even where the task is dropped.
     pub(super) fn finish(&mut self, end: &End) {
         self.let_go();
+        let reason = match end {
+            End::Because(reason) => Some(reason),
+            _ => None,
+        };
+        self.mailbox().requests.ended(reason);
         let gone = matches!(end, End::Because(Reason::Closed) | End::Overdue);
         self.socket.detach(gone);
         self.socket
@@ -419,6 +424,7 @@ impl<C: Channel> Socket<C> {
                     || answered = reply(join_ref, &OK, &response),
                 );
                 if answered {
+                    self.mailbox().requests.open();
                     self.keep(subscription);
                 }
                 answered.then_some(channel)

@@ -10,15 +10,16 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
-    CallFor, CastFor, Channel, ChannelExtension, InfoFor, Mailbox, SocketRef, TimerRef,
+    CallFor, CastFor, Channel, ChannelExtension, InfoFor, Mailbox, Request, SocketRef, TimerRef,
     call::{Call, Cast, Info, ServerMessage},
     mailbox::Command,
+    request,
 };
 use crate::{
     connection::{ClientSender, ConnectInfo},
     endpoint::Endpoint,
     error::Error,
-    protocol::{Broadcast, Event, Term, Topic},
+    protocol::{Broadcast, Event, FromPayload, JsonEvent, Term, Topic},
     pubsub::{FnSubscriber, SubscriberId, Subscription},
 };
 
@@ -36,7 +37,6 @@ pub trait PushedBy<C>: Event {}
 /// client is in. Mirrors `Phoenix.Socket` and the functions of `Phoenix.Channel` that take one.
 pub struct Socket<C: Channel> {
     me: ChannelRef<C>,
-    join_ref: Term,
     user: Arc<C::Socket>,
     info: Arc<ConnectInfo>,
     endpoint: Endpoint,
@@ -50,14 +50,12 @@ pub struct Socket<C: Channel> {
 impl<C: Channel> Socket<C> {
     pub(super) fn new(
         me: ChannelRef<C>,
-        join_ref: Term,
         user: Arc<C::Socket>,
         info: Arc<ConnectInfo>,
         endpoint: Endpoint,
     ) -> Self {
         Socket {
             me,
-            join_ref,
             user,
             info,
             endpoint,
@@ -104,8 +102,65 @@ impl<C: Channel> Socket<C> {
     pub fn push<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         let payload = event.to_payload()?;
         self.client()
-            .push(&self.join_ref, self.topic(), E::NAME, &payload)?;
+            .push(self.join_ref(), self.topic(), E::NAME, &payload)?;
         Ok(())
+    }
+
+    /// Asks the client, and waits for its answer, for `limit` at most.
+    ///
+    /// The command is pushed with a ref. The client answers with an ordinary push of the event
+    /// `reply:` and that ref, whose payload is the answer; with the official client:
+    ///
+    /// ```js
+    /// channel.on("reboot", ({ delay }, ref) => {
+    ///   channel.push(`reply:${ref}`, { rebooted: true })
+    /// })
+    /// ```
+    ///
+    /// ```
+    /// # use channel_runtime::{RequestError, prelude::*};
+    /// # use serde::{Deserialize, Serialize};
+    /// # use std::time::Duration;
+    /// #[derive(Serialize, Event)]
+    /// #[event("reboot")]
+    /// struct Reboot { delay: u32 }
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Rebooted { rebooted: bool }
+    ///
+    /// # pub struct Device;
+    /// # #[channel("device:*", pushes = [Reboot])]
+    /// # impl Device {
+    /// # #[join] fn join() -> Self { Device }
+    /// #[handle_in("update")]
+    /// async fn update(&mut self, socket: &Socket<Self>) -> Reply<bool> {
+    ///     let limit = Duration::from_secs(5);
+    ///     let answer: Rebooted = socket.request(&Reboot { delay: 3 }, limit).await?;
+    ///     Ok(answer.rebooted)
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// The answer is taken before the channel's mailbox, so a handler may wait for its own
+    /// client, although no other message of the channel is handled meanwhile: ask from a task of
+    /// its own, through [`ChannelRef::request`], where that matters. Only when the client has as
+    /// much waiting that its connection reads no further, the answer waits as well.
+    ///
+    /// The client's push is answered: `ok`; `invalid payload` where the answer does not fit, which
+    /// ends the request; `no request waits` where it comes too late, or twice. Dropping the future
+    /// gives the request up. 64 requests of a channel wait at once, and a further one for a place.
+    ///
+    /// Phoenix has no counterpart.
+    ///
+    /// # Errors
+    ///
+    /// A [`RequestError`](crate::RequestError); as a [`Refusal`](crate::Refusal), the reason is `no answer`.
+    pub fn request<Q, A>(&self, command: &Q, limit: Duration) -> Request<'_, A>
+    where
+        Q: PushedBy<C> + JsonEvent + ?Sized,
+        A: FromPayload + Send + 'static,
+    {
+        self.me.request(command, limit)
     }
 
     /// Sends a received broadcast on to this client, under this channel's topic: what one does
@@ -116,7 +171,7 @@ impl<C: Channel> Socket<C> {
     /// [`Error::Encode`].
     pub fn forward(&self, broadcast: &Broadcast) -> Result<(), Error> {
         self.client().push(
-            &self.join_ref,
+            self.join_ref(),
             self.topic(),
             broadcast.event(),
             broadcast.payload(),
@@ -258,11 +313,11 @@ impl<C: Channel> Socket<C> {
     }
 
     pub(crate) fn join_ref(&self) -> &Term {
-        &self.join_ref
+        &self.me.0.join_ref
     }
 
     pub(super) fn reply_to(&self, reference: &Term) -> SocketRef {
-        let (topic, join_ref) = (self.topic().clone(), self.join_ref.clone());
+        let (topic, join_ref) = (self.topic().clone(), self.join_ref().clone());
         SocketRef::new(self.client().clone(), topic, join_ref, reference.clone())
     }
 
@@ -348,6 +403,25 @@ impl<C: Channel> ChannelRef<C> {
         let (caller, reply) = oneshot::channel();
         self.0.try_send(Box::new(Call(message, caller)))?;
         reply.await.map_err(|_| Error::ChannelEnded)
+    }
+
+    /// Asks the channel's client, from any task: see [`Socket::request`].
+    ///
+    /// # Errors
+    ///
+    /// A [`RequestError`](crate::RequestError): at once where the client has not joined yet or has left.
+    pub fn request<Q, A>(&self, command: &Q, limit: Duration) -> Request<'_, A>
+    where
+        Q: PushedBy<C> + JsonEvent + ?Sized,
+        A: FromPayload + Send + 'static,
+    {
+        let payload = command.to_payload();
+        let push = move |reference: &str| {
+            let (client, join_ref) = (&self.0.client, &self.0.join_ref);
+            let payload = payload?;
+            client.push_with_ref(join_ref, &reference.into(), self.topic(), Q::NAME, &payload)
+        };
+        request::request::<C, A>(&self.0.requests, push, limit)
     }
 
     /// Sends the channel a message after `delay`: see [`Socket::send_after`].

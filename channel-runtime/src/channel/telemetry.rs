@@ -154,6 +154,21 @@ impl<'a, C: Channel> HandleIn<'a, C> {
     }
 }
 
+/// A request to a client was answered, or not.
+pub(crate) fn requested<C: Channel>(outcome: &'static str, took: Duration) {
+    let labels = [("channel", C::NAME), ("outcome", outcome)];
+    metrics::counter!("channel_requests_total", &labels).increment(1);
+    metrics::histogram!("channel_request_seconds", "channel" => C::NAME).record(took.as_secs_f64());
+}
+
+/// The type of an answer panicked while it was decoded; the request ends, nothing else.
+pub(crate) fn decoder_panicked(panic: &(dyn Any + Send)) {
+    tracing::error!(
+        panic = &*line(panic_message(panic)),
+        "the decoder of a client's answer panicked"
+    );
+}
+
 /// A panic has been caught; the channel ends, the process goes on.
 pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any + Send)) {
     metrics::counter!("channel_panics_total", "channel" => C::NAME).increment(1);

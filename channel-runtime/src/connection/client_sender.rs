@@ -55,9 +55,35 @@ impl ClientSender {
         event: &str,
         payload: &Payload,
     ) -> Result<(), EncodeError> {
+        self.push_message(join_ref, &Term::Null, topic, event, payload)
+    }
+
+    /// As [`ClientSender::push`], with a ref that the client answers to.
+    pub(crate) fn push_with_ref(
+        &self,
+        join_ref: &Term,
+        reference: &Term,
+        topic: &str,
+        event: &str,
+        payload: &Payload,
+    ) -> Result<(), EncodeError> {
+        match payload.as_json() {
+            Some(_) => self.push_message(join_ref, reference, topic, event, payload),
+            None => Err(EncodeError::BinaryRequest),
+        }
+    }
+
+    fn push_message(
+        &self,
+        join_ref: &Term,
+        reference: &Term,
+        topic: &str,
+        event: &str,
+        payload: &Payload,
+    ) -> Result<(), EncodeError> {
         let push = Push {
             join_ref,
-            reference: &Term::Null,
+            reference,
             topic,
             event,
             payload,

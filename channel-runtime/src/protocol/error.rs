@@ -45,6 +45,9 @@ pub enum EncodeError {
     /// The client's serializer has no binary frames (version 1 of the protocol).
     #[error("this client speaks version 1 of the protocol, which has no binary frames")]
     BinaryUnsupported,
+    /// A binary push has no place for a ref, so a client could not answer it.
+    #[error("a request to a client is JSON: a binary push has no ref")]
+    BinaryRequest,
 }
 
 /// A payload that does not fit the type a handler takes.

@@ -34,6 +34,15 @@ pub trait Event: Send + Sync {
     fn to_payload(&self) -> Result<Payload, EncodeError>;
 }
 
+/// An [`Event`] whose payload is JSON: one that a client can be asked with, since only a JSON
+/// push has a ref. `#[derive(Event)]` implements it for all that are not `binary`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot ask a client: it is a binary event, and a binary push has no ref",
+    label = "not a JSON event",
+    note = "a request is answered by its ref: derive `Event` without `binary`"
+)]
+pub trait JsonEvent: Event {}
+
 /// What a `#[handle_out]` handler can take: an [`Event`] that can be decoded again, a raw
 /// [`Payload`], or [`Binary`].
 #[diagnostic::on_unimplemented(

@@ -20,7 +20,7 @@ pub(crate) use self::message::HEADER_ROOM;
 pub use self::{
     broadcast::Broadcast,
     error::{DecodeError, EncodeError, MAX_NAME_BYTES, PayloadError},
-    event::{Event, Intercepted},
+    event::{Event, Intercepted, JsonEvent},
     message::{Frame, Message, Push, Reply, Serializer},
     negotiate::{Serializers, VersionRequirement, VersionRequirementError},
     payload::{Binary, FromPayload, FromPayloadItself, Payload},

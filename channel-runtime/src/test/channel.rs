@@ -107,6 +107,31 @@ impl TestChannel {
         self.expect(Kind::Broadcast, E::NAME)
     }
 
+    /// Waits for a request to this client (see [`Socket::request`](crate::Socket::request)), which
+    /// is then answered with [`TestRequest::reply`].
+    ///
+    /// # Panics
+    ///
+    /// When none comes, or it does not decode.
+    #[track_caller]
+    pub fn expect_request<E: Event + Intercepted>(
+        &self,
+    ) -> impl Future<Output = TestRequest<E>> + use<'_, E> {
+        let at = Location::caller();
+        async move {
+            let wanted = format!("a request {:?}", E::NAME);
+            let fits = |m: &Inbound| {
+                let asks = m.kind == Kind::Push && !m.reference.is_empty();
+                asks && m.topic == self.topic && m.event == E::NAME
+            };
+            let inbound = self.wire.expect(at, &wanted, fits).await;
+            let command = E::from_broadcast(inbound.payload.clone())
+                .unwrap_or_else(|error| panic!("{at}: {inbound:?} does not decode: {error}"));
+            let reference = inbound.reference;
+            TestRequest { command, reference }
+        }
+    }
+
     #[track_caller]
     fn expect<E: Intercepted>(
         &self,
@@ -216,6 +241,32 @@ impl TestChannel {
         let fits =
             |m: &Inbound| m.topic == self.topic && m.event == event && m.join_ref == self.join_ref;
         self.wire.expect(at, event, fits).await;
+    }
+}
+
+/// What the server asks this client: see [`TestChannel::expect_request`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TestRequest<E> {
+    /// What it asks.
+    pub command: E,
+    /// The ref that the answer names.
+    pub reference: String,
+}
+
+impl<E> TestRequest<E> {
+    /// Answers, as `channel.push("reply:" + ref, payload)` does, and waits until that is taken.
+    ///
+    /// # Panics
+    ///
+    /// When it is not answered itself.
+    #[track_caller]
+    pub fn reply<P: Serialize>(
+        &self,
+        channel: &TestChannel,
+        payload: P,
+    ) -> impl Future<Output = TestReply> + use<E, P> {
+        channel.push(&format!("reply:{}", self.reference), payload)
     }
 }
 

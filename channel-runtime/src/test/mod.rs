@@ -63,7 +63,7 @@ mod client;
 mod inbound;
 
 pub use self::{
-    channel::{TestChannel, TestReply},
+    channel::{TestChannel, TestReply, TestRequest},
     client::{TestClient, TestClientBuilder},
     inbound::{Inbound, Kind},
 };

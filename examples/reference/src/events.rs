@@ -28,6 +28,13 @@ pub(crate) struct Secret {
     pub(crate) seen_by: Option<String>,
 }
 
+/// What the room asks a client.
+#[derive(Serialize, Event)]
+#[event("question")]
+pub(crate) struct Question {
+    pub(crate) question: Value,
+}
+
 /// A broadcast to another room.
 #[derive(Serialize, Event)]
 #[event("x")]

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    events::{BinCast, Elsewhere, FromMsg, NewMsg, Pushed, PushedBin, Secret, TooLong, Welcome},
+    events::{
+        BinCast, Elsewhere, FromMsg, NewMsg, Pushed, PushedBin, Question, Secret, TooLong, Welcome,
+    },
     socket::UserSocket,
 };
 
@@ -41,7 +43,7 @@ pub(crate) struct Nap {
     "exact",
     socket = UserSocket,
     intercept = ["secret"],
-    pushes = [BinCast, FromMsg, NewMsg, Pushed, PushedBin, Secret, TooLong, Welcome],
+    pushes = [BinCast, FromMsg, NewMsg, Pushed, PushedBin, Question, Secret, TooLong, Welcome],
 )]
 impl Room {
     // Joining
@@ -151,6 +153,13 @@ impl Room {
     async fn sleep(&mut self, nap: Nap) -> Reply<Value> {
         sleep(Duration::from_millis(nap.ms)).await;
         Ok(json!({"slept": nap.ms}))
+    }
+
+    /// Asks the client itself, and replies what it answers.
+    #[handle_in("ask")]
+    async fn ask(&mut self, question: Value, socket: &Socket<Self>) -> Reply<Value> {
+        let limit = Duration::from_secs(5);
+        Ok(socket.request(&Question { question }, limit).await?)
     }
 
     // Broadcasts and pushes

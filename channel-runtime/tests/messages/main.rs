@@ -3,6 +3,8 @@
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
+mod requests;
+
 use std::{sync::Mutex, time::Duration};
 
 use channel_runtime::{
