@@ -354,10 +354,19 @@ async fn program() {
         .init();
     let endpoint = Endpoint::builder()
         .drainer(DrainOptions::default().deadline(PATIENCE * 10))
-        .serve_options(ServeOptions::default().max_connections(10_000))
+        .serve_options(
+            ServeOptions::default()
+                .max_connections(10_000)
+                .write_timeout(Duration::from_secs(1)),
+        )
         .build()
         .unwrap();
-    let app = Router::new().route("/", get(|| async { "home" })).route(
+    let much = get(|| async {
+        tracing::info!("asked for much");
+        "much ".repeat(4 << 20)
+    });
+    let app = Router::new().route("/", get(|| async { "home" }));
+    let app = app.route("/much", much).route(
         "/never",
         get(|| async {
             tracing::info!("asked for ever");
@@ -429,6 +438,29 @@ async fn a_second_sigterm_ends_the_process_at_once() {
     process.terminate().await;
     let status = soon(process.child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(143));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn one_sigterm_ends_the_process_among_clients_that_never_finish() {
+    let mut process = Process::start(1024).await;
+    let mut clients = Vec::new();
+    for number in 0..150 {
+        let mut client = TcpStream::connect(process.address).await.unwrap();
+        match number % 3 {
+            0 => {}
+            1 => client.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap(),
+            // None of them reads its answer.
+            _ => ask(&mut client, "/much").await,
+        }
+        clients.push(client);
+    }
+    for _ in 0..50 {
+        process.says("asked for much").await;
+    }
+    process.terminate().await;
+    // Long before the deadline of its drain.
+    assert!(soon(process.child.wait()).await.unwrap().success());
 }
 
 #[cfg(unix)]

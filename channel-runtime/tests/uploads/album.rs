@@ -202,7 +202,13 @@ impl Album {
 
     #[allow_upload("film", accept = ["video/*"])]
     fn film(&self) -> External {
-        External::new("S3")
+        External::new("S3").verify(async |entry: UploadEntry| {
+            assert!(!entry.client_name().contains("verify_panic"), "as asked");
+            match entry.client_name().contains("lost") {
+                true => Err(Refusal::new("not there")),
+                false => Ok(()),
+            }
+        })
     }
 
     #[handle_upload("film")]

@@ -1,5 +1,6 @@
 //! Every way in which an upload ends: the page is told why, and the channel's code, once.
 
+use channel_runtime::test::TestChannel;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
@@ -12,15 +13,37 @@ use crate::{
 /// The name of a file whose end, and nothing else of it, its `#[handle_progress]` tells the test.
 const NAME: &str = "ended.bin";
 
-/// A file of 25 bytes, of which ten are there.
-async fn begun(page: &mut Page, name: &str) -> (channel_runtime::test::TestChannel, String) {
+/// A page, and the ref of its photos.
+async fn opened(test: &str) -> (Page, String) {
+    let page = Page::open(test).await;
     let photos = page.upload("photos").await;
-    let upload = page.begin(&photos, file("0", name, 25)).await;
-    upload
-        .push_binary("chunk", vec![1; 10])
-        .await
-        .expect_ok::<()>();
-    (upload, photos)
+    (page, photos)
+}
+
+async fn write(upload: &TestChannel) {
+    let written = upload.push_binary("chunk", vec![1; 10]).await;
+    written.expect_ok::<()>();
+}
+
+/// A page, the ref of its photos, and a file of 25 bytes, of which ten are there.
+async fn begun(test: &str) -> (Page, String, TestChannel) {
+    let (page, photos) = opened(test).await;
+    let upload = page.begin(&photos, file("0", NAME, 25)).await;
+    write(&upload).await;
+    (page, photos, upload)
+}
+
+/// The same where the client can resume, and the file's token.
+async fn resumable(page: &Page, photos: &str) -> (TestChannel, String) {
+    let token = page.token(photos, file("0", NAME, 25)).await;
+    let (upload, _) = join(page, &token).await;
+    write(&upload).await;
+    (upload, token)
+}
+
+async fn cancel(page: &Page, payload: Value) {
+    let cancelled = page.owner.push("upload_cancel", payload).await;
+    cancelled.expect_ok::<()>();
 }
 
 /// The page is shown this error, of a file that is listed or not, and the code hears of it once,
@@ -42,8 +65,7 @@ async fn ends(page: &mut Page, reason: Value, is_listed: bool) {
 
 #[tokio::test(start_paused = true)]
 async fn a_byte_too_many_is_told() {
-    let mut page = Page::open("end_toobig").await;
-    let (upload, _) = begun(&mut page, NAME).await;
+    let (mut page, _, upload) = begun("end_toobig").await;
     let _refused = upload.push_binary("chunk", vec![1; 16]).await;
     let reason = json!({"reason": "file_size_limit_exceeded", "limit": 25});
     ends(&mut page, reason, false).await;
@@ -51,16 +73,14 @@ async fn a_byte_too_many_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_chunk_is_told() {
-    let mut page = Page::open("end_late").await;
-    let (upload, _) = begun(&mut page, NAME).await;
+    let (mut page, _, upload) = begun("end_late").await;
     upload.expect_close().await;
     ends(&mut page, json!("chunk_timeout"), false).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_chunk_that_does_not_come_is_told() {
-    let mut page = Page::open("end_first").await;
-    let photos = page.upload("photos").await;
+    let (mut page, photos) = opened("end_first").await;
     let upload = page.begin(&photos, file("0", NAME, 25)).await;
     upload.expect_close().await;
     ends(&mut page, json!("chunk_timeout"), false).await;
@@ -68,16 +88,14 @@ async fn a_first_chunk_that_does_not_come_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leave_is_told() {
-    let mut page = Page::open("end_leave").await;
-    let (upload, _) = begun(&mut page, NAME).await;
+    let (mut page, _, upload) = begun("end_leave").await;
     upload.leave().await;
     ends(&mut page, json!("left"), false).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_second_join_of_its_topic_is_told() {
-    let mut page = Page::open("end_rejoin").await;
-    let photos = page.upload("photos").await;
+    let (mut page, photos) = opened("end_rejoin").await;
     let token = page.token(&photos, file("0", NAME, 25)).await;
     let _first = page.join("0", &token).await.unwrap();
     page.join("0", &token).await.unwrap_err();
@@ -86,14 +104,8 @@ async fn a_second_join_of_its_topic_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_its_client_did_not_come_back_for_is_told_when_its_time_has_passed() {
-    let mut page = Page::open("end_detached").await;
-    let photos = page.upload("photos").await;
-    let token = page.token(&photos, file("0", NAME, 25)).await;
-    let (upload, _) = join(&page, &token).await;
-    upload
-        .push_binary("chunk", vec![1; 10])
-        .await
-        .expect_ok::<()>();
+    let (mut page, photos) = opened("end_detached").await;
+    let (upload, _) = resumable(&page, &photos).await;
     upload.leave().await;
     let state = page
         .state(json!({"name": "photos", "active_refs": [], "preflighted_refs": []}))
@@ -110,35 +122,23 @@ async fn a_file_that_its_client_did_not_come_back_for_is_told_when_its_time_has_
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_file_that_its_page_gives_up_is_told() {
-    let mut page = Page::open("end_given_up").await;
-    let photos = page.upload("photos").await;
-    let token = page.token(&photos, file("0", NAME, 25)).await;
-    let (upload, _) = join(&page, &token).await;
+    let (mut page, photos) = opened("end_given_up").await;
+    let (upload, token) = resumable(&page, &photos).await;
     upload.leave().await;
-    let payload = json!({"ref": photos, "token": token});
-    page.owner
-        .push("upload_cancel", payload)
-        .await
-        .expect_ok::<()>();
+    cancel(&page, json!({"ref": photos, "token": token})).await;
     ends(&mut page, json!("cancelled"), false).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_its_page_cancels_is_told() {
-    let mut page = Page::open("end_cancel").await;
-    let (_upload, photos) = begun(&mut page, NAME).await;
-    let payload = json!({"ref": photos, "entry_ref": "0"});
-    page.owner
-        .push("upload_cancel", payload)
-        .await
-        .expect_ok::<()>();
+    let (mut page, photos, _upload) = begun("end_cancel").await;
+    cancel(&page, json!({"ref": photos, "entry_ref": "0"})).await;
     ends(&mut page, json!("cancelled"), false).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_the_code_cancels_is_told() {
-    let mut page = Page::open("end_code").await;
-    let (_upload, _) = begun(&mut page, NAME).await;
+    let (mut page, _, _upload) = begun("end_code").await;
     page.owner.push("cancel", "0").await.expect_ok::<bool>();
     ends(&mut page, json!("cancelled"), false).await;
 }
@@ -162,8 +162,7 @@ async fn a_writer_that_fails_is_told_wherever_it_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_its_handler_refuses_is_told() {
-    let mut page = Page::open("end_refused").await;
-    let photos = page.upload("photos").await;
+    let (mut page, photos) = opened("end_refused").await;
     let upload = page.begin(&photos, file("0", "ended_refuse.bin", 5)).await;
     upload
         .push_binary("chunk", vec![1; 5])
@@ -173,9 +172,54 @@ async fn a_file_that_its_handler_refuses_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_that_is_one_more_than_are_kept_is_told() {
+    let (mut page, photos) = opened("end_not_kept").await;
+    for kept in ["a", "b", "c"] {
+        let token = page.token(&photos, file(kept, "a.bin", 25)).await;
+        join(&page, &token).await.0.leave().await;
+    }
+    let (upload, _) = resumable(&page, &photos).await;
+    upload.leave().await;
+    ends(&mut page, json!("not_kept"), false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_whose_channel_does_not_end_in_its_time_is_told() {
+    let (mut page, photos) = opened("end_crashed").await;
+    let token = page.token(&photos, file("0", "ended_slow.bin", 25)).await;
+    let upload = page.join("0", &token).await.unwrap();
+    let _never = upload.push_binary("chunk", vec![1; 10]);
+    page.heard("ended_slow.bin: init 25").await;
+    page.heard("ended_slow.bin: write 10").await;
+    let _replaces_it = page.client.join("lvu:0", json!({"token": token}));
+    sleep(Duration::from_secs(31)).await;
+    ends(&mut page, json!("crashed"), false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_not_where_its_client_says_is_told() {
+    for (name, reason) in [
+        ("ended_lost.mp4", "not there"),
+        ("ended_verify_panic.mp4", "verify crashed"),
+    ] {
+        let mut page = Page::open(&format!("end_{name}")).await;
+        let films = page.upload("film").await;
+        let film = json!({"ref": "0", "name": name, "size": 5, "type": "video/mp4"});
+        page.allow(&films, json!([film])).await.expect_ok::<Value>();
+        let progress = json!({"ref": films, "entry_ref": "0", "progress": 100});
+        let said = page.owner.push("progress", progress).await;
+        said.expect_ok::<()>();
+        let state = page
+            .state(json!({"name": "film", "errors": [["0", reason]]}))
+            .await;
+        assert_eq!(state["active_refs"], json!(["0"]), "it stays");
+        assert_eq!(page.rest().await, [format!("ended {:?}", reason)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_was_never_allowed_has_no_end() {
-    let mut page = Page::open("end_never").await;
-    let photos = page.upload("photos").await;
+    let (mut page, photos) = opened("end_never").await;
     let payload = json!({"ref": photos, "entries": [file("0", NAME, 25)]});
     page.owner
         .push("upload_validate", payload)
