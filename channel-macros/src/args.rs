@@ -34,6 +34,7 @@ pub(crate) struct ChannelArgs {
 /// What `#[socket(…)]` says.
 pub(crate) struct SocketArgs {
     pub(crate) channels: Vec<Type>,
+    pub(crate) state: Option<Type>,
     pub(crate) krate: TokenStream,
 }
 
@@ -131,14 +132,16 @@ impl SocketArgs {
     pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut args = SocketArgs {
             channels: Vec::new(),
+            state: None,
             krate: default_crate(),
         };
-        let known = &["channels", "crate"];
+        let known = &["channels", "state", "crate"];
         let complete = arguments(tokens, diagnostics, known, |argument, input| {
             match argument {
                 Some(name) if name == "channels" => {
                     extend(&mut args.channels, input, "channels", "[RoomChannel]")?;
                 }
+                Some(name) if name == "state" => args.state = Some(ty(input, "state", "App")?),
                 Some(_) => args.krate = krate(input)?,
                 None => return Err(misplaced(input)),
             }

@@ -181,6 +181,7 @@ catalogue! {
     payload_borrows() => "a payload owns its data: what it came in is gone when the handler runs\nhelp: `String` for `&str`, `Vec<T>` for `&[T]`";
     reply_borrows() => "a reply to a call owns its data: its caller is another task\nhelp: `String` for `&str`, `Vec<T>` for `&[T]`";
     message_borrowed(message) => "a message is taken by value\nhelp: `message: {message}`";
+state_lent(state) => "`{state}` is lent: take it by reference\nhelp: `&{state}`";
     socket_lent(socket) => "`{socket}` is lent, not given: take `&{socket}`";
     exclusive() => "the runtime lends shared references only: `&T`, not `&mut T`";
     generic(method) => "a handler cannot be generic: nothing would say what `{method}` is called with";

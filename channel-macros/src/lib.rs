@@ -86,7 +86,7 @@ use crate::{
 ///
 /// A by-value parameter is the message, or what the topic's pattern captures under its name. A
 /// `&T` is lent by the runtime, by its type: `&Topic`, `&ChannelRef<Self>`, `&Endpoint`,
-/// `&ConnectInfo` and the socket everywhere, `&Socket<Self>` after the join, `&str` for the name of
+/// `&ConnectInfo`, the socket and the state it names everywhere, `&Socket<Self>` after the join, `&str` for the name of
 /// the event in a `#[handle_in]` that names none. Their order does not matter.
 #[proc_macro_attribute]
 pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -124,6 +124,8 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `channels = [Room, Lobby]`: the channels, in the order in which their topics are tried. One
 ///   that is never reached, because those before it take all its topics, does not compile.
+/// - `state = App`: the application's state, lent as `&App` to `#[connect]` and to the handlers of the
+///   channels that name this socket. `Endpoint::builder()….with_state(app)` gives it.
 /// - `crate = path`: where the runtime crate is, when it is not `::channel_runtime`.
 ///
 /// # Roles

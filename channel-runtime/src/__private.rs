@@ -6,8 +6,8 @@ pub use crate::socket::{Text, other_event, same_event, wrong_route};
 pub use crate::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, Given, HandlerFuture,
-        InfoFor, IntoAnswer, IntoJoin, IntoNoReply, Joined, NoReply, Provide, ProvideToConnect,
-        PushedBy, Reason, Socket, SocketRef, role,
+        InfoFor, IntoAnswer, IntoJoin, IntoNoReply, Joined, NoReply, NoState, Provide,
+        ProvideToConnect, PushedBy, Reason, Socket, SocketRef, SocketView, role,
     },
     connection::{FromParams, Params},
     endpoint::Endpoint,

@@ -47,7 +47,7 @@ struct Readme;
 #[doc(hidden)]
 pub mod __private;
 
-pub use axum::http::Extensions;
+pub use axum::{extract::FromRef, http::Extensions};
 pub use bytes::Bytes;
 pub use channel_macros::{Event, channel, socket};
 
@@ -61,8 +61,8 @@ pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,
         ChannelRef, Context, HandlerFuture, InfoFor, IntoAnswer, IntoJoin, IntoNoReply,
-        IntoRefusal, IntoReply, Joined, NoReply, Provide, PushedBy, Reason, Reply, Request,
-        RequestError, Socket, SocketRef, Status, Stop, TimerRef, role,
+        IntoRefusal, IntoReply, Joined, NoReply, NoState, Provide, PushedBy, Reason, Reply,
+        Request, RequestError, Socket, SocketRef, SocketView, Status, Stop, TimerRef, role,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,
@@ -77,7 +77,10 @@ pub use self::{
     },
     pubsub::SubscriberId,
     server::{EndpointBuilder, EndpointConfig},
-    socket::{ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route, RouteInfo},
+    socket::{
+        ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route, RouteInfo, StateFrom,
+        Supplies,
+    },
     telemetry::{FilterParameters, LogLevel},
 };
 #[cfg(feature = "token")]

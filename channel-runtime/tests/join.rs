@@ -3,6 +3,9 @@
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
+#[path = "join/state.rs"]
+mod state;
+
 use channel_runtime::{prelude::*, test::TestClient};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

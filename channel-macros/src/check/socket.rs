@@ -13,6 +13,7 @@ pub(super) fn check(target: &Target<'_>, args: &SocketArgs, diagnostics: &mut Di
     connect(target, diagnostics);
     id(target, diagnostics);
     channels(args, diagnostics);
+    state(target, args, diagnostics);
 }
 
 /// ```text
@@ -53,6 +54,18 @@ fn id(target: &Target<'_>, diagnostics: &mut Diagnostics) {
 /// ```
 fn channels(args: &SocketArgs, diagnostics: &mut Diagnostics) {
     listed_twice(&args.channels, diagnostics);
+}
+
+/// ```text
+/// #[socket(channels = [Room], state = App)] … #[connect] fn connect(app: «App») -> Self
+/// ```
+fn state(target: &Target<'_>, args: &SocketArgs, diagnostics: &mut Diagnostics) {
+    let Some(state) = &args.state else { return };
+    for handler in target.with(Role::Connect) {
+        for parameter in handler.owned().filter(|p| shown(p.ty) == shown(state)) {
+            handler.wrong_on(diagnostics, parameter.ty, say::state_lent(shown(state)));
+        }
+    }
 }
 
 /// ```text

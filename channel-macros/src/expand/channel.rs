@@ -5,7 +5,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, Generics, LitStr, parse_quote};
 
 use super::{
-    ExpandCtx, event, is_generic, join::join, message::message, terminate::terminate, upload,
+    ExpandCtx, event, is_generic, join::join, message::message, respan, terminate::terminate,
+    upload,
 };
 use crate::{
     args::{ChannelArgs, Level, Time},
@@ -116,24 +117,39 @@ fn socket<'a>(cx: &ExpandCtx<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type
     socket.filter(|_| args.socket_parameter(cx.generics()).is_none())
 }
 
-/// The socket as something to lend. The channel is the last parameter of `Provide` that is the user's
-/// own, which lets the socket come from another crate.
+/// The socket and its state as something to lend. The channel is the last parameter of `Provide` that is
+/// the user's own, which lets the others come from another crate. The state is named by the socket, so
+/// that its type is known to the compiler alone.
 fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let socket = socket(cx, args)?;
+    let krate = cx.krate;
+    let (at, _) = ends(socket);
+    let view = respan(quote!(#krate::__private::SocketView), at);
+    let state = quote_spanned!(at=> <#socket as #view>::State);
+    let socket = lend(cx, &socket.to_token_stream(), "user");
+    // On the socket: where it is none, all that follows from it is said once.
+    let state = respan(lend(cx, &state, "state"), at);
+    Some(quote!(#socket #state))
+}
+
+/// What a method of the context gives, as something to lend to every role.
+fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str) -> TokenStream {
     let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
+    let method = syn::Ident::new(method, Span::mixed_site());
     let any = with_parameter(cx.generics(), "__Role");
     let (generics, _, bounds) = any.split_for_impl();
-    Some(quote_spanned! {Span::mixed_site()=>
+    quote_spanned! {Span::mixed_site()=>
         #lint_attrs
-        impl #generics #krate::__private::Provide<#socket, #own, __Role>
+        #[diagnostic::do_not_recommend]
+        impl #generics #krate::__private::Provide<#lent, #own, __Role>
             for #krate::__private::Context<'_, #own, __Role>
             #bounds
         {
-            fn provide(&self) -> &#socket {
-                self.user()
+            fn provide(&self) -> &#lent {
+                #krate::__private::Context::#method(self)
             }
         }
-    })
+    }
 }
 
 fn with_parameter(generics: &Generics, name: &str) -> Generics {

@@ -25,7 +25,13 @@ pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs) -> TokenStream {
     let (own, name, lint_attrs) = (cx.ty(), &target.name, cx.lint_attrs());
     let (attributes, connect, id) = (cx.attributes(), connect(cx), id(cx));
     let (checked, routes) = routes(cx, args);
+    let state = match &args.state {
+        Some(state) => cx.outside(state),
+        None => quote!(#krate::__private::NoState),
+    };
+    let lent = args.state.as_ref().map(|_| lend_state(cx, &state));
     let items = quote_spanned! {Span::mixed_site()=>
+        type State = #state;
         const NAME: &'static ::core::primitive::str = #name;
         #connect
         #id
@@ -42,7 +48,26 @@ pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs) -> TokenStream {
 
             #lint_attrs
             #implementation
+            #lent
         };
+    }
+}
+
+/// The state as something to lend to `#[connect]`.
+fn lend_state(cx: &ExpandCtx<'_>, state: &TokenStream) -> TokenStream {
+    let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
+    let (generics, _, bounds) = cx.generics().split_for_impl();
+    quote_spanned! {Span::mixed_site()=>
+        #lint_attrs
+        #[diagnostic::do_not_recommend]
+        impl #generics #krate::__private::Provide<#state, #own, #krate::__private::role::connect>
+            for #krate::__private::ConnectContext<'_, #own>
+            #bounds
+        {
+            fn provide(&self) -> &#state {
+                self.state()
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Channel, ChannelRef, Socket, SocketRef};
+use super::{Channel, ChannelRef, Socket, SocketRef, SocketView};
 use crate::{
     connection::{ConnectInfo, FromParams, Params},
     endpoint::Endpoint,
@@ -66,12 +66,12 @@ pub mod role {
 /// from.
 ///
 /// Every handler may borrow a [`Topic`], a [`ChannelRef`], the [`Endpoint`], the
-/// [`ConnectInfo`] and the socket type its channel names; all but `#[join]` the [`Socket`];
+/// [`ConnectInfo`], the socket type its channel names and the state that this one names; all but `#[join]` the [`Socket`];
 /// a `#[handle_in]` that names no event, the event's name as `&str`.
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to a `{R}` handler",
     label = "not lent here",
-    note = "`#[channel(…, socket = {T})]` lends a socket, and application state is kept in it; a message is taken by value: `{T}`"
+    note = "application state comes from `#[socket(state = {T})]`, to channels that name the socket; the socket comes from `#[channel(…, socket = {T})]`; a message is taken by value: `{T}`"
 )]
 pub trait Provide<T: ?Sized, C, R> {
     /// Borrows it.
@@ -83,7 +83,7 @@ pub trait Provide<T: ?Sized, C, R> {
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to `#[connect]`",
     label = "not lent here",
-    note = "`#[connect]` borrows `&ConnectInfo`, `&Params`, `&Extensions` and `&Endpoint`; what the client sends is taken by value"
+    note = "application state comes from `#[socket(state = {T})]`; `#[connect]` borrows `&ConnectInfo`, `&Params`, `&Extensions` and `&Endpoint` too; what the client sends is taken by value"
 )]
 pub trait ProvideToConnect<T: ?Sized, C, R> {
     /// Borrows it.
@@ -168,6 +168,11 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
     /// What `socket = …` names.
     pub fn user(&self) -> &C::Socket {
         self.socket.user()
+    }
+
+    /// What the `#[socket(state = …)]` of that socket names.
+    pub fn state(&self) -> &<C::Socket as SocketView>::State {
+        self.socket.state()
     }
 }
 

@@ -16,8 +16,7 @@ mod server;
 mod socket;
 mod telemetry;
 mod timer;
-
-use std::sync::Arc;
+mod view;
 
 #[cfg(feature = "uploads")]
 pub(crate) use self::call::{Contexts, ServerMessage};
@@ -37,10 +36,12 @@ pub use self::{
     request::{Request, RequestError},
     socket::{ChannelRef, PushedBy, Socket},
     timer::TimerRef,
+    view::{ChannelOf, NoState, SocketView},
 };
 pub(crate) use self::{
     handle::{ChannelHandle, Predecessor},
     server::{Start, start},
+    view::{Connected, SeenOf},
 };
 use crate::protocol::{Broadcast, Payload};
 
@@ -56,7 +57,7 @@ use crate::protocol::{Broadcast, Payload};
 )]
 pub trait Channel: Sized + Send + 'static {
     /// The socket type that `#[channel(socket = …)]` names, `()` when it names none.
-    type Socket: Send + Sync + 'static;
+    type Socket: SocketView;
 
     /// The part that the crate adds to the channel: `upload::UploadsExtension` where it takes
     /// files, `()` otherwise.
@@ -100,39 +101,4 @@ pub trait Channel: Sized + Send + 'static {
         cx: &'a Context<'a, Self, role::terminate>,
         reason: Reason,
     ) -> HandlerFuture<'a, ()>;
-}
-
-/// A channel that clients of the socket `S` can join. `#[channel]` implements it: for the socket
-/// that is named, or for every socket when none is.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a channel of `{S}`",
-    label = "not a channel of this socket",
-    note = "its `#[channel(…)]` block names the socket it belongs to: `socket = {S}`"
-)]
-pub trait ChannelOf<S>: Channel {
-    /// What the channel's handlers see of the socket.
-    fn socket(socket: &Arc<S>) -> Arc<Self::Socket>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<C: Channel, S> ChannelOf<S> for C
-where
-    C::Socket: SeenOf<S>,
-{
-    fn socket(socket: &Arc<S>) -> Arc<Self::Socket> {
-        C::Socket::seen_of(socket)
-    }
-}
-
-/// The view that a channel has of a socket `S`: all of it, or nothing.
-pub trait SeenOf<S>: Sized {
-    /// Shares it.
-    fn seen_of(socket: &Arc<S>) -> Arc<Self>;
-}
-
-/// A channel that names no socket belongs to every one.
-impl<S> SeenOf<S> for () {
-    fn seen_of(_: &Arc<S>) -> Arc<()> {
-        Arc::new(())
-    }
 }

@@ -25,7 +25,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     Answer, Channel, ChannelExtension, ChannelOf, ChannelRef, Context, HandlerFuture, Joined,
-    Mailbox, Reason, Socket,
+    Mailbox, Reason, Socket, SocketView,
     answer::{ERROR, OK},
     call::Contexts,
     handle::{ChannelHandle, Predecessor},
@@ -62,7 +62,7 @@ pub(super) struct Joining {
 }
 
 /// Starts a channel: its join runs here and now, as far as it does not wait.
-pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelHandle {
+pub(crate) fn start<S: SocketView, C: ChannelOf<S>>(start: Start, user: &S::Held) -> ChannelHandle {
     let id = start.endpoint.pubsub().new_id();
     let capacity = C::OPTIONS.mailbox.unwrap_or(start.mailbox_capacity);
     let Message {
@@ -77,7 +77,7 @@ pub(crate) fn start<S, C: ChannelOf<S>>(start: Start, user: &Arc<S>) -> ChannelH
     let me = ChannelRef::new(mailbox.clone());
     let server = Server {
         id: start.id,
-        socket: Socket::new(me, C::socket(user), start.info, start.endpoint),
+        socket: Socket::new(me, C::held(user), start.info, start.endpoint),
         channel: None,
         span,
         ended: Ended::Silent,

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
-    CallFor, CastFor, Channel, ChannelExtension, InfoFor, Mailbox, Request, SocketRef, TimerRef,
+    CallFor, CastFor, Channel, ChannelExtension, InfoFor, Mailbox, Request, SocketRef, SocketView,
+    TimerRef,
     call::{Call, Cast, Info, ServerMessage},
     mailbox::Command,
     request,
@@ -37,7 +38,7 @@ pub trait PushedBy<C>: Event {}
 /// client is in. Mirrors `Phoenix.Socket` and the functions of `Phoenix.Channel` that take one.
 pub struct Socket<C: Channel> {
     me: ChannelRef<C>,
-    user: Arc<C::Socket>,
+    user: <C::Socket as SocketView>::Held,
     info: Arc<ConnectInfo>,
     endpoint: Endpoint,
     /// To its own topic.
@@ -50,7 +51,7 @@ pub struct Socket<C: Channel> {
 impl<C: Channel> Socket<C> {
     pub(super) fn new(
         me: ChannelRef<C>,
-        user: Arc<C::Socket>,
+        user: <C::Socket as SocketView>::Held,
         info: Arc<ConnectInfo>,
         endpoint: Endpoint,
     ) -> Self {
@@ -72,7 +73,12 @@ impl<C: Channel> Socket<C> {
 
     /// The socket's own state: what `#[connect]` returned.
     pub fn user(&self) -> &C::Socket {
-        &self.user
+        C::Socket::socket(&self.user)
+    }
+
+    /// The application's state, as the `#[socket(state = …)]` of the channel's socket names it.
+    pub fn state(&self) -> &<C::Socket as SocketView>::State {
+        C::Socket::state(&self.user)
     }
 
     /// How the client connected.

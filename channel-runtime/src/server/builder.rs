@@ -12,7 +12,7 @@ use crate::{
     options::{SocketConfig, SocketOptions},
     origin::OriginPattern,
     pubsub::{Adapter, PubSub},
-    socket::{ChannelSocket, Mount, MountOf, Mounts, check_path},
+    socket::{Mount, MountOf, Mounts, StateFrom, Supplies, check_path},
     telemetry::FilterParameters,
     transport::{RawMount, RawSocket},
 };
@@ -28,11 +28,19 @@ const RECEIVE_BYTES: usize = 64 << 20;
 const OUTBOX_BYTES: usize = 256 << 20;
 
 /// Configures an [`Endpoint`]: see [`Endpoint::builder`].
-#[derive(Default)]
+///
+/// `S` is the state that its sockets need and do not have yet. As of axum's `Router<S>`, it is
+/// inferred, and [`EndpointBuilder::with_state`] gives it last.
 #[must_use = "call `build`"]
-pub struct EndpointBuilder {
+pub struct EndpointBuilder<S = ()> {
+    mounts: Vec<(String, Result<SocketOptions, ConfigError>, MakeMount<S>)>,
+    settings: Settings,
+}
+
+/// All but the sockets.
+#[derive(Default)]
+struct Settings {
     adapter: Option<Box<dyn Adapter>>,
-    mounts: Vec<(String, Result<SocketOptions, ConfigError>, MakeMount)>,
     drain: DrainOptions,
     #[cfg(feature = "serve")]
     serve: ServeOptions,
@@ -52,71 +60,84 @@ pub struct EndpointBuilder {
 const MAILBOX_BYTES: usize = 256 << 20;
 
 /// Makes what is mounted, once its options are known to work.
-type MakeMount = fn(SocketOptions) -> Arc<dyn Mount>;
+type MakeMount<S> = Box<dyn FnOnce(SocketOptions, &S) -> Arc<dyn Mount> + Send + Sync>;
 
-impl EndpointBuilder {
+fn mount<K: StateFrom<S>, S>(options: SocketOptions, state: &S) -> Arc<dyn Mount> {
+    Arc::new(MountOf::<K>::new(options, K::state_from(state)))
+}
+
+fn raw_mount<K: RawSocket, S>(options: SocketOptions, _: &S) -> Arc<dyn Mount> {
+    Arc::new(RawMount::<K>::new(options))
+}
+
+impl<S> Default for EndpointBuilder<S> {
+    fn default() -> Self {
+        EndpointBuilder {
+            mounts: Vec::new(),
+            settings: Settings::default(),
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// Mounts a socket at a path, with the default options. Its WebSocket is at
     /// `<path>/websocket`. Mirrors `Phoenix.Endpoint.socket/3`.
-    pub fn socket<S: ChannelSocket>(self, path: &str) -> Self {
-        self.socket_with::<S>(path, SocketOptions::default())
+    pub fn socket<K: StateFrom<S>>(self, path: &str) -> Self {
+        self.socket_with::<K>(path, SocketOptions::default())
     }
 
     /// Mounts a socket at a path, with these options.
-    pub fn socket_with<S: ChannelSocket>(mut self, path: &str, options: SocketOptions) -> Self {
-        self.mounts.push((path.to_owned(), Ok(options), |options| {
-            Arc::new(MountOf::<S>::new(options))
-        }));
+    pub fn socket_with<K: StateFrom<S>>(mut self, path: &str, options: SocketOptions) -> Self {
+        self.mounts
+            .push((path.to_owned(), Ok(options), Box::new(mount::<K, S>)));
         self
     }
 
     /// Mounts a socket where and as a configuration file says.
-    pub fn socket_from<S: ChannelSocket>(mut self, mut config: SocketConfig) -> Self {
+    pub fn socket_from<K: StateFrom<S>>(mut self, mut config: SocketConfig) -> Self {
         let path = std::mem::take(&mut config.path);
-        self.mounts.push((path, config.try_into(), |options| {
-            Arc::new(MountOf::<S>::new(options))
-        }));
+        self.mounts
+            .push((path, config.try_into(), Box::new(mount::<K, S>)));
         self
     }
 
     /// Mounts a socket without channels at a path, with the default options.
-    pub fn raw_socket<S: RawSocket>(self, path: &str) -> Self {
-        self.raw_socket_with::<S>(path, SocketOptions::default())
+    pub fn raw_socket<K: RawSocket>(self, path: &str) -> Self {
+        self.raw_socket_with::<K>(path, SocketOptions::default())
     }
 
     /// Mounts a socket without channels at a path, with these options.
-    pub fn raw_socket_with<S: RawSocket>(mut self, path: &str, options: SocketOptions) -> Self {
-        self.mounts.push((path.to_owned(), Ok(options), |options| {
-            Arc::new(RawMount::<S>::new(options))
-        }));
+    pub fn raw_socket_with<K: RawSocket>(mut self, path: &str, options: SocketOptions) -> Self {
+        self.mounts
+            .push((path.to_owned(), Ok(options), Box::new(raw_mount::<K, S>)));
         self
     }
 
     /// Mounts a socket without channels where and as a configuration file says.
-    pub fn raw_socket_from<S: RawSocket>(mut self, mut config: SocketConfig) -> Self {
+    pub fn raw_socket_from<K: RawSocket>(mut self, mut config: SocketConfig) -> Self {
         let path = std::mem::take(&mut config.path);
-        self.mounts.push((path, config.try_into(), |options| {
-            Arc::new(RawMount::<S>::new(options))
-        }));
+        self.mounts
+            .push((path, config.try_into(), Box::new(raw_mount::<K, S>)));
         self
     }
 
     /// What a configuration file says of the endpoint: takes the place of what was given
     /// before, key by key.
     pub fn config(mut self, config: EndpointConfig) -> Self {
-        self.url = config.url.or(self.url);
-        self.max_connections = config.max_connections.or(self.max_connections);
-        self.mailbox_bytes = config.mailbox_bytes.or(self.mailbox_bytes);
-        self.outbox_bytes = config.outbox_bytes.or(self.outbox_bytes);
-        self.receive_bytes = config.receive_bytes.or(self.receive_bytes);
-        self.drain = config.drainer.unwrap_or(self.drain);
-        self.filter = config.filter_parameters.unwrap_or(self.filter);
+        self.settings.url = config.url.or(self.settings.url);
+        self.settings.max_connections = config.max_connections.or(self.settings.max_connections);
+        self.settings.mailbox_bytes = config.mailbox_bytes.or(self.settings.mailbox_bytes);
+        self.settings.outbox_bytes = config.outbox_bytes.or(self.settings.outbox_bytes);
+        self.settings.receive_bytes = config.receive_bytes.or(self.settings.receive_bytes);
+        self.settings.drain = config.drainer.unwrap_or(self.settings.drain);
+        self.settings.filter = config.filter_parameters.unwrap_or(self.settings.filter);
         #[cfg(feature = "serve")]
         {
-            self.serve = config.serve.unwrap_or(self.serve);
+            self.settings.serve = config.serve.unwrap_or(self.settings.serve);
         }
         #[cfg(feature = "uploads")]
         {
-            self.uploads = config.uploads.unwrap_or(self.uploads);
+            self.settings.uploads = config.uploads.unwrap_or(self.settings.uploads);
         }
         self
     }
@@ -126,7 +147,7 @@ impl EndpointBuilder {
     /// [`check_origin`](SocketOptions::check_origin) asks for the endpoint's. Without one, the
     /// host that a request names counts as the endpoint's. Mirrors `url: [host: …]`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.url = Some(url.into());
+        self.settings.url = Some(url.into());
         self
     }
 
@@ -134,7 +155,7 @@ impl EndpointBuilder {
     /// as many as the machine bears unless given. Further clients get status 503, with a
     /// warning in the log, and come again.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = Some(connections);
+        self.settings.max_connections = Some(connections);
         self
     }
 
@@ -147,10 +168,10 @@ impl EndpointBuilder {
     ///
     /// let more = FilterParameters::default().also(["iban"]);
     /// let builder = Endpoint::builder().filter_parameters(more);
-    /// # let _ = builder;
+    /// # let _ = builder.build();
     /// ```
     pub fn filter_parameters(mut self, filter: FilterParameters) -> Self {
-        self.filter = filter;
+        self.settings.filter = filter;
         self
     }
 
@@ -163,7 +184,7 @@ impl EndpointBuilder {
     /// [`mailbox_wait`](SocketOptions::mailbox_wait) its messages are refused with `channel overloaded`.
     /// The limit of one connection is [`SocketOptions::mailbox_bytes`].
     pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
-        self.mailbox_bytes = Some(bytes);
+        self.settings.mailbox_bytes = Some(bytes);
         self
     }
 
@@ -182,7 +203,7 @@ impl EndpointBuilder {
     /// `channel_slow_consumer_total` counts it with the reason `endpoint`; a warning is logged each
     /// time that their number has doubled.
     pub fn outbox_bytes(mut self, bytes: usize) -> Self {
-        self.outbox_bytes = Some(bytes);
+        self.settings.outbox_bytes = Some(bytes);
         self
     }
 
@@ -198,13 +219,13 @@ impl EndpointBuilder {
     /// try both again. `channel_half_received_dropped_total` counts them, and a warning is
     /// logged each time that their number has doubled. A message that is alone may come whole, however large it is.
     pub fn receive_bytes(mut self, bytes: usize) -> Self {
-        self.receive_bytes = Some(bytes);
+        self.settings.receive_bytes = Some(bytes);
         self
     }
 
     /// How connections are ended at a shutdown. Mirrors the `:drainer` option.
     pub fn drainer(mut self, options: DrainOptions) -> Self {
-        self.drain = options;
+        self.settings.drain = options;
         self
     }
 
@@ -212,7 +233,7 @@ impl EndpointBuilder {
     /// may be, those included that have sent nothing.
     #[cfg(feature = "serve")]
     pub fn serve_options(mut self, options: ServeOptions) -> Self {
-        self.serve = options;
+        self.settings.serve = options;
         self
     }
 
@@ -220,7 +241,7 @@ impl EndpointBuilder {
     /// begin and do not end leave room for connections.
     #[cfg(feature = "uploads")]
     pub fn upload_options(mut self, options: UploadOptions) -> Self {
-        self.uploads = options;
+        self.settings.uploads = options;
         self
     }
 
@@ -233,8 +254,65 @@ impl EndpointBuilder {
     /// made with the first and accepted from all.
     #[cfg(feature = "token")]
     pub fn secret_key(mut self, secret: impl AsRef<[u8]>) -> Self {
-        self.secrets.add(secret.as_ref());
+        self.settings.secrets.add(secret.as_ref());
         self
+    }
+
+    /// Connects the endpoint to those of other nodes: what one broadcasts, the subscribers of all
+    /// hear. Without an adapter, the endpoint is alone. Mirrors the `:pubsub_server` option.
+    ///
+    /// See [`pubsub`](crate::pubsub) for what holds across nodes, and what may be lost.
+    pub fn pubsub(mut self, adapter: impl Adapter) -> Self {
+        self.settings.adapter = Some(Box::new(adapter));
+        self
+    }
+
+    /// Gives the sockets their state: the one that `#[socket(state = …)]` names, or one that it is
+    /// taken from by [`FromRef`](crate::FromRef), so that each socket has its part of it. Called last,
+    /// as of axum's `Router`; a state that is missing does not compile.
+    ///
+    /// ```
+    /// use channel_runtime::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct App { greeting: &'static str }
+    ///
+    /// struct UserSocket;
+    ///
+    /// #[socket(channels = [Room], state = App)]
+    /// impl UserSocket {
+    ///     #[connect]
+    ///     fn connect() -> Self { UserSocket }
+    /// }
+    ///
+    /// struct Room;
+    ///
+    /// #[channel("room:*", socket = UserSocket)]
+    /// impl Room {
+    ///     #[join]
+    ///     fn join(app: &App) -> (Self, &'static str) { (Room, app.greeting) }
+    /// }
+    ///
+    /// let endpoint = Endpoint::builder()
+    ///     .socket::<UserSocket>("/socket")
+    ///     .with_state(App { greeting: "hello" })
+    ///     .build()?;
+    /// # Ok::<(), channel_runtime::ConfigError>(())
+    /// ```
+    ///
+    /// Sockets that are mounted afterwards have a state of their own, given by a further
+    /// `with_state`.
+    pub fn with_state<T>(self, state: S) -> EndpointBuilder<T> {
+        let state = Arc::new(state);
+        let with_state = |(path, options, mount): (_, _, MakeMount<S>)| {
+            let state = state.clone();
+            let mount: MakeMount<T> = Box::new(move |options, _| mount(options, &state));
+            (path, options, mount)
+        };
+        EndpointBuilder {
+            mounts: self.mounts.into_iter().map(with_state).collect(),
+            settings: self.settings,
+        }
     }
 
     /// Checks the configuration and makes the endpoint.
@@ -242,17 +320,27 @@ impl EndpointBuilder {
     /// # Errors
     ///
     /// A [`ConfigError`] that names the option which cannot work.
-    pub fn build(self) -> Result<Endpoint, ConfigError> {
+    pub fn build(self) -> Result<Endpoint, ConfigError>
+    where
+        (): Supplies<S>,
+    {
+        let state = ().supply();
         let mut mounts: Vec<(String, Arc<dyn Mount>)> = Vec::new();
         for (path, options, mount) in self.mounts {
             let mut options = options?;
             check_path(&path, &mounts)?;
             options.prepare()?;
             options.warn(&path);
-            let mount = mount(options);
+            let mount = mount(options, &state);
             mount.check()?;
             mounts.push((path, mount));
         }
+        self.settings.build(mounts)
+    }
+}
+
+impl Settings {
+    fn build(self, mounts: Vec<(String, Arc<dyn Mount>)>) -> Result<Endpoint, ConfigError> {
         self.drain.check()?;
         #[cfg(feature = "serve")]
         self.serve.check()?;
@@ -332,20 +420,11 @@ impl EndpointBuilder {
             extensions,
         }))
     }
-
-    /// Connects the endpoint to those of other nodes: what one broadcasts, the subscribers of all
-    /// hear. Without an adapter, the endpoint is alone. Mirrors the `:pubsub_server` option.
-    ///
-    /// See [`pubsub`](crate::pubsub) for what holds across nodes, and what may be lost.
-    pub fn pubsub(mut self, adapter: impl Adapter) -> Self {
-        self.adapter = Some(Box::new(adapter));
-        self
-    }
 }
 
 impl Endpoint {
     /// Starts to configure an endpoint.
-    pub fn builder() -> EndpointBuilder {
+    pub fn builder<S: Send + Sync + 'static>() -> EndpointBuilder<S> {
         EndpointBuilder::default()
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::telemetry::shown;
 use crate::{
-    channel::{ChannelHandle, Predecessor, Reason, Start},
+    channel::{ChannelHandle, Connected, Predecessor, Reason, Start},
     connection::{
         Admitted, Budget, BudgetPermit, ChannelId, ClientSender, Close, ConnectInfo,
         ConnectionHandler, Control, Received, Undelivered, Urgency, Wait,
@@ -31,8 +31,8 @@ pub(super) trait Joinable: Send {
     fn start(&self, route: usize, start: Start) -> ChannelHandle;
 }
 
-pub(super) struct Channels<S> {
-    pub(super) user: Arc<S>,
+pub(super) struct Channels<S: ChannelSocket> {
+    pub(super) user: Arc<Connected<S>>,
     pub(super) routes: Arc<[Route<S>]>,
 }
 

@@ -1,7 +1,7 @@
 //! What generated code checks while it compiles, and the messages, which a constant must build
 //! without allocating.
 
-use crate::{protocol::pattern_covers, socket::Route};
+use crate::{channel::SocketView, protocol::pattern_covers, socket::Route};
 
 /// A message put together in a constant. What passes its end is left out.
 #[derive(Clone, Copy)]
@@ -88,7 +88,10 @@ pub const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Op
 }
 
 /// What is wrong with the route at `at`, beside the others of its socket.
-pub const fn wrong_route<S, const N: usize>(routes: &[Route<S>; N], at: usize) -> Option<Text> {
+pub const fn wrong_route<S: SocketView, const N: usize>(
+    routes: &[Route<S>; N],
+    at: usize,
+) -> Option<Text> {
     match unreachable_route(routes, at) {
         None => without_upload_channel(routes, at),
         wrong => wrong,
@@ -96,7 +99,7 @@ pub const fn wrong_route<S, const N: usize>(routes: &[Route<S>; N], at: usize) -
 }
 
 /// What is wrong when a channel takes uploads that no channel of its socket brings.
-const fn without_upload_channel<S, const N: usize>(
+const fn without_upload_channel<S: SocketView, const N: usize>(
     routes: &[Route<S>; N],
     at: usize,
 ) -> Option<Text> {
@@ -115,7 +118,10 @@ const fn without_upload_channel<S, const N: usize>(
 }
 
 /// What is wrong when no client can ever reach the route at `at`.
-const fn unreachable_route<S, const N: usize>(routes: &[Route<S>; N], at: usize) -> Option<Text> {
+const fn unreachable_route<S: SocketView, const N: usize>(
+    routes: &[Route<S>; N],
+    at: usize,
+) -> Option<Text> {
     let topics = routes[at].topics();
     let mut taker = None;
     let mut topic = 0;
@@ -152,7 +158,7 @@ const fn unreachable_route<S, const N: usize>(routes: &[Route<S>; N], at: usize)
 }
 
 /// The route before `end` that takes all topics of a pattern.
-const fn taking<S>(routes: &[Route<S>], end: usize, topic: &str) -> Option<usize> {
+const fn taking<S: SocketView>(routes: &[Route<S>], end: usize, topic: &str) -> Option<usize> {
     let mut route = 0;
     while route < end {
         let patterns = routes[route].topics();

@@ -5,20 +5,24 @@ mod const_check;
 mod mount;
 mod path;
 mod session;
+mod state;
 
-use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::http::Extensions;
 
+#[cfg(feature = "test")]
+pub(crate) use self::mount::TestState;
 pub(crate) use self::mount::{Mount, MountOf, Mounts, check_path, guarded};
 pub use self::{
     const_check::{Text, other_event, same_event, wrong_route},
     mount::RouteInfo,
+    state::{StateFrom, Supplies},
 };
 use crate::{
     channel::{
-        ChannelExtension, ChannelHandle, ChannelOf, HandlerFuture, IntoRefusal, Provide, SeenOf,
-        Start, role, start,
+        ChannelExtension, ChannelHandle, ChannelOf, Connected, HandlerFuture, IntoRefusal, Provide,
+        SeenOf, SocketView, Start, role, start,
     },
     connection::{ConnectInfo, ConnectRequest, Params},
     endpoint::Endpoint,
@@ -37,6 +41,10 @@ use crate::{
     note = "annotate an impl block of it: `#[socket(channels = […])] impl {Self} {{ … }}`"
 )]
 pub trait ChannelSocket: Sized + Send + Sync + 'static {
+    /// The application's state, lent to `#[connect]` and to the handlers of the channels that name
+    /// this socket: what `#[socket(state = …)]` names, [`NoState`](crate::NoState) when it names none.
+    type State: Send + Sync + 'static;
+
     /// The type's name, for logs.
     const NAME: &'static str;
 
@@ -54,22 +62,36 @@ pub trait ChannelSocket: Sized + Send + Sync + 'static {
     fn routes() -> Vec<Route<Self>>;
 }
 
+#[diagnostic::do_not_recommend]
+impl<S: ChannelSocket> SocketView for S {
+    type State = <S as ChannelSocket>::State;
+    type Held = Arc<Connected<S>>;
+
+    fn socket(held: &Self::Held) -> &Self {
+        held.socket()
+    }
+
+    fn state(held: &Self::Held) -> &<S as ChannelSocket>::State {
+        held.state()
+    }
+}
+
 impl<S: ChannelSocket> SeenOf<S> for S {
-    fn seen_of(socket: &Arc<S>) -> Arc<S> {
+    fn seen_of(socket: &Arc<Connected<S>>) -> Arc<Connected<S>> {
         Arc::clone(socket)
     }
 }
 
 /// One channel of a socket. Mirrors `Phoenix.Socket.channel/3`.
-pub struct Route<S> {
+pub struct Route<S: SocketView> {
     channel: &'static str,
     topics: &'static [&'static str],
     takes_uploads: bool,
     check: fn(&SocketOptions) -> Result<(), ConfigError>,
-    start: fn(Start, &Arc<S>) -> ChannelHandle,
+    start: fn(Start, &S::Held) -> ChannelHandle,
 }
 
-impl<S> Route<S> {
+impl<S: SocketView> Route<S> {
     /// Clients of `S` may join `C`.
     pub const fn to<C: ChannelOf<S>>() -> Self {
         Route {
@@ -108,36 +130,43 @@ impl<S> Route<S> {
 }
 
 /// What a `#[connect]` may borrow: the [`ConnectInfo`], the [`Params`], the [`Endpoint`] and the
-/// request's [`Extensions`].
-pub struct ConnectContext<'a, S> {
+/// request's [`Extensions`]; and the application's state, where `#[socket(state = …)]` names one.
+pub struct ConnectContext<'a, S: ChannelSocket> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) socket: PhantomData<fn() -> S>,
+    pub(crate) state: &'a <S as ChannelSocket>::State,
+}
+
+impl<S: ChannelSocket> ConnectContext<'_, S> {
+    /// What `#[socket(state = …)]` names.
+    pub fn state(&self) -> &<S as ChannelSocket>::State {
+        self.state
+    }
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Provide<ConnectInfo, S, role::connect> for ConnectContext<'_, S> {
+impl<S: ChannelSocket> Provide<ConnectInfo, S, role::connect> for ConnectContext<'_, S> {
     fn provide(&self) -> &ConnectInfo {
         &self.request.info
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Provide<Params, S, role::connect> for ConnectContext<'_, S> {
+impl<S: ChannelSocket> Provide<Params, S, role::connect> for ConnectContext<'_, S> {
     fn provide(&self) -> &Params {
         &self.request.params
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Provide<Extensions, S, role::connect> for ConnectContext<'_, S> {
+impl<S: ChannelSocket> Provide<Extensions, S, role::connect> for ConnectContext<'_, S> {
     fn provide(&self) -> &Extensions {
         &self.request.extensions
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<S> Provide<Endpoint, S, role::connect> for ConnectContext<'_, S> {
+impl<S: ChannelSocket> Provide<Endpoint, S, role::connect> for ConnectContext<'_, S> {
     fn provide(&self) -> &Endpoint {
         self.endpoint
     }
@@ -207,7 +236,9 @@ impl<T: IntoSocketId> IntoSocketId for Option<T> {
 }
 
 /// The patterns of all routes, each once.
-pub(crate) fn patterns<S>(routes: &[Route<S>]) -> BTreeSet<(&'static str, &'static str)> {
+pub(crate) fn patterns<S: SocketView>(
+    routes: &[Route<S>],
+) -> BTreeSet<(&'static str, &'static str)> {
     let mut patterns = BTreeSet::new();
     for route in routes {
         patterns.extend(route.topics.iter().map(|topic| (*topic, route.channel)));

@@ -1,6 +1,8 @@
 //! What is mounted at a path, as every transport sees it, and a channel socket at its path.
 
-use std::{marker::PhantomData, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+#[cfg(feature = "test")]
+use std::any::{TypeId, type_name};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tracing::Instrument;
@@ -11,6 +13,7 @@ use super::{
     path::{self, Values},
 };
 use crate::{
+    channel::Connected,
     connection::{ClientSender, Close, ConnectError, ConnectRequest, Connection, Outbox},
     endpoint::Endpoint,
     error::ConfigError,
@@ -69,18 +72,37 @@ pub(crate) trait Mount: Send + Sync {
     fn patterns(&self) -> Vec<(&'static str, &'static str)>;
 
     fn name(&self) -> &'static str;
+
+    /// The type of the state, and its name.
+    #[cfg(feature = "test")]
+    fn state(&self) -> (TypeId, &'static str) {
+        (TypeId::of::<()>(), "()")
+    }
+}
+
+/// The state that one client of a test is served with.
+#[cfg(feature = "test")]
+pub(crate) struct TestState<T>(pub(crate) Arc<T>);
+
+#[cfg(feature = "test")]
+impl<T> Clone for TestState<T> {
+    fn clone(&self) -> Self {
+        TestState(self.0.clone())
+    }
 }
 
 /// A socket type with its options.
-pub(crate) struct MountOf<S> {
+pub(crate) struct MountOf<S: ChannelSocket> {
     options: SocketOptions,
+    state: Arc<<S as ChannelSocket>::State>,
     routes: Arc<[Route<S>]>,
 }
 
 impl<S: ChannelSocket> MountOf<S> {
-    pub(crate) fn new(options: SocketOptions) -> Self {
+    pub(crate) fn new(options: SocketOptions, state: Arc<<S as ChannelSocket>::State>) -> Self {
         MountOf {
             options,
+            state,
             routes: S::routes().into(),
         }
     }
@@ -91,10 +113,11 @@ impl<S: ChannelSocket> MountOf<S> {
         request: ConnectRequest,
     ) -> Result<Connection, ConnectError> {
         let serializer = self.negotiate(&request).ok_or(ConnectError::Version)?;
+        let state = self.state_for(&request);
         let cx = ConnectContext {
             request: &request,
             endpoint: &endpoint,
-            socket: PhantomData,
+            state: &*state,
         };
         let user = S::connect(&cx, &request.params)
             .run()
@@ -106,7 +129,7 @@ impl<S: ChannelSocket> MountOf<S> {
             None => None,
         };
         let channels = Channels {
-            user: Arc::new(user),
+            user: Arc::new(Connected::new(user, state)),
             routes: self.routes.clone(),
         };
         let registered = endpoint.register(&outbox)?;
@@ -120,6 +143,20 @@ impl<S: ChannelSocket> MountOf<S> {
             disconnect,
         );
         Ok(Connection::new(Box::new(handler), outbox, registered))
+    }
+
+    /// The state of one connection: the mount's, or what a test gives in its place.
+    fn state_for(&self, request: &ConnectRequest) -> Arc<<S as ChannelSocket>::State> {
+        #[cfg(feature = "test")]
+        if let Some(given) = request
+            .extensions
+            .get::<TestState<<S as ChannelSocket>::State>>()
+        {
+            return given.0.clone();
+        }
+        #[cfg(not(feature = "test"))]
+        let _ = request;
+        self.state.clone()
     }
 
     fn negotiate(&self, request: &ConnectRequest) -> Option<SharedSerializer> {
@@ -182,6 +219,12 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
 
     fn name(&self) -> &'static str {
         S::NAME
+    }
+
+    #[cfg(feature = "test")]
+    fn state(&self) -> (TypeId, &'static str) {
+        let name = type_name::<<S as ChannelSocket>::State>();
+        (TypeId::of::<<S as ChannelSocket>::State>(), name)
     }
 }
 

@@ -86,6 +86,17 @@ impl TestChannel {
         async move { wire.reply(&reference, at).await }
     }
 
+    /// Waits for the event `E`, whether it is pushed to this client or broadcast on its topic, and
+    /// decodes it: a test that does not care how an event was sent.
+    ///
+    /// # Panics
+    ///
+    /// When none comes, or it does not decode.
+    #[track_caller]
+    pub fn expect<E: Event + Intercepted>(&self) -> impl Future<Output = E> + use<E> {
+        self.expect_kind(&[Kind::Push, Kind::Broadcast], E::NAME)
+    }
+
     /// Waits for a push of the event `E` to this client, and decodes it. Mirrors `assert_push`.
     ///
     /// # Panics
@@ -93,7 +104,7 @@ impl TestChannel {
     /// When none comes, or it does not decode.
     #[track_caller]
     pub fn expect_push<E: Event + Intercepted>(&self) -> impl Future<Output = E> + use<E> {
-        self.expect(Kind::Push, E::NAME)
+        self.expect_kind(&[Kind::Push], E::NAME)
     }
 
     /// Waits for a broadcast of the event `E` on this topic, and decodes it. Mirrors
@@ -104,7 +115,7 @@ impl TestChannel {
     /// When none comes, or it does not decode.
     #[track_caller]
     pub fn expect_broadcast<E: Event + Intercepted>(&self) -> impl Future<Output = E> + use<E> {
-        self.expect(Kind::Broadcast, E::NAME)
+        self.expect_kind(&[Kind::Broadcast], E::NAME)
     }
 
     /// Waits for a request to this client (see [`Socket::request`](crate::Socket::request)), which
@@ -133,15 +144,16 @@ impl TestChannel {
     }
 
     #[track_caller]
-    fn expect<E: Intercepted>(
+    fn expect_kind<E: Intercepted>(
         &self,
-        kind: Kind,
+        kinds: &'static [Kind],
         event: &'static str,
     ) -> impl Future<Output = E> + use<E> {
         let (at, wire, topic) = (Location::caller(), self.wire.clone(), self.topic.clone());
         async move {
-            let wanted = format!("a {kind:?} of {event:?}");
-            let fits = |m: &Inbound| m.kind == kind && m.topic == topic && m.event == event;
+            let wanted = format!("{kinds:?} of {event:?}");
+            let fits =
+                |m: &Inbound| kinds.contains(&m.kind) && m.topic == topic && m.event == event;
             let inbound = wire.expect(at, &wanted, fits).await;
             E::from_broadcast(inbound.payload.clone())
                 .unwrap_or_else(|error| panic!("{at}: {inbound:?} does not decode: {error}"))

@@ -1,4 +1,5 @@
 use std::{
+    any::{TypeId, type_name},
     collections::VecDeque,
     future::poll_fn,
     panic::Location,
@@ -23,6 +24,7 @@ use crate::{
     connection::{Close, ConnectError, ConnectInfo, ConnectRequest, Connection, Event, Params},
     endpoint::Endpoint,
     protocol::{Frame, Payload, Refusal, reserved},
+    socket::TestState,
 };
 
 /// How long a test waits for what it expects: a machine may be slow.
@@ -55,9 +57,25 @@ pub struct TestClientBuilder<'a> {
     query: String,
     info: ConnectInfo,
     extensions: Extensions,
+    state: Option<(TypeId, &'static str)>,
 }
 
-impl TestClientBuilder<'_> {
+impl<'a> TestClientBuilder<'a> {
+    /// Connects to the socket mounted at `path`, such as `/dashboard`; to the endpoint's first one
+    /// unless given.
+    pub fn path(mut self, path: &'a str) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    /// Serves this client with another state than the endpoint's: what `#[socket(state = …)]` names,
+    /// for its `#[connect]` and for the handlers of all its channels. Other clients do not see it.
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.extensions.insert(TestState(Arc::new(state)));
+        self.state = Some((TypeId::of::<T>(), type_name::<T>()));
+        self
+    }
+
     /// The connect parameters: a struct, a map, or `()` for none.
     ///
     /// # Panics
@@ -88,7 +106,8 @@ impl TestClientBuilder<'_> {
     ///
     /// # Panics
     ///
-    /// When the endpoint has no socket at the path.
+    /// When the endpoint has no socket at the path, or one whose state is of another type than what
+    /// [`TestClientBuilder::state`] gave.
     pub async fn connect(self) -> Result<TestClient, Refusal> {
         let mounts = self.endpoint.mounts();
         let (mount, values) = match self.path {
@@ -99,6 +118,14 @@ impl TestClientBuilder<'_> {
             }
         }
         .unwrap_or_else(|| panic!("no socket is mounted at {:?}", self.path.unwrap_or("/")));
+        if let Some((given, name)) = self.state {
+            let (needed, needs) = mount.state();
+            assert!(
+                given == needed,
+                "the state of `{}` is `{needs}`, not `{name}`",
+                mount.name()
+            );
+        }
         let params = Params::from_query(format!("{}&vsn=2.0.0", self.query)).with_path(values);
         let (info, extensions) = (self.info, self.extensions);
         let request = ConnectRequest {
@@ -193,10 +220,7 @@ impl TestClient {
         path: &str,
         params: impl Serialize,
     ) -> Result<Self, Refusal> {
-        let builder = TestClientBuilder {
-            path: Some(path),
-            ..TestClient::builder(endpoint)
-        };
+        let builder = TestClient::builder(endpoint).path(path);
         builder.params(params).connect().await
     }
 
@@ -209,6 +233,7 @@ impl TestClient {
             query: String::new(),
             info,
             extensions: Extensions::new(),
+            state: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A channel that names no socket belongs to every one.
 
-use channel_runtime::{Channel, ChannelOf, prelude::*};
+use channel_runtime::{Channel, ChannelOf, ChannelSocket, prelude::*};
 
 pub struct Shared;
 
@@ -32,7 +32,7 @@ impl Two {
     }
 }
 
-fn belongs<S, C: ChannelOf<S> + Channel<Socket = ()>>() {}
+fn belongs<S: ChannelSocket, C: ChannelOf<S> + Channel<Socket = ()>>() {}
 
 fn main() {
     belongs::<One, Shared>();

@@ -24,6 +24,14 @@ impl Vip {
 
 pub struct Admin;
 
+#[socket(channels = [Vip])]
+impl Admin {
+    #[connect]
+    fn connect() -> Self {
+        Admin
+    }
+}
+
 pub struct User;
 
 #[socket(channels = [Room, Vip])]

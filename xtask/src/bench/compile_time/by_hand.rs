@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use channel_runtime::{
-    Answer, Broadcast, Channel, ChannelOf, ChannelOptions, Context, Error, Event, NoReply, FromPayload,
+    Answer, Broadcast, Channel, ChannelOptions, Context, Error, Event, NoReply, FromPayload,
     InfoFor, Joined, Provide, Payload, PushedBy, Reason, Refusal, Reply, Socket, HandlerFuture, Stop, Topic,
     role,
 };
@@ -172,12 +172,6 @@ impl Channel for Room0 {
         reason: Reason,
     ) -> HandlerFuture<'a, ()> {
         HandlerFuture::ready(Room0::terminate(self, reason))
-    }
-}
-
-impl<S> ChannelOf<S> for Room0 {
-    fn socket(_: &Arc<S>) -> Arc<()> {
-        Arc::new(())
     }
 }
 

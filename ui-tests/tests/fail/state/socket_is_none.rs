@@ -1,0 +1,17 @@
+//! A channel names something that is no socket.
+
+use channel_runtime::prelude::*;
+
+pub struct Db;
+
+pub struct Room;
+
+#[channel("room:*", socket = Db)]
+impl Room {
+    #[join]
+    fn join(_: &Db) -> Self {
+        Room
+    }
+}
+
+fn main() {}
