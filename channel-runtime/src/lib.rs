@@ -13,6 +13,8 @@ mod error;
 pub mod force_ssl;
 mod options;
 mod origin;
+#[cfg(test)]
+mod presence;
 pub mod protocol;
 pub mod pubsub;
 #[cfg(feature = "reload")]
