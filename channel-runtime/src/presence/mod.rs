@@ -3,5 +3,9 @@
 #[cfg(test)]
 mod client;
 mod key;
+mod message;
 mod meta;
+mod replica;
+#[cfg(test)]
+mod simulation;
 mod view;

@@ -153,14 +153,17 @@ impl View {
         if self.joined.is_empty() && self.left.is_empty() {
             return None;
         }
+        Some(self.quiet_at(window))
+    }
+
+    /// Returns when a change may go out at once.
+    pub(crate) fn quiet_at(&self, window: Duration) -> Duration {
         let window = match self.metas > CROWD {
             true => window.max(CROWD_WINDOW),
             false => window,
         };
-        Some(
-            self.last_diff
-                .map_or(Duration::ZERO, |last| last.saturating_add(window)),
-        )
+        self.last_diff
+            .map_or(Duration::ZERO, |last| last.saturating_add(window))
     }
 
     /// Takes the pending changes: from here on, clients know them. `None` where there are none.
@@ -205,6 +208,12 @@ impl View {
         if let Some(state) = &self.state {
             return state.clone();
         }
+        let state = ByteString::from(self.encode_state());
+        self.state = Some(state.clone());
+        state
+    }
+
+    pub(super) fn encode_state(&self) -> String {
         let mut text = Object::new();
         for (key, metas) in &self.keys {
             let mut sent = metas.iter().filter(|shown| !is_pending(shown)).peekable();
@@ -224,9 +233,7 @@ impl View {
                 text.metas(key, left.iter().map(|left| (left.own, None, &left.text)));
             }
         }
-        let state = ByteString::from(text.end());
-        self.state = Some(state.clone());
-        state
+        text.end()
     }
 
     /// Returns every meta that is there, those that clients have not heard of too.

@@ -90,7 +90,7 @@ proptest! {
                 Happening::Join => {
                     clients.push(StrictClient::new(&view.state()));
                     // In turn those that forgive a repeated join, and those that do not.
-                    stock.push(StockClient::new(&view.state(), stock.len() % 2 == 0));
+                    stock.push(StockClient::new(&view.state(), stock.len().is_multiple_of(2)));
                 }
                 Happening::Diff => {
                     let due = view.due(Duration::ZERO).is_some();
