@@ -16,7 +16,7 @@ use std::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(super) use self::{state::RemovedEntry, taking::Left};
+pub(super) use self::state::RemovedEntry;
 use self::{
     state::{EntryState, Phase, percent},
     states::EntryStates,
@@ -62,6 +62,16 @@ pub(super) enum NotBegun {
 pub(super) enum NotTaken {
     Unknown,
     NotDone,
+}
+
+/// What becomes of a file whose channel is over.
+pub(super) enum Left<W> {
+    /// A handler has it, or is about to: the channel that takes it decides, or its end.
+    ToHandler,
+    /// Its client may come back for it.
+    ToClient(W),
+    /// There is nothing to come back for.
+    Gone,
 }
 
 impl<D, W, L> Entries<D, W, L> {

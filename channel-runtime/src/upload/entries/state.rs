@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::taking::Unlinked;
 use crate::upload::UploadEntry;
 
 /// One file.
@@ -50,6 +49,13 @@ pub(in crate::upload) struct RemovedEntry<L> {
     pub(in crate::upload) link: Option<L>,
     /// What a handler is to be told, where it had been allowed and was not over.
     pub(in crate::upload) ended: Option<UploadEntry>,
+}
+
+/// A finished file that a handler has, or is about to have, and whose channel is over.
+pub(in crate::upload) struct Unlinked<W> {
+    pub(in crate::upload) entry: UploadEntry,
+    /// Where no handler has it.
+    pub(in crate::upload) file: Option<W>,
 }
 
 impl<D, W, L> EntryState<D, W, L> {

@@ -3,27 +3,10 @@
 use uuid::Uuid;
 
 use super::{
-    Entries, NotTaken,
-    state::{EntryState, Phase},
+    Entries, Left, NotTaken,
+    state::{EntryState, Phase, Unlinked},
 };
 use crate::upload::UploadEntry;
-
-/// What becomes of a file whose channel is over.
-pub(in crate::upload) enum Left<W> {
-    /// A handler has it, or is about to: the channel that takes it decides, or its end.
-    ToHandler,
-    /// Its client may come back for it.
-    ToClient(W),
-    /// There is nothing to come back for.
-    Gone,
-}
-
-/// A finished file that a handler has, or is about to have, and whose channel is over.
-pub(in crate::upload) struct Unlinked<W> {
-    pub(in crate::upload) entry: UploadEntry,
-    /// Where no handler has it.
-    pub(in crate::upload) file: Option<W>,
-}
 
 impl<D, W, L> Entries<D, W, L> {
     /// Lends a finished file to a handler.
