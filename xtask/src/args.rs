@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::bench::Options;
+use crate::{bench::Options, soak};
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask <task>
@@ -11,6 +11,10 @@ tasks:
   test                run every check, in order; at the end stands all that failed
   test --only <step>  run one of them
   list                name the steps
+  soak                what takes hours: property tests with many cases, and what may race again and again
+        --only <soak>   properties, or races
+        --cases <n>     so many cases of each property, 20000 otherwise
+        --rounds <n>    what may race so often, 20 otherwise
   dev -p <example>    run an example, rebuilt and restarted on every change; its socket stays open
   bench               measure what this and other servers cost; takes half an hour
         --quick         only see whether all can be measured
@@ -28,6 +32,7 @@ pub(crate) enum Task {
     Test { only: Option<String> },
     Dev { package: String },
     Bench(Options),
+    Soak(soak::Options),
     Drain { arguments: Vec<String> },
 }
 
@@ -42,6 +47,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>, steps: &[&str]) -> 
             package: (*package).to_owned(),
         }),
         ["bench", words @ ..] => Options::parse(words).map(Task::Bench),
+        ["soak", words @ ..] => soak::Options::parse(words).map(Task::Soak),
         ["drain", arguments @ ..] => Ok(Task::Drain {
             arguments: arguments.iter().copied().map(str::to_owned).collect(),
         }),

@@ -8,6 +8,7 @@ mod dev;
 mod layers;
 mod report;
 mod setup;
+mod soak;
 mod steps;
 mod workspace;
 
@@ -18,6 +19,7 @@ use anyhow::{Result, ensure};
 use crate::{
     args::Task,
     report::{Outcome, Row},
+    soak::{SOAKS, Soak},
     steps::{STEPS, Step},
     workspace::Workspace,
 };
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Ok(Task::Bench(options)) => {
             Workspace::load().and_then(|workspace| bench::bench(&workspace, &options))
         }
+        Ok(Task::Soak(options)) => soak(&options),
         Ok(Task::Drain { arguments }) => drain(&arguments),
         Err(error) => Err(error),
     };
@@ -66,8 +69,25 @@ fn drain(arguments: &[String]) -> Result<()> {
 fn test(only: Option<&str>) -> Result<()> {
     let workspace = Workspace::load()?;
     let chosen = |step: &&Step| only.is_none_or(|only| only == step.name);
-    let rows = run(STEPS.iter().filter(chosen), &workspace);
-    print!("\n━━━ summary ━━━\n\n{}", report::table(&rows));
+    conclude(&run(STEPS.iter().filter(chosen), &workspace))
+}
+
+/// The same with what takes long.
+fn soak(options: &soak::Options) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let chosen = |soak: &&Soak| options.only.as_ref().is_none_or(|only| only == soak.name);
+    let soaks = SOAKS.iter().filter(chosen);
+    let rows: Vec<_> = soaks
+        .map(|soak| {
+            let run = || (soak.run)(&workspace, options);
+            row("soak", soak.name, soak.what, run)
+        })
+        .collect();
+    conclude(&rows)
+}
+
+fn conclude(rows: &[Row]) -> Result<()> {
+    print!("\n━━━ summary ━━━\n\n{}", report::table(rows));
     let failed: Vec<_> = rows
         .iter()
         .filter(|row| row.has_failed())
@@ -78,19 +98,25 @@ fn test(only: Option<&str>) -> Result<()> {
 }
 
 fn run<'a>(steps: impl Iterator<Item = &'a Step>, workspace: &Workspace) -> Vec<Row> {
-    steps
-        .map(|step| {
-            println!("\n━━━ {} ━━━ {}\n", step.name, step.what);
-            let started = Instant::now();
-            let outcome =
-                (step.run)(workspace).unwrap_or_else(|error| Outcome::failed(format!("{error:#}")));
-            Row {
-                step: step.name,
-                took: started.elapsed(),
-                outcome,
-            }
-        })
-        .collect()
+    let run = |step: &Step| row("test", step.name, step.what, || (step.run)(workspace));
+    steps.map(run).collect()
+}
+
+fn row(
+    task: &'static str,
+    step: &'static str,
+    what: &str,
+    run: impl FnOnce() -> Result<Outcome>,
+) -> Row {
+    println!("\n━━━ {step} ━━━ {what}\n");
+    let started = Instant::now();
+    let outcome = run().unwrap_or_else(|error| Outcome::failed(format!("{error:#}")));
+    Row {
+        task,
+        step,
+        took: started.elapsed(),
+        outcome,
+    }
 }
 
 #[cfg(test)]

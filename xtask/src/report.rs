@@ -133,6 +133,8 @@ impl Sum for Counts {
 
 /// One step that has run.
 pub(crate) struct Row {
+    /// The task that it is a step of.
+    pub(crate) task: &'static str,
     pub(crate) step: &'static str,
     pub(crate) took: Duration,
     pub(crate) outcome: Outcome,
@@ -172,7 +174,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
 fn failures(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows.iter().filter(|row| row.has_failed()) {
-        text += &format!("\n{}: cargo xtask test --only {0}\n", row.step);
+        text += &format!("\n{}: cargo xtask {} --only {0}\n", row.step, row.task);
         for Failure { what, tests } in &row.outcome.failures {
             text += &format!("  {what}\n");
             text.extend(tests.iter().map(|test| format!("    {test}\n")));
@@ -314,6 +316,7 @@ mod tests {
             tests: tests.iter().copied().map(str::to_owned).collect(),
         });
         Row {
+            task: "test",
             step,
             took: Duration::from_millis(61_500),
             outcome: Outcome {

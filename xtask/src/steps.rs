@@ -189,7 +189,7 @@ fn browser(workspace: &Workspace) -> Result<Outcome> {
 }
 
 /// A script of `clients/package.json`; [`check`] reads what its reporter writes.
-fn clients(workspace: &Workspace, script: &str) -> Command {
+pub(crate) fn clients(workspace: &Workspace, script: &str) -> Command {
     let mut npm = command("npm", &["run", "--silent", script]);
     npm.current_dir(workspace.root.join("clients"));
     npm
