@@ -10,9 +10,13 @@ use syn::{
     parse::{ParseBuffer, ParseStream, Parser},
 };
 
+mod rate_limit;
 mod upload;
 
-pub(crate) use self::upload::UploadArgs;
+pub(crate) use self::{
+    rate_limit::{RateLimit, event_options},
+    upload::UploadArgs,
+};
 use crate::diagnostics::{Diagnostics, did_you_mean, say, suggestion};
 
 /// What `#[channel(…)]` says.
@@ -21,6 +25,8 @@ pub(crate) struct ChannelArgs {
     pub(crate) socket: Option<Type>,
     pub(crate) intercept: Vec<LitStr>,
     pub(crate) pushes: Vec<Type>,
+    pub(crate) proofs: Vec<Type>,
+    pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) log_join: Option<Level>,
     pub(crate) log_handle_in: Option<Level>,
     pub(crate) hibernate_after: Option<Time>,
@@ -62,12 +68,17 @@ const CHANNEL_OPTIONS: &[&str] = &[
     "socket",
     "intercept",
     "pushes",
+    "proofs",
+    "rate_limit",
     "log_join",
     "log_handle_in",
     "hibernate_after",
     "shutdown",
     "crate",
 ];
+
+/// The options that may be given more than once.
+const REPEATED: &[&str] = &["rate_limit"];
 
 impl ChannelArgs {
     pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
@@ -76,6 +87,8 @@ impl ChannelArgs {
             socket: None,
             intercept: Vec::new(),
             pushes: Vec::new(),
+            proofs: Vec::new(),
+            rate_limits: Vec::new(),
             log_join: None,
             log_handle_in: None,
             hibernate_after: None,
@@ -95,6 +108,8 @@ impl ChannelArgs {
                 "socket" => args.socket = Some(ty(input, "socket", "UserSocket")?),
                 "intercept" => extend(&mut args.intercept, input, "intercept", "[\"new_msg\"]")?,
                 "pushes" => extend(&mut args.pushes, input, "pushes", "[NewMsg]")?,
+                "proofs" => extend(&mut args.proofs, input, "proofs", "[Admin]")?,
+                "rate_limit" => args.rate_limits.push(RateLimit::parse(input)?),
                 "log_join" => args.log_join = Some(level(input, "log_join")?),
                 "log_handle_in" => args.log_handle_in = Some(level(input, "log_handle_in")?),
                 "hibernate_after" => {
@@ -283,7 +298,7 @@ fn option(
         };
         return Err(syn::Error::new(ident.span(), message));
     }
-    if seen.contains(&name) {
+    if seen.contains(&name) && !REPEATED.contains(&name.as_str()) {
         return Err(syn::Error::new(ident.span(), say::duplicate_option(&name)));
     }
     seen.push(name);

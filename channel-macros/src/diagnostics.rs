@@ -135,6 +135,12 @@ catalogue! {
     role_equals(role, example) => "expected `#[{role}({example})]`";
     role_not_literal(what, example) => "{what} is a string literal, such as `{example}`";
 
+    event_option() => "an event is followed by `rate_limit(per_second = 5, burst = 10)`, or by nothing";
+    rate_limit_group() => "expected `rate_limit(per_second = 5, burst = 10)`";
+    rate_limit_rates() => "a rate is one of `per_second`, `per_minute` and `per_hour`";
+    rate_limit_by() => "messages are counted `by = client` or `by = user`";
+    zero_rate(name) => "`{name} = 0` would refuse every message";
+
     // Names and patterns.
     spaces(name, trimmed) => "\"{name}\" has white space at its ends\nhelp: `\"{trimmed}\"`";
     foreign_capture(written, name) => "`{written}` is literal text here; did you mean `{{{name}}}`?";
@@ -171,6 +177,11 @@ catalogue! {
     out_not_intercepted(name, method, topic) => "event \"{name}\" is not intercepted, so `{method}` would never run\nhelp: `#[channel(\"{topic}\", intercept = [\"{name}\"])]`";
     out_nameless() => "`#[handle_out]` names the event it intercepts\nhelp: `#[handle_out(\"new_msg\")]`";
 
+    // Gates.
+    gate_owns(method, role) => "`{method}` owns a value, but `#[{role}]` is given none: it borrows, as in `topic: &Topic`";
+    proof_elsewhere(proof, role) => "`&{proof}` is not available in a `{role}` handler: a proof is demanded of a client that can be refused, by `#[handle_in]`";
+    gate_self() => "`#[before_join]` cannot take `self`: there is no channel yet";
+
     // Methods and their parameters.
     two_messages(method) => "`{method}` owns two values, but a handler owns only the message it handles\nhelp: borrow what the runtime lends, as in `socket: &Socket<Self>`";
     two_payloads(method) => "`{method}` owns two values, but a join owns only its payload and the captures of its pattern";
@@ -201,7 +212,7 @@ state_lent(state) => "`{state}` is lent: take it by reference\nhelp: `&{state}`"
     returns_future(method) => "`{method}` returns a future that nothing would await\nhelp: `async fn {method}`";
     call_stops() => "a `#[handle_call]` returns what its caller gets\nhelp: take `caller: Caller<T>` to answer through it and return `Stop`";
     reason_borrowed() => "`Reason` is given, not lent: take `Reason` by value";
-    socket_before_join() => "`Socket` is not available in a `join` handler: nothing can be pushed before the client is in\nhelp: take `me: &ChannelRef<Self>` and send yourself a message";
+    socket_before_join(role) => "`Socket` is not available in a `{role}` handler: nothing can be pushed before the client is in\nhelp: take `me: &ChannelRef<Self>` and send yourself a message";
     socket_owned() => "`Socket` is lent, not given: take `&Socket<Self>`";
     terminate_twice(method) => "the channel's `#[terminate]` is already `{method}`";
     terminate_returns() => "`#[terminate]` runs last, so nothing can take what it returns";

@@ -67,6 +67,13 @@ use crate::{
 ///   `&UserSocket`. Without it the channel belongs to every socket.
 /// - `intercept = ["event"]`: the broadcasts that go to `#[handle_out]` instead of to the client.
 /// - `pushes = [Type]`: the events that the channel pushes and broadcasts.
+/// - `proofs = [Admin]`: what a `#[handle_in]` may demand of its client by borrowing it: types that
+///   implement `Proof`.
+/// - `rate_limit(per_second = 5, burst = 10)`: how many messages of the channel a client may send, over
+///   all its topics. The rate is `per_second`, `per_minute` or `per_hour`; `burst` of them, as many as the
+///   rate unless given, may come at once. With `by = user`, the connections of this node whose socket has
+///   the same `#[id]` are counted together. May be given more than once. A message too many gets the
+///   reason `rate limited`, and `retry_after_ms`.
 /// - `log_join = info` and `log_handle_in = debug`: the levels of the log lines; or `off`.
 /// - `hibernate_after = 15s`: after how long without a message spare memory is given back; or `off`.
 /// - `shutdown = 5s`: how long the channel may take to end. A time is a whole number with its unit,
@@ -75,7 +82,8 @@ use crate::{
 ///
 /// # Roles
 ///
-/// [`join`](macro@join), [`handle_in`](macro@handle_in), [`handle_out`](macro@handle_out),
+/// [`before_join`](macro@before_join), [`join`](macro@join),
+/// [`before_handle_in`](macro@before_handle_in), [`handle_in`](macro@handle_in), [`handle_out`](macro@handle_out),
 /// [`handle_info`](macro@handle_info), [`handle_cast`](macro@handle_cast),
 /// [`handle_call`](macro@handle_call) and [`terminate`](macro@terminate); for uploads
 /// [`allow_upload`](macro@allow_upload), [`validate_upload`](macro@validate_upload),
@@ -247,6 +255,63 @@ pub fn join(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("join", "channel", method)
 }
 
+/// Decides whether a client may join, before its payload is read and before any `#[join]` runs.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # pub struct Room;
+/// # #[channel("room:*")]
+/// # impl Room {
+/// # #[join] fn join() -> Self { Room }
+/// #[before_join]
+/// fn may_join(topic: &Topic) -> Result<(), Refusal> {
+///     match topic.as_str() == "room:closed" {
+///         true => Err(Refusal::new("closed")),
+///         false => Ok(()),
+///     }
+/// }
+/// # }
+/// ```
+///
+/// Owns nothing, and borrows what a `#[join]` may. May be async. There may be several: they are asked in
+/// the order in which they are written, and the first refusal is the client's.
+///
+/// Returns `Result<(), Refusal>`, or a `Result` whose error is `Into<Refusal>`.
+#[proc_macro_attribute]
+pub fn before_join(_: TokenStream, method: TokenStream) -> TokenStream {
+    outside_of_block("before_join", "channel", method)
+}
+
+/// Decides whether a client's message goes on to its `#[handle_in]`, before its payload is read.
+///
+/// ```
+/// # use channel_runtime::prelude::*;
+/// # pub struct Room { archived: bool }
+/// # #[channel("room:*")]
+/// # impl Room {
+/// # #[join] fn join() -> Self { Room { archived: true } }
+/// #[before_handle_in]
+/// fn is_open(&self, event: &str) -> Result<(), Refusal> {
+///     match self.archived && event != "read" {
+///         true => Err(Refusal::new("archived")),
+///         false => Ok(()),
+///     }
+/// }
+/// # }
+/// ```
+///
+/// Owns nothing, and borrows the channel, the event's name as `&str`, and what a `#[handle_in]` may. May
+/// be async. There may be several: they are asked in the order in which they are written, and the first
+/// refusal is the client's. All messages of the client pass, those of uploads and those that no handler
+/// takes as well; a message too many for a `rate_limit` is refused before. The nearest in Phoenix is
+/// LiveView's `attach_hook(socket, name, :handle_event, fun)`.
+///
+/// Returns `Result<(), Refusal>`, or a `Result` whose error is `Into<Refusal>`.
+#[proc_macro_attribute]
+pub fn before_handle_in(_: TokenStream, method: TokenStream) -> TokenStream {
+    outside_of_block("before_handle_in", "channel", method)
+}
+
 /// Takes a client's message.
 ///
 /// ```
@@ -262,7 +327,9 @@ pub fn join(_: TokenStream, method: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// `#[handle_in("event")]` takes one event, `#[handle_in]` every other one. The by-value parameter
+/// `#[handle_in("event")]` takes one event, `#[handle_in]` every other one.
+/// `#[handle_in("event", rate_limit(per_second = 1))]` limits how often each client may send it, with the
+/// options of [`channel`](macro@channel)'s own. The by-value parameter
 /// is decoded from the payload; a payload that does not fit is refused before the method runs.
 ///
 /// Returns `()` for silence, a `Reply` or another `Result`, a `Status`, a `Stop` or an `Answer`. With

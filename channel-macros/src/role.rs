@@ -3,7 +3,9 @@
 /// What a method is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
+    BeforeJoin,
     Join,
+    BeforeHandleIn,
     HandleIn,
     HandleOut,
     HandleInfo,
@@ -21,7 +23,9 @@ pub(crate) enum Role {
 impl Role {
     /// The names of the attributes.
     pub(crate) const NAMES: &'static [&'static str] = &[
+        "before_join",
         "join",
+        "before_handle_in",
         "handle_in",
         "handle_out",
         "handle_info",
@@ -36,8 +40,10 @@ impl Role {
         "id",
     ];
 
-    const ALL: [Role; 13] = [
+    const ALL: [Role; 15] = [
+        Role::BeforeJoin,
         Role::Join,
+        Role::BeforeHandleIn,
         Role::HandleIn,
         Role::HandleOut,
         Role::HandleInfo,
@@ -71,6 +77,11 @@ impl Role {
             Role::Connect | Role::Id => "socket",
             _ => "channel",
         }
+    }
+
+    /// Whether it decides what goes on to a handler.
+    pub(crate) fn is_gate(self) -> bool {
+        matches!(self, Role::BeforeJoin | Role::BeforeHandleIn)
     }
 
     /// Whether it is about the files of an upload.

@@ -5,9 +5,10 @@ use std::{fmt::Display, str::FromStr};
 pub use crate::socket::{Text, other_event, same_event, wrong_route};
 pub use crate::{
     channel::{
-        Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, Given, HandlerFuture,
-        InfoFor, IntoAnswer, IntoJoin, IntoNoReply, Joined, NoReply, NoState, Provide,
-        ProvideToConnect, PushedBy, Reason, Socket, SocketRef, SocketView, role,
+        Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, Gate, Given,
+        HandlerFuture, InfoFor, IntoAnswer, IntoGate, IntoJoin, IntoNoReply, Joined, NoReply,
+        NoState, Proof, Proven, Provide, ProvideToConnect, PushedBy, RateLimit, Reason, Socket,
+        SocketRef, SocketView, Supply, role,
     },
     connection::{FromParams, Params},
     endpoint::Endpoint,

@@ -5,6 +5,6 @@
 //! `id`, a name that attributes of other crates have too.
 
 pub use channel_macros::{
-    allow_upload, connect, handle_call, handle_cast, handle_in, handle_info, handle_out,
-    handle_progress, handle_upload, id, join, terminate, validate_upload,
+    allow_upload, before_handle_in, before_join, connect, handle_call, handle_cast, handle_in,
+    handle_info, handle_out, handle_progress, handle_upload, id, join, terminate, validate_upload,
 };

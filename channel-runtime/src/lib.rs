@@ -62,9 +62,10 @@ pub use self::options::UploadOptions;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,
-        ChannelRef, Context, HandlerFuture, InfoFor, IntoAnswer, IntoJoin, IntoNoReply,
-        IntoRefusal, IntoReply, Joined, NoReply, NoState, Provide, PushedBy, Reason, Reply,
-        Request, RequestError, Socket, SocketRef, SocketView, Status, Stop, TimerRef, role,
+        ChannelRef, Context, Gate, HandlerFuture, InfoFor, IntoAnswer, IntoGate, IntoJoin,
+        IntoNoReply, IntoRefusal, IntoReply, Joined, NoReply, NoState, Proof, Provide, PushedBy,
+        RateLimit, Reason, Reply, Request, RequestError, Socket, SocketRef, SocketView, Status,
+        Stop, TimerRef, role,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,

@@ -6,11 +6,12 @@ pub use channel_macros::{Event, channel, socket};
 
 pub use crate::{
     attributes::{
-        allow_upload, connect, handle_call, handle_cast, handle_in, handle_info, handle_out,
-        handle_progress, handle_upload, join, terminate, validate_upload,
+        allow_upload, before_handle_in, before_join, connect, handle_call, handle_cast, handle_in,
+        handle_info, handle_out, handle_progress, handle_upload, join, terminate, validate_upload,
     },
     channel::{
-        Answer, Caller, ChannelRef, Reason, Reply, RequestError, Socket, SocketRef, Status, Stop,
+        Answer, Caller, ChannelRef, Proof, Reason, Reply, RequestError, Socket, SocketRef, Status,
+        Stop,
     },
     connection::{ConnectInfo, Params},
     endpoint::Endpoint,

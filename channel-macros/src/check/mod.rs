@@ -15,7 +15,8 @@ pub(crate) use self::event::name as event_name;
 use crate::{
     args::{ChannelArgs, SocketArgs},
     diagnostics::{Diagnostics, say},
-    model::{Handler, Target},
+    model::{Handler, ParamSource, Target},
+    role::Role,
     types::shown,
 };
 
@@ -33,6 +34,8 @@ pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut
     event::check(target, args, diagnostics);
     upload::check(target, diagnostics);
     listed_twice(&args.pushes, diagnostics);
+    listed_twice(&args.proofs, diagnostics);
+    proofs(target, args, diagnostics);
     role::channel(target, diagnostics);
 }
 
@@ -44,6 +47,24 @@ pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs, diagnostics: &mut D
         parameter::check(handler, diagnostics);
     }
     socket::check(target, args, diagnostics);
+}
+
+/// ```text
+/// #[channel("room:*", proofs = [Admin])] … #[handle_info] fn tick(&mut self, _: Tick, admin: «&Admin») {}
+/// ```
+fn proofs(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics) {
+    let others = target.handlers.iter();
+    for handler in others.filter(|handler| handler.role != Role::HandleIn) {
+        for parameter in &handler.parameters {
+            let ParamSource::Lent(lent) = parameter.source else {
+                continue;
+            };
+            if args.proofs.iter().any(|proof| shown(proof) == shown(lent)) {
+                let message = say::proof_elsewhere(shown(lent), handler.role.name());
+                handler.wrong_on(diagnostics, parameter.ty, message);
+            }
+        }
+    }
 }
 
 /// ```text

@@ -34,8 +34,10 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         _ if parameter.cfg => say::cfg_parameter(),
         _ if is_impl(ty) => say::impl_trait(),
         ParamSource::Exclusive => say::exclusive(),
-        ParamSource::Lent(lent) if role == Role::Join && is_socket(lent) => {
-            say::socket_before_join()
+        ParamSource::Lent(lent)
+            if matches!(role, Role::Join | Role::BeforeJoin) && is_socket(lent) =>
+        {
+            say::socket_before_join(role.name())
         }
         ParamSource::Lent(lent)
             if is_str(lent) && matches!(role, Role::HandleIn | Role::HandleOut) =>
@@ -159,6 +161,10 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     let first = owned.next();
     if let (Some(first), Role::Terminate) = (first, handler.role) {
         return handler.wrong_on(diagnostics, first, say::terminate_owns(name));
+    }
+    if let Some(first) = first.filter(|_| handler.role.is_gate()) {
+        let message = say::gate_owns(name, handler.role.name());
+        return handler.wrong_on(diagnostics, first, message);
     }
     let takes_file = handler.role == Role::HandleUpload;
     if let Some(first) = first.filter(|_| handler.role.is_upload() && !takes_file) {

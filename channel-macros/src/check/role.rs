@@ -72,6 +72,7 @@ fn receiver(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     };
     let message = match (handler.role, handler.receiver) {
         (Role::Join, _) => say::join_self(),
+        (Role::BeforeJoin, _) => say::gate_self(),
         (Role::Connect, _) => say::connect_self(),
         (Role::Id, _) if !is_shared(receiver) => say::id_self(),
         (_, Receiver::Odd) => say::odd_self(),

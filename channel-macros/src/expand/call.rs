@@ -32,9 +32,14 @@ impl<'s, 'b> Call<'s, 'b> {
     ) -> TokenStream {
         let span = Span::mixed_site();
         let (mut first, mut last) = (TokenStream::new(), TokenStream::new());
+        let mut proofs = TokenStream::new();
         for (at, parameter) in self.handler.parameters.iter().enumerate() {
             let name = argument(at);
             match parameter.source {
+                ParamSource::Lent(ty) if self.demands_proofs() => {
+                    let supply = self.supply(ty);
+                    proofs.extend(quote_spanned!(span=> let #name = #supply;));
+                }
                 ParamSource::Lent(ty) => {
                     let lent = self.provide(ty);
                     first.extend(quote_spanned!(span=> let #name = #lent;));
@@ -63,11 +68,44 @@ impl<'s, 'b> Call<'s, 'b> {
                 ParamSource::Exclusive => {}
             }
         }
-        quote_spanned!(span=> #first #last)
+        quote_spanned!(span=> #proofs #first #last)
+    }
+
+    /// Whether what the handler borrows may be proofs, which come before its payload is read.
+    fn demands_proofs(&self) -> bool {
+        self.cx.proofs && self.handler.role == Role::HandleIn
+    }
+
+    /// `<Context<…> as Supply<T, …>>::supply(__cx, self)`, or the refusal, on the tokens of `T`.
+    fn supply(&self, ty: &Type) -> TokenStream {
+        let krate = self.cx.krate;
+        // Where the type stands: what is neither lent nor a proof is reported there.
+        let span = Span::mixed_site().located_at(ends(ty).0);
+        let supply = self.borrow(ty, &quote!(Supply), "supply");
+        quote_spanned! {span=>
+            match #supply(__cx, &*self) {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__refusal) => {
+                    return #krate::__private::HandlerFuture::ready(
+                        #krate::__private::Answer::refuse(__refusal),
+                    );
+                }
+            }
+        }
     }
 
     /// `<Context<…> as Provide<T, …>>::provide(__cx)`, on the tokens of `T`.
     fn provide(&self, ty: &Type) -> TokenStream {
+        let path = match self.handler.role {
+            Role::Connect => quote!(ProvideToConnect),
+            _ => quote!(Provide),
+        };
+        let provide = self.borrow(ty, &path, "provide");
+        quote_spanned!(Span::mixed_site()=> #provide(__cx))
+    }
+
+    /// The path of the method that fills a `&T`, on the tokens of `T`.
+    fn borrow(&self, ty: &Type, path: &TokenStream, method: &str) -> TokenStream {
         let (role, krate) = (self.role(), self.cx.krate);
         let own = self.cx.ty().to_token_stream();
         let lent = self.cx.outside(ty);
@@ -79,14 +117,8 @@ impl<'s, 'b> Call<'s, 'b> {
         };
         let (context, own, role) = (respan(context, at), respan(own, at), respan(role, at));
         let parameters = quote_spanned!(at=> <#lent, #own, #role>);
-        let path = match self.handler.role {
-            Role::Connect => quote!(ProvideToConnect),
-            _ => quote!(Provide),
-        };
-        let provide = self
-            .cx
-            .qualified_with(&lent, &context, &path, parameters, "provide");
-        quote_spanned!(Span::mixed_site()=> #provide(__cx))
+        self.cx
+            .qualified_with(&lent, &context, path, parameters, method)
     }
 
     /// `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, on the tokens of the type.
@@ -178,6 +210,10 @@ impl<'s, 'b> Call<'s, 'b> {
                 match parameter.source {
                     // Made for this call alone, so that it lives as long as the call's future.
                     ParamSource::Entry | ParamSource::Uploads(_) => quote_spanned!(span=> &#name),
+                    ParamSource::Lent(ty) if self.demands_proofs() => {
+                        let span = span.located_at(ends(ty).0);
+                        quote_spanned!(span=> ::core::ops::Deref::deref(&#name))
+                    }
                     _ => quote_spanned!(span=> #name),
                 }
             });

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, Generics, LitStr, parse_quote};
 
 use super::{
-    ExpandCtx, event, is_generic, join::join, message::message, respan, terminate::terminate,
+    ExpandCtx, event, gate, is_generic, join::join, message::message, respan, terminate::terminate,
     upload,
 };
 use crate::{
@@ -20,11 +20,13 @@ pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
     let cx = &ExpandCtx {
         target,
         krate: &args.krate,
+        proofs: !args.proofs.is_empty(),
     };
     let attributes = cx.attributes();
     let channel = implementation(cx, args);
     let belongs = belongs(cx, args);
     let pushes = pushes(cx, args);
+    let proofs = proofs(cx, args);
     let uploads = upload::takes_uploads(cx);
     let messages = target.handlers.iter().enumerate();
     let messages = messages.filter(|(at, handler)| has_impl(handler, &target.handlers[..*at]));
@@ -35,6 +37,7 @@ pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
             #channel
             #belongs
             #pushes
+            #proofs
             #uploads
             #(#messages)*
         };
@@ -61,6 +64,7 @@ fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     let (join, terminate) = (join(cx), terminate(cx));
     let (handle_in, handle_out) = (event::handle_in(cx), event::handle_out(cx));
     let extension = upload::extension(cx);
+    let (gates, rate_limits) = (gate::gates(cx), gate::rate_limits(cx, args));
     let items = quote_spanned! {Span::mixed_site()=>
         type Socket = #socket;
         type Extension = #extension;
@@ -68,6 +72,8 @@ fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
         const TOPICS: &'static [&'static ::core::primitive::str] = &[#(#topics),*];
         const INTERCEPTS: &'static [&'static ::core::primitive::str] = &[#intercepts];
         const OPTIONS: #krate::__private::ChannelOptions = #options;
+        #rate_limits
+        #gates
         #join
         #handle_in
         #handle_out
@@ -150,6 +156,41 @@ fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str) -> TokenStream {
             }
         }
     }
+}
+
+/// What lends each proof to the handlers of clients' messages.
+fn proofs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
+    let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
+    let (generics, _, bounds) = cx.generics().split_for_impl();
+    let role = quote!(#krate::__private::role::handle_in);
+    let each = distinct(&args.proofs).into_iter().map(|proof| {
+        let proof = cx.outside(proof);
+        let own_tokens = own.to_token_stream();
+        let (at, _) = ends(&proof);
+        let parameters = super::respan(quote!(<#own_tokens>), at);
+        let path = quote!(Proof);
+        let prove = cx.qualified_with(&proof, &proof, &path, parameters, "prove");
+        quote_spanned! {Span::mixed_site()=>
+            #lint_attrs
+            impl #generics #krate::__private::Supply<#proof, #own, #role>
+                for #krate::__private::Context<'_, #own, #role>
+                #bounds
+            {
+                type Loan<'l> = #krate::__private::Proven<#proof> where Self: 'l;
+
+                fn supply(
+                    &self,
+                    __channel: &#own,
+                ) -> ::core::result::Result<Self::Loan<'_>, #krate::__private::Refusal> {
+                    ::core::result::Result::map(
+                        #prove(__channel, self.socket()),
+                        #krate::__private::Proven,
+                    )
+                }
+            }
+        }
+    });
+    each.collect()
 }
 
 fn with_parameter(generics: &Generics, name: &str) -> Generics {

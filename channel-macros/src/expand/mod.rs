@@ -8,6 +8,7 @@
 mod call;
 mod channel;
 mod event;
+mod gate;
 mod join;
 mod message;
 mod socket;
@@ -31,6 +32,8 @@ pub(crate) struct ExpandCtx<'s> {
     pub(crate) target: &'s Target<'s>,
     /// The path of the runtime crate.
     pub(crate) krate: &'s TokenStream,
+    /// Whether handlers of clients' messages may demand proofs.
+    pub(crate) proofs: bool,
 }
 
 impl ExpandCtx<'_> {

@@ -20,6 +20,7 @@ pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs) -> TokenStream {
     let cx = &ExpandCtx {
         target,
         krate: &args.krate,
+        proofs: false,
     };
     let krate = cx.krate;
     let (own, name, lint_attrs) = (cx.ty(), &target.name, cx.lint_attrs());

@@ -10,7 +10,7 @@ use syn::{Ident, LitStr, ReturnType, Type, ext::IdentExt as _};
 
 pub(crate) use self::parameter::{ParamSource, Parameter, Receiver, captured};
 use crate::{
-    args::UploadArgs,
+    args::{RateLimit, UploadArgs, event_options},
     block::{Attribute, Block, Method},
     diagnostics::{Diagnostics, say},
     pattern::Pattern,
@@ -35,6 +35,8 @@ pub(crate) struct Handler<'b> {
     pub(crate) literal: Option<LitStr>,
     /// What an `#[allow_upload]` declares.
     pub(crate) upload: Option<UploadArgs>,
+    /// How often clients may send the event.
+    pub(crate) rate_limits: Vec<RateLimit>,
     /// The pattern of a join, when it has one that can be read.
     pub(crate) pattern: Option<Pattern>,
     pub(crate) method: &'b Method,
@@ -126,6 +128,7 @@ impl<'b> Handler<'b> {
             attribute: attribute.clone(),
             literal: None,
             upload: None,
+            rate_limits: Vec::new(),
             pattern: None,
             method,
             receiver: parameter::receiver(method),
@@ -220,6 +223,18 @@ impl<'b> Handler<'b> {
         };
         let further = match inside.next() {
             Some(TokenTree::Punct(comma)) if comma.as_char() == ',' => inside.next(),
+            further => further,
+        };
+        let further = match further {
+            Some(TokenTree::Ident(name)) if self.role == Role::HandleIn => {
+                let tokens = std::iter::once(TokenTree::Ident(name)).chain(inside);
+                let (limits, complete) = event_options(tokens.collect(), diagnostics);
+                self.rate_limits = limits;
+                if !complete {
+                    self.leave_out();
+                }
+                None
+            }
             further => further,
         };
         if let Some(further) = further {

@@ -23,8 +23,12 @@ pub mod role {
     roles! {
         /// `#[connect]`
         connect
+        /// `#[before_join]`
+        before_join
         /// `#[join]`
         join
+        /// `#[before_handle_in]`
+        before_handle_in
         /// `#[handle_in]`
         handle_in
         /// `#[handle_out]`
@@ -50,6 +54,7 @@ pub mod role {
     /// The roles of a channel that is joined, and so has a [`Socket`](crate::Socket).
     pub trait AfterJoin {}
 
+    impl AfterJoin for before_handle_in {}
     impl AfterJoin for handle_in {}
     impl AfterJoin for handle_out {}
     impl AfterJoin for handle_info {}
@@ -67,7 +72,7 @@ pub mod role {
 ///
 /// Every handler may borrow a [`Topic`], a [`ChannelRef`], the [`Endpoint`], the
 /// [`ConnectInfo`], the socket type its channel names and the state that this one names; all but `#[join]` the [`Socket`];
-/// a `#[handle_in]` that names no event, the event's name as `&str`.
+/// a `#[handle_in]` that names no event, and a `#[before_handle_in]`, the event's name as `&str`.
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to a `{R}` handler",
     label = "not lent here",
@@ -150,8 +155,9 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
         }
     }
 
-    #[cfg(feature = "uploads")]
-    pub(crate) fn socket(&self) -> &'a Socket<C> {
+    /// The joined channel: for [`Proof`](super::Proof)s.
+    #[doc(hidden)]
+    pub fn socket(&self) -> &'a Socket<C> {
         self.socket
     }
 
@@ -215,6 +221,15 @@ impl<C: Channel, R> Provide<ConnectInfo, C, R> for Context<'_, C, R> {
 impl<C: Channel, R: role::AfterJoin> Provide<Socket<C>, C, R> for Context<'_, C, R> {
     fn provide(&self) -> &Socket<C> {
         self.socket
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<C: Channel> Provide<str, C, role::before_handle_in>
+    for Context<'_, C, role::before_handle_in>
+{
+    fn provide(&self) -> &str {
+        self.event
     }
 }
 

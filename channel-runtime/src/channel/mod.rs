@@ -4,11 +4,14 @@ mod answer;
 mod call;
 mod context;
 mod extension;
+mod gate;
 mod handle;
 mod handler_future;
 mod join;
 mod mailbox;
 mod options;
+mod proof;
+mod rate_limit;
 mod reason;
 mod reference;
 mod request;
@@ -28,9 +31,12 @@ pub use self::{
     call::{CallFor, Caller, CastFor, InfoFor},
     context::{Context, Given, Provide, ProvideToConnect, role},
     extension::ChannelExtension,
+    gate::{Gate, IntoGate},
     handler_future::HandlerFuture,
     join::{IntoJoin, Joined},
     options::ChannelOptions,
+    proof::{Proof, Proven, Supply},
+    rate_limit::RateLimit,
     reason::{Reason, Stop},
     reference::SocketRef,
     request::{Request, RequestError},
@@ -74,6 +80,22 @@ pub trait Channel: Sized + Send + 'static {
 
     /// Log levels and times.
     const OPTIONS: ChannelOptions;
+
+    /// How often clients may send what.
+    const RATE_LIMITS: &'static [RateLimit] = &[];
+
+    /// Decides whether a client may join at all, before the payload is read.
+    fn before_join<'a>(_cx: &'a Context<'a, Self, role::before_join>) -> HandlerFuture<'a, Gate> {
+        HandlerFuture::ready(Gate::PASS)
+    }
+
+    /// Decides whether a client's message goes on to [`Channel::handle_in`].
+    fn before_handle_in<'a>(
+        &'a mut self,
+        _cx: &'a Context<'a, Self, role::before_handle_in>,
+    ) -> HandlerFuture<'a, Gate> {
+        HandlerFuture::ready(Gate::PASS)
+    }
 
     /// Creates the channel, or refuses. Mirrors `c:Phoenix.Channel.join/3`.
     fn join<'a>(

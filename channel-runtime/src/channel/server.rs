@@ -24,13 +24,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{Instrument, Span};
 
 use super::{
-    Answer, Channel, ChannelExtension, ChannelOf, ChannelRef, Context, HandlerFuture, Joined,
+    Answer, Channel, ChannelExtension, ChannelOf, ChannelRef, Context, Gate, HandlerFuture, Joined,
     Mailbox, Reason, Socket, SocketView,
     answer::{ERROR, OK},
     call::Contexts,
     handle::{ChannelHandle, Predecessor},
     mailbox::{Command, Ended, Next},
-    telemetry,
+    rate_limit, telemetry,
 };
 use crate::{
     connection::{BudgetPermit, ChannelId, ClientSender, ConnectInfo, Urgency, corked},
@@ -375,8 +375,13 @@ impl<C: Channel> Socket<C> {
         } = message;
         let started = Instant::now();
         let params = payload.clone();
-        let cx = Context::new(self);
-        let join = AssertUnwindSafe(async { C::join(&cx, payload).run().await });
+        let (gate, cx) = (Context::new(self), Context::new(self));
+        let join = AssertUnwindSafe(async {
+            match C::before_join(&gate).run().await {
+                Gate(Some(refusal)) => Joined::Refused(refusal),
+                Gate(None) => C::join(&cx, payload).run().await,
+            }
+        });
         let joined = join
             .catch_unwind()
             .instrument(telemetry::join_span::<C>())
@@ -481,15 +486,35 @@ impl<C: Channel> Socket<C> {
         let cx = Context::for_event(self, event, reference);
         let probe = telemetry::HandleIn::<C>::begin(self.topic(), event, &payload);
         let span = probe.span();
-        // A handler that is not async runs at once, so the call itself stands in the span.
-        let answer = match span.in_scope(|| channel.handle_in(&cx, payload)) {
-            HandlerFuture::Ready(answer) => answer,
-            HandlerFuture::Pending(answer) => answer.instrument(span).await,
+        let answer = match self.pass(channel, event, &span).await {
+            Some(refusal) => Answer::refuse(refusal),
+            // A handler that is not async runs at once, so the call itself stands in the span.
+            None => match span.in_scope(|| channel.handle_in(&cx, payload)) {
+                HandlerFuture::Ready(answer) => answer,
+                HandlerFuture::Pending(answer) => answer.instrument(span).await,
+            },
         };
         probe.finish(&answer, self.endpoint().filter());
         let stop = answer.stop.clone();
         self.answer(reference, answer);
         stop
+    }
+
+    /// What keeps a message from its handler: a limit, or a gate.
+    async fn pass(&self, channel: &mut C, event: &str, span: &Span) -> Option<Refusal> {
+        if !C::RATE_LIMITS.is_empty() {
+            let client = &self.connect_info().client;
+            let counted = rate_limit::check::<C>(self.endpoint(), client, event);
+            if let Err(refusal) = counted {
+                return Some(refusal);
+            }
+        }
+        let cx = Context::for_event(self, event, &Term::Null);
+        let gate = match span.in_scope(|| channel.before_handle_in(&cx)) {
+            HandlerFuture::Ready(gate) => gate,
+            HandlerFuture::Pending(gate) => gate.instrument(span.clone()).await,
+        };
+        gate.0
     }
 
     fn answer(&self, reference: &Term, answer: Answer) {

@@ -3,6 +3,7 @@ use std::{fmt, net::SocketAddr};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
+use super::ClientId;
 #[cfg(feature = "token")]
 use super::Session;
 
@@ -24,6 +25,7 @@ pub struct ConnectInfo {
     pub uri: Option<String>,
     /// The `user-agent` header.
     pub user_agent: Option<String>,
+    pub(crate) client: ClientId,
     more: Option<Box<More>>,
 }
 

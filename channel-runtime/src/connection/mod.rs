@@ -3,6 +3,7 @@
 
 mod budget;
 mod channel_id;
+mod client_id;
 mod client_sender;
 mod connect_info;
 mod connections;
@@ -29,6 +30,7 @@ pub use self::session::Session;
 pub(crate) use self::{
     budget::{Admitted, Budget, BudgetPermit, Reservation, TotalBudget, Wait},
     channel_id::{ChannelId, Undelivered},
+    client_id::{ClientId, ClientKey},
     client_sender::ClientSender,
     connections::{Connections, Registered},
     fastlane::send_on,

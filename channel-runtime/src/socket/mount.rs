@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     channel::Connected,
-    connection::{ClientSender, Close, ConnectError, ConnectRequest, Connection, Outbox},
+    connection::{ClientId, ClientSender, Close, ConnectError, ConnectRequest, Connection, Outbox},
     endpoint::Endpoint,
     error::ConfigError,
     options::SocketOptions,
@@ -124,7 +124,10 @@ impl<S: ChannelSocket> MountOf<S> {
             .await
             .map_err(ConnectError::Refused)?;
         let outbox = Outbox::new(self.options.outbox(), endpoint.connections().outboxes());
-        let disconnect = match user.id() {
+        let id = user.id().map(Topic::from);
+        let mut info = request.info;
+        info.client = ClientId::new(id.clone());
+        let disconnect = match id {
             Some(id) => Some(disconnect_on(id, &endpoint, &outbox).await),
             None => None,
         };
@@ -137,7 +140,7 @@ impl<S: ChannelSocket> MountOf<S> {
         let handler = ChannelsHandler::new(
             Box::new(channels),
             client,
-            request.info,
+            info,
             endpoint,
             &self.options,
             disconnect,
@@ -171,7 +174,7 @@ impl<S: ChannelSocket> MountOf<S> {
 }
 
 /// Ends the connection when somebody broadcasts `disconnect` to the socket's id, on whatever node.
-async fn disconnect_on(id: String, endpoint: &Endpoint, outbox: &Arc<Outbox>) -> Subscription {
+async fn disconnect_on(topic: Topic, endpoint: &Endpoint, outbox: &Arc<Outbox>) -> Subscription {
     let outbox = Arc::downgrade(outbox);
     let relay = FnSubscriber::new(move |broadcast: &Broadcast| {
         if let Some(outbox) = outbox
@@ -181,7 +184,7 @@ async fn disconnect_on(id: String, endpoint: &Endpoint, outbox: &Arc<Outbox>) ->
             outbox.close(Close::DISCONNECT);
         }
     });
-    let (pubsub, topic) = (endpoint.pubsub(), Topic::from(id));
+    let pubsub = endpoint.pubsub();
     let prepared = pubsub.prepare(&topic).await;
     pubsub.subscribe_then(prepared, topic, pubsub.new_id(), Arc::new(relay), || ())
 }

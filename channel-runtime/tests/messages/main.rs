@@ -3,6 +3,7 @@
 // In a test, a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
+mod gates;
 mod requests;
 
 use std::{sync::Mutex, time::Duration};

@@ -1,0 +1,16 @@
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*", rate_limit = 5)]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("say")]
+    fn say(&mut self) {}
+}
+
+fn main() {}

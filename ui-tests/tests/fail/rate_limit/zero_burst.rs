@@ -1,0 +1,16 @@
+use channel_runtime::prelude::*;
+
+pub struct Room;
+
+#[channel("room:*")]
+impl Room {
+    #[join]
+    fn join() -> Self {
+        Room
+    }
+
+    #[handle_in("say", rate_limit(per_second = 5, burst = 0))]
+    fn say(&mut self) {}
+}
+
+fn main() {}
