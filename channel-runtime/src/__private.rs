@@ -47,9 +47,10 @@ where
 {
     fn read(text: &str, name: &'static str) -> Result<Self, Refusal> {
         text.parse().map_err(|error: T::Err| {
-            Refusal::new("invalid topic")
-                .with("parameter", name)
-                .with("message", error.to_string())
+            // Its words are the type's, not for clients.
+            let error = &crate::telemetry::shown(&error);
+            tracing::debug!(parameter = name, %error, "a part of a topic does not fit");
+            Refusal::new("invalid topic").with("parameter", name)
         })
     }
 }

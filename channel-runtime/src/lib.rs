@@ -41,6 +41,10 @@ pub mod prelude;
 #[doc = include_str!("docs/from_phoenix.md")]
 pub mod from_phoenix {}
 
+/// Every reason that this crate gives a client.
+#[doc = include_str!("docs/reasons.md")]
+pub mod reasons {}
+
 /// The README's example must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

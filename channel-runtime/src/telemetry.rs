@@ -1,30 +1,10 @@
 //! Log lines, spans and metrics: what is said of connects, joins and messages, and how.
 //!
-//! Metrics, through the [`metrics`] facade: counters `channel_connects_total{outcome}`,
-//! `channel_joins_total{channel,outcome}`, `channel_messages_total{channel}`,
-//! `channel_panics_total{channel}`, `channel_slow_consumer_total{reason}` and
-//! `channel_messages_dropped_total{channel}`, the reasons `outbox` and `endpoint`, and `mailbox`
-//! where a channel does not take what it intercepts; `channel_half_received_dropped_total`; histograms in seconds `channel_connect_seconds`,
-//! `channel_join_seconds{channel}` and `channel_handle_in_seconds{channel}`. Of requests to clients:
-//! `channel_requests_total{channel,outcome}` and `channel_request_seconds{channel}`.
-//!
-//! Of other nodes: counters `channel_pubsub_published_total`, `channel_pubsub_lost_total{reason}`,
-//! `channel_pubsub_received_total`, `channel_pubsub_garbage_total` and
-//! `channel_pubsub_disconnects_total`; the gauge `channel_pubsub_up`;
-//! histograms in seconds `channel_pubsub_lag_seconds` and `channel_pubsub_down_seconds`. Of
-//! long-poll requests for sessions of other nodes: `channel_longpoll_forwarded_total{kind,outcome}`,
-//! the kinds `poll` and `publish`, the outcomes `answered`, `gone` and `unreachable`.
-//!
-//! Of uploads whose writer is in a `Count`: counters `channel_upload_bytes_total{upload}` and
-//! `channel_upload_files_total{upload,outcome}`, where the outcome is `started` first, and then
-//! `done`, `cancelled` or `failed`.
-//!
-//! Of `Endpoint::serve`: the gauge `channel_http_connections`, all connections that are open,
-//! WebSockets included; counters `channel_http_timeouts_total{limit}`, connections that were ended
-//! since their clients did nothing, with the limit `request` (none has come), `head`, `body`,
-//! `write` or `idle`; `channel_http_full_total`, how often all places were taken; and
-//! `channel_accept_errors_total`.
+//! Metrics go through the [`metrics`] facade; [`describe_metrics`] gives a recorder their words.
+//! With Prometheus, see the example `notifications`.
+#![doc = include_str!("docs/metrics.md")]
 
+mod describe;
 mod filter;
 mod shown;
 
@@ -38,7 +18,7 @@ use std::{
 use axum::http::{HeaderValue, request::Parts};
 use tracing::{Level, Span};
 
-pub use self::filter::FilterParameters;
+pub use self::{describe::describe_metrics, filter::FilterParameters};
 pub(crate) use self::{
     filter::FILTERED,
     shown::{line, shown, shown_to},
@@ -68,11 +48,37 @@ macro_rules! at_level {
 pub(crate) use at_level;
 
 /// A connect was accepted or refused.
-pub(crate) fn connected(socket: &'static str, transport: &'static str, ok: bool, took: Duration) {
-    let outcome = if ok { "ok" } else { "refused" };
+pub(crate) fn connected(
+    socket: &'static str,
+    transport: &'static str,
+    refused: Option<&dyn fmt::Display>,
+    took: Duration,
+) {
+    let outcome = if refused.is_none() { "ok" } else { "refused" };
     metrics::counter!("channel_connects_total", "outcome" => outcome).increment(1);
     metrics::histogram!("channel_connect_seconds").record(took.as_secs_f64());
-    tracing::info!(socket, transport, outcome, took = ?took, "connect");
+    match refused {
+        None => tracing::info!(socket, transport, outcome, took = ?took, "connect"),
+        Some(why) => {
+            let reason = shown(&why);
+            tracing::info!(socket, transport, outcome, %reason, took = ?took, "connect");
+        }
+    }
+}
+
+/// A connection has its place.
+pub(crate) fn opened() {
+    metrics::gauge!("channel_connections").increment(1.0);
+}
+
+/// A connection has given its place back.
+pub(crate) fn closed() {
+    metrics::gauge!("channel_connections").decrement(1.0);
+}
+
+/// A connection has ended, for this reason.
+pub(crate) fn disconnected(reason: &'static str) {
+    metrics::counter!("channel_disconnects_total", "reason" => reason).increment(1);
 }
 
 /// The span a `#[connect]` runs in.
@@ -83,7 +89,8 @@ pub(crate) fn connect_span(socket: &'static str, transport: &'static str) -> Spa
 /// A client was not let in before its socket was asked.
 pub(crate) fn turned_away(transport: &'static str, why: &dyn fmt::Display) {
     metrics::counter!("channel_connects_total", "outcome" => "refused").increment(1);
-    tracing::info!(transport, why = %shown(why), "connect refused");
+    let reason = shown(why);
+    tracing::info!(transport, %reason, "connect refused");
 }
 
 /// A request to one of the transports, without its query.

@@ -82,6 +82,7 @@ pub(crate) fn start<S: SocketView, C: ChannelOf<S>>(start: Start, user: &S::Held
         span,
         ended: Ended::Silent,
         finished: false,
+        counted: None,
         _alive: alive,
     };
     let join = Joining {
@@ -122,6 +123,8 @@ pub(super) struct Server<C: Channel> {
     span: Span,
     ended: Ended,
     finished: bool,
+    /// Set while the client is in.
+    counted: Option<telemetry::Joined<C>>,
     /// A drain waits for all channels, those that rest too.
     _alive: TaskTrackerToken,
 }
@@ -139,7 +142,10 @@ impl<C: Channel> Server<C> {
     /// Does what is next, or what waits in the mailbox, as much as one turn may hold.
     pub(super) async fn work(&mut self, next: &mut Option<Next<C>>) -> End {
         let Server {
-            socket, channel, ..
+            socket,
+            channel,
+            counted,
+            ..
         } = self;
         let mut left = if next.is_some() { 1 } else { MOST };
         loop {
@@ -154,6 +160,7 @@ impl<C: Channel> Server<C> {
                         *channel = Box::pin(socket.enter(join)).await;
                     }
                     if channel.is_some() {
+                        *counted = Some(telemetry::Joined::new());
                         C::Extension::joined(socket);
                     }
                     return match channel {
@@ -187,6 +194,7 @@ impl<C: Channel> Server<C> {
     /// Nothing in here waits, so it runs to its end even where the task is dropped.
     pub(super) fn finish(&mut self, end: &End) {
         self.let_go();
+        self.counted = None;
         let reason = match end {
             End::Because(reason) => Some(reason),
             _ => None,
@@ -408,9 +416,14 @@ impl<C: Channel> Socket<C> {
             Joined::Refused(_) => "error",
             Joined::Unmatched => "unmatched",
         };
+        let refusal = match &joined {
+            Joined::Refused(refusal) => Some(refusal),
+            _ => None,
+        };
         telemetry::joined::<C>(
             self.topic(),
             outcome,
+            refusal,
             started.elapsed(),
             &params,
             self.endpoint().filter(),

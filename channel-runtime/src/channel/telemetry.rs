@@ -7,9 +7,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{Level, Span, level_filters::LevelFilter};
 
-use super::{Answer, Channel};
+use super::{Answer, Channel, answer::ERROR};
 use crate::{
-    protocol::{Payload, Topic},
+    protocol::{Payload, Refusal, Topic},
     telemetry::{FilterParameters, LogLevel, at_level, line, panic_message, shown, shown_to},
 };
 
@@ -50,6 +50,7 @@ pub(crate) fn join_span<C: Channel>() -> Span {
 pub(crate) fn joined<C: Channel>(
     topic: &Topic,
     outcome: &'static str,
+    refusal: Option<&Refusal>,
     took: Duration,
     params: &Payload,
     filter: &FilterParameters,
@@ -59,7 +60,27 @@ pub(crate) fn joined<C: Channel>(
     metrics::histogram!("channel_join_seconds", "channel" => C::NAME).record(took.as_secs_f64());
     if let LogLevel::At(level) = C::OPTIONS.log_join {
         let (topic, params) = (shown(topic), Params(params, filter));
-        at_level!(level, event, channel = C::NAME, %topic, outcome, took = ?took, %params, "join");
+        let reason = refusal.and_then(Refusal::reason).map(line);
+        let reason = reason.as_deref();
+        at_level!(
+            level, event, channel = C::NAME, %topic, outcome, reason, took = ?took, %params, "join"
+        );
+    }
+}
+
+/// A joined channel, counted until it is dropped.
+pub(crate) struct Joined<C: Channel>(PhantomData<fn() -> C>);
+
+impl<C: Channel> Joined<C> {
+    pub(crate) fn new() -> Self {
+        metrics::gauge!("channel_channels", "channel" => C::NAME).increment(1.0);
+        Joined(PhantomData)
+    }
+}
+
+impl<C: Channel> Drop for Joined<C> {
+    fn drop(&mut self) {
+        metrics::gauge!("channel_channels", "channel" => C::NAME).decrement(1.0);
     }
 }
 
@@ -144,13 +165,32 @@ impl<'a, C: Channel> HandleIn<'a, C> {
                 .as_ref()
                 .map_or("", |(status, _)| status.as_str());
             let (topic, event) = (shown(self.topic), &*line(self.event));
+            let reason = match &answer.reply {
+                Some((status, payload)) if *status == ERROR => reason_of(payload),
+                _ => None,
+            };
+            let reason = reason.as_deref().map(line);
+            let reason = reason.as_deref();
             let (status, params) = (&*line(status), Params(params, filter));
             let took = self.started.elapsed();
             at_level!(
-                level, event, channel = C::NAME, %topic, event, status, took = ?took, %params,
-                "handle_in"
+                level, event, channel = C::NAME, %topic, event, status, reason, took = ?took,
+                %params, "handle_in"
             );
         }
+    }
+}
+
+/// The `reason` of an error reply, where it has one that is text.
+fn reason_of(payload: &Payload) -> Option<String> {
+    /// The most bytes of a refusal that is looked into.
+    const MOST: usize = 4096;
+    if payload.len() > MOST {
+        return None;
+    }
+    match payload.decode::<Value>().ok()?.get_mut("reason")?.take() {
+        Value::String(reason) => Some(reason),
+        _ => None,
     }
 }
 

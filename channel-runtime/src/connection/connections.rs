@@ -84,6 +84,7 @@ impl Connections {
         self.has_room(open.len())?;
         open.insert(id, Arc::downgrade(outbox));
         drop(open);
+        telemetry::opened();
         Ok(Registered {
             connections: self.clone(),
             id,
@@ -127,5 +128,6 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.connections.0.open.lock().remove(&self.id);
+        telemetry::closed();
     }
 }

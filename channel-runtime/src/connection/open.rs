@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
+use crate::telemetry;
 use crate::{
     connection::{ChannelId, Close, Outbox, Outgoing, Registered},
     protocol::{Frame, Topic},
@@ -86,6 +87,8 @@ pub(crate) trait ConnectionHandler: Send {
 pub struct Connection {
     handler: Box<dyn ConnectionHandler>,
     outbox: Arc<Outbox>,
+    /// Why the transport ends it, where it is not the outbox that does.
+    ended: Option<&'static str>,
     #[cfg_attr(
         not(feature = "websocket"),
         expect(dead_code, reason = "dropped with it")
@@ -102,6 +105,7 @@ impl Connection {
         Connection {
             handler,
             outbox,
+            ended: None,
             registered,
         }
     }
@@ -141,7 +145,10 @@ impl Connection {
         while let Some(next) = frame.take() {
             match self.handler.receive(next) {
                 Received::Taken => break,
-                Received::Refused(close) => return Poll::Ready(Err(close)),
+                Received::Refused(close) => {
+                    self.note_end(&close);
+                    return Poll::Ready(Err(close));
+                }
                 Received::Full(back) => *frame = Some(back),
             }
             std::task::ready!(self.handler.poll_room(cx));
@@ -224,8 +231,17 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Notes how a transport ends the connection, for the metrics.
+    pub(crate) fn note_end(&mut self, close: &Close) {
+        self.ended.get_or_insert(close.label());
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
+        let ended = self.ended.or_else(|| self.outbox.closed_as());
+        telemetry::disconnected(ended.unwrap_or("client"));
         self.outbox.abandon();
     }
 }

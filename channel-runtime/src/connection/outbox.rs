@@ -103,6 +103,26 @@ impl Close {
     pub(crate) const HALF_RECEIVED: Close = Close::new(1013, "too much is half received");
     /// The client reads too slowly.
     pub(crate) const SLOW_CONSUMER: Close = Close::new(1013, "slow consumer");
+    /// Nothing has come from the client for the socket's `timeout`.
+    pub(crate) const TIMEOUT: Close = Close::new(1002, "timeout");
+
+    /// The reason in a word, for metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            close if *close == Close::DISCONNECT => "disconnect",
+            close if *close == Close::DRAINING => "draining",
+            close if *close == Close::HALF_RECEIVED => "half_received",
+            close if *close == Close::SLOW_CONSUMER => "slow_consumer",
+            close if *close == Close::TIMEOUT => "timeout",
+            Close { code: 1009, .. } => "too_large",
+            Close {
+                code: 1002 | 1003 | 1007 | 1008,
+                ..
+            } => "unreadable",
+            Close { code: 1011, .. } => "crashed",
+            _ => "other",
+        }
+    }
 }
 
 /// An item that the connection's own task takes out of its outbox, in order.
@@ -519,6 +539,11 @@ impl Outbox {
             .queue
             .front()
             .is_some_and(|queued| queued.cost().is_some())
+    }
+
+    /// How the server ended the connection, for metrics; `None` where it did not.
+    pub(crate) fn closed_as(&self) -> Option<&'static str> {
+        self.state.lock().close.as_ref().map(Close::label)
     }
 
     pub(crate) fn waiting(&self) -> usize {

@@ -3,7 +3,10 @@ use std::{fmt, sync::Arc};
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
-use crate::telemetry::{FILTERED, FilterParameters, line};
+use crate::{
+    protocol::{PayloadError, Refusal},
+    telemetry::{FILTERED, FilterParameters, line, shown},
+};
 
 /// The parameters of a connect: the query of its request.
 ///
@@ -18,9 +21,18 @@ pub struct Params {
 }
 
 /// Connect parameters that do not fit the type a `#[connect]` takes.
+///
+/// As text, it says what serde says, for the log; a client is told the parameter alone.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
-#[error("{}", line(.0))]
-pub struct ParamsError(String);
+#[error("{}", line(.0.to_string().as_str()))]
+pub struct ParamsError(#[source] PayloadError);
+
+impl ParamsError {
+    /// The parameter that is missing or does not fit.
+    pub fn parameter(&self) -> Option<&str> {
+        self.0.field()
+    }
+}
 
 impl Params {
     /// Parameters from a query string, such as `token=abc&vsn=2.0.0`.
@@ -93,7 +105,11 @@ impl Params {
     ///
     /// A [`ParamsError`] that names the parameter that is missing or does not fit.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ParamsError> {
-        serde_html_form::from_str(&self.query).map_err(|error| ParamsError(error.to_string()))
+        let reader = serde_html_form::Deserializer::from_bytes(self.query.as_bytes());
+        serde_path_to_error::deserialize(reader).map_err(|error| {
+            let path = error.path().to_string();
+            ParamsError(PayloadError::at(path, error.into_inner().to_string()))
+        })
     }
 }
 
@@ -139,9 +155,14 @@ impl FromParams for Params {
     }
 }
 
-impl From<ParamsError> for crate::protocol::Refusal {
+impl From<ParamsError> for Refusal {
     fn from(error: ParamsError) -> Self {
-        crate::protocol::Refusal::new("invalid params").with("message", error.to_string())
+        tracing::debug!(error = %shown(&error), "connect parameters do not fit");
+        let refusal = Refusal::new("invalid params");
+        match error.parameter() {
+            Some(parameter) => refusal.with("parameter", parameter),
+            None => refusal,
+        }
     }
 }
 
@@ -196,6 +217,13 @@ mod tests {
         let error = Params::from_query("age=7")
             .decode::<Credentials>()
             .unwrap_err();
-        assert!(error.to_string().contains("token"), "{error}");
+        assert_eq!(error.parameter(), Some("token"));
+        let error = Params::from_query("token=x&age=old").decode::<Credentials>();
+        let error = error.unwrap_err();
+        assert_eq!(error.parameter(), Some("age"));
+        // Its words name types, and are not for clients.
+        let told = Refusal::from(error).payload();
+        let expected = r#"{"parameter":"age","reason":"invalid params"}"#;
+        assert_eq!(told.as_json(), Some(expected));
     }
 }

@@ -51,11 +51,16 @@ pub enum EncodeError {
 }
 
 /// A payload that does not fit the type a handler takes.
+///
+/// As text, it says what serde says, for the log; a client is told the field, and whether that is
+/// missing or does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[error("{}", line(.message))]
 pub struct PayloadError {
     field: Option<String>,
     message: String,
+    /// What the client is told instead of serde's words, which speak of types and columns.
+    told: Option<&'static str>,
 }
 
 impl PayloadError {
@@ -68,16 +73,26 @@ impl PayloadError {
             .and_then(|m| m.split('`').next());
         let field = match (path, missing) {
             (Some(path), Some(missing)) => Some(format!("{path}.{missing}")),
-            (path, missing) => path.or(missing.map(str::to_owned)),
+            (path, missing) => path.or_else(|| missing.map(str::to_owned)),
         };
-        PayloadError { field, message }
+        let told = match (missing, &field) {
+            (Some(_), _) => "the field is missing",
+            (None, Some(_)) => "the field does not fit",
+            (None, None) => "the payload does not fit",
+        };
+        PayloadError {
+            field,
+            message,
+            told: Some(told),
+        }
     }
 
-    /// A payload error in the words of a decoder of your own.
+    /// A payload error in the words of a decoder of your own, which the client gets.
     pub fn new(message: impl Into<String>) -> Self {
         PayloadError {
             field: None,
             message: message.into(),
+            told: None,
         }
     }
 
@@ -89,9 +104,9 @@ impl PayloadError {
         PayloadError::new("expected binary data, got JSON")
     }
 
-    /// The decoder's words.
-    pub(super) fn message(&self) -> &str {
-        &self.message
+    /// What the client is told: the words of a decoder of your own, and none of serde's.
+    pub(super) fn told(&self) -> &str {
+        self.told.unwrap_or(&self.message)
     }
 
     /// The path of the field that does not fit, such as `items[2].price`; `None` when it is the

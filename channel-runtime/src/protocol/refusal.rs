@@ -91,11 +91,12 @@ impl Refusal {
 
 impl From<PayloadError> for Refusal {
     fn from(error: PayloadError) -> Self {
+        tracing::debug!(error = %shown(&error), "a payload does not fit");
         let refusal = Refusal::new("invalid payload");
         let refusal = match error.field() {
             Some(field) => refusal.with("field", field),
             None => refusal,
         };
-        refusal.with("message", error.message())
+        refusal.with("message", error.told())
     }
 }

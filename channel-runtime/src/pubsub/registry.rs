@@ -10,7 +10,7 @@ use std::{
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
-use super::{Encodings, SubscriberId};
+use super::{Encodings, SubscriberId, telemetry};
 use crate::protocol::{Broadcast, Topic};
 
 /// Locks of the topic map, so that joins on one topic do not wait for broadcasts on another.
@@ -134,13 +134,21 @@ impl Registry {
         first: impl FnOnce(),
     ) {
         let mut shard = self.shard(&topic).write();
-        match shard.entry(topic) {
-            Entry::Occupied(mut taken) => taken.get_mut().insert(id, subscriber),
+        let is_new = match shard.entry(topic) {
+            Entry::Occupied(mut taken) => {
+                taken.get_mut().insert(id, subscriber);
+                false
+            }
             Entry::Vacant(free) => {
                 free.insert(Subscribers::One(id, subscriber));
+                true
             }
-        }
+        };
         first();
+        drop(shard);
+        if is_new {
+            telemetry::topic_begun();
+        }
     }
 
     /// Delivers to the subscribers of this process, but not to `from`.
@@ -173,6 +181,9 @@ impl Registry {
             (None, subscribers.remove(id))
         };
         drop(shard);
+        if gone.0.is_some() {
+            telemetry::topic_ended();
+        }
         drop(gone);
     }
 

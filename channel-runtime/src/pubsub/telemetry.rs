@@ -15,6 +15,16 @@ pub(crate) fn published(error: Option<&PublishError>) {
     }
 }
 
+/// A topic has its first subscriber on this node.
+pub(crate) fn topic_begun() {
+    metrics::gauge!("channel_topics").increment(1.0);
+}
+
+/// A topic has no subscriber on this node any more.
+pub(crate) fn topic_ended() {
+    metrics::gauge!("channel_topics").decrement(1.0);
+}
+
 /// A broadcast came from another node.
 pub(crate) fn received() {
     metrics::counter!("channel_pubsub_received_total").increment(1);

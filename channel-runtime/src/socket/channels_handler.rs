@@ -269,6 +269,10 @@ fn unreadable(error: &DecodeError) -> Close {
     };
     Close {
         code,
-        reason: error.to_string().into(),
+        // The words of a decoder are not for clients.
+        reason: match error {
+            DecodeError::Malformed(_) => "malformed message".into(),
+            error => error.to_string().into(),
+        },
     }
 }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "test")]
 use std::any::{TypeId, type_name};
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{fmt::Display, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tracing::Instrument;
@@ -38,7 +38,8 @@ pub(crate) async fn guarded(
             telemetry::socket_panicked(socket, &*panic);
             Err(ConnectError::Crashed)
         });
-    telemetry::connected(socket, transport, connection.is_ok(), started.elapsed());
+    let refused = connection.as_ref().err().map(|error| error as &dyn Display);
+    telemetry::connected(socket, transport, refused, started.elapsed());
     connection
 }
 

@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use channel_runtime::{Endpoint, Error};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
 struct App {
     endpoint: Endpoint,
     directory: Directory,
+    metrics: PrometheusHandle,
 }
 
 #[derive(Deserialize)]
@@ -26,7 +28,11 @@ struct Offer {
     cents: u64,
 }
 
-pub(crate) fn routes(endpoint: Endpoint, directory: Directory) -> Router {
+pub(crate) fn routes(
+    endpoint: Endpoint,
+    directory: Directory,
+    metrics: PrometheusHandle,
+) -> Router {
     Router::new()
         .route(
             "/",
@@ -39,9 +45,11 @@ pub(crate) fn routes(endpoint: Endpoint, directory: Directory) -> Router {
             "/users/{user}/connections",
             axum::routing::delete(disconnect),
         )
+        .route("/metrics", get(scrape))
         .with_state(App {
             endpoint,
             directory,
+            metrics,
         })
 }
 
@@ -98,6 +106,60 @@ async fn disconnect(State(app): State<App>, Path(user): Path<String>) -> StatusC
     }
 }
 
+/// What Prometheus reads. A server that the world can reach keeps this to its own network.
+async fn scrape(State(app): State<App>) -> Response {
+    app.metrics.run_upkeep();
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, app.metrics.render()).into_response()
+}
+
 fn gone(error: Error) -> (StatusCode, String) {
     (StatusCode::NOT_FOUND, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        http::Request,
+    };
+    use channel_runtime::{telemetry::describe_metrics, test::TestClient};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::socket::UserSocket;
+
+    #[tokio::test]
+    async fn prometheus_reads_what_is_open_and_what_was_refused_with_descriptions() {
+        let metrics = PrometheusBuilder::new().install_recorder().unwrap();
+        describe_metrics();
+        let directory = Directory::default();
+        let endpoint = Endpoint::builder()
+            .socket::<UserSocket>("/socket")
+            .build()
+            .unwrap();
+        let client = TestClient::builder(&endpoint)
+            .params([("user", "eve")])
+            .extension(directory.clone())
+            .connect()
+            .await
+            .unwrap();
+        client.join("notifications:ada", ()).await.unwrap_err();
+        let app = routes(endpoint, directory, metrics);
+        let scraped = app
+            .oneshot(Request::get("/metrics").body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let text = to_bytes(scraped.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(text.into()).unwrap();
+        for line in [
+            "# HELP channel_connections Connections that are open",
+            "# TYPE channel_connections gauge",
+            "# TYPE channel_join_seconds summary",
+            r#"channel_joins_total{channel="NotificationChannel",outcome="error"}"#,
+        ] {
+            assert!(text.contains(line), "no {line:?} in {text}");
+        }
+    }
 }

@@ -97,7 +97,10 @@ impl Session {
                     connection.begin_batch();
                     self.batch = Some(batch);
                 }
-                () = sleep_until(self.polled + self.lifetime), if !is_polled => return false,
+                () = sleep_until(self.polled + self.lifetime), if !is_polled => {
+                    connection.note_end(&Close::TIMEOUT);
+                    return false;
+                }
                 progress = progress => match progress {
                     Progress::Taken => {}
                     Progress::Unpolled => self.polled = Instant::now(),

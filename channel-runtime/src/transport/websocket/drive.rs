@@ -52,9 +52,6 @@ fn with_buffer<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
     done
 }
 
-/// No frame of the client for the socket's `timeout`.
-const TIMEOUT: Close = Close::new(1002, "timeout");
-
 /// Why the task stops.
 enum End {
     /// The server closes.
@@ -100,6 +97,15 @@ fn plain(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
         Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
         Err(upgraded) => downcast::<TokioIo<TcpStream>>(upgraded)
             .map(|parts| (parts.io.into_inner(), parts.read_buf)),
+    }
+}
+
+impl Session {
+    /// Ends the connection, and its channels.
+    fn end(mut self, end: &End) {
+        if let End::Close(close) = end {
+            self.intake.connection.note_end(close);
+        }
     }
 }
 

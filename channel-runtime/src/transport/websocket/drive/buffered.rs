@@ -14,8 +14,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame};
-use crate::{connection::Event, protocol::Frame};
+use super::{CLOSING, End, Session, encode, has_close, last_frame};
+use crate::{
+    connection::{Close, Event},
+    protocol::Frame,
+};
 
 /// The most bytes gathered for one write, but for a larger frame.
 const WRITE: usize = 16 * 1024;
@@ -28,7 +31,7 @@ pub(super) async fn run<I: AsyncRead + AsyncWrite>(io: I, mut session: Session) 
     let (mut reader, mut writer) = tokio::io::split(io);
     let end = serve(&mut reader, &mut writer, &mut session).await;
     // The channels end now, not after the closing handshake.
-    drop(session);
+    session.end(&end);
     let goodbye = async {
         if let Some(frame) = last_frame(&end) {
             writer.write_all(&frame).await?;
@@ -90,7 +93,7 @@ async fn serve<I: AsyncRead + AsyncWrite>(
                     session.decode(&mut buffer[..read]);
                     session.held_up = true;
                 }
-                _ => return End::Close(TIMEOUT),
+                _ => return End::Close(Close::TIMEOUT),
             },
         }
     }

@@ -15,8 +15,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{CLOSING, End, Session, TIMEOUT, encode, has_close, last_frame, with_buffer};
-use crate::connection::{DirectEvent, Half, Sink};
+use super::{CLOSING, End, Session, encode, has_close, last_frame, with_buffer};
+use crate::connection::{Close, DirectEvent, Half, Sink};
 use crate::transport::websocket::codec::frame_in_place;
 
 /// `read` is what has come from the client already.
@@ -43,7 +43,7 @@ pub(super) fn run(
         // What waits goes out before the close, as far as the client takes it.
         let whole = session.intake.connection.flush();
         // The channels end now, not after the closing handshake.
-        drop(session);
+        session.end(&end);
         if let Some(frame) = last_frame(&end).filter(|_| whole) {
             // Boxed, so that an open connection is no larger for its end.
             let goodbye = Box::pin(say_goodbye(reader.as_ref(), &frame, &end));
@@ -63,7 +63,7 @@ fn poll(reader: &mut OwnedReadHalf, session: &mut Session, cx: &mut Context<'_>)
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(End::Gone),
                 Poll::Pending if settled => {
-                    return session.idle.poll(cx).map(|()| End::Close(TIMEOUT));
+                    return session.idle.poll(cx).map(|()| End::Close(Close::TIMEOUT));
                 }
                 Poll::Pending => {}
             }
@@ -137,7 +137,10 @@ fn poll_blocked(
     if let Poll::Ready(close) = session.intake.connection.poll_closing(cx) {
         return Poll::Ready(Some(End::Close(close)));
     }
-    session.idle.poll(cx).map(|()| Some(End::Close(TIMEOUT)))
+    session
+        .idle
+        .poll(cx)
+        .map(|()| Some(End::Close(Close::TIMEOUT)))
 }
 
 /// Writes the last frame and, where it is the server's close, waits for the client's, so that

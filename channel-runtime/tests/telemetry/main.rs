@@ -6,12 +6,15 @@
 // Other tests use the rest of these.
 #[cfg(feature = "longpoll")]
 #[allow(dead_code)]
-#[path = "long_poll/hub.rs"]
+#[path = "../long_poll/hub.rs"]
 mod hub;
 #[cfg(feature = "longpoll")]
 #[allow(dead_code)]
-#[path = "long_poll/room.rs"]
+#[path = "../long_poll/room.rs"]
 mod room;
+
+mod operator;
+mod tables;
 
 use std::{
     io,
@@ -290,6 +293,7 @@ fn joins_messages_and_panics_are_counted_and_timed() {
     timed.sort();
     let expected = [
         ("channel_connects_total", 1),
+        ("channel_disconnects_total", 1),
         ("channel_joins_total", 1),
         ("channel_messages_total", 1),
         ("channel_panics_total", 1),
