@@ -67,9 +67,9 @@ pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,
         ChannelRef, Context, Gate, HandlerFuture, InfoFor, IntoAnswer, IntoGate, IntoJoin,
-        IntoNoReply, IntoRefusal, IntoReply, Joined, NoReply, NoState, Proof, Provide, PushedBy,
-        RateLimit, Reason, Reply, Request, RequestError, Socket, SocketRef, SocketView, Status,
-        Stop, TimerRef, role,
+        IntoNoReply, IntoPush, IntoRefusal, IntoReply, Joined, NoReply, NoState, Proof, Provide,
+        PushStream, PushedBy, RateLimit, Reason, Reply, Request, RequestError, Socket, SocketRef,
+        SocketView, Status, Stop, TimerRef, role,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,

@@ -1,5 +1,7 @@
 //! What handlers return, and what becomes of it.
 
+use std::{fmt, sync::Arc};
+
 use serde::Serialize;
 use smol_str::SmolStr;
 
@@ -31,6 +33,14 @@ pub type Reply<T = (), E = Refusal> = Result<T, E>;
 pub struct Answer {
     pub(crate) reply: Option<(SmolStr, Payload)>,
     pub(crate) stop: Option<Reason>,
+    /// What replies in its place.
+    pub(super) later: Option<Arc<dyn ReplyLater>>,
+}
+
+/// An answer whose reply comes by itself: a stream.
+pub(super) trait ReplyLater: fmt::Debug + Send + Sync {
+    /// Begins it, for the message that it answers.
+    fn begin(&self, client: &ClientSender, join_ref: &Term, reference: &Term, topic: &Topic);
 }
 
 pub(crate) const OK: SmolStr = SmolStr::new_static("ok");
@@ -46,7 +56,9 @@ impl Answer {
         reference: &Term,
         topic: &Topic,
     ) {
-        if let Some((status, payload)) = self.reply {
+        if let Some(later) = self.later {
+            later.begin(client, join_ref, reference, topic);
+        } else if let Some((status, payload)) = self.reply {
             let topic = Term::from(topic);
             let urgency = Urgency::MustSend;
             client.reply(join_ref, reference, &topic, &status, &payload, urgency);
@@ -67,7 +79,7 @@ impl Answer {
     pub fn refuse(refusal: impl Into<Refusal>) -> Self {
         Answer {
             reply: Some((ERROR, refusal.into().payload())),
-            stop: None,
+            ..Answer::default()
         }
     }
 
@@ -75,7 +87,7 @@ impl Answer {
         match payload {
             Ok(payload) => Answer {
                 reply: Some((status, payload)),
-                stop: None,
+                ..Answer::default()
             },
             Err(error) => Answer::refuse(error),
         }
@@ -100,7 +112,7 @@ impl Answer {
 pub struct Status<T = ()>(pub &'static str, pub T);
 
 /// What can stand in the `Ok` of a handler's answer: any `Serialize` value as JSON, [`Binary`],
-/// a [`Payload`], a [`Status`], a [`Stop`] or an [`Answer`]; `()` is the response `{}`.
+/// a [`Payload`], a [`Status`], a [`Stop`], a [`PushStream`] or an [`Answer`]; `()` is the response `{}`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a response to a client message",
     label = "not a response",
@@ -234,8 +246,8 @@ impl NoReply {
 impl From<NoReply> for Answer {
     fn from(flow: NoReply) -> Self {
         Answer {
-            reply: None,
             stop: flow.stop,
+            ..Answer::default()
         }
     }
 }

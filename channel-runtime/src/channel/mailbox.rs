@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     Channel, Reason,
     call::ServerMessage,
+    push_stream::Streams,
     request::Requests,
     server::{Joining, Server, WakeGuard},
     timer::Timers,
@@ -52,6 +53,7 @@ pub(crate) struct Mailbox<C: Channel> {
     pub(super) join_ref: Term,
     pub(super) timers: Timers,
     pub(super) requests: Requests,
+    pub(super) streams: Streams,
     /// Runs the channel's tasks, also if a thread outside of a runtime wakes it.
     pub(super) runtime: Runtime,
     capacity: usize,
@@ -171,6 +173,7 @@ impl<C: Channel> Mailbox<C> {
             join_ref,
             timers: Timers::default(),
             requests: Requests::default(),
+            streams: Streams::default(),
             runtime: Runtime::current(),
             capacity,
             state: Mutex::new(state),

@@ -11,6 +11,7 @@ mod join;
 mod mailbox;
 mod options;
 mod proof;
+mod push_stream;
 mod rate_limit;
 mod reason;
 mod reference;
@@ -36,6 +37,7 @@ pub use self::{
     join::{IntoJoin, Joined},
     options::ChannelOptions,
     proof::{Proof, Proven, Supply},
+    push_stream::{IntoPush, PushStream},
     rate_limit::RateLimit,
     reason::{Reason, Stop},
     reference::SocketRef,

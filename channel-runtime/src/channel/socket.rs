@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
+use futures_util::Stream;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
-    CallFor, CastFor, Channel, ChannelExtension, InfoFor, Mailbox, Request, SocketRef, SocketView,
-    TimerRef,
+    CallFor, CastFor, Channel, ChannelExtension, InfoFor, IntoPush, Mailbox, PushStream, Request,
+    SocketRef, SocketView, TimerRef,
     call::{Call, Cast, Info, ServerMessage},
     mailbox::Command,
     request,
@@ -167,6 +168,41 @@ impl<C: Channel> Socket<C> {
         A: FromPayload + Send + 'static,
     {
         self.me.request(command, limit)
+    }
+
+    /// Answers a message with a stream: what a `#[handle_in]` returns. Its items are pushes, its end
+    /// is the reply.
+    ///
+    /// ```
+    /// # use channel_runtime::prelude::*;
+    /// # use serde::Serialize;
+    /// #[derive(Serialize, Event)]
+    /// #[event("entry")]
+    /// struct Entry { number: u32 }
+    ///
+    /// # pub struct Log;
+    /// # #[channel("log:*", pushes = [Entry])]
+    /// # impl Log {
+    /// # #[join] fn join() -> Self { Log }
+    /// #[handle_in("history")]
+    /// fn history(&mut self, since: u32, socket: &Socket<Self>) -> PushStream {
+    ///     let entries = (since..since + 1000).map(|number| Entry { number });
+    ///     socket
+    ///         .stream(futures_util::stream::iter(entries))
+    ///         .reply(|pushed| pushed)
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// The items are events of `pushes`, or `Result`s of one: the first error ends the stream with
+    /// an error reply. The stream is pulled only while less than half of the client's outbox waits.
+    /// It runs beside the channel, which handles other messages meanwhile; 16 streams of a channel
+    /// at once, a further one is refused: `too many streams`. A channel that ends drops its streams.
+    pub fn stream<S>(&self, items: S) -> PushStream
+    where
+        S: Stream<Item: IntoPush<C>> + Send + 'static,
+    {
+        PushStream::new(self, items)
     }
 
     /// Sends a received broadcast on to this client, under this channel's topic: what one does

@@ -209,6 +209,16 @@ pub(crate) fn decoder_panicked(panic: &(dyn Any + Send)) {
     );
 }
 
+/// A stream that a handler returned panicked; its message gets `no answer`, the channel goes on.
+pub(crate) fn stream_panicked(channel: &'static str, panic: &(dyn Any + Send)) {
+    metrics::counter!("channel_panics_total", "channel" => channel).increment(1);
+    tracing::error!(
+        channel,
+        panic = &*line(panic_message(panic)),
+        "a stream of a channel panicked"
+    );
+}
+
 /// A panic has been caught; the channel ends, the process goes on.
 pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any + Send)) {
     metrics::counter!("channel_panics_total", "channel" => C::NAME).increment(1);

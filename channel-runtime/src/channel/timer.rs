@@ -30,7 +30,8 @@ impl TimerRef {
 pub(super) struct Timers(OnceLock<CancellationToken>);
 
 impl Timers {
-    fn token(&self) -> CancellationToken {
+    /// Cancelled with the channel.
+    pub(super) fn token(&self) -> CancellationToken {
         self.0.get_or_init(CancellationToken::new).child_token()
     }
 

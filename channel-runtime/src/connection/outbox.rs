@@ -9,6 +9,7 @@ mod sink;
 mod tests;
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -179,6 +180,8 @@ struct State {
     /// The connection takes no more frames.
     abandoned: bool,
     reader: Option<Waker>,
+    /// Those who push only while much is free.
+    patient: Vec<Waker>,
     /// Set where senders write frames themselves.
     direct: Option<Direct>,
 }
@@ -541,6 +544,24 @@ impl Outbox {
             .is_some_and(|queued| queued.cost().is_some())
     }
 
+    /// Ready while less than half of the outbox waits, or nothing is queued any more: for those who
+    /// push no faster than the client reads. Cancel safe.
+    pub(crate) async fn half_empty(&self) {
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            let is_free = state.frames == 0
+                || state.frames < self.limits.frames / 2 && state.bytes < self.limits.bytes / 2;
+            if is_free || state.abandoned || state.close.is_some() {
+                return Poll::Ready(());
+            }
+            if !state.patient.iter().any(|task| task.will_wake(cx.waker())) {
+                state.patient.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// How the server ended the connection, for metrics; `None` where it did not.
     pub(crate) fn closed_as(&self) -> Option<&'static str> {
         self.state.lock().close.as_ref().map(Close::label)
@@ -559,6 +580,7 @@ impl Outbox {
         self.settle(&mut state);
         state.reader = None;
         state.direct = None;
+        state.wake_patient();
     }
 }
 
@@ -605,6 +627,7 @@ impl State {
         }
         self.close = Some(close);
         self.wake();
+        self.wake_patient();
     }
 
     fn forget(&mut self, queued: &Queued) {
@@ -612,7 +635,12 @@ impl State {
             self.frames -= 1;
             self.bytes -= cost.all;
             self.own -= cost.own;
+            self.wake_patient();
         }
+    }
+
+    fn wake_patient(&mut self) {
+        self.patient.drain(..).for_each(Waker::wake);
     }
 
     /// Leaves out what is not kept, but for a frame that is half written.
@@ -634,6 +662,7 @@ impl State {
             self.bytes += cost.all;
             self.own += cost.own;
         }
+        self.wake_patient();
     }
 
     fn drop_oldest(&mut self) -> bool {

@@ -176,7 +176,8 @@ impl Endpoint {
 
     /// Hears the broadcasts of a topic outside of any channel, until the subscription is
     /// dropped. Those of other nodes may take a moment to arrive: see
-    /// [`EndpointSubscription::confirmed`]. Mirrors `c:Phoenix.Endpoint.subscribe/2`.
+    /// [`EndpointSubscription::confirmed`]. A `Stream`, beside its own methods. Mirrors
+    /// `c:Phoenix.Endpoint.subscribe/2`.
     pub fn subscribe(&self, topic: impl Into<Topic>) -> EndpointSubscription {
         EndpointSubscription::new(&self.0.pubsub, topic.into())
     }

@@ -1,8 +1,14 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
 };
 
+use futures_util::Stream;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -13,7 +19,8 @@ use crate::{
 /// How many broadcasts wait for a subscriber outside of any channel.
 const CAPACITY: usize = 1024;
 
-/// The broadcasts of a topic: see [`Endpoint::subscribe`](crate::Endpoint::subscribe).
+/// The broadcasts of a topic: see [`Endpoint::subscribe`](crate::Endpoint::subscribe). A [`Stream`] that
+/// never ends.
 #[derive(Debug)]
 pub struct EndpointSubscription {
     // Dropped first, so that nothing is sent to a receiver that is gone.
@@ -49,15 +56,27 @@ impl EndpointSubscription {
 
     /// The next broadcast; at most 1024 wait, further ones are counted as missed. Cancel safe.
     pub async fn recv(&mut self) -> Broadcast {
-        match self.broadcasts.recv().await {
-            Some(broadcast) => broadcast,
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Broadcast> {
+        match self.broadcasts.poll_recv(cx) {
+            Poll::Ready(Some(broadcast)) => Poll::Ready(broadcast),
             // The sender lives in the subscription that this value holds.
-            None => std::future::pending().await,
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 
     /// How many broadcasts found no room since the subscription began.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
+    }
+}
+
+impl Stream for EndpointSubscription {
+    type Item = Broadcast;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Broadcast>> {
+        self.get_mut().poll(cx).map(Some)
     }
 }

@@ -5,6 +5,7 @@
 
 mod gates;
 mod requests;
+mod streams;
 
 use std::{sync::Mutex, time::Duration};
 
