@@ -63,6 +63,8 @@ pub use self::options::LongPollOptions;
 pub use self::options::ServeOptions;
 #[cfg(feature = "uploads")]
 pub use self::options::UploadOptions;
+#[cfg(feature = "garde")]
+pub use self::protocol::Valid;
 pub use self::{
     channel::{
         Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,

@@ -18,3 +18,6 @@ pub use crate::{
     error::{Error, InternalError},
     protocol::{Binary, Broadcast, Event, Payload, Refusal, Topic},
 };
+
+#[cfg(feature = "garde")]
+pub use crate::protocol::Valid;

@@ -61,6 +61,8 @@ pub struct PayloadError {
     message: String,
     /// What the client is told instead of serde's words, which speak of types and columns.
     told: Option<&'static str>,
+    /// Each field that breaks a rule, with a message.
+    fields: Vec<(String, String)>,
 }
 
 impl PayloadError {
@@ -84,6 +86,7 @@ impl PayloadError {
             field,
             message,
             told: Some(told),
+            fields: Vec::new(),
         }
     }
 
@@ -93,7 +96,32 @@ impl PayloadError {
             field: None,
             message: message.into(),
             told: None,
+            fields: Vec::new(),
         }
+    }
+
+    /// A payload whose fields break rules: each with its path, such as `items[2].price`, and a
+    /// message, which the client gets. The first 100 are kept.
+    pub fn fields(fields: impl IntoIterator<Item = (String, String)>) -> Self {
+        /// A list of any length may break a rule in every element.
+        const MOST: usize = 100;
+        let fields: Vec<_> = fields.into_iter().take(MOST).collect();
+        let named = fields.first().map(|(field, _)| field.clone());
+        PayloadError {
+            field: named.filter(|field| !field.is_empty()),
+            message: fields
+                .iter()
+                .map(|(field, message)| format!("{field}: {message}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            told: Some("a field breaks a rule"),
+            fields,
+        }
+    }
+
+    /// Each field that breaks a rule, with a message.
+    pub(super) fn broken(&self) -> &[(String, String)] {
+        &self.fields
     }
 
     pub(crate) fn not_json() -> Self {

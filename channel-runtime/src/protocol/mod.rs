@@ -14,9 +14,13 @@ mod term;
 mod topic;
 mod v1;
 mod v2;
+#[cfg(feature = "garde")]
+mod valid;
 
 #[cfg(any(feature = "websocket", test))]
 pub(crate) use self::message::HEADER_ROOM;
+#[cfg(feature = "garde")]
+pub use self::valid::Valid;
 pub use self::{
     broadcast::Broadcast,
     error::{DecodeError, EncodeError, MAX_NAME_BYTES, PayloadError},

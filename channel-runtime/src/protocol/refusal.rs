@@ -97,6 +97,13 @@ impl From<PayloadError> for Refusal {
             Some(field) => refusal.with("field", field),
             None => refusal,
         };
-        refusal.with("message", error.told())
+        let refusal = refusal.with("message", error.told());
+        if error.broken().is_empty() {
+            return refusal;
+        }
+        let errors = error.broken().iter().map(|(field, message)| {
+            Value::from_iter([("field", field.as_str()), ("message", message.as_str())])
+        });
+        refusal.with("errors", Value::from_iter(errors))
     }
 }

@@ -6,6 +6,7 @@
 mod gates;
 mod requests;
 mod streams;
+mod valid;
 
 use std::{sync::Mutex, time::Duration};
 
