@@ -123,12 +123,3 @@ pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &Payload
     tracing::warn!(channel, topic = %crate::telemetry::shown(topic), event = &*crate::telemetry::line(event), error = %crate::telemetry::shown(error), "an intercepted broadcast cannot be decoded");
     NoReply::CONTINUE
 }
-
-/// What the uploads of a channel call.
-#[cfg(feature = "uploads")]
-pub mod upload {
-    pub use crate::upload::{
-        Accept, Consumed, Destination, FileOf, IntoConsumed, IntoDestination, IntoValidity,
-        TakesUploads, UploadEntry, UploadSpec, UploadsExtension, UploadsOf, handle_in, is_event,
-    };
-}

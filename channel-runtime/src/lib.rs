@@ -61,8 +61,6 @@ pub use channel_macros::{Event, channel, socket};
 pub use self::options::LongPollOptions;
 #[cfg(feature = "serve")]
 pub use self::options::ServeOptions;
-#[cfg(feature = "uploads")]
-pub use self::options::UploadOptions;
 #[cfg(feature = "garde")]
 pub use self::protocol::Valid;
 pub use self::{
@@ -78,7 +76,7 @@ pub use self::{
     },
     endpoint::{DrainOptions, Endpoint, EndpointSubscription},
     error::{ConfigError, Error, InternalError},
-    options::{SerializerName, SocketConfig, SocketOptions},
+    options::SocketOptions,
     origin::{CheckOrigin, Origin},
     protocol::{
         Binary, Broadcast, EncodeError, Event, FromPayload, Intercepted, JsonEvent, Payload,

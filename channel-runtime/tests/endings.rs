@@ -329,7 +329,7 @@ async fn each_of_a_flood_of_leaves_at_a_busy_channel_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn joins_without_end_of_a_client_that_takes_no_reply_end_its_connection() {
     let options = channel_runtime::SocketOptions::default().outbox_bytes(128 * 1024);
-    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+    let endpoint = Endpoint::builder().socket::<User>(options.path("/socket"));
     let endpoint = endpoint.build().unwrap();
     let params = channel_runtime::Params::from_query("vsn=2.0.0");
     let request = channel_runtime::transport::ConnectRequest::new("silent", params);

@@ -85,7 +85,7 @@ impl Server {
 
     fn with(limits: ServeOptions) -> Self {
         let options = SocketOptions::default().timeout(LIMIT);
-        let builder = Endpoint::builder().socket_with::<User>("/socket", options);
+        let builder = Endpoint::builder().socket::<User>(options.path("/socket"));
         let drain = DrainOptions::default().deadline(DEADLINE);
         let builder = builder.serve_options(limits).drainer(drain);
         let endpoint = builder.build().unwrap();

@@ -57,7 +57,11 @@ async fn conversation() -> Vec<String> {
     let options = SocketOptions::default().transport_log(LogLevel::At(tracing::Level::INFO));
     let endpoint = Endpoint::builder()
         .secret_key(SECRET)
-        .socket_with::<User>("/socket", options.long_poll(LongPollOptions::default()))
+        .socket::<User>(
+            options
+                .long_poll(LongPollOptions::default())
+                .path("/socket"),
+        )
         .build()
         .unwrap();
     let login: Token = endpoint.token("login");

@@ -162,13 +162,13 @@ fn what_a_transport_holds_can_be_shown() {
 #[cfg(feature = "longpoll")]
 #[test]
 fn times_that_the_official_client_cannot_meet_are_warned_of_and_others_are_not() {
-    use channel_runtime::{Endpoint, LongPollOptions, SocketConfig};
+    use channel_runtime::{Endpoint, LongPollOptions, SocketOptions};
     use std::time::Duration;
 
     let build = |options: SocketOptions| {
         logged(async move {
             let builder = Endpoint::builder();
-            let mounted = builder.socket_with::<crate::server::User>("/here", options);
+            let mounted = builder.socket::<crate::server::User>(options.path("/here"));
             mounted.build().unwrap();
         })
     };
@@ -199,9 +199,9 @@ fn times_that_the_official_client_cannot_meet_are_warned_of_and_others_are_not()
     assert_eq!(build(polled.long_poll(LongPollOptions::default())), "");
 
     let file = r#"{"path": "/file", "timeout_ms": 30000, "long_poll": {"window_ms": 20000}}"#;
-    let config: SocketConfig = serde_json::from_str(file).unwrap();
+    let config: SocketOptions = serde_json::from_str(file).unwrap();
     let log = logged(async {
-        let builder = Endpoint::builder().socket_from::<crate::server::User>(config);
+        let builder = Endpoint::builder().socket::<crate::server::User>(config);
         builder.build().unwrap();
     });
     assert_eq!(log.lines().count(), 2, "{log}");
@@ -322,8 +322,12 @@ mod hostile {
             .error_handler(|error| -> String { panic!("{error}") });
         let builder = Endpoint::builder()
             .filter_parameters(FilterParameters::default().also(["diary key"]))
-            .socket_with::<Visitor>("/socket", options.clone())
-            .socket_with::<Visitor>("/of/{tenant}", options.check_origin(CheckOrigin::off()));
+            .socket::<Visitor>(options.clone().path("/socket"))
+            .socket::<Visitor>(
+                options
+                    .check_origin(CheckOrigin::off())
+                    .path("/of/{tenant}"),
+            );
         let server = Server::start(builder).await;
         let endpoint = &server.endpoint;
 

@@ -75,7 +75,7 @@ impl Server {
     }
 
     async fn with(options: SocketOptions, drain: DrainOptions, head: Duration) -> Self {
-        let builder = Endpoint::builder().socket_with::<User>("/socket", options);
+        let builder = Endpoint::builder().socket::<User>(options.path("/socket"));
         let endpoint = builder.drainer(drain).build().unwrap();
         let terminated = Terminated::default();
         let slow = [Arc::new(Notify::new()), Arc::new(Notify::new())];

@@ -84,7 +84,7 @@ async fn ping_server() -> (Endpoint, String, UnboundedReceiver<Reason>) {
     let (sender, ended) = unbounded_channel();
     let options = SocketOptions::default().timeout(LIMIT);
     let endpoint = Endpoint::builder()
-        .raw_socket_with::<Ping>("/ping", options)
+        .raw_socket::<Ping>(options.path("/ping"))
         .build()
         .unwrap();
     let app: Router = endpoint.router().layer(axum::Extension(sender));

@@ -95,7 +95,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 async fn serve(options: SocketOptions) -> (Endpoint, SocketAddr) {
     let endpoint = Endpoint::builder()
-        .socket_with::<User>("/socket", options)
+        .socket::<User>(options.path("/socket"))
         .build()
         .unwrap();
     let addr = listen(&endpoint).await;
@@ -316,7 +316,7 @@ async fn a_client_that_pauses_reads_all_that_went_by_in_order() {
 async fn clients_that_never_read_share_a_budget_and_the_quick_ones_stay() {
     const STUCK: usize = 200;
     let endpoint = Endpoint::builder()
-        .socket_with::<User>("/socket", SocketOptions::default().timeout(HOUR))
+        .socket::<User>(SocketOptions::new("/socket").timeout(HOUR))
         .outbox_bytes(8 << 20)
         .build()
         .unwrap();
@@ -420,7 +420,7 @@ async fn first_closed(clients: &mut [Client]) -> Option<u16> {
 async fn half_frames_have_a_limit_together_and_do_not_keep_out_those_that_go_on() {
     const HALF: usize = 300 * 1024;
     let endpoint = Endpoint::builder()
-        .socket_with::<User>("/socket", SocketOptions::default().timeout(HOUR))
+        .socket::<User>(SocketOptions::new("/socket").timeout(HOUR))
         .receive_bytes(1 << 20)
         .build()
         .unwrap();
@@ -450,7 +450,7 @@ async fn half_frames_have_a_limit_together_and_do_not_keep_out_those_that_go_on(
 #[tokio::test]
 async fn the_fragments_of_a_message_that_is_not_whole_count_as_well() {
     let endpoint = Endpoint::builder()
-        .socket_with::<User>("/socket", SocketOptions::default().timeout(HOUR))
+        .socket::<User>(SocketOptions::new("/socket").timeout(HOUR))
         .receive_bytes(1 << 20)
         .build()
         .unwrap();
@@ -628,7 +628,7 @@ async fn a_client_that_is_not_read_loses_nothing_and_is_served_all_else() {
     let (endpoint, addr) = serve(options()).await;
     flood(connect(addr).await, endpoint).await;
 
-    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options());
+    let endpoint = Endpoint::builder().socket::<User>(options().path("/socket"));
     let endpoint = endpoint.build().unwrap();
     let name = format!("channels-websocket-{}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);

@@ -28,7 +28,7 @@ pub struct Node {
 impl Node {
     /// A node without others.
     pub async fn alone() -> Self {
-        let builder = Endpoint::builder().socket_with::<User>("/socket", sockets(WINDOW));
+        let builder = Endpoint::builder().socket::<User>(sockets(WINDOW).path("/socket"));
         Node::serve(builder.build().unwrap()).await
     }
 
@@ -140,7 +140,7 @@ async fn endpoint_with(
     let options = options.subscribe_timeout(CONFIRM);
     let builder = Endpoint::builder()
         .secret_key("one secret for all the nodes of the tests")
-        .socket_with::<User>("/socket", sockets(window));
+        .socket::<User>(sockets(window).path("/socket"));
     let builder = if url.starts_with("redis") {
         builder.pubsub(Redis::connect_with(url, options).await?)
     } else {

@@ -95,7 +95,7 @@ pub(crate) async fn serve(folder: &str) -> Result<()> {
     STORE.get_or_init(|| Arc::new(LocalFileSystem::new_with_prefix(objects).unwrap_or_default()));
     let options = SocketOptions::default().max_channels(1_001);
     let endpoint = Endpoint::builder()
-        .socket_with::<User>("/socket", options)
+        .socket::<User>(options.path("/socket"))
         .build()?;
     let app: Router = endpoint.router();
     let held = get(move || async move { Json(held(&endpoint)) });

@@ -125,9 +125,9 @@ impl UploadArgs {
             Time::Milliseconds(time) => quote!(.detach_ms(::core::option::Option::Some(#time))),
         });
         quote! {
-            #krate::__private::upload::UploadSpec::new(
+            #krate::upload::UploadSpec::new(
                 #name,
-                #krate::__private::upload::Accept::#accept,
+                #krate::upload::Accept::#accept,
             ) #(#numbers)* #total #auto_upload #by_hand #detach
         }
     }

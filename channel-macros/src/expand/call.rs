@@ -237,7 +237,8 @@ impl<'s, 'b> Call<'s, 'b> {
         if mentions(output.clone(), &["impl".to_owned()]) {
             let (at, _) = ends(&output);
             let method = format_ident!("{method}");
-            let convert = respan(quote!(#krate::__private::#path::#method), at);
+            let convert = super::in_runtime(krate, &path);
+            let convert = respan(quote!(#convert::#method), at);
             return quote_spanned!(at=> #convert(#value));
         }
         let method = self

@@ -59,7 +59,7 @@ impl ExpandCtx<'_> {
         let krate = self.krate;
         let method = Ident::new(method, last);
         let tail = quote_spanned!(last=> >::);
-        let path = respan(quote!(#krate::__private::#path), first);
+        let path = respan(in_runtime(krate, path), first);
         quote_spanned!(first=> < #qualified as #path #parameters #tail #method)
     }
 
@@ -75,7 +75,10 @@ impl ExpandCtx<'_> {
         let (first, last) = ends(ty);
         let (krate, name) = (self.krate, path(name));
         let (generics, _, bounds) = self.generics().split_for_impl();
-        let path = respan(quote!(#krate::__private::#name #parameters), first);
+        let path = {
+            let name = in_runtime(krate, &name);
+            respan(quote!(#name #parameters), first)
+        };
         let mut body = Group::new(Delimiter::Brace, body);
         body.set_span(last);
         quote_spanned!(first=> impl #generics #path for #ty #bounds #body)
@@ -120,7 +123,15 @@ impl ExpandCtx<'_> {
     }
 }
 
-/// `upload::TakesUploads`, under the runtime's `__private`.
+/// An item of the runtime: of the public room `upload`, or of `__private`.
+pub(crate) fn in_runtime(krate: &TokenStream, path: &TokenStream) -> TokenStream {
+    match path.clone().into_iter().next() {
+        Some(first) if is(&first, "upload") => quote!(#krate::#path),
+        _ => quote!(#krate::__private::#path),
+    }
+}
+
+/// A path as tokens, such as `upload::TakesUploads`.
 fn path(text: &str) -> TokenStream {
     let segments = text
         .split("::")

@@ -15,7 +15,7 @@ use crate::role::Role;
 pub(super) fn extension(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;
     match cx.target.with(Role::AllowUpload).next() {
-        Some(_) => quote_spanned!(Span::mixed_site()=> #krate::__private::upload::UploadsExtension),
+        Some(_) => quote_spanned!(Span::mixed_site()=> #krate::upload::UploadsExtension),
         None => quote!(()),
     }
 }
@@ -30,7 +30,7 @@ fn specs(cx: &ExpandCtx<'_>) -> TokenStream {
         Some(quote!(#(#cfgs)* #spec,))
     });
     quote_spanned! {Span::mixed_site()=>
-        const UPLOADS: &'static [#krate::__private::upload::UploadSpec] = &[#(#specs)*];
+        const UPLOADS: &'static [#krate::upload::UploadSpec] = &[#(#specs)*];
     }
 }
 
@@ -39,8 +39,8 @@ pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     let krate = cx.krate;
     cx.target.with(Role::AllowUpload).next()?;
     Some(quote_spanned! {Span::mixed_site()=>
-        if #krate::__private::upload::is_event(__cx.event()) {
-            return #krate::__private::upload::handle_in(self, __cx, __payload);
+        if #krate::upload::is_event(__cx.event()) {
+            return #krate::upload::handle_in(self, __cx, __payload);
         }
     })
 }
@@ -55,7 +55,7 @@ pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
         cx,
         Role::AllowUpload,
         quote_spanned! {span=> ::core::result::Result<
-            #krate::__private::upload::Destination,
+            #krate::upload::Destination,
             #krate::__private::Refusal,
         >},
         ("IntoDestination", "into_destination"),
@@ -73,9 +73,9 @@ pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     let uploaded = method(
         cx,
         Role::HandleUpload,
-        quote_spanned!(span=> #krate::__private::upload::Consumed),
+        quote_spanned!(span=> #krate::upload::Consumed),
         ("IntoConsumed", "into_consumed"),
-        &quote_spanned!(span=> #step::ready(#krate::__private::upload::Consumed::Postponed)),
+        &quote_spanned!(span=> #step::ready(#krate::upload::Consumed::Postponed)),
     );
     let progressed = method(
         cx,
@@ -124,10 +124,10 @@ fn method(
             &'a mut self,
             __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::#role_name>,
             __upload: ::core::primitive::usize,
-            __entry: #krate::__private::upload::UploadEntry,
+            __entry: #krate::upload::UploadEntry,
             #file
         ) -> #krate::__private::HandlerFuture<'a, #output> {
-            match <Self as #krate::__private::upload::TakesUploads>::UPLOADS[__upload].name() {
+            match <Self as #krate::upload::TakesUploads>::UPLOADS[__upload].name() {
                 #(#arms)*
                 _ => #otherwise,
             }
@@ -171,7 +171,7 @@ fn read(cx: &ExpandCtx<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) ->
             // The type was checked above, so this is never so.
             ::core::option::Option::None => {
                 return #krate::__private::HandlerFuture::ready(
-                    #krate::__private::upload::Consumed::Postponed,
+                    #krate::upload::Consumed::Postponed,
                 );
             }
         }

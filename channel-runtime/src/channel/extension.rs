@@ -1,7 +1,7 @@
 //! The parts that the rest of the crate adds to a channel.
 
 use super::{Channel, Socket};
-use crate::{error::ConfigError, options::SocketOptions};
+use crate::{endpoint::Endpoint, error::ConfigError, options::SocketOptions};
 
 /// A part of a channel that another part of the crate adds, such as its uploads: a value that
 /// lives as long as the channel. `()` adds nothing and has no size.
@@ -16,6 +16,11 @@ pub trait ChannelExtension<C: Channel>: Default + Send + Sync + 'static {
     /// A [`ConfigError`] that names the option which cannot work.
     fn check(_options: &SocketOptions) -> Result<(), ConfigError> {
         Ok(())
+    }
+
+    /// Returns how many files the extension may keep open at once, over all channels of the endpoint.
+    fn open_files(_endpoint: &Endpoint) -> usize {
+        0
     }
 
     /// Runs once the client has been told that it is in.

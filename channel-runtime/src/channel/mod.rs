@@ -22,7 +22,7 @@ mod telemetry;
 mod timer;
 mod view;
 
-#[cfg(feature = "uploads")]
+#[allow(unused_imports, reason = "used by extensions, each behind a feature")]
 pub(crate) use self::call::{Contexts, ServerMessage};
 use self::mailbox::Mailbox;
 #[cfg(feature = "websocket")]

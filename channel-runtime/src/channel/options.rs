@@ -75,7 +75,7 @@ impl ChannelOptions {
         self
     }
 
-    #[cfg(feature = "uploads")]
+    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) const fn pushes(mut self, messages: usize) -> Self {
         self.pushes = Some(messages);
         self

@@ -368,10 +368,7 @@ impl<C: Channel> Socket<C> {
     }
 
     /// Returns the part that the crate adds to the channel.
-    #[cfg_attr(
-        not(feature = "uploads"),
-        expect(dead_code, reason = "nothing is added without a feature that does")
-    )]
+    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) fn extension(&self) -> &C::Extension {
         &self.extension
     }
@@ -482,13 +479,13 @@ impl<C: Channel> ChannelRef<C> {
     }
 
     /// Ends the channel within its shutdown time, before what waits in its mailbox.
-    #[cfg(feature = "uploads")]
+    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) fn stop(&self, reason: super::Reason) {
         self.0.stop(reason);
     }
 
     /// Hands over a message that ends what it is about, so that it always finds room.
-    #[cfg(feature = "uploads")]
+    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) fn push_final(&self, message: impl ServerMessage<C> + 'static) {
         // A channel that has ended needs no messages.
         let _ended = self.0.push_final(Command::server(Box::new(message)));

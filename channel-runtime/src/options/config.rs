@@ -22,82 +22,38 @@ use crate::{
     telemetry::LogLevel,
 };
 
-/// A socket as a configuration file has it, in any format that serde reads: for
-/// [`EndpointBuilder::socket_from`](crate::EndpointBuilder::socket_from), or to be made into
-/// [`SocketOptions`] that code adds to.
-///
-/// Each key stands for the setter of [`SocketOptions`] with its name, which has the limits and
-/// what holds without it. Keys that are none are refused.
-///
-/// ```
-/// use channel_runtime::{SocketConfig, SocketOptions};
-///
-/// let file = r#"{
-///     "path": "/socket/{tenant}",
-///     "timeout_ms": 90000,
-///     "max_frame_size_bytes": 65536,
-///     "check_origin": ["https://example.com", "//*.example.org"],
-///     "connect_info": ["peer_addr", "user_agent", "x_headers"],
-///     "transport_log": "debug"
-/// }"#;
-/// let config: SocketConfig = serde_json::from_str(file)?;
-/// let options = SocketOptions::try_from(config)?.error_handler(|error| error.status());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [`SocketOptions`] as a configuration file has them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct SocketConfig {
-    /// Where the socket is mounted, `/socket` unless given; `/socket/{tenant}` adds the
-    /// parameter `tenant` to those of the client.
-    pub path: String,
-    /// In milliseconds.
-    pub timeout_ms: Option<u64>,
-    /// In bytes.
-    pub max_frame_size_bytes: Option<usize>,
-    /// In bytes.
-    pub max_message_size_bytes: Option<usize>,
-    /// A number of channels.
-    pub max_channels: Option<usize>,
-    /// A number of messages.
-    pub mailbox_messages: Option<usize>,
-    /// In bytes.
-    pub mailbox_bytes: Option<usize>,
-    /// In milliseconds.
-    pub mailbox_wait_ms: Option<u64>,
-    /// A number of frames.
-    pub outbox_frames: Option<usize>,
-    /// In bytes.
-    pub outbox_bytes: Option<usize>,
-    /// `disconnect`, `drop_newest` or `drop_oldest`.
-    pub slow_consumer: Option<SlowConsumer>,
-    /// Version requirements, each with `v1` or `v2`: `{"~> 2.0.0": "v2"}`.
-    pub serializers: Option<BTreeMap<String, SerializerName>>,
-    /// `true` or `false`.
-    pub websocket: Option<bool>,
-    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
+pub(super) struct ConfigFile {
+    path: String,
+    timeout_ms: Option<u64>,
+    max_frame_size_bytes: Option<usize>,
+    max_message_size_bytes: Option<usize>,
+    max_channels: Option<usize>,
+    mailbox_messages: Option<usize>,
+    mailbox_bytes: Option<usize>,
+    mailbox_wait_ms: Option<u64>,
+    outbox_frames: Option<usize>,
+    outbox_bytes: Option<usize>,
+    slow_consumer: Option<SlowConsumer>,
+    serializers: Option<BTreeMap<String, SerializerName>>,
+    websocket: Option<bool>,
     #[serde(deserialize_with = "log_level")]
-    pub transport_log: Option<LogLevel>,
-    /// `false` for [`CheckOrigin::off`], `true` for [`CheckOrigin::host`], `"conn"` for
-    /// [`CheckOrigin::connection`], or a list for [`CheckOrigin::list`].
-    pub check_origin: Option<CheckOrigin>,
-    /// The preferred one first.
-    pub subprotocols: Option<Vec<String>>,
-    /// `true` or `false`.
-    pub auth_token: Option<bool>,
-    /// `{"cookie": "_my_app", "max_age_s": 1209600}`
+    transport_log: Option<LogLevel>,
+    check_origin: Option<CheckOrigin>,
+    subprotocols: Option<Vec<String>>,
+    auth_token: Option<bool>,
     #[cfg(feature = "token")]
-    pub session: Option<CookieSession>,
-    /// See [`LongPollOptions`]: `{"window_ms": 10000}`.
+    session: Option<CookieSession>,
     #[cfg(feature = "longpoll")]
-    pub long_poll: Option<LongPollOptions>,
-    /// Names of [`ConnectInfoKey`]s in lower case: `["peer_addr", "x_headers"]`.
-    pub connect_info: Option<Vec<ConnectInfoKey>>,
+    long_poll: Option<LongPollOptions>,
+    connect_info: Option<Vec<ConnectInfoKey>>,
 }
 
-impl Default for SocketConfig {
+impl Default for ConfigFile {
     fn default() -> Self {
-        SocketConfig {
+        ConfigFile {
             path: "/socket".to_owned(),
             timeout_ms: None,
             max_frame_size_bytes: None,
@@ -127,22 +83,22 @@ impl Default for SocketConfig {
 /// A serializer that is built in, as a configuration file names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SerializerName {
+pub(super) enum SerializerName {
     /// [`V1`].
     V1,
     /// [`V2`].
     V2,
 }
 
-impl TryFrom<SocketConfig> for SocketOptions {
+impl TryFrom<ConfigFile> for SocketOptions {
     type Error = ConfigError;
 
     /// # Errors
     ///
     /// A [`ConfigError`] that names the key which cannot work.
-    fn try_from(config: SocketConfig) -> Result<Self, ConfigError> {
+    fn try_from(config: ConfigFile) -> Result<Self, ConfigError> {
         config.check()?;
-        let mut options = SocketOptions::default();
+        let mut options = SocketOptions::new(config.path);
         set(
             &mut options.timeout,
             config.timeout_ms.map(Duration::from_millis),
@@ -180,7 +136,7 @@ impl TryFrom<SocketConfig> for SocketOptions {
     }
 }
 
-impl SocketConfig {
+impl ConfigFile {
     /// Checks the keys that the options know by other names.
     fn check(&self) -> Result<(), ConfigError> {
         let limits = [

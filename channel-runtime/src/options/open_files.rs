@@ -1,6 +1,6 @@
 /// How many files the process may open: the soft limit of `RLIMIT_NOFILE`.
 #[cfg(unix)]
-pub(super) fn open_files() -> usize {
+pub(crate) fn open_files() -> usize {
     use rustix::process::{Resource, getrlimit};
 
     match getrlimit(Resource::Nofile).current {
@@ -11,6 +11,6 @@ pub(super) fn open_files() -> usize {
 
 /// Unknown here.
 #[cfg(not(unix))]
-pub(super) fn open_files() -> usize {
+pub(crate) fn open_files() -> usize {
     16_384
 }

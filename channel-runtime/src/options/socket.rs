@@ -4,9 +4,11 @@ use axum::{
     http::HeaderName,
     response::{IntoResponse, Response},
 };
+use serde::Deserialize;
 
 #[cfg(feature = "longpoll")]
 use super::LongPollOptions;
+use super::config::ConfigFile;
 #[cfg(doc)]
 use crate::endpoint::Endpoint;
 #[cfg(feature = "token")]
@@ -25,13 +27,47 @@ use crate::{
 /// use std::time::Duration;
 /// use channel_runtime::{SlowConsumer, SocketOptions};
 ///
-/// let options = SocketOptions::default()
+/// let options = SocketOptions::new("/socket/{tenant}")
 ///     .timeout(Duration::from_secs(90))
 ///     .max_frame_size(64 * 1024)
 ///     .slow_consumer(SlowConsumer::DropNewest);
 /// ```
-#[derive(Clone, Debug)]
+///
+/// # From a configuration file
+///
+/// In any format that serde reads. A key has the name of its setter, with the unit where it has one:
+/// `timeout_ms`, `mailbox_wait_ms`, `max_frame_size_bytes`, `max_message_size_bytes`. A key that is
+/// not given has the setter's default; an unknown key and a value that cannot work are errors.
+///
+/// | key | value |
+/// |---|---|
+/// | `slow_consumer` | `"disconnect"`, `"drop_newest"` or `"drop_oldest"` |
+/// | `serializers` | version requirements, each with `"v1"` or `"v2"`: `{"~> 2.0.0": "v2"}` |
+/// | `transport_log` | `"off"`, `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"` |
+/// | `check_origin` | `false` for [`CheckOrigin::off`], `true` for [`CheckOrigin::host`], `"conn"` for [`CheckOrigin::connection`], or a list |
+/// | `connect_info` | names of [`ConnectInfoKey`]s in lower case: `["peer_addr", "x_headers"]` |
+/// | `session` | `{"cookie": "_my_app", "max_age_s": 1209600}` |
+/// | `long_poll` | `{"window_ms": 10000}`: see [`LongPollOptions`](crate::LongPollOptions) |
+///
+/// ```
+/// use channel_runtime::SocketOptions;
+///
+/// let file = r#"{
+///     "path": "/socket/{tenant}",
+///     "timeout_ms": 90000,
+///     "max_frame_size_bytes": 65536,
+///     "check_origin": ["https://example.com", "//*.example.org"],
+///     "connect_info": ["peer_addr", "user_agent", "x_headers"],
+///     "transport_log": "debug"
+/// }"#;
+/// let options: SocketOptions = serde_json::from_str(file)?;
+/// let options = options.error_handler(|error| error.status());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "ConfigFile")]
 pub struct SocketOptions {
+    pub(crate) path: String,
     pub(crate) timeout: Duration,
     pub(crate) max_frame_size: usize,
     pub(crate) max_message_size: usize,
@@ -59,6 +95,7 @@ pub struct SocketOptions {
 impl Default for SocketOptions {
     fn default() -> Self {
         SocketOptions {
+            path: "/socket".to_owned(),
             timeout: Duration::from_secs(60),
             max_frame_size: 16 << 20,
             max_message_size: 16 << 20,
@@ -85,7 +122,28 @@ impl Default for SocketOptions {
     }
 }
 
+impl From<&str> for SocketOptions {
+    /// The default options at this path.
+    fn from(path: &str) -> Self {
+        SocketOptions::new(path)
+    }
+}
+
 impl SocketOptions {
+    /// Returns the default options for a socket at this path.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        SocketOptions::default().path(path)
+    }
+
+    /// Sets the path at which the socket is mounted, `/socket` unless given; `/socket/{tenant}` adds
+    /// the parameter `tenant` to those of the client. The WebSocket is at `<path>/websocket`.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
     /// How long a client may send nothing, not even a heartbeat or a ping, before its connection
     /// is closed with code 1002; 60 seconds unless given.
     ///
@@ -353,7 +411,8 @@ impl SocketOptions {
     }
 
     /// Warns of what works, but not with the official client, mounted at `path`.
-    pub(crate) fn warn(&self, path: &str) {
+    pub(crate) fn warn(&self) {
+        let path = &self.path;
         if self.websocket && self.timeout < HEARTBEAT + MARGIN {
             telemetry::short_timeout(path, self.timeout, HEARTBEAT);
         }

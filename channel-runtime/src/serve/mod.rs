@@ -26,7 +26,7 @@ use std::{
     future::IntoFuture,
     io,
     panic::resume_unwind,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -53,24 +53,30 @@ use crate::{
 };
 
 /// The limits of all servers of an endpoint.
-#[derive(Clone)]
+#[derive(Default)]
 pub(crate) struct ServeLimits {
     options: ServeOptions,
-    /// Of the connections of all servers.
-    places: Arc<Semaphore>,
+    /// Of the connections of all servers; set by the first of them.
+    places: OnceLock<Arc<Semaphore>>,
 }
 
 impl ServeLimits {
-    /// Where so many files are kept for what is no connection.
-    pub(crate) fn new(options: ServeOptions, kept: usize) -> Self {
-        let places = Arc::new(Semaphore::new(options.places(kept)));
-        ServeLimits { options, places }
+    pub(crate) fn new(options: ServeOptions) -> Self {
+        ServeLimits {
+            options,
+            places: OnceLock::new(),
+        }
     }
-}
 
-impl Default for ServeLimits {
-    fn default() -> Self {
-        ServeLimits::new(ServeOptions::default(), 0)
+    /// Files that channels may keep open are no connections.
+    fn places(&self, endpoint: &Endpoint) -> Arc<Semaphore> {
+        let places = || {
+            let mounts = endpoint.mounts();
+            let kept = mounts.iter().map(|(_, mount)| mount.open_files(endpoint));
+            let kept = kept.max().unwrap_or(0);
+            Arc::new(Semaphore::new(self.options.places(kept)))
+        };
+        self.places.get_or_init(places).clone()
     }
 }
 
@@ -206,7 +212,7 @@ impl<L: Listener> Serve<L> {
         let limits = endpoint.extension::<ServeLimits>();
         let mut times = limits.options.times(endpoint.drain_deadline() / 4);
         times.head = head.unwrap_or(times.head);
-        let places = limits.places.clone();
+        let places = limits.places(&endpoint);
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
         // Also when this future is dropped.
         let _over = over.clone().drop_guard();

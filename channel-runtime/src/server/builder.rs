@@ -3,29 +3,30 @@ use std::sync::Arc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::EndpointConfig;
+#[cfg(feature = "serve")]
+use crate::options::ServeOptions;
 #[cfg(feature = "longpoll")]
 use crate::transport::AllRemoteSessions;
 use crate::{
     connection::{Connections, TotalBudget, batch},
     endpoint::{DrainOptions, Endpoint, Extensions, Inner},
     error::ConfigError,
-    options::{SocketConfig, SocketOptions},
+    options::SocketOptions,
     origin::OriginPattern,
     pubsub::{Adapter, PubSub},
     socket::{Mount, MountOf, Mounts, StateFrom, Supplies, check_path},
     telemetry::FilterParameters,
     transport::{RawMount, RawSocket},
 };
-#[cfg(feature = "serve")]
-use crate::{options::ServeOptions, serve::ServeLimits};
-#[cfg(feature = "uploads")]
-use crate::{options::UploadOptions, upload::OpenUploads};
 
-/// How many bytes all clients together may have sent in part, unless told otherwise.
+/// How many bytes of half received messages may wait, of all clients together.
 const RECEIVE_BYTES: usize = 64 << 20;
 
-/// The default limit of bytes that wait for all slow clients together.
+/// How many bytes may wait for all slow clients together.
 const OUTBOX_BYTES: usize = 256 << 20;
+
+/// How many bytes may wait for all channels together.
+const MAILBOX_BYTES: usize = 256 << 20;
 
 /// Configures an [`Endpoint`]: see [`Endpoint::builder`].
 ///
@@ -33,33 +34,20 @@ const OUTBOX_BYTES: usize = 256 << 20;
 /// inferred, and [`EndpointBuilder::with_state`] gives it last.
 #[must_use = "call `build`"]
 pub struct EndpointBuilder<S = ()> {
-    mounts: Vec<(String, Result<SocketOptions, ConfigError>, MakeMount<S>)>,
+    mounts: Vec<(SocketOptions, MakeMount<S>)>,
     settings: Settings,
 }
 
 /// All but the sockets.
 #[derive(Default)]
 struct Settings {
+    config: EndpointConfig,
     adapter: Option<Box<dyn Adapter>>,
-    drain: DrainOptions,
-    #[cfg(feature = "serve")]
-    serve: ServeOptions,
-    #[cfg(feature = "uploads")]
-    uploads: UploadOptions,
-    url: Option<String>,
-    max_connections: Option<usize>,
-    filter: FilterParameters,
-    mailbox_bytes: Option<usize>,
-    outbox_bytes: Option<usize>,
-    receive_bytes: Option<usize>,
     #[cfg(feature = "token")]
     secrets: crate::token::Secrets,
 }
 
-/// How many bytes may wait for all channels, unless given.
-const MAILBOX_BYTES: usize = 256 << 20;
-
-/// Makes what is mounted, once its options are known to work.
+/// Mounts a socket type, once its options are known to work and its state is there.
 type MakeMount<S> = Box<dyn FnOnce(SocketOptions, &S) -> Arc<dyn Mount> + Send + Sync>;
 
 fn mount<K: StateFrom<S>, S>(options: SocketOptions, state: &S) -> Arc<dyn Mount> {
@@ -80,65 +68,48 @@ impl<S> Default for EndpointBuilder<S> {
 }
 
 impl<S: Send + Sync + 'static> EndpointBuilder<S> {
-    /// Mounts a socket at a path, with the default options. Its WebSocket is at
-    /// `<path>/websocket`. Mirrors `Phoenix.Endpoint.socket/3`.
-    pub fn socket<K: StateFrom<S>>(self, path: &str) -> Self {
-        self.socket_with::<K>(path, SocketOptions::default())
-    }
-
-    /// Mounts a socket at a path, with these options.
-    pub fn socket_with<K: StateFrom<S>>(mut self, path: &str, options: SocketOptions) -> Self {
-        self.mounts
-            .push((path.to_owned(), Ok(options), Box::new(mount::<K, S>)));
+    /// Mounts a socket: at a path with the default options, or as [`SocketOptions`] say. Its WebSocket
+    /// is at `<path>/websocket`. Mirrors `Phoenix.Endpoint.socket/3`.
+    ///
+    /// ```
+    /// # use channel_runtime::{Endpoint, SocketOptions, prelude::*};
+    /// # pub struct Room;
+    /// # #[channel("room:*")]
+    /// # impl Room {
+    /// #     #[join]
+    /// #     fn join() -> Self { Room }
+    /// # }
+    /// # pub struct UserSocket;
+    /// # #[socket(channels = [Room])]
+    /// # impl UserSocket {
+    /// #     #[connect]
+    /// #     fn connect() -> Self { UserSocket }
+    /// # }
+    /// let file = r#"{"path": "/admin", "max_channels": 3}"#;
+    /// let admin: SocketOptions = serde_json::from_str(file)?;
+    /// let endpoint = Endpoint::builder()
+    ///     .socket::<UserSocket>("/socket")
+    ///     .socket::<UserSocket>(SocketOptions::new("/mobile").outbox_bytes(1 << 20))
+    ///     .socket::<UserSocket>(admin)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn socket<K: StateFrom<S>>(mut self, options: impl Into<SocketOptions>) -> Self {
+        self.mounts.push((options.into(), Box::new(mount::<K, S>)));
         self
     }
 
-    /// Mounts a socket where and as a configuration file says.
-    pub fn socket_from<K: StateFrom<S>>(mut self, mut config: SocketConfig) -> Self {
-        let path = std::mem::take(&mut config.path);
+    /// Mounts a socket without channels, as [`EndpointBuilder::socket`] does one with channels.
+    pub fn raw_socket<K: RawSocket>(mut self, options: impl Into<SocketOptions>) -> Self {
         self.mounts
-            .push((path, config.try_into(), Box::new(mount::<K, S>)));
-        self
-    }
-
-    /// Mounts a socket without channels at a path, with the default options.
-    pub fn raw_socket<K: RawSocket>(self, path: &str) -> Self {
-        self.raw_socket_with::<K>(path, SocketOptions::default())
-    }
-
-    /// Mounts a socket without channels at a path, with these options.
-    pub fn raw_socket_with<K: RawSocket>(mut self, path: &str, options: SocketOptions) -> Self {
-        self.mounts
-            .push((path.to_owned(), Ok(options), Box::new(raw_mount::<K, S>)));
-        self
-    }
-
-    /// Mounts a socket without channels where and as a configuration file says.
-    pub fn raw_socket_from<K: RawSocket>(mut self, mut config: SocketConfig) -> Self {
-        let path = std::mem::take(&mut config.path);
-        self.mounts
-            .push((path, config.try_into(), Box::new(raw_mount::<K, S>)));
+            .push((options.into(), Box::new(raw_mount::<K, S>)));
         self
     }
 
     /// What a configuration file says of the endpoint: takes the place of what was given
     /// before, key by key.
     pub fn config(mut self, config: EndpointConfig) -> Self {
-        self.settings.url = config.url.or(self.settings.url);
-        self.settings.max_connections = config.max_connections.or(self.settings.max_connections);
-        self.settings.mailbox_bytes = config.mailbox_bytes.or(self.settings.mailbox_bytes);
-        self.settings.outbox_bytes = config.outbox_bytes.or(self.settings.outbox_bytes);
-        self.settings.receive_bytes = config.receive_bytes.or(self.settings.receive_bytes);
-        self.settings.drain = config.drainer.unwrap_or(self.settings.drain);
-        self.settings.filter = config.filter_parameters.unwrap_or(self.settings.filter);
-        #[cfg(feature = "serve")]
-        {
-            self.settings.serve = config.serve.unwrap_or(self.settings.serve);
-        }
-        #[cfg(feature = "uploads")]
-        {
-            self.settings.uploads = config.uploads.unwrap_or(self.settings.uploads);
-        }
+        self.settings.config = config.or(self.settings.config);
         self
     }
 
@@ -147,7 +118,7 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// [`check_origin`](SocketOptions::check_origin) asks for the endpoint's. Without one, the
     /// host that a request names counts as the endpoint's. Mirrors `url: [host: …]`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.settings.url = Some(url.into());
+        self.settings.config.url = Some(url.into());
         self
     }
 
@@ -155,7 +126,7 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// as many as the machine bears unless given. Further clients get status 503, with a
     /// warning in the log, and come again.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.settings.max_connections = Some(connections);
+        self.settings.config.max_connections = Some(connections);
         self
     }
 
@@ -171,7 +142,7 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// # let _ = builder.build();
     /// ```
     pub fn filter_parameters(mut self, filter: FilterParameters) -> Self {
-        self.settings.filter = filter;
+        self.settings.config.filter_parameters = Some(filter);
         self
     }
 
@@ -184,7 +155,7 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// [`mailbox_wait`](SocketOptions::mailbox_wait) its messages are refused with `channel overloaded`.
     /// The limit of one connection is [`SocketOptions::mailbox_bytes`].
     pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
-        self.settings.mailbox_bytes = Some(bytes);
+        self.settings.config.mailbox_bytes = Some(bytes);
         self
     }
 
@@ -203,7 +174,7 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// `channel_slow_consumer_total` counts it with the reason `endpoint`; a warning is logged each
     /// time that their number has doubled.
     pub fn outbox_bytes(mut self, bytes: usize) -> Self {
-        self.settings.outbox_bytes = Some(bytes);
+        self.settings.config.outbox_bytes = Some(bytes);
         self
     }
 
@@ -219,13 +190,13 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// try both again. `channel_half_received_dropped_total` counts them, and a warning is
     /// logged each time that their number has doubled. A message that is alone may come whole, however large it is.
     pub fn receive_bytes(mut self, bytes: usize) -> Self {
-        self.settings.receive_bytes = Some(bytes);
+        self.settings.config.receive_bytes = Some(bytes);
         self
     }
 
     /// How connections are ended at a shutdown. Mirrors the `:drainer` option.
     pub fn drainer(mut self, options: DrainOptions) -> Self {
-        self.settings.drain = options;
+        self.settings.config.drainer = Some(options);
         self
     }
 
@@ -233,15 +204,15 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// may be, those included that have sent nothing.
     #[cfg(feature = "serve")]
     pub fn serve_options(mut self, options: ServeOptions) -> Self {
-        self.settings.serve = options;
+        self.settings.config.serve = Some(options);
         self
     }
 
     /// How many uploads may be open at once, of one socket and of all, so that files which clients
     /// begin and do not end leave room for connections.
     #[cfg(feature = "uploads")]
-    pub fn upload_options(mut self, options: UploadOptions) -> Self {
-        self.settings.uploads = options;
+    pub fn upload_options(mut self, options: crate::upload::UploadOptions) -> Self {
+        self.settings.config.uploads = Some(options);
         self
     }
 
@@ -304,10 +275,10 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// `with_state`.
     pub fn with_state<T>(self, state: S) -> EndpointBuilder<T> {
         let state = Arc::new(state);
-        let with_state = |(path, options, mount): (_, _, MakeMount<S>)| {
+        let with_state = |(options, mount): (_, MakeMount<S>)| {
             let state = state.clone();
             let mount: MakeMount<T> = Box::new(move |options, _| mount(options, &state));
-            (path, options, mount)
+            (options, mount)
         };
         EndpointBuilder {
             mounts: self.mounts.into_iter().map(with_state).collect(),
@@ -324,50 +295,20 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     where
         (): Supplies<S>,
     {
-        let state = ().supply();
-        let mut mounts: Vec<(String, Arc<dyn Mount>)> = Vec::new();
-        for (path, options, mount) in self.mounts {
-            let mut options = options?;
-            check_path(&path, &mounts)?;
-            options.prepare()?;
-            options.warn(&path);
-            let mount = mount(options, &state);
-            mount.check()?;
-            mounts.push((path, mount));
-        }
+        let mounts = mount_all(self.mounts, &().supply())?;
         self.settings.build(mounts)
     }
 }
 
 impl Settings {
-    fn build(self, mounts: Vec<(String, Arc<dyn Mount>)>) -> Result<Endpoint, ConfigError> {
-        self.drain.check()?;
-        #[cfg(feature = "serve")]
-        self.serve.check()?;
-        #[cfg(feature = "uploads")]
-        self.uploads.check()?;
+    fn build(self, mounts: Mounts) -> Result<Endpoint, ConfigError> {
+        let config = self.config;
+        config.check()?;
         #[cfg(feature = "longpoll")]
-        if self.adapter.is_some()
-            && self.secrets.is_empty()
-            && mounts
-                .iter()
-                .any(|(_, mount)| mount.options().long_poll.is_some())
-        {
+        if self.adapter.is_some() && self.secrets.is_empty() && mounts.long_poll() {
             crate::transport::no_secret();
         }
-        if self.max_connections == Some(0) {
-            return Err(ConfigError::Zero("max_connections"));
-        }
-        if self.mailbox_bytes == Some(0) {
-            return Err(ConfigError::Zero("mailbox_bytes"));
-        }
-        if self.receive_bytes == Some(0) {
-            return Err(ConfigError::Zero("receive_bytes"));
-        }
-        if self.outbox_bytes == Some(0) {
-            return Err(ConfigError::Zero("outbox_bytes"));
-        }
-        let url = self.url.map(endpoint_url).transpose()?;
+        let url = config.url.clone().map(endpoint_url).transpose()?;
         #[cfg(feature = "token")]
         let secrets = self.secrets.or_random()?;
         let pubsub = match self.adapter {
@@ -376,26 +317,12 @@ impl Settings {
         };
         let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
         let connections = Connections::new(
-            self.max_connections,
-            self.outbox_bytes.unwrap_or(OUTBOX_BYTES),
-            self.receive_bytes.unwrap_or(RECEIVE_BYTES),
+            config.max_connections,
+            config.outbox_bytes.unwrap_or(OUTBOX_BYTES),
+            config.receive_bytes.unwrap_or(RECEIVE_BYTES),
         );
         let extensions = Extensions::default();
-        #[cfg(feature = "uploads")]
-        let (uploads, of_socket) = self.uploads.places();
-        #[cfg(feature = "uploads")]
-        extensions.insert(OpenUploads::new(uploads, of_socket));
-        #[cfg(feature = "serve")]
-        {
-            #[cfg(feature = "uploads")]
-            let kept = match mounts.iter().any(|(_, mount)| mount.takes_uploads()) {
-                true => uploads,
-                false => 0,
-            };
-            #[cfg(not(feature = "uploads"))]
-            let kept = 0;
-            extensions.insert(ServeLimits::new(self.serve, kept));
-        }
+        config.install(&extensions)?;
         #[cfg(feature = "longpoll")]
         extensions.insert(AllRemoteSessions::open(
             &mounts,
@@ -405,16 +332,15 @@ impl Settings {
             &draining,
             &connections,
         ));
-        extensions.insert(Mounts::new(mounts));
-        extensions.insert(self.drain);
+        extensions.insert(mounts);
         Ok(Endpoint::new(Inner {
             pubsub,
             tasks,
             draining,
             connections,
-            mailbox_budget: TotalBudget::new(self.mailbox_bytes.unwrap_or(MAILBOX_BYTES)),
+            mailbox_budget: TotalBudget::new(config.mailbox_bytes.unwrap_or(MAILBOX_BYTES)),
             url,
-            filter: Arc::new(self.filter),
+            filter: Arc::new(config.filter_parameters.unwrap_or_default()),
             #[cfg(feature = "token")]
             secrets,
             extensions,
@@ -427,6 +353,23 @@ impl Endpoint {
     pub fn builder<S: Send + Sync + 'static>() -> EndpointBuilder<S> {
         EndpointBuilder::default()
     }
+}
+
+fn mount_all<S>(
+    mounts: Vec<(SocketOptions, MakeMount<S>)>,
+    state: &S,
+) -> Result<Mounts, ConfigError> {
+    let mut mounted: Vec<(String, Arc<dyn Mount>)> = Vec::new();
+    for (mut options, mount) in mounts {
+        let path = options.path.clone();
+        check_path(&path, &mounted)?;
+        options.prepare()?;
+        options.warn();
+        let mount = mount(options, state);
+        mount.check()?;
+        mounted.push((path, mount));
+    }
+    Ok(Mounts::new(mounted))
 }
 
 /// The URL of one host.

@@ -1,16 +1,18 @@
 use serde::Deserialize;
 
+use crate::{
+    endpoint::{DrainOptions, Extensions},
+    error::ConfigError,
+    telemetry::FilterParameters,
+};
 #[cfg(feature = "serve")]
-use crate::options::ServeOptions;
-#[cfg(feature = "uploads")]
-use crate::options::UploadOptions;
-use crate::{endpoint::DrainOptions, telemetry::FilterParameters};
+use crate::{options::ServeOptions, serve::ServeLimits};
 
 /// What holds for all sockets of an endpoint, as a configuration file has it: for
 /// [`EndpointBuilder::config`](crate::EndpointBuilder::config). Keys that are none are refused.
 ///
 /// ```
-/// use channel_runtime::{Endpoint, EndpointConfig, SocketConfig, prelude::*};
+/// use channel_runtime::{Endpoint, EndpointConfig, SocketOptions, prelude::*};
 /// # struct UserSocket;
 /// # #[socket(channels = [Room])]
 /// # impl UserSocket {
@@ -27,7 +29,7 @@ use crate::{endpoint::DrainOptions, telemetry::FilterParameters};
 /// #[derive(serde::Deserialize)]
 /// struct Config {
 ///     endpoint: EndpointConfig,
-///     socket: SocketConfig,
+///     socket: SocketOptions,
 /// }
 ///
 /// let file = r#"{
@@ -37,7 +39,7 @@ use crate::{endpoint::DrainOptions, telemetry::FilterParameters};
 /// let config: Config = serde_json::from_str(file)?;
 /// let endpoint = Endpoint::builder()
 ///     .config(config.endpoint)
-///     .socket_from::<UserSocket>(config.socket)
+///     .socket::<UserSocket>(config.socket)
 ///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -66,7 +68,57 @@ pub struct EndpointConfig {
     /// See [`EndpointBuilder::upload_options`](crate::EndpointBuilder::upload_options):
     /// `{"max_open": 2000}`.
     #[cfg(feature = "uploads")]
-    pub uploads: Option<UploadOptions>,
+    pub uploads: Option<crate::upload::UploadOptions>,
+}
+
+impl EndpointConfig {
+    /// Takes from `other` the keys that are not given.
+    pub(super) fn or(self, other: Self) -> Self {
+        EndpointConfig {
+            url: self.url.or(other.url),
+            max_connections: self.max_connections.or(other.max_connections),
+            mailbox_bytes: self.mailbox_bytes.or(other.mailbox_bytes),
+            outbox_bytes: self.outbox_bytes.or(other.outbox_bytes),
+            receive_bytes: self.receive_bytes.or(other.receive_bytes),
+            drainer: self.drainer.or(other.drainer),
+            filter_parameters: self.filter_parameters.or(other.filter_parameters),
+            #[cfg(feature = "serve")]
+            serve: self.serve.or(other.serve),
+            #[cfg(feature = "uploads")]
+            uploads: self.uploads.or(other.uploads),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for (key, limit) in [
+            ("max_connections", self.max_connections),
+            ("mailbox_bytes", self.mailbox_bytes),
+            ("outbox_bytes", self.outbox_bytes),
+            ("receive_bytes", self.receive_bytes),
+        ] {
+            if limit == Some(0) {
+                return Err(ConfigError::Zero(key));
+            }
+        }
+        self.drainer.as_ref().map_or(Ok(()), DrainOptions::check)
+    }
+
+    /// Gives the layers above the endpoint their options.
+    pub(super) fn install(&self, extensions: &Extensions) -> Result<(), ConfigError> {
+        if let Some(drainer) = &self.drainer {
+            extensions.insert(drainer.clone());
+        }
+        #[cfg(feature = "serve")]
+        if let Some(serve) = &self.serve {
+            serve.check()?;
+            extensions.insert(ServeLimits::new(serve.clone()));
+        }
+        #[cfg(feature = "uploads")]
+        if let Some(uploads) = &self.uploads {
+            uploads.install(extensions)?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

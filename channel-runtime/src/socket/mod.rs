@@ -87,6 +87,8 @@ pub struct Route<S: SocketView> {
     channel: &'static str,
     topics: &'static [&'static str],
     takes_uploads: bool,
+    #[cfg(feature = "serve")]
+    open_files: fn(&Endpoint) -> usize,
     check: fn(&SocketOptions) -> Result<(), ConfigError>,
     start: fn(Start, &S::Held) -> ChannelHandle,
 }
@@ -98,6 +100,8 @@ impl<S: SocketView> Route<S> {
             channel: C::NAME,
             topics: C::TOPICS,
             takes_uploads: <C::Extension as ChannelExtension<C>>::TAKES_UPLOADS,
+            #[cfg(feature = "serve")]
+            open_files: <C::Extension as ChannelExtension<C>>::open_files,
             check: <C::Extension as ChannelExtension<C>>::check,
             start: start::<S, C>,
         }

@@ -64,9 +64,10 @@ pub(crate) trait Mount: Send + Sync {
         Ok(())
     }
 
-    #[cfg(all(feature = "serve", feature = "uploads"))]
-    fn takes_uploads(&self) -> bool {
-        false
+    /// Returns how many files its channels may keep open at once.
+    #[cfg(feature = "serve")]
+    fn open_files(&self, _endpoint: &Endpoint) -> usize {
+        0
     }
 
     /// `(topic pattern, channel)` pairs.
@@ -212,9 +213,10 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
         routes.try_for_each(|route| route.check(&self.options))
     }
 
-    #[cfg(all(feature = "serve", feature = "uploads"))]
-    fn takes_uploads(&self) -> bool {
-        self.routes.iter().any(Route::takes_uploads)
+    #[cfg(feature = "serve")]
+    fn open_files(&self, endpoint: &Endpoint) -> usize {
+        let each = self.routes.iter().map(|route| (route.open_files)(endpoint));
+        each.max().unwrap_or(0)
     }
 
     fn patterns(&self) -> Vec<(&'static str, &'static str)> {
@@ -243,6 +245,12 @@ impl Mounts {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, Arc<dyn Mount>)> {
         self.0.iter()
+    }
+
+    #[cfg(feature = "longpoll")]
+    pub(crate) fn long_poll(&self) -> bool {
+        self.iter()
+            .any(|(_, mount)| mount.options().long_poll.is_some())
     }
 
     /// What is mounted at a path, and the values of its variables. A path without variables goes

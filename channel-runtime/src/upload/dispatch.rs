@@ -11,6 +11,7 @@ use super::{
     Destination, UploadEntry, UploadSpec,
     channel_uploads::{ChannelUploads, Notice},
     end::End,
+    open::OpenUploads,
     preflight::{allow_upload, broken_off, named, validate},
     registry::give_up,
     selection::{Cancel, Progress},
@@ -21,6 +22,7 @@ use crate::{
         Answer, Channel, ChannelExtension, Context, Contexts, HandlerFuture, NoReply,
         ServerMessage, Socket, role,
     },
+    endpoint::Endpoint,
     error::ConfigError,
     options::SocketOptions,
     protocol::{Payload, Refusal},
@@ -161,6 +163,10 @@ impl<C: TakesUploads> ChannelExtension<C> for UploadsExtension {
         C::UPLOADS
             .iter()
             .try_for_each(|upload| upload.check(options))
+    }
+
+    fn open_files(endpoint: &Endpoint) -> usize {
+        endpoint.extension::<OpenUploads>().total()
     }
 
     fn joined(socket: &Socket<C>) {

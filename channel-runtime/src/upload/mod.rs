@@ -10,6 +10,7 @@ mod entry;
 mod grant;
 mod handle;
 mod open;
+mod options;
 mod preflight;
 mod registry;
 mod selection;
@@ -22,7 +23,6 @@ mod writers;
 #[cfg(feature = "object-store")]
 pub use ::object_store;
 
-pub(crate) use self::open::OpenUploads;
 #[cfg(feature = "uploads-magic")]
 pub use self::writers::{Detected, MagicBytes};
 #[cfg(feature = "uploads-hash")]
@@ -37,6 +37,7 @@ pub use self::{
     },
     entry::UploadEntry,
     handle::{FileOf, UploadError, Uploaded, Uploads, UploadsOf},
+    options::UploadOptions,
     spec::{Accept, UploadSpec},
     writer::{CloseReason, Paused, UploadWriter, WriterError},
     writers::{Count, Counts, Discard, RateLimit, RateLimiter, StoredFile, TempFile},

@@ -12,14 +12,17 @@ use tokio::{
     time,
 };
 
-use crate::{connection::Outbox, options::UploadOptions};
+use super::UploadOptions;
+use crate::connection::Outbox;
 
 /// How long the join of an upload waits for a place: within what clients give a join.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The places of an endpoint's open uploads.
-pub(crate) struct OpenUploads {
+pub(super) struct OpenUploads {
     all: Arc<Semaphore>,
+    /// The number of uploads that `all` has room for.
+    total: usize,
     each: usize,
     /// By the address of its outbox, those of each socket that has any, and of how many uploads.
     sockets: Mutex<HashMap<usize, (Arc<Semaphore>, usize)>>,
@@ -41,12 +44,18 @@ struct SocketPlaces {
 }
 
 impl OpenUploads {
-    pub(crate) fn new(all: usize, each: usize) -> Self {
+    pub(super) fn new(all: usize, each: usize) -> Self {
         OpenUploads {
             all: Arc::new(Semaphore::new(all)),
+            total: all,
             each,
             sockets: Mutex::default(),
         }
+    }
+
+    /// Returns the number of uploads that may be open at once.
+    pub(super) fn total(&self) -> usize {
+        self.total
     }
 
     /// A place for an upload of this socket; `None` where none is free in time. First come, first

@@ -42,10 +42,7 @@ async fn the_endpoints_url_says_whose_pages_may_connect() {
     let builder = Endpoint::builder()
         .url("https://example.com")
         .socket::<User>("/socket")
-        .socket_with::<User>(
-            "/open",
-            SocketOptions::default().check_origin(CheckOrigin::off()),
-        );
+        .socket::<User>(SocketOptions::new("/open").check_origin(CheckOrigin::off()));
     let server = Server::start(builder).await;
     assert_eq!(server.status(&[b"origin: https://example.com"]).await, 101);
     let own = format!("origin: http://{}", server.addr);

@@ -151,7 +151,7 @@ fn handshake(path: &str, without: &str, lines: &[&str]) -> Vec<u8> {
 #[tokio::test]
 async fn a_broken_handshake_is_refused_and_no_socket_is_asked() {
     let builder = Endpoint::builder()
-        .socket_with::<User>("/socket", SocketOptions::default())
+        .socket::<User>("/socket")
         .raw_socket::<Silent>("/raw");
     let mut server = Server::start(builder).await;
     let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";

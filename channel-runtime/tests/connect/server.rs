@@ -88,7 +88,7 @@ impl Server {
     }
 
     pub(crate) async fn with(options: SocketOptions) -> Self {
-        Self::start(Endpoint::builder().socket_with::<User>("/socket", options)).await
+        Self::start(Endpoint::builder().socket::<User>(options.path("/socket"))).await
     }
 
     pub(crate) async fn serve(app: Router, endpoint: Endpoint) -> Self {

@@ -71,7 +71,7 @@ async fn without_a_check_of_its_own_it_is_the_sockets() {
 fn an_origin_that_cannot_be_read_is_refused_when_the_endpoint_is_built() {
     let options = LongPollOptions::default().check_origin(CheckOrigin::list(["not an origin"]));
     let built = Endpoint::builder()
-        .socket_with::<User>("/socket", SocketOptions::default().long_poll(options))
+        .socket::<User>(SocketOptions::new("/socket").long_poll(options))
         .build();
     assert!(built.unwrap_err().to_string().contains("not an origin"));
 }
@@ -105,10 +105,7 @@ async fn the_auth_token_comes_with_the_first_request() {
 async fn sessions_take_places_of_the_endpoint() {
     let endpoint = Endpoint::builder()
         .max_connections(1)
-        .socket_with::<User>(
-            "/socket",
-            SocketOptions::default().long_poll(LongPollOptions::default()),
-        )
+        .socket::<User>(SocketOptions::new("/socket").long_poll(LongPollOptions::default()))
         .build()
         .unwrap();
     let client = Client::open(&endpoint).await;
@@ -121,7 +118,11 @@ async fn sessions_take_places_of_the_endpoint() {
 async fn a_path_may_have_variables_and_a_socket_no_websocket() {
     let options = SocketOptions::default().websocket(false);
     let endpoint = Endpoint::builder()
-        .socket_with::<User>("/at/{user}", options.long_poll(LongPollOptions::default()))
+        .socket::<User>(
+            options
+                .long_poll(LongPollOptions::default())
+                .path("/at/{user}"),
+        )
         .build()
         .unwrap();
     let client = Client::open_at(endpoint.router(), "/at/ada", "vsn=2.0.0&token=null").await;

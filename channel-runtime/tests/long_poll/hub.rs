@@ -58,7 +58,7 @@ impl Hub {
             builder.secret_key(secret)
         });
         let endpoint = builder
-            .socket_with::<User>("/socket", options)
+            .socket::<User>(options.path("/socket"))
             .pubsub(self.spoke(name))
             .build()
             .unwrap();

@@ -48,7 +48,7 @@ impl RawSocket for Ping {
 async fn open() -> (Endpoint, Client) {
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
     let endpoint = Endpoint::builder()
-        .raw_socket_with::<Ping>("/ping", options)
+        .raw_socket::<Ping>(options.path("/ping"))
         .build()
         .unwrap();
     let client = Client::open_at(endpoint.router(), "/ping", "").await;

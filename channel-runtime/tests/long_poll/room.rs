@@ -97,7 +97,7 @@ pub(crate) fn endpoint() -> Endpoint {
 
 pub(crate) fn endpoint_with(options: SocketOptions) -> Endpoint {
     Endpoint::builder()
-        .socket_with::<User>("/socket", options)
+        .socket::<User>(options.path("/socket"))
         .build()
         .unwrap()
 }

@@ -265,7 +265,7 @@ async fn sessions_are_bounded_and_room_comes_back() {
 fn options_that_cannot_work_are_refused() {
     let options = LongPollOptions::default().max_batch_frames(0);
     let built = channel_runtime::Endpoint::builder()
-        .socket_with::<User>("/socket", SocketOptions::default().long_poll(options))
+        .socket::<User>(SocketOptions::new("/socket").long_poll(options))
         .build();
     let error = built.unwrap_err().to_string();
     assert_eq!(error, "`max_batch_frames` must be more than zero");

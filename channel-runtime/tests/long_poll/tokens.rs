@@ -19,8 +19,8 @@ fn pollable() -> SocketOptions {
 fn two_sockets() -> Endpoint {
     Endpoint::builder()
         .secret_key(SECRET)
-        .socket_with::<User>("/socket", pollable())
-        .socket_with::<User>("/other", pollable())
+        .socket::<User>(pollable().path("/socket"))
+        .socket::<User>(pollable().path("/other"))
         .build()
         .unwrap()
 }
@@ -99,7 +99,7 @@ async fn a_token_that_is_too_old_is_worth_nothing() {
     let open = async |max_age| {
         let options = LongPollOptions::default().token_max_age(max_age);
         let endpoint = Endpoint::builder()
-            .socket_with::<User>("/socket", SocketOptions::default().long_poll(options))
+            .socket::<User>(SocketOptions::new("/socket").long_poll(options))
             .build()
             .unwrap();
         Client::open(&endpoint).await

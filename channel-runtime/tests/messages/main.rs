@@ -221,7 +221,7 @@ async fn busy(
     options: SocketOptions,
     all: usize,
 ) -> (Endpoint, TestClient, TestChannel, oneshot::Sender<()>) {
-    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+    let endpoint = Endpoint::builder().socket::<User>(options.path("/socket"));
     let endpoint = endpoint.mailbox_bytes(all).build().unwrap();
     let client = TestClient::connect(&endpoint, ()).await.unwrap();
     let room = client.join(topic, ()).await.unwrap();
@@ -335,7 +335,7 @@ async fn a_client_that_is_not_read_still_gets_what_it_is_sent_and_its_end() {
 #[tokio::test(start_paused = true)]
 async fn a_message_takes_of_the_clients_bytes_until_its_handler_is_done() {
     let options = SocketOptions::default().mailbox_bytes(1);
-    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+    let endpoint = Endpoint::builder().socket::<User>(options.path("/socket"));
     let endpoint = endpoint.build().unwrap();
     let client = TestClient::connect(&endpoint, ()).await.unwrap();
     let room = client.join("room:bytes", ()).await.unwrap();

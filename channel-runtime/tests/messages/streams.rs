@@ -199,7 +199,7 @@ async fn a_stream_is_pulled_no_further_than_half_of_the_outbox_while_its_client_
 
     let options = SocketOptions::default().outbox_frames(100);
     let endpoint = Endpoint::builder()
-        .socket_with::<User>("/socket", options)
+        .socket::<User>(options.path("/socket"))
         .build()
         .unwrap();
     let request = ConnectRequest::new("test", Params::from_query("vsn=2.0.0"));

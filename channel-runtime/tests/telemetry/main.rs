@@ -343,7 +343,7 @@ fn nodes_that_share_no_secret_are_warned_of_clients_that_poll() {
             let spoke = hub::Hub::default().spoke("a");
             let options = SocketOptions::default().long_poll(LongPollOptions::default());
             let builder = Endpoint::builder()
-                .socket_with::<room::User>("/socket", options)
+                .socket::<room::User>(options.path("/socket"))
                 .pubsub(spoke);
             match secret {
                 Some(secret) => builder.secret_key(secret).build().unwrap(),

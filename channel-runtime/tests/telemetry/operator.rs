@@ -65,7 +65,7 @@ impl Room {
 fn endpoint() -> Endpoint {
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
     Endpoint::builder()
-        .socket_with::<User>("/socket", options)
+        .socket::<User>(options.path("/socket"))
         .build()
         .unwrap()
 }

@@ -236,7 +236,7 @@ async fn files_may_be_validated_before_they_are_asked_for() {
 fn a_chunk_that_no_frame_can_carry_is_found_when_the_endpoint_is_built() {
     let options = SocketOptions::default().max_frame_size(1000);
     let built = Endpoint::builder()
-        .socket_with::<User>("/socket", options)
+        .socket::<User>(options.path("/socket"))
         .build();
     assert_eq!(
         built.unwrap_err().to_string(),
@@ -286,7 +286,7 @@ async fn a_meta_is_measured_as_text_and_what_is_too_long_takes_no_file_along() {
 fn files_that_no_client_can_join_a_channel_for_are_found_when_the_endpoint_is_built() {
     let built = |channels| {
         let options = SocketOptions::default().max_channels(channels);
-        let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+        let endpoint = Endpoint::builder().socket::<User>(options.path("/socket"));
         endpoint.build()
     };
     assert_eq!(

@@ -1,6 +1,6 @@
 //! How many uploads are open at once, of a socket and of all.
 
-use channel_runtime::{Endpoint, UploadOptions, test::TestChannel};
+use channel_runtime::{Endpoint, test::TestChannel, upload::UploadOptions};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 

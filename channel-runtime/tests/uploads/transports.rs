@@ -127,7 +127,7 @@ impl Wire {
 
 fn app() -> Router {
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
-    let endpoint = Endpoint::builder().socket_with::<User>("/socket", options);
+    let endpoint = Endpoint::builder().socket::<User>(options.path("/socket"));
     endpoint.build().unwrap().router()
 }
 

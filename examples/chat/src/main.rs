@@ -31,7 +31,7 @@ async fn run() -> Result<()> {
     // Who cannot open a WebSocket polls.
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
     let endpoint = Endpoint::builder()
-        .socket_with::<UserSocket>("/socket", options)
+        .socket::<UserSocket>(options.path("/socket"))
         .build()?;
     let app = page::router().merge(endpoint.router());
     #[cfg(feature = "reload")]

@@ -21,7 +21,7 @@ pub(crate) async fn run(name: &str, url: &str) -> Result<()> {
     let sockets = SocketOptions::default().long_poll(LongPollOptions::default());
     let builder = Endpoint::builder()
         .secret_key(secret)
-        .socket_with::<UserSocket>("/socket", sockets);
+        .socket::<UserSocket>(sockets.path("/socket"));
     let builder = if url.starts_with("nats") || url.starts_with("tls") {
         builder.pubsub(Nats::connect_with(url, options).await?)
     } else {

@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<()> {
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
     let endpoint = Endpoint::builder()
-        .raw_socket_with::<Ping>("/ping", options)
+        .raw_socket::<Ping>(options.path("/ping"))
         .build()?;
     let server = endpoint.serve(listen(([127, 0, 0, 1], 4000)).await?, endpoint.router());
     println!("ping listening on http://{}", server.local_addr()?);

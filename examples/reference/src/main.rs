@@ -47,8 +47,8 @@ fn endpoint() -> Result<Endpoint, ConfigError> {
     let mounts = options::mounts().into_iter();
     mounts
         .fold(builder, |builder, (path, options)| {
-            builder.socket_with::<UserSocket>(path, options)
+            builder.socket::<UserSocket>(options.path(path))
         })
-        .socket_with::<AlbumSocket>("/uploads", options::open())
+        .socket::<AlbumSocket>(options::open().path("/uploads"))
         .build()
 }

@@ -34,7 +34,7 @@ async fn without_a_shared_secret_a_session_is_of_its_node_alone() {
     let a = Hub::default().node("a");
     let client = Roamer::open(&a).await;
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
-    let stranger = Endpoint::builder().socket_with::<User>("/socket", options);
+    let stranger = Endpoint::builder().socket::<User>(options.path("/socket"));
     let stranger = stranger.build().unwrap();
     let there = client.at(&stranger.router());
     assert_eq!(there.poll().await.status(), 410);

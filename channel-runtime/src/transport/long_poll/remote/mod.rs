@@ -49,7 +49,7 @@ use crate::{
     endpoint::Endpoint,
     options::LongPollOptions,
     pubsub::{BoxFuture, NodeHandler, Peer, PubSub, PublishError},
-    socket::Mount,
+    socket::Mounts,
     token::{Secrets, Token, TokenError},
     transport::long_poll::telemetry,
 };
@@ -168,7 +168,7 @@ pub(crate) struct AllRemoteSessions(HashMap<String, Arc<RemoteSessions>>);
 impl AllRemoteSessions {
     /// Hears other nodes from now on.
     pub(crate) fn open(
-        mounts: &[(String, Arc<dyn Mount>)],
+        mounts: &Mounts,
         pubsub: &Arc<PubSub>,
         secrets: &Secrets,
         tasks: &TaskTracker,

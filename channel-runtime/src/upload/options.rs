@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::open_files;
-use crate::error::ConfigError;
+use super::open::OpenUploads;
+use crate::{endpoint::Extensions, error::ConfigError, options::open_files};
 
 /// How many uploads may be open at once: see
 /// [`EndpointBuilder::upload_options`](crate::EndpointBuilder::upload_options).
@@ -16,7 +16,7 @@ use crate::error::ConfigError;
 /// In code, or from a configuration file with serde:
 ///
 /// ```
-/// use channel_runtime::UploadOptions;
+/// use channel_runtime::upload::UploadOptions;
 ///
 /// let options = UploadOptions::default().max_open(2_000).max_open_per_socket(50);
 /// let file = r#"{"max_open": 2000, "max_open_per_socket": 50}"#;
@@ -55,7 +55,15 @@ impl UploadOptions {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Has an endpoint keep to these limits.
+    pub(crate) fn install(&self, extensions: &Extensions) -> Result<(), ConfigError> {
+        self.check()?;
+        let (all, each) = self.places();
+        extensions.insert(OpenUploads::new(all, each));
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
         match (self.max_open, self.max_open_per_socket) {
             (Some(0), _) => Err(ConfigError::Zero("max_open")),
             (_, Some(0)) => Err(ConfigError::Zero("max_open_per_socket")),
@@ -64,7 +72,7 @@ impl UploadOptions {
     }
 
     /// The places of the endpoint, and those of each socket.
-    pub(crate) fn places(&self) -> (usize, usize) {
+    pub(super) fn places(&self) -> (usize, usize) {
         self.places_of(open_files())
     }
 
