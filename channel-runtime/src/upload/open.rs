@@ -12,8 +12,8 @@ use tokio::{
     time,
 };
 
-use super::UploadOptions;
-use crate::connection::Outbox;
+use super::options::UploadOptions;
+use crate::{connection::Outbox, endpoint::Extensions, error::ConfigError};
 
 /// How long the join of an upload waits for a place: within what clients give a join.
 const WAIT: Duration = Duration::from_secs(5);
@@ -90,6 +90,16 @@ impl OpenUploads {
             outbox,
             places,
         }
+    }
+}
+
+impl UploadOptions {
+    /// Has an endpoint keep to these limits.
+    pub(crate) fn install(&self, extensions: &Extensions) -> Result<(), ConfigError> {
+        self.check()?;
+        let (all, each) = self.places();
+        extensions.insert(OpenUploads::new(all, each));
+        Ok(())
     }
 }
 

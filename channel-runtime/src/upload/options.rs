@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::open::OpenUploads;
-use crate::{endpoint::Extensions, error::ConfigError, options::open_files};
+use crate::{error::ConfigError, options::open_files};
 
 /// How many uploads may be open at once: see
 /// [`EndpointBuilder::upload_options`](crate::EndpointBuilder::upload_options).
@@ -55,15 +54,7 @@ impl UploadOptions {
         self
     }
 
-    /// Has an endpoint keep to these limits.
-    pub(crate) fn install(&self, extensions: &Extensions) -> Result<(), ConfigError> {
-        self.check()?;
-        let (all, each) = self.places();
-        extensions.insert(OpenUploads::new(all, each));
-        Ok(())
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
         match (self.max_open, self.max_open_per_socket) {
             (Some(0), _) => Err(ConfigError::Zero("max_open")),
             (_, Some(0)) => Err(ConfigError::Zero("max_open_per_socket")),
