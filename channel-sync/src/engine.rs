@@ -6,17 +6,33 @@ use crate::log::{Read, ShapeLog, SnapshotWriter};
 use crate::offset::Offset;
 use crate::predicate::Keys;
 use crate::shape::{Definition, LogMode, Message};
-use crate::source::{Bounds, Change, Query, Snapshot, Source, SourceError, Transaction};
+use crate::source::{
+    Bounds, Change, Event, Query, Snapshot, Source, SourceError, SourceHealth, Transaction,
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// How a [`Sync`](crate::Sync) is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// How its source is.
+    pub source: SourceHealth,
+    /// The number of shapes.
+    pub shapes: usize,
+    /// Bytes of their logs.
+    pub bytes: usize,
+    /// Requests that wait for changes, streams of events among them.
+    pub waiting: usize,
+}
 
 /// What has become of a shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,14 +95,40 @@ impl Shape {
     }
 }
 
+/// Whether the source's changes are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Following {
+    /// Not yet, or it failed and is tried again by who asks next.
+    No(Option<SourceError>),
+    Begins,
+    Yes,
+    /// The source has no more changes: nothing would be kept up to date.
+    Ended,
+}
+
 pub(crate) struct Engine {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) config: Config,
     state: Mutex<State>,
-    followed: OnceCell<()>,
-    /// The source has no more changes: nothing would be kept up to date.
-    ended: AtomicBool,
+    following: watch::Sender<Following>,
     snapshots: Semaphore,
+    waiting: AtomicUsize,
+}
+
+/// A request that waits for changes, counted while it does.
+pub(crate) struct Waiting(Arc<Engine>);
+
+impl Waiting {
+    pub(crate) fn new(engine: &Arc<Engine>) -> Waiting {
+        engine.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(engine.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -102,6 +144,19 @@ struct State {
     last_micros: u64,
     bytes: usize,
     lsn: u64,
+    open: Option<Open>,
+}
+
+/// A transaction that comes in parts, so far.
+#[derive(Default)]
+struct Open {
+    /// The place of its next change.
+    op: u64,
+    /// What it means to each shape, and the bytes of that.
+    batches: HashMap<u64, (Vec<Message>, usize)>,
+    bytes: usize,
+    /// Room for the shapes of one change.
+    found: Vec<u64>,
 }
 
 struct Entry {
@@ -114,48 +169,95 @@ impl Engine {
     pub(crate) fn new(source: Arc<dyn Source>, config: Config) -> Arc<Engine> {
         let snapshots = Semaphore::new(config.snapshots);
         let state = Mutex::default();
-        let (followed, ended) = (OnceCell::new(), AtomicBool::new(false));
+        let following = watch::Sender::new(Following::No(None));
         Arc::new(Engine {
             source,
             config,
             state,
-            followed,
-            ended,
+            following,
             snapshots,
+            waiting: AtomicUsize::new(0),
         })
     }
 
     /// Reads the source's changes, from the first request on.
     pub(crate) async fn follow(self: &Arc<Self>) -> Result<(), SourceError> {
-        self.followed
-            .get_or_try_init(|| async {
-                let mut changes = self.source.changes().await?;
-                let engine = Arc::downgrade(self);
-                tokio::spawn(async move {
-                    while let Some(transaction) = changes.recv().await {
-                        let Some(engine) = engine.upgrade() else {
-                            return;
-                        };
-                        engine.apply(&transaction);
-                    }
-                    // Without changes every shape would be stale: none stays.
-                    if let Some(engine) = engine.upgrade() {
-                        tracing::error!("the source ended its changes; all shapes end");
-                        engine.ended.store(true, Ordering::Release);
-                        let mut state = engine.state.lock();
-                        let all: Vec<u64> = state.shapes.keys().copied().collect();
-                        all.into_iter().for_each(|id| state.remove(id, Stage::Gone));
-                    }
-                });
-                Ok::<(), SourceError>(())
-            })
-            .await?;
-        if self.ended.load(Ordering::Acquire) {
-            return Err(SourceError::Unavailable(
-                "the source ended its changes".into(),
-            ));
+        let mut following = self.following.subscribe();
+        // A task of its own begins it: who asked first may go, and others wait for it.
+        let begins = self.following.send_if_modified(|following| {
+            let begins = matches!(following, Following::No(_));
+            if begins {
+                *following = Following::Begins;
+            }
+            begins
+        });
+        if begins {
+            let engine = Arc::downgrade(self);
+            let source = self.source.clone();
+            tokio::spawn(async move {
+                let changes = source.changes().await;
+                drop(source);
+                Engine::read(engine, changes).await;
+            });
         }
-        Ok(())
+        let begun = following.wait_for(|following| *following != Following::Begins);
+        let text = match tokio::time::timeout(self.config.snapshot_timeout, begun).await {
+            Ok(Ok(following)) => match &*following {
+                Following::Yes => return Ok(()),
+                Following::No(Some(error)) => return Err(error.clone()),
+                Following::No(None) | Following::Begins => "the source is not followed",
+                Following::Ended => "the source ended its changes",
+            },
+            _ => "the source is not followed yet",
+        };
+        Err(SourceError::Unavailable(text.into()))
+    }
+
+    async fn read(engine: Weak<Engine>, changes: Result<mpsc::Receiver<Event>, SourceError>) {
+        let follows = |following: Following| match engine.upgrade() {
+            Some(engine) => {
+                engine.following.send_replace(following);
+                true
+            }
+            None => false,
+        };
+        let mut changes = match changes {
+            Ok(changes) => changes,
+            Err(error) => {
+                follows(Following::No(Some(error)));
+                return;
+            }
+        };
+        if !follows(Following::Yes) {
+            return;
+        }
+        while let Some(event) = changes.recv().await {
+            let Some(engine) = engine.upgrade() else {
+                return;
+            };
+            engine.told(event);
+        }
+        // Without changes every shape would be stale: none stays.
+        if let Some(engine) = engine.upgrade() {
+            tracing::error!("the source ended its changes; all shapes end");
+            engine.following.send_replace(Following::Ended);
+            engine.state.lock().remove_all();
+        }
+    }
+
+    pub(crate) async fn health(&self) -> Health {
+        let source = self.source.health().await;
+        let (shapes, bytes) = {
+            let state = self.state.lock();
+            (state.shapes.len(), state.bytes)
+        };
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        Health {
+            source,
+            shapes,
+            bytes,
+            waiting,
+        }
     }
 
     /// Every change up to here is in the shapes' logs.
@@ -182,7 +284,12 @@ impl Engine {
         let made = shape.clone();
         // A task of its own: who asked first may go, and others wait for it.
         tokio::spawn(async move {
-            if let Err(error) = engine.make(&made).await {
+            let Err(error) = engine.make(&made).await else {
+                return;
+            };
+            if error == SourceError::Altered {
+                engine.delete(&made);
+            } else {
                 tracing::warn!(handle = %made.handle, %error, "a shape's snapshot failed");
                 engine.state.lock().remove(made.id, Stage::Failed(error));
             }
@@ -287,53 +394,44 @@ impl Engine {
         }
     }
 
+    fn told(&self, event: Event) {
+        match event {
+            Event::Transaction(transaction) => self.apply(&transaction),
+            Event::Restarted => self.state.lock().open = None,
+            Event::Altered(now) => {
+                let mut state = self.state.lock();
+                let all = state.tables.get(&now.id).into_iter().flat_map(Index::all);
+                let survives = |id: &u64| {
+                    let entry = state.shapes.get(id);
+                    entry.is_some_and(|e| e.shape.definition.survives(&now))
+                };
+                let ended: Vec<u64> = all.filter(|id| !survives(id)).collect();
+                state.end(ended);
+            }
+            Event::Ended { relation } => {
+                let mut state = self.state.lock();
+                let all = state.tables.get(&relation).into_iter();
+                let all: Vec<u64> = all.flat_map(Index::all).collect();
+                state.end(all);
+            }
+            Event::Lost => {
+                tracing::warn!("changes may be lost; all shapes end");
+                self.state.lock().remove_all();
+            }
+        }
+    }
+
     fn apply(&self, transaction: &Transaction) {
         let mut state = self.state.lock();
-        let mut batches: HashMap<u64, Vec<Message>> = HashMap::new();
-        let mut ended: Vec<u64> = Vec::new();
-        let mut found = Vec::new();
-        let mut op = 0;
+        let mut open = state.open.take().unwrap_or_default();
         for change in &transaction.changes {
-            let (relation, old, new) = match change {
-                Change::Insert { relation, new } => (relation, None, Some(new)),
-                Change::Update { relation, old, new } => (relation, Some(old), Some(new)),
-                Change::Delete { relation, old } => (relation, Some(old), None),
-                Change::Truncate { relation } | Change::Dropped { relation } => {
-                    ended.extend(state.tables.get(relation).into_iter().flat_map(Index::all));
-                    op += 2 * u64::from(matches!(change, Change::Truncate { .. }));
-                    continue;
-                }
-                Change::Altered(now) => {
-                    let all = state.tables.get(&now.id).into_iter().flat_map(Index::all);
-                    let survives = |id: &u64| {
-                        let entry = state.shapes.get(id);
-                        entry.is_some_and(|e| e.shape.definition.survives(now))
-                    };
-                    ended.extend(all.filter(|id| !survives(id)));
-                    continue;
-                }
-            };
-            if let Some(index) = state.tables.get(relation) {
-                index.concerned([old, new], &mut found);
-                for id in &found {
-                    let Some(entry) = state.shapes.get(id) else {
-                        continue;
-                    };
-                    let messages = batches.entry(*id).or_default();
-                    if let Err(error) = entry.shape.definition.changes(old, new, op, messages) {
-                        // One shape whose predicate has no value stops no other.
-                        tracing::warn!(handle = %entry.shape.handle, %error, "a shape ends");
-                        ended.push(*id);
-                    }
-                }
-            }
-            op += 2;
+            self.collect(&mut state, &mut open, change);
         }
-        for id in ended {
-            batches.remove(&id);
-            state.remove(id, Stage::Gone);
+        if !transaction.complete {
+            state.open = Some(open);
+            return;
         }
-        for (id, messages) in batches {
+        for (id, (messages, _)) in open.batches {
             if messages.is_empty() {
                 continue;
             }
@@ -359,6 +457,56 @@ impl Engine {
         drop(state);
         if over {
             self.bound(u64::MAX);
+        }
+        self.source.stored(transaction.lsn);
+    }
+
+    /// Adds what a change means to each shape that it may concern.
+    fn collect(&self, state: &mut State, open: &mut Open, change: &Change) {
+        let op = open.op;
+        open.op += 2;
+        let (relation, old, new) = match change {
+            Change::Insert { relation, new } => (relation, None, Some(new)),
+            Change::Update { relation, old, new } => (relation, Some(old), Some(new)),
+            Change::Delete { relation, old } => (relation, Some(old), None),
+            Change::Truncate { relation } => {
+                let all = state.tables.get(relation).into_iter();
+                let all: Vec<u64> = all.flat_map(Index::all).collect();
+                state.end(all);
+                return;
+            }
+        };
+        let Some(index) = state.tables.get(relation) else {
+            return;
+        };
+        let mut ended = Vec::new();
+        index.concerned([old, new], &mut open.found);
+        for id in &open.found {
+            let Some(entry) = state.shapes.get(id) else {
+                continue;
+            };
+            let shape = &entry.shape;
+            let (messages, bytes) = open.batches.entry(*id).or_default();
+            let before = messages.len();
+            if let Err(error) = shape.definition.changes(old, new, op, messages) {
+                // One shape whose predicate has no value stops no other.
+                tracing::warn!(handle = %shape.handle, %error, "a shape ends");
+                ended.push(*id);
+                continue;
+            }
+            let added: usize = messages[before..].iter().map(Message::size).sum();
+            *bytes += added;
+            open.bytes += added;
+            if *bytes > self.config.max_shape_bytes || open.bytes > self.config.max_bytes {
+                tracing::info!(handle = %shape.handle, bytes, "a transaction is too large for a shape: it ends");
+                ended.push(*id);
+            }
+        }
+        for id in ended {
+            if let Some((_, bytes)) = open.batches.remove(&id) {
+                open.bytes -= bytes;
+            }
+            state.remove(id, Stage::Gone);
         }
     }
 
@@ -483,6 +631,18 @@ impl State {
             }
             None => false,
         }
+    }
+
+    fn end(&mut self, ids: Vec<u64>) {
+        for id in ids {
+            self.remove(id, Stage::Gone);
+        }
+    }
+
+    fn remove_all(&mut self) {
+        self.open = None;
+        let all = self.shapes.keys().copied().collect();
+        self.end(all);
     }
 
     fn remove(&mut self, id: u64, stage: Stage) {

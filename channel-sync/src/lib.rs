@@ -20,12 +20,13 @@
 //! * The protocol: GET, HEAD, POST, OPTIONS and DELETE of `/v1/shape`, `/v1/health`; long-poll and
 //!   SSE, `offset=now`, `changes_only`, subsets by GET and POST, `where` with `params`, `columns`,
 //!   `replica`; caching headers, etags, cursors, CORS, a secret.
-//! * [`MemorySource`]: typed tables in this process. [`Source`] is the seam for others.
+//! * [`MemorySource`]: typed tables in this process. With the feature `postgres`, `PostgresSource`: a
+//!   PostgreSQL database, by logical replication. [`Source`] is the seam for others.
 //! * [`Predicate`]: the language of `where`.
 //! * Shapes in memory, within [bounds](Config): what does not fit ends, and its clients begin again.
 //!   An index finds the shapes of a change by equality, `IN` and `= ANY`, whatever their number.
 //!
-//! Not there yet: PostgreSQL as a source, a log on disk (all handles end with the process), routes
+//! Not there yet: a log on disk (all handles end with the process), routes
 //! that pick a shape by who asks, subqueries in `where`, `#[derive(Table)]`.
 //!
 //! Where it answers otherwise than Electric 1.7.12, on purpose: booleans are `true` and `false`
@@ -42,6 +43,8 @@ mod index;
 mod log;
 mod memory;
 mod offset;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod predicate;
 mod shape;
 mod source;
@@ -49,11 +52,15 @@ mod table;
 mod value;
 
 pub use config::Config;
+pub use engine::Health;
 pub use memory::{MemoryError, MemorySource, MemoryTransaction};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresConfig, PostgresError, PostgresSource};
 pub use predicate::{EvalError, Order, Predicate, PredicateError};
 pub use shape::{LogMode, Replica};
 pub use source::{
-    Bounds, BoxFuture, Change, Query, Relation, Snapshot, Source, SourceError, Transaction,
+    Bounds, BoxFuture, Change, Event, Query, Relation, Snapshot, Source, SourceError, SourceHealth,
+    Transaction,
 };
 pub use table::{Column, Modifier, RelationName, Row, Table};
 pub use value::{EnumType, Type};
@@ -72,6 +79,21 @@ impl Sync {
         Sync {
             engine: engine::Engine::new(Arc::new(source), config),
         }
+    }
+
+    /// How it is: how far the source's changes are read, how many shapes there are, and how many requests
+    /// wait.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # use channel_sync::{Config, MemorySource, Sync};
+    /// let sync = Sync::new(MemorySource::new(), Config::new());
+    /// let health = sync.health().await;
+    /// assert!(health.source.connected && health.waiting == 0);
+    /// # })
+    /// ```
+    pub async fn health(&self) -> Health {
+        self.engine.health().await
     }
 
     /// The whole API, in which clients say which table they want: `/v1/shape` and `/v1/health`.

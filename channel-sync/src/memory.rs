@@ -2,7 +2,7 @@
 
 use crate::predicate::{Predicate, PredicateError};
 use crate::source::{
-    Bounds, BoxFuture, Change, Query, Relation, Snapshot, Source, SourceError, Transaction,
+    Bounds, BoxFuture, Change, Event, Query, Relation, Snapshot, Source, SourceError, Transaction,
 };
 use crate::table::{Column, Modifier, RelationName, Row, Table};
 use crate::value::{Type, Value};
@@ -83,7 +83,7 @@ pub enum MemoryError {
 struct Store {
     tables: HashMap<u32, Stored>,
     names: HashMap<RelationName, u32>,
-    followers: Vec<mpsc::Sender<Transaction>>,
+    followers: Vec<mpsc::Sender<Event>>,
     next_relation: u32,
     next_row: u64,
     next_xid: u64,
@@ -180,7 +180,7 @@ impl MemorySource {
             return Ok(());
         };
         store.names.remove(stored.relation.table.name());
-        store.send(permits, vec![Change::Dropped { relation: id }]);
+        tell(permits, &Event::Ended { relation: id });
         Ok(())
     }
 
@@ -229,7 +229,7 @@ impl MemorySource {
                 keys,
             },
         );
-        store.send(permits, vec![Change::Altered(relation)]);
+        tell(permits, &Event::Altered(relation));
         Ok(())
     }
 
@@ -354,7 +354,7 @@ impl Store {
     }
 
     /// A place in every follower's queue, so that nothing is done that cannot be told.
-    async fn permits(&mut self) -> Vec<mpsc::OwnedPermit<Transaction>> {
+    async fn permits(&mut self) -> Vec<mpsc::OwnedPermit<Event>> {
         self.followers.retain(|follower| !follower.is_closed());
         let mut permits = Vec::with_capacity(self.followers.len());
         for follower in &self.followers {
@@ -365,7 +365,7 @@ impl Store {
         permits
     }
 
-    fn send(&mut self, permits: Vec<mpsc::OwnedPermit<Transaction>>, changes: Vec<Change>) -> u64 {
+    fn send(&mut self, permits: Vec<mpsc::OwnedPermit<Event>>, changes: Vec<Change>) -> u64 {
         let xid = self.next_xid;
         self.next_xid += 1;
         self.lsn += 64 + 64 * changes.len() as u64;
@@ -373,10 +373,9 @@ impl Store {
             xid,
             lsn: self.lsn,
             changes,
+            complete: true,
         };
-        for permit in permits {
-            permit.send(transaction.clone());
-        }
+        tell(permits, &Event::Transaction(transaction));
         xid
     }
 
@@ -527,6 +526,12 @@ impl Store {
     }
 }
 
+fn tell(permits: Vec<mpsc::OwnedPermit<Event>>, event: &Event) {
+    for permit in permits {
+        permit.send(event.clone());
+    }
+}
+
 /// A whole row: the named values in the columns' form, the rest of `old` or null.
 fn fill(table: &Table, old: Option<&Row>, values: &Values) -> Result<Row, MemoryError> {
     let mut texts: Vec<Option<SmolStr>> = (0..table.columns().len())
@@ -664,7 +669,7 @@ impl Source for MemorySource {
         })
     }
 
-    fn changes(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Transaction>, SourceError>> {
+    fn changes(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Event>, SourceError>> {
         Box::pin(async move {
             let (sender, receiver) = mpsc::channel(QUEUE);
             self.store.lock().await.followers.push(sender);

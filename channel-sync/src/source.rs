@@ -5,6 +5,7 @@ use crate::table::{RelationName, Row, Table};
 use futures_util::stream::BoxStream;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A future in a box, so that a [`Source`] can be one of several behind the same type.
@@ -20,6 +21,12 @@ pub enum SourceError {
     /// A predicate has no value for a row, as when it divides by zero.
     #[error("{0}")]
     Evaluation(#[from] crate::EvalError),
+    /// The table is there, and can be no shape: the text says why.
+    #[error("{0}")]
+    Unfit(String),
+    /// The table is another by now: its columns, its name or its identity.
+    #[error("the table was altered meanwhile")]
+    Altered,
 }
 
 /// A table with the identity that it keeps when it is renamed.
@@ -45,6 +52,19 @@ pub struct Query<'a> {
     pub limit: Option<u64>,
     /// Without the first so many.
     pub offset: u64,
+}
+
+impl<'a> Query<'a> {
+    /// Of no row: what is asked for is the position.
+    pub fn position(relation: &'a Arc<Relation>) -> Query<'a> {
+        Query {
+            relation,
+            filters: Vec::new(),
+            order: None,
+            limit: Some(0),
+            offset: 0,
+        }
+    }
 }
 
 /// What transactions a snapshot has, and its rows.
@@ -85,7 +105,28 @@ impl Bounds {
     }
 }
 
-/// A committed transaction. They come in the order of their commits, which is that of their `lsn`.
+/// What a source tells of its tables, in this order.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A committed transaction, or a part of it.
+    Transaction(Transaction),
+    /// The parts of the transaction that is not complete are void: it comes again from its start,
+    /// as when a connection was cut in the middle of it.
+    Restarted,
+    /// The table has other columns or another name from here on.
+    Altered(Arc<Relation>),
+    /// The table is no more, or its changes cannot be told any longer: its shapes end.
+    Ended {
+        /// The table's identity.
+        relation: u32,
+    },
+    /// Changes of any table may be lost: all shapes end.
+    Lost,
+}
+
+/// A committed transaction, or a part of one. Transactions come in the order of their commits, which
+/// is that of their `lsn`.
 #[derive(Debug, Clone)]
 pub struct Transaction {
     /// Its id.
@@ -94,6 +135,9 @@ pub struct Transaction {
     pub lsn: u64,
     /// Its changes, in order.
     pub changes: Vec<Change>,
+    /// Whether it is complete with these. Of one that has too many changes for the memory, parts come
+    /// before, with the same `xid` and `lsn`, and no other transaction between them.
+    pub complete: bool,
 }
 
 /// One change.
@@ -128,14 +172,6 @@ pub enum Change {
         /// The table's identity.
         relation: u32,
     },
-    /// The table has other columns or another name from here on. It has no place of its own among
-    /// the changes.
-    Altered(Arc<Relation>),
-    /// The table is no more. It has no place of its own among the changes.
-    Dropped {
-        /// The table's identity.
-        relation: u32,
-    },
 }
 
 /// A database, as far as shapes need it.
@@ -145,6 +181,10 @@ pub enum Change {
 /// [`changes`](Source::changes) after the snapshot was asked for.
 pub trait Source: Send + std::marker::Sync + 'static {
     /// The table of this name.
+    ///
+    /// # Errors
+    ///
+    /// The source is not reachable and has not seen the table before, or the table can be no shape.
     fn relation<'a>(
         &'a self,
         name: &'a RelationName,
@@ -153,6 +193,50 @@ pub trait Source: Send + std::marker::Sync + 'static {
     /// Rows as of one moment.
     fn snapshot<'a>(&'a self, query: Query<'a>) -> BoxFuture<'a, Result<Snapshot, SourceError>>;
 
-    /// Every transaction from now on. The channel is bounded: a source waits for who does not read.
-    fn changes(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Transaction>, SourceError>>;
+    /// Every transaction from now on, and what becomes of the tables. The channel is bounded: a source
+    /// waits for who does not read.
+    ///
+    /// # Errors
+    ///
+    /// The source is not reachable, or has its one follower already.
+    fn changes(&self) -> BoxFuture<'_, Result<mpsc::Receiver<Event>, SourceError>>;
+
+    /// Every shape has stored the transactions up to this one, by the position of its commit: the
+    /// source need not keep them.
+    fn stored(&self, lsn: u64) {
+        let _ = lsn;
+    }
+
+    /// How the source is.
+    fn health(&self) -> BoxFuture<'_, SourceHealth> {
+        Box::pin(async { SourceHealth::default() })
+    }
+}
+
+/// How a [`Source`] is. What it does not have is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceHealth {
+    /// Whether changes are read. A source that is not connected serves what is stored.
+    pub connected: bool,
+    /// The replication slot.
+    pub slot: Option<String>,
+    /// The position in the database's log up to which all is stored.
+    pub stored: Option<u64>,
+    /// Bytes of the log that are not stored yet. The database keeps them.
+    pub lag_bytes: Option<u64>,
+    /// How long ago all was stored that had been committed.
+    pub lag: Option<Duration>,
+}
+
+impl Default for SourceHealth {
+    fn default() -> SourceHealth {
+        SourceHealth {
+            connected: true,
+            slot: None,
+            stored: None,
+            lag_bytes: None,
+            lag: None,
+        }
+    }
 }

@@ -96,6 +96,21 @@ pub(crate) fn engines() -> Result<()> {
     servers(&["redis-server", "nats-server", "nginx"])
 }
 
+/// The database that the tests of `channel-sync` start.
+pub(crate) fn postgres() -> Result<()> {
+    // Debian has the programs of its servers beside each other, by version, and on no path.
+    let debians = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let there = debians
+        .flatten()
+        .any(|version| version.path().join("bin/initdb").is_file());
+    if there || find("initdb").is_some() {
+        return Ok(());
+    }
+    install(&["postgresql"])
+}
+
 /// Where nginx is.
 pub(crate) fn nginx() -> Result<PathBuf> {
     servers(&["nginx"])?;
@@ -113,13 +128,18 @@ fn servers(names: &[&'static str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    install(&missing)
+}
+
+/// Installs Debian's packages.
+fn install(names: &[&'static str]) -> Result<()> {
     if find("apt-get").is_none() || !is_root() {
-        let names = missing.join(" ");
+        let names = names.join(" ");
         bail!("these tests need {names}; on Debian: `apt-get install {names}`");
     }
     apt_get(&["update"])?;
     let install = ["install", "--yes", "--no-install-recommends"];
-    apt_get(&[&install[..], &missing].concat())
+    apt_get(&[&install[..], names].concat())
 }
 
 /// On the `PATH`, or where Debian puts what only root runs.

@@ -134,6 +134,7 @@ fn benchmarks(workspace: &Workspace) -> Result<Outcome> {
 
 fn test(_: &Workspace) -> Result<Outcome> {
     setup::engines()?;
+    setup::postgres()?;
     Ok(check(cargo(&["test", "--workspace", "--no-fail-fast"])))
 }
 

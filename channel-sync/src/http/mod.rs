@@ -4,7 +4,7 @@ mod params;
 mod respond;
 mod sse;
 
-use crate::engine::{Engine, Shape, Stage};
+use crate::engine::{Engine, Shape, Stage, Waiting};
 use crate::log::Read;
 use crate::offset::Offset;
 use crate::shape::Definition;
@@ -64,8 +64,8 @@ async fn route(engine: &Arc<Engine>, request: HttpRequest<Body>) -> Response<Bod
         ("/", &Method::GET | &Method::HEAD) => respond::plain(StatusCode::OK, ""),
         ("/v1/health", &Method::GET | &Method::HEAD) => {
             let (status, text) = match engine.follow().await {
-                Ok(()) => (StatusCode::OK, "active"),
-                Err(_) => (StatusCode::ACCEPTED, "waiting"),
+                Ok(()) if engine.source.health().await.connected => (StatusCode::OK, "active"),
+                _ => (StatusCode::ACCEPTED, "waiting"),
             };
             let body = serde_json::json!({ "status": text }).to_string();
             json(status, "no-cache, no-store, must-revalidate", body)
@@ -116,6 +116,11 @@ fn refused(invalid: Invalid, cache: Option<&'static str>) -> Response<Body> {
         }
         Invalid::Source(SourceError::Evaluation(error)) => {
             let errors = serde_json::json!({ "where": [error.to_string()] });
+            let body = serde_json::json!({ "message": "Invalid request", "errors": errors });
+            (StatusCode::BAD_REQUEST, body)
+        }
+        Invalid::Source(SourceError::Unfit(why)) => {
+            let errors = serde_json::json!({ "table": [why] });
             let body = serde_json::json!({ "message": "Invalid request", "errors": errors });
             (StatusCode::BAD_REQUEST, body)
         }
@@ -304,7 +309,11 @@ impl Call<'_> {
             self.stage.borrow_and_update();
         }
         let lsn = self.engine.lsn();
-        let read = self.shape.read(after);
+        let read = match self.shape.read(after) {
+            // A stream of events was told how far all shapes are, and goes on from there.
+            Read::Beyond if after.tx <= lsn => Read::Nothing { end: after },
+            read => read,
+        };
         match read {
             Read::Messages { body, end, more } => {
                 if self.request.sse {
@@ -325,6 +334,7 @@ impl Call<'_> {
 
     /// Holds a live request until there is something behind its offset.
     async fn wait(mut self, after: Offset) -> Result<Response<Body>, Invalid> {
+        let _waiting = Waiting::new(self.engine);
         let deadline = tokio::time::Instant::now() + self.engine.config.poll_timeout;
         loop {
             match tokio::time::timeout_at(deadline, self.stage.changed()).await {
@@ -422,7 +432,10 @@ impl Call<'_> {
             limit: subset.limit,
             offset: subset.offset,
         };
-        let mut snapshot = self.engine.source.snapshot(query).await?;
+        let mut snapshot = match self.engine.source.snapshot(query).await {
+            Err(SourceError::Altered) => return self.rotated().await,
+            snapshot => snapshot?,
+        };
         let mark = respond::random() >> 1;
         let mut data = String::from("[");
         while let Some(row) = snapshot.rows.next().await {

@@ -2,7 +2,7 @@
 
 use super::params::Request;
 use super::respond::{self, Cache, Reply, up_to_date};
-use crate::engine::{Engine, Shape, Stage};
+use crate::engine::{Engine, Shape, Stage, Waiting};
 use crate::offset::Offset;
 use axum::body::{Body, Bytes};
 use axum::http::Response;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 struct Events {
+    _waiting: Waiting,
     engine: Arc<Engine>,
     shape: Arc<Shape>,
     stage: watch::Receiver<Stage>,
@@ -44,6 +45,7 @@ pub(super) fn stream(
     let mut receiver = shape.watch();
     receiver.mark_unchanged();
     let events = Events {
+        _waiting: Waiting::new(engine),
         engine: engine.clone(),
         shape: shape.clone(),
         stage: receiver,

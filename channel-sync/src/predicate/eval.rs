@@ -29,6 +29,9 @@ pub enum EvalError {
     /// backslash.
     #[error("{0}")]
     Invalid(&'static str),
+    /// The database has no value for a row, in its own words.
+    #[error("{0}")]
+    Database(String),
 }
 
 impl Expr {

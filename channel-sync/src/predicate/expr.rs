@@ -312,6 +312,10 @@ fn type_name(ty: &Type) -> String {
         ty => (ty, ""),
     };
     match base {
+        Type::Enum(e) if e.schema.is_some() => {
+            let schema = quote_identifier(e.schema.as_deref().unwrap_or_default());
+            format!("{schema}.{}{array}", quote_identifier(&e.name))
+        }
         Type::Enum(_) | Type::Other(_) => format!("{}{array}", quote_identifier(base.base_name())),
         base => format!("{base}{array}"),
     }

@@ -4,8 +4,9 @@ use super::expr::Op;
 use super::grammar;
 use super::resolve::Resolver;
 use super::{Fault, PredicateError};
-use crate::table::{Row, Table};
+use crate::table::{Row, Table, quote_identifier};
 use crate::value::{Type, Value};
+use smol_str::SmolStr;
 use std::cmp::Ordering;
 
 /// An `ORDER BY`: columns of a table, each up or down.
@@ -26,6 +27,7 @@ pub struct Order {
 #[derive(Debug, Clone)]
 struct OrderColumn {
     index: usize,
+    name: SmolStr,
     ty: Type,
     descending: bool,
     nulls_first: bool,
@@ -45,19 +47,46 @@ impl Order {
         for item in grammar::parse_order(text)? {
             let at = item.of.at;
             let expr = resolver.known(&item.of).map_err(moved)?;
-            let Op::Column(index, _) = expr.op else {
+            let Op::Column(index, name) = expr.op else {
                 return Err(PredicateError::at(at, Fault::PlainColumn));
             };
             let ty = expr.ty;
             let nulls_first = item.nulls_first.unwrap_or(item.descending);
             columns.push(OrderColumn {
                 index,
+                name,
                 ty,
                 descending: item.descending,
                 nulls_first,
             });
         }
         Ok(Order { columns })
+    }
+
+    /// The order as SQL for Postgres: text by its bytes, the place of nulls always said.
+    ///
+    /// ```
+    /// # use channel_sync::{Order, Table, Type};
+    /// let table = Table::new("public", "t").column("n", Type::Text);
+    /// let order = Order::parse("n DESC", &table)?;
+    /// assert_eq!(order.sql(), r#""n" COLLATE "C" DESC NULLS FIRST"#);
+    /// # Ok::<(), channel_sync::PredicateError>(())
+    /// ```
+    pub fn sql(&self) -> String {
+        let columns = self.columns.iter().map(|column| {
+            format!(
+                "{}{} {} NULLS {}",
+                quote_identifier(&column.name),
+                if column.ty.is_text() {
+                    " COLLATE \"C\""
+                } else {
+                    ""
+                },
+                if column.descending { "DESC" } else { "ASC" },
+                if column.nulls_first { "FIRST" } else { "LAST" },
+            )
+        });
+        columns.collect::<Vec<_>>().join(", ")
     }
 
     /// Compares two rows by it. Text that is no value of its type comes as null does.

@@ -60,6 +60,8 @@ pub enum Type {
 /// The name and the labels of an enum type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EnumType {
+    /// The schema, where the type is a database's.
+    pub schema: Option<SmolStr>,
     /// The type's name, without its schema.
     pub name: SmolStr,
     /// The labels in their order.
@@ -107,6 +109,7 @@ impl Type {
     pub fn enumeration<'a>(name: &str, labels: impl IntoIterator<Item = &'a str>) -> Type {
         let labels = labels.into_iter().map(SmolStr::from).collect();
         Type::Enum(Arc::new(EnumType {
+            schema: None,
             name: name.into(),
             labels,
         }))

@@ -124,6 +124,31 @@ async fn a_stream_of_events_stays_open_after_its_backlog() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_goes_on_from_the_position_that_a_stream_told_though_its_shape_has_nothing_there()
+{
+    let server = Server::start(config()).await;
+    let clause = "&where=id%3D1";
+    let (handle, offset) = server.current(clause).await;
+    server.set("2", Some("of no concern")).await;
+    let answer = server
+        .get(&format!("offset={offset}&handle={handle}{clause}"))
+        .await;
+    let told = messages(&answer).pop().expect("that it is up to date");
+    let lsn = told["headers"]["global_last_seen_lsn"]
+        .as_str()
+        .expect("a position")
+        .to_owned();
+    let change = async {
+        settled().await;
+        server.set("1", Some("b")).await;
+    };
+    let live = format!("offset={lsn}_0&handle={handle}{clause}&live=true");
+    let (answer, ()) = tokio::join!(server.get(&live), change);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(messages(&answer)[0]["value"]["v"], "b");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_key_of_a_row_is_the_same_in_snapshot_and_stream() {
     let source = MemorySource::new();
     let table = Table::new("public", "a.b/\"c")

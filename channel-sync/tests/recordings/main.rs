@@ -1,9 +1,20 @@
 //! 24 recorded conversations with Electric 1.7.12, each exchange of them had again with the open API
 //! over tables in memory. The clock is moved, so that nothing waits and nothing depends on how fast
-//! a machine is.
+//! a machine is. With the feature `postgres`, they are had over a real PostgreSQL, too, and both
+//! sources keep the same contract.
 
 mod beside;
+#[cfg(feature = "postgres")]
+mod cluster;
+#[cfg(feature = "postgres")]
+mod contract;
+#[cfg(feature = "postgres")]
+mod faults;
+#[cfg(feature = "postgres")]
+mod follower;
 mod norm;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sql;
 
 use axum::Router;
@@ -27,7 +38,7 @@ pub(crate) struct Otherwise {
     why: &'static str,
 }
 
-const fn otherwise(scenario: &'static str, step: usize, why: &'static str) -> Otherwise {
+pub(crate) const fn otherwise(scenario: &'static str, step: usize, why: &'static str) -> Otherwise {
     Otherwise {
         scenario,
         step,
@@ -35,18 +46,18 @@ const fn otherwise(scenario: &'static str, step: usize, why: &'static str) -> Ot
     }
 }
 
-const NEW_HANDLE: &str = "a waiting request whose shape ended is told the new handle";
-const SAME_KEY: &str = "a key is the same in snapshot and stream";
-const AT_ONCE: &str = "a dropped table is noticed at once";
-const STAYS_OPEN: &str = "a stream of events stays open after its backlog";
-const PREFLIGHT: &str = "a preflight allows the headers that it asks for";
-const ENUM: &str = "enums are compared with their labels";
-const MISTAKE: &str = "an integer that is out of range is the client's mistake";
-const SUBQUERY: &str = "not there yet: subqueries";
+pub(crate) const NEW_HANDLE: &str = "a waiting request whose shape ended is told the new handle";
+pub(crate) const SAME_KEY: &str = "a key is the same in snapshot and stream";
+pub(crate) const AT_ONCE: &str = "a dropped table is noticed at once";
+pub(crate) const STAYS_OPEN: &str = "a stream of events stays open after its backlog";
+pub(crate) const PREFLIGHT: &str = "a preflight allows the headers that it asks for";
+pub(crate) const ENUM: &str = "enums are compared with their labels";
+pub(crate) const MISTAKE: &str = "an integer that is out of range is the client's mistake";
+pub(crate) const SUBQUERY: &str = "not there yet: subqueries";
 const NO_PARTITIONS: &str = "tables in memory have no partitions, and are all alike";
-const NO_CATALOGUE: &str = "a catalogue is no table, rather than an error of the server";
-const READABLE: &str = "a page of another origin can read why it is refused";
-const JSON_DETAILS: &str = "the details of broken JSON are this parser's";
+pub(crate) const NO_CATALOGUE: &str = "a catalogue is no table, rather than an error of the server";
+pub(crate) const READABLE: &str = "a page of another origin can read why it is refused";
+pub(crate) const JSON_DETAILS: &str = "the details of broken JSON are this parser's";
 
 /// All of them. What is better on purpose has a test of its own in `beside.rs`, or in the unit tests.
 /// A scenario's step after which the recorded client has another handle differs for the same reason.
@@ -94,11 +105,46 @@ struct Outcome {
     different: Vec<(usize, String)>,
 }
 
+/// Where the statements of a recording are done.
+enum Tables {
+    Memory(Database),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Tables),
+}
+
+impl Tables {
+    async fn run(&mut self, connection: &str, text: &str) {
+        match self {
+            Tables::Memory(database) => database.run(connection, text).await,
+            #[cfg(feature = "postgres")]
+            Tables::Postgres(tables) => tables.run(connection, text).await,
+        }
+    }
+
+    /// Several statements as one transaction.
+    async fn together(&mut self, statements: &[&str]) {
+        match self {
+            Tables::Memory(database) => database.together(statements).await,
+            #[cfg(feature = "postgres")]
+            Tables::Postgres(tables) => tables.together(statements).await,
+        }
+    }
+
+    /// What was committed is in the shapes.
+    async fn settled(&self) {
+        match self {
+            Tables::Memory(_) => settled().await,
+            #[cfg(feature = "postgres")]
+            Tables::Postgres(tables) => tables.settled().await,
+        }
+    }
+}
+
 /// The server's state: a new one for each scenario.
 struct Replay {
     a: Router,
     b: Router,
-    database: Database,
+    database: Tables,
     saved: HashMap<String, String>,
     running: HashMap<String, JoinHandle<Answer>>,
 }
@@ -110,16 +156,24 @@ pub(crate) fn config() -> Config {
         .allow_delete(true)
 }
 
+pub(crate) fn config_b() -> Config {
+    Config::new()
+        .poll_timeout(Duration::from_millis(3000))
+        .secret("s3cret")
+}
+
 impl Replay {
-    fn new() -> Replay {
+    fn in_memory() -> Replay {
         let database = Database::default();
         let router = |config| Sync::new(database.source.clone(), config).open_api();
-        let b = Config::new()
-            .poll_timeout(Duration::from_millis(3000))
-            .secret("s3cret");
+        let (a, b) = (router(config()), router(config_b()));
+        Replay::new(a, b, Tables::Memory(database))
+    }
+
+    fn new(a: Router, b: Router, database: Tables) -> Replay {
         Replay {
-            a: router(config()),
-            b: router(b),
+            a,
+            b,
             database,
             saved: HashMap::new(),
             running: HashMap::new(),
@@ -233,8 +287,7 @@ pub(crate) async fn settled() {
     sleep(Duration::from_millis(1)).await;
 }
 
-async fn answers(recording: &Json) -> Vec<Option<Answer>> {
-    let mut replay = Replay::new();
+async fn answers(recording: &Json, replay: &mut Replay) -> Vec<Option<Answer>> {
     for statement in recording["setup"].as_array().into_iter().flatten() {
         replay
             .database
@@ -291,16 +344,17 @@ async fn answers(recording: &Json) -> Vec<Option<Answer>> {
                     }
                 }
             }
-            settled().await;
+            replay.database.settled().await;
         }
         answers.push(answer);
     }
     answers
 }
 
-async fn replayed(name: &str) -> Outcome {
+/// `timed`: whether it is compared what was held, and what answered at once.
+async fn replayed(name: &str, mut replay: Replay, timed: bool) -> Outcome {
     let recording = recording(name);
-    let answers = answers(&recording).await;
+    let answers = answers(&recording, &mut replay).await;
     let steps = recording["steps"].as_array().expect("steps");
     fn handled(step: &Json) -> Option<&str> {
         step["expect"]["headers"]["electric-handle"].as_str()
@@ -351,7 +405,7 @@ async fn replayed(name: &str) -> Outcome {
         }
         // Held there is held here, and what was answered at once is.
         let theirs = step["ms"].as_u64().unwrap_or(0);
-        if (theirs >= 1000) != (answer.millis >= 1000) {
+        if timed && (theirs >= 1000) != (answer.millis >= 1000) {
             let both = (theirs.into(), answer.millis.into());
             differences.insert("held".into(), both);
         }
@@ -369,8 +423,8 @@ async fn replayed(name: &str) -> Outcome {
 }
 
 #[track_caller]
-fn check(name: &str, outcome: &Outcome, same: usize, exchanges: usize) {
-    let purpose = OTHERWISE.iter().filter(|o| o.scenario == name);
+fn check(all: &[Otherwise], name: &str, outcome: &Outcome, same: usize, exchanges: usize) {
+    let purpose = all.iter().filter(|o| o.scenario == name);
     for Otherwise { step, why, .. } in purpose.clone() {
         println!("{name}, step {step}, differs on purpose: {why}");
     }
@@ -397,7 +451,8 @@ macro_rules! scenarios {
         $(
             #[tokio::test(start_paused = true)]
             async fn $test() {
-                check($name, &replayed($name).await, $same, $all);
+                let outcome = replayed($name, Replay::in_memory(), true).await;
+                check(OTHERWISE, $name, &outcome, $same, $all);
             }
         )*
 

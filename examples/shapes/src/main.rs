@@ -1,5 +1,8 @@
-//! The open API of `channel-sync` alone, over tables in memory: `cargo run -p shapes`, and point any
-//! client of Electric's protocol at `http://localhost:3000/v1/shape?table=todos&offset=-1`.
+//! The open API of `channel-sync` alone: `cargo run -p shapes`, and point any client of Electric's protocol
+//! at `http://localhost:3000/v1/shape?table=todos&offset=-1`.
+//!
+//! With `DATABASE_URL` the tables are those of a PostgreSQL database, which needs `wal_level=logical` and
+//! a role that may replicate. Else there is one in memory, and handlers that write it:
 //!
 //! ```sh
 //! curl -X POST localhost:3000/todos -H 'content-type: application/json' -d '{"title":"milk"}'
@@ -7,7 +10,7 @@
 //! curl -X DELETE localhost:3000/todos/1
 //! ```
 //!
-//! Environment: `PORT` (3000), `POLL_MS` (20000), `CHUNK_BYTES` (10485760), `ALLOW_DELETE` (`true`),
+//! Environment: `DATABASE_URL`, `SLOT` (`channel_sync`; each process needs one of its own), `PORT` (3000), `POLL_MS` (20000), `CHUNK_BYTES` (10485760), `ALLOW_DELETE` (`true`),
 //! `SECRET`, `CACHE_MAX_AGE` (60), `CACHE_STALE_AGE` (300).
 
 use anyhow::Context;
@@ -15,7 +18,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{patch, post};
 use axum::{Json, Router};
-use channel_sync::{Column, Config, MemoryError, MemorySource, Sync, Table, Type};
+use channel_sync::{
+    Column, Config, MemoryError, MemorySource, PostgresConfig, PostgresSource, Sync, Table, Type,
+};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -28,31 +33,16 @@ async fn main() -> anyhow::Result<()> {
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).init();
 
-    let source = MemorySource::new();
-    let todos = Table::new("public", "todos")
-        .column("id", Type::Int8)
-        .with(Column::new("title", Type::Text).not_null())
-        .with(Column::new("done", Type::Bool).not_null())
-        .primary_key(["id"]);
-    source.create(todos).await?;
-
-    let writes = Writes {
-        source: source.clone(),
-        next_id: Arc::new(AtomicI64::new(1)),
+    let (sync, routes) = match variable::<String>("DATABASE_URL")? {
+        Some(url) => (database(&url).await?, Router::new()),
+        None => in_memory().await?,
     };
-    let app = Router::new()
-        .route("/todos", post(create))
-        .route("/todos/{id}", patch(change).delete(remove))
-        .with_state(writes)
-        // What is not above is the protocol's.
-        .fallback_service(Sync::new(source, config()?).open_api());
+    // What is not a route of ours is the protocol's.
+    let app = routes.fallback_service(sync.open_api());
 
     let port: u16 = variable("PORT")?.unwrap_or(3000);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    println!(
-        "shapes listening on http://{} (table todos)",
-        listener.local_addr()?
-    );
+    println!("shapes listening on http://{}", listener.local_addr()?);
     let stop = async {
         // Without a handler for ctrl-c the process ends by itself.
         let _ = tokio::signal::ctrl_c().await;
@@ -63,6 +53,34 @@ async fn main() -> anyhow::Result<()> {
         () = stop => {}
     }
     Ok(())
+}
+
+async fn database(url: &str) -> anyhow::Result<Sync> {
+    let mut options = PostgresConfig::new(url)?;
+    if let Some(slot) = variable::<String>("SLOT")? {
+        options = options.slot(&slot);
+    }
+    let source = PostgresSource::connect(options).await?;
+    Ok(Sync::new(source, config()?))
+}
+
+async fn in_memory() -> anyhow::Result<(Sync, Router)> {
+    let source = MemorySource::new();
+    let todos = Table::new("public", "todos")
+        .column("id", Type::Int8)
+        .with(Column::new("title", Type::Text).not_null())
+        .with(Column::new("done", Type::Bool).not_null())
+        .primary_key(["id"]);
+    source.create(todos).await?;
+    let writes = Writes {
+        source: source.clone(),
+        next_id: Arc::new(AtomicI64::new(1)),
+    };
+    let routes = Router::new()
+        .route("/todos", post(create))
+        .route("/todos/{id}", patch(change).delete(remove))
+        .with_state(writes);
+    Ok((Sync::new(source, config()?), routes))
 }
 
 fn config() -> anyhow::Result<Config> {

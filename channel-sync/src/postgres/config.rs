@@ -1,0 +1,106 @@
+//! How a database is reached, and what is made in it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Options of a [`PostgresSource`](crate::PostgresSource).
+///
+/// ```
+/// use channel_sync::PostgresConfig;
+/// let config = PostgresConfig::new("postgres://app@localhost/app")?.slot("app_sync");
+/// # Ok::<(), channel_sync::PostgresError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct PostgresConfig {
+    pub(super) database: tokio_postgres::Config,
+    pub(super) slot: String,
+    pub(super) publication: String,
+    pub(super) connections: usize,
+    pub(super) catalogue_check: Duration,
+    pub(super) patience: Duration,
+}
+
+impl PostgresConfig {
+    /// The database of a URL, or of the key-value form that libpq reads.
+    ///
+    /// # Errors
+    ///
+    /// The text is neither, names no user or no host, or asks for TLS.
+    pub fn new(url: &str) -> Result<PostgresConfig, super::PostgresError> {
+        use super::PostgresError::Url;
+        let database = tokio_postgres::Config::from_str(url).map_err(|e| Url(e.to_string()))?;
+        if database.get_user().is_none() {
+            return Err(Url("it names no user".into()));
+        }
+        if database.get_hosts().is_empty() {
+            return Err(Url("it names no host".into()));
+        }
+        if database.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
+            return Err(Url(
+                "TLS is not there yet: sslmode=require cannot be kept".into()
+            ));
+        }
+        Ok(PostgresConfig {
+            database,
+            slot: "channel_sync".into(),
+            publication: "channel_sync".into(),
+            connections: 20,
+            catalogue_check: Duration::from_secs(1),
+            patience: Duration::from_secs(25),
+        })
+    }
+
+    /// The replication slot: `channel_sync`. Each process needs one of its own. It is made when changes
+    /// are first read, and what an earlier process left in it is given up.
+    ///
+    /// # Panics
+    ///
+    /// The name has other characters than lower-case letters, digits and underscores, or not 1 to 63 of
+    /// them, as Postgres' slots do.
+    #[must_use]
+    pub fn slot(mut self, name: &str) -> PostgresConfig {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        assert!(
+            (1..=63).contains(&name.len()) && name.bytes().all(fits),
+            "{name:?} is no name of a slot: lower-case letters, digits and underscores"
+        );
+        self.slot = name.into();
+        self
+    }
+
+    /// The publication: `channel_sync`. It is made if it is not there; processes may share one.
+    #[must_use]
+    pub fn publication(mut self, name: &str) -> PostgresConfig {
+        self.publication = name.into();
+        self
+    }
+
+    /// Connections for snapshots, subsets and the catalogue, beside the one that replicates: 20.
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> PostgresConfig {
+        self.connections = connections.max(2);
+        self
+    }
+
+    /// How often the catalogue is asked whether tables of shapes were dropped, altered or unpublished
+    /// without a change of their rows: each second.
+    #[must_use]
+    pub fn catalogue_check(mut self, period: Duration) -> PostgresConfig {
+        self.catalogue_check = period.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How long a first shape of a table waits for locks, and for transactions that write to the table
+    /// since before it was published: 25 seconds.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> PostgresConfig {
+        self.patience = patience;
+        self
+    }
+}
+
+/// What every session sets, so that a value has the same text in snapshot and stream, and a name means
+/// what the catalogue's owner made.
+pub(super) const OPTIONS: &str = "-c bytea_output=hex -c DateStyle=ISO,DMY -c TimeZone=UTC \
+     -c IntervalStyle=iso_8601 -c extra_float_digits=1 -c search_path=pg_catalog \
+     -c standard_conforming_strings=on -c statement_timeout=0";
