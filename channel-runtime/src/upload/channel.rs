@@ -1,4 +1,4 @@
-//! The channel that brings the bytes of one file.
+//! The channel that receives the bytes of one file.
 
 mod begin;
 
@@ -29,8 +29,8 @@ use crate::{
     protocol::{Binary, Broadcast, EncodeError, Event, FromPayload, Payload, Refusal},
 };
 
-/// Brings the bytes of clients' files to their writers: the channel `lvu:*`, to be listed beside
-/// the channels that take uploads. Mirrors `Phoenix.LiveView.UploadChannel`.
+/// Receives the bytes of clients' files and passes them to their writers: the channel `lvu:*`, to
+/// be listed beside the channels that take uploads. Mirrors `Phoenix.LiveView.UploadChannel`.
 ///
 /// ```
 /// # use channel_runtime::{prelude::*, upload::{TempFile, StoredFile, UploadChannel}};
@@ -57,40 +57,40 @@ use crate::{
 /// }
 /// ```
 ///
-/// Each file is a channel of its own. It belongs to its entry, and whatever ends it ends nothing
-/// else.
+/// Each file has a channel of its own. It belongs to its entry, and nothing else ends with it.
 pub struct UploadChannel {
     running: Running,
     spec: &'static UploadSpec,
-    /// `None` once the file is all there, and the entry has it.
+    /// `None` once the whole file is here and the entry has the writer.
     writer: Option<Box<dyn AnyWriter>>,
-    /// As long as the writer is open.
+    /// Held as long as the writer is open.
     place: Option<Place>,
     received: u64,
     last: Instant,
     timeout: Duration,
     timer: TimerRef,
     resumable: bool,
-    /// Its client may go on with it in another channel.
+    /// True if the client goes on with the file in another channel.
     yields: bool,
 }
 
-/// The entry that a channel brings bytes for; dropped, it says that they end here.
+/// The entry that a channel receives bytes for. Dropping it tells the entry that no more bytes
+/// come.
 struct Running {
     owner: Arc<ChannelUploads>,
     ticket: Ticket,
     entry: UploadEntry,
     over: bool,
-    /// How it ends where it is not over.
+    /// The reason for the end if the channel ends early.
     why: Why,
-    /// The channel that takes it decides what becomes of it.
+    /// True if the channel that takes the uploads decides what happens to the file.
     left: bool,
 }
 
 impl Running {
-    /// The connection of a finished file is gone. Gives the file where its client may come back for
-    /// it: a handler that is yet to come to it may never do so, which is seen at the end of its
-    /// channel.
+    /// Called when the connection of a finished file is gone. Returns the file if its client may
+    /// come back for it. If a handler is still due to take it, the channel decides at its own end,
+    /// since the handler may never run.
     fn leave(&mut self) -> Option<Detached> {
         match self.owner.leave(self.ticket, &self.entry) {
             Left::ToClient(upload) => Some(upload),
@@ -103,7 +103,7 @@ impl Running {
 }
 
 enum Why {
-    /// Its client goes on with it elsewhere, or has been told that there is nothing to go on with.
+    /// The client goes on with the file elsewhere, or has been told that there is nothing left.
     Moves,
     TooManyBytes,
     TooManyOpen,
@@ -132,19 +132,19 @@ impl Drop for Running {
     }
 }
 
-/// How many chunks a client may have on their way: one that is written, and one that waits. With
-/// the one that a writer such as `TempFile` still has, and what the connection has read of the next,
-/// that is less than four.
+/// The number of chunks that a client may have in flight: one being written and one waiting. With
+/// the one that a writer such as `TempFile` still holds, and the part of the next that the
+/// connection has read, memory holds fewer than four.
 const WINDOW: usize = 2;
 
-/// The time of the next chunk may have passed.
+/// Sent when the time for the next chunk may have passed.
 struct Deadline;
 
-/// The client goes on with the upload in another channel.
+/// Sent when the client goes on with the upload in another channel.
 pub(super) struct Handoff;
 
-/// No chunk has come for too long. Without it the end would look like that of a cancelled file to a
-/// client that can go on.
+/// Pushed when no chunk has come for too long. Without it, a client that can resume could not tell
+/// this end from that of a cancelled file.
 struct Stalled;
 
 impl Event for Stalled {
@@ -165,7 +165,7 @@ impl Channel for UploadChannel {
     const TOPICS: &'static [&'static str] = &["lvu:*"];
     const INTERCEPTS: &'static [&'static str] = &[];
     // Room for the channel's own messages beside the chunk. Closing a writer may take longer than
-    // what channels have otherwise.
+    // the default timeout of a channel.
     const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT
         .mailbox(4)
         .pushes(WINDOW)
@@ -246,8 +246,8 @@ impl UploadChannel {
         self.running.entry.client_size()
     }
 
-    /// The bytes of a chunk that begins with where they belong. Where the one before was refused,
-    /// this one is too.
+    /// Returns the bytes of a chunk that begins with its offset. If the chunk before it was
+    /// refused, this one is refused too.
     fn placed(&self, mut chunk: Bytes) -> Result<Bytes, Refusal> {
         let offset = chunk.try_get_u64().map_err(|_| Refusal::new("no offset"))?;
         match offset == self.received {
@@ -256,14 +256,14 @@ impl UploadChannel {
         }
     }
 
-    /// Writes a chunk. Only bytes that were written are answered with `ok`.
+    /// Writes a chunk. Answers `ok` only for bytes that were written.
     async fn chunk(&mut self, chunk: Bytes, socket: &Socket<Self>) -> Answer {
         let received = self.received + chunk.len() as u64;
         let (limit, most) = (self.size(), self.spec.chunk_size);
         if received <= limit && chunk.len() > most as usize {
             return Answer::refuse(Refusal::new("chunk_too_large").with("limit", most));
         }
-        // Who sends nothing, and often, is not on the way.
+        // Empty chunks must not keep an upload alive.
         if !chunk.is_empty() {
             self.heard(socket);
         }
@@ -309,13 +309,13 @@ impl UploadChannel {
         self.place = None;
         if let Some(writer) = self.writer.take() {
             let (ticket, file) = (self.running.ticket, Finished::Writer(writer));
-            // One that nobody wants any more goes with its writer.
+            // A file that is no longer wanted is dropped with its writer.
             let unwanted = self.running.owner.finish(ticket, &self.running.entry, file);
             drop(unwanted);
         }
     }
 
-    /// Ends the channel where no chunk has come for too long.
+    /// Ends the channel if no chunk has come for too long.
     fn expire(&mut self, socket: &Socket<Self>) -> NoReply {
         let rest = self.timeout.saturating_sub(self.last.elapsed());
         if self.writer.is_none() {
@@ -323,7 +323,7 @@ impl UploadChannel {
         }
         if rest.is_zero() {
             if self.resumable {
-                // A client that is gone does not hear of it.
+                // A client that is gone does not receive it.
                 let _gone = socket.push(&Stalled);
             }
             self.running.why = Why::ChunkTimeout;
@@ -333,24 +333,24 @@ impl UploadChannel {
         NoReply::CONTINUE
     }
 
-    /// Ends the channel, and what it has is kept for its client.
+    /// Ends the channel and keeps its upload for the client.
     fn yields(&mut self) -> NoReply {
         self.yields = true;
         Stop::normal().into_no_reply()
     }
 
-    /// Whether the client may go on elsewhere, now that the channel ends.
+    /// Returns true if the client may go on elsewhere, now that the channel ends.
     fn is_kept(&self, reason: &Reason) -> bool {
         let kept = match reason {
             Reason::Closed => true,
-            // Who leaves a finished file leaves it to the handlers.
+            // A client that leaves a finished file leaves it to the handlers.
             Reason::Left => self.writer.is_some(),
             _ => self.yields,
         };
         kept && self.resumable
     }
 
-    /// Bytes have come: the next ones have their full time.
+    /// Notes that bytes have come, which gives the next ones their full time.
     fn heard(&mut self, socket: &Socket<Self>) {
         self.last = Instant::now();
         if self.timeout != self.spec.chunk_timeout() {
@@ -359,7 +359,7 @@ impl UploadChannel {
         }
     }
 
-    /// There is one timer, and it looks at the time of the last chunk: none is made for a chunk.
+    /// One timer checks the time of the last chunk, so no timer is made per chunk.
     fn arm(&mut self, rest: Duration, socket: &Socket<Self>) {
         self.timer.cancel();
         self.timer = socket.send_after(rest, Deadline);

@@ -1,4 +1,4 @@
-//! The uploads of one channel, shared between it and the channels that bring its files.
+//! The uploads of one channel, shared between it and the channels that receive its files.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -25,10 +25,10 @@ use crate::{
     telemetry::panic_message,
 };
 
-/// The way to the channel that brings a file.
+/// The handle of the channel that receives a file.
 pub(super) struct Link {
     channel: ChannelRef<UploadChannel>,
-    /// Whether its client can go on where it was broken off.
+    /// True if its client can resume the upload after a break.
     resumable: bool,
 }
 
@@ -44,21 +44,21 @@ impl Link {
 
 type Files = Entries<Destination, Finished, Link>;
 
-/// What the owner's task is to be told.
+/// The notices to the owner's task.
 #[derive(Clone, Debug)]
 pub(super) enum Notice {
-    /// A file is all there.
+    /// A file is complete.
     Done { upload: usize, entry_ref: String },
     /// A file has come further.
     Progress { upload: usize, entry_ref: String },
-    /// A file has ended, and may be listed no more: this is how it was, with the error.
+    /// A file has ended and may no longer be listed: this is its last state, with the error.
     Ended { upload: usize, entry: UploadEntry },
 }
 
 /// The uploads of one channel.
 ///
-/// What happens to a file is written down here by whoever it happens to, and the client is told
-/// under the same lock, so what it is told is in order; the channel itself may be busy meanwhile.
+/// Every change of a file is recorded here under a lock, and the client is told under the same
+/// lock, so what it is told is in order. The channel itself may be busy meanwhile.
 pub(crate) struct ChannelUploads {
     id: Uuid,
     topic: Topic,
@@ -70,7 +70,7 @@ pub(crate) struct ChannelUploads {
 }
 
 impl ChannelUploads {
-    /// Begins the uploads of a channel that has been joined, and tells its client of them.
+    /// Starts the uploads of a channel that has been joined, and tells its client of them.
     pub(super) fn begin(
         (topic, join_ref): (Topic, Term),
         client: ClientSender,
@@ -94,7 +94,7 @@ impl ChannelUploads {
         owner
     }
 
-    /// Whether the channel's client is the one behind this connection.
+    /// Returns true if the channel's client is the one behind this connection.
     pub(super) fn is_of(&self, outbox: &Arc<Outbox>) -> bool {
         Arc::ptr_eq(self.client.outbox(), outbox)
     }
@@ -107,7 +107,7 @@ impl ChannelUploads {
         &self.endpoint
     }
 
-    /// The upload that a client calls by its ref.
+    /// Returns the upload with this ref.
     pub(super) fn named(&self, upload_ref: &str) -> Option<usize> {
         let uploads = self.uploads.lock();
         uploads
@@ -115,12 +115,12 @@ impl ChannelUploads {
             .position(|files| files.upload_ref() == upload_ref)
     }
 
-    /// Reads or changes an upload's files. What changes is shown with [`ChannelUploads::change`].
+    /// Reads or changes an upload's files. Changes are shown with [`ChannelUploads::change`].
     pub(super) fn with<R>(&self, upload: usize, read: impl FnOnce(&mut Files) -> R) -> Option<R> {
         self.uploads.lock().get_mut(upload).map(read)
     }
 
-    /// Changes an upload's files and tells the client how they are now.
+    /// Changes an upload's files and sends their state to the client.
     pub(super) fn change<R>(
         &self,
         upload: usize,
@@ -133,8 +133,8 @@ impl ChannelUploads {
         Some(result)
     }
 
-    /// Takes note of the files a client has chosen. Where one has taken the place of another, the
-    /// page is told of that end at once.
+    /// Records the files that a client has chosen. If one has replaced another, the page is told of
+    /// that end at once.
     pub(super) fn select(
         &self,
         upload: usize,
@@ -149,12 +149,12 @@ impl ChannelUploads {
         Some((valid, replaced))
     }
 
-    /// Tells the client how an upload's files are, where it was not told that last.
+    /// Sends the state of an upload's files to the client if it differs from the last one sent.
     pub(super) fn refresh(&self, upload: usize) {
         self.change(upload, |_| ());
     }
 
-    /// The same, where a file has come further than it was told.
+    /// Does the same if a file's progress has grown since the last state sent.
     pub(super) fn refresh_progress(&self, upload: usize) {
         let mut uploads = self.uploads.lock();
         if let Some(files) = uploads.get_mut(upload).filter(|files| files.is_stale()) {
@@ -176,7 +176,7 @@ impl ChannelUploads {
         }
     }
 
-    /// A token for one file.
+    /// Returns a token for one file.
     pub(super) fn token(
         &self,
         upload: usize,
@@ -215,7 +215,7 @@ impl ChannelUploads {
         (self.notify)(Notice::Progress { upload, entry_ref });
     }
 
-    /// All of a file is there. Gives it back where nobody wants it any more.
+    /// Completes a file. Returns it if it is no longer wanted.
     pub(super) fn finish(
         &self,
         ticket: Ticket,
@@ -238,7 +238,7 @@ impl ChannelUploads {
         Ok(())
     }
 
-    /// A writer has failed: the file stays, with the error.
+    /// Fails a file whose writer has failed: it stays listed, with the error.
     pub(super) fn writer_failed(&self, ticket: Ticket, entry: &UploadEntry, error: &WriterError) {
         tracing::warn!(
             error = %shown(&error), topic = %shown(&self.topic), upload = entry.upload(), "an upload's writer has failed"
@@ -246,7 +246,7 @@ impl ChannelUploads {
         self.fail(ticket, &End::Writer(error));
     }
 
-    /// A file cannot be had: it stays, with the error.
+    /// Fails a file that cannot be received: it stays listed, with the error.
     pub(super) fn fail(&self, ticket: Ticket, end: &End<'_>) {
         let failed = self.change(ticket.upload, |files| files.fail(ticket.entry, end));
         self.endpoint.uploads().detach(ticket.entry);
@@ -255,7 +255,7 @@ impl ChannelUploads {
         }
     }
 
-    /// The client gives up a file that it sends elsewhere.
+    /// Ends an external file that the client gives up.
     pub(super) fn give_up_external(&self, upload: usize, entry_ref: &str, end: &End<'_>) {
         let ended = self.change(upload, |files| files.give_up(entry_ref, end.reason()));
         if let Some(entry) = ended.flatten() {
@@ -263,7 +263,7 @@ impl ChannelUploads {
         }
     }
 
-    /// The channel that brings a file has ended on the way.
+    /// Ends a file whose channel has ended before the file was complete.
     pub(super) fn dropped(&self, ticket: Ticket, end: Option<&End<'_>>) {
         let gone = self.change(ticket.upload, |files| files.drop_running(ticket.entry, end));
         if let Some(entry) = gone.flatten().and_then(|gone| gone.ended) {
@@ -272,7 +272,7 @@ impl ChannelUploads {
         }
     }
 
-    /// A file that was kept for its client, and is listed no more, has ended.
+    /// Ends a file that was kept for its client and is no longer listed.
     pub(super) fn kept_ended(&self, upload: usize, mut entry: UploadEntry, end: &End<'_>) {
         if entry.set_error(end.reason()) {
             self.change(upload, |files| files.note_end(&entry));
@@ -280,7 +280,7 @@ impl ChannelUploads {
         }
     }
 
-    /// Removes a file, whatever it is doing. Says whether there was one.
+    /// Removes a file, whatever its state. Returns true if there was one.
     pub(super) fn cancel(&self, upload: usize, entry_ref: &str) -> bool {
         let removed = self.with(upload, |files| {
             let uuid = files.uuid(entry_ref)?;
@@ -292,7 +292,7 @@ impl ChannelUploads {
         removed.flatten().map(forget).is_some()
     }
 
-    /// The same, by the file's ticket, where it is of this upload.
+    /// Does the same by the file's ticket, if it is of this upload.
     pub(super) fn give_up(&self, ticket: Ticket, topic: &Topic, upload: &str) -> bool {
         let named = self.with(ticket.upload, |files| {
             let entry = files.entry(ticket.entry)?;
@@ -302,7 +302,7 @@ impl ChannelUploads {
         named.is_some_and(|entry_ref| self.cancel(ticket.upload, &entry_ref))
     }
 
-    /// A file that has ended, or was removed, is brought by no channel any more.
+    /// Stops the channel of a file that has ended or was removed.
     pub(super) fn forget(&self, upload: usize, gone: RemovedEntry<Link>) {
         gone.link.into_iter().for_each(Link::stop);
         self.endpoint.uploads().detach(gone.uuid);
@@ -320,7 +320,7 @@ impl ChannelUploads {
         taken.unwrap_or(Err(NotTaken::Unknown))
     }
 
-    /// A handler keeps a file that it has taken: its entry goes.
+    /// Removes the entry of a file that a handler has taken and keeps.
     pub(super) fn consume(&self, upload: usize, entry: Uuid) {
         let spec = self.with(upload, |files| files.spec());
         if let Some(time) = spec.and_then(UploadSpec::detach) {
@@ -336,8 +336,8 @@ impl ChannelUploads {
         }
     }
 
-    /// The channel of a file is over: its client may go on with it in another one, unless a
-    /// handler has the file, or is about to, and is yet to say what becomes of it.
+    /// Called when the channel of a file is over: its client may resume it in another one, unless a
+    /// handler has the file, or is about to get it, and has not decided yet.
     pub(super) fn detach(&self, ticket: Ticket) {
         let handed_over = self.with(ticket.upload, |files| files.unlink(ticket.entry));
         if handed_over != Some(true) {
@@ -345,7 +345,7 @@ impl ChannelUploads {
         }
     }
 
-    /// A handler does not want a file that it has taken.
+    /// Removes a file that a handler has taken and refused.
     pub(super) fn refuse(&self, upload: usize, entry: &UploadEntry, refusal: &Refusal) {
         let (owner, uuid) = (self.id, entry.uuid());
         let ticket = Ticket {
@@ -356,7 +356,7 @@ impl ChannelUploads {
         self.fail(ticket, &End::Refused(refusal));
     }
 
-    /// The client says that a file is all there, elsewhere.
+    /// Verifies an external file that the client reports as complete.
     pub(super) fn verify(self: &Arc<Self>, upload: usize, entry_ref: &str) {
         let Some((entry, destination)) =
             self.with(upload, |files| files.verify(entry_ref)).flatten()
@@ -404,7 +404,7 @@ impl ChannelUploads {
         }
     }
 
-    /// What the file of a ticket is, where it is finished and nobody has taken it.
+    /// Returns the source of the ticket's file if it is finished and not taken.
     pub(super) fn finished(&self, ticket: Ticket) -> Option<Source> {
         self.with(ticket.upload, |files| {
             let entry = files.finished_entry(ticket.entry)?;
@@ -413,13 +413,13 @@ impl ChannelUploads {
         .flatten()
     }
 
-    /// Puts a file aside that is all there, for a client that may come back for it.
+    /// Sets a complete file aside for a client that may come back for it.
     pub(super) fn detach_finished(&self, ticket: Ticket, entry: &UploadEntry) -> Option<Detached> {
         let file = self.change(ticket.upload, |files| files.detach(ticket.entry));
         self.detached(entry, file.flatten()?)
     }
 
-    /// The channel of a finished file is over, and its connection is gone.
+    /// Called when the channel of a finished file is over and its connection is gone.
     pub(super) fn leave(&self, ticket: Ticket, entry: &UploadEntry) -> Left<Detached> {
         match self.with(ticket.upload, |files| files.leave(ticket.entry)) {
             Some(Left::ToHandler) => Left::ToHandler,
@@ -441,9 +441,9 @@ impl ChannelUploads {
         }
     }
 
-    /// The channel has ended, and its uploads with it. Where its connection is `gone`, those
-    /// whose client can go on with them are kept: by their own channels, which end too, or here
-    /// where these have left them to a handler that has not come to them.
+    /// Ends the uploads with their channel. If the connection is `gone`, those that the client can
+    /// resume are kept: by their own channels, which end too, or here if these have left them to a
+    /// handler that has not run yet.
     pub(crate) fn end(&self, gone: bool) {
         self.endpoint.uploads().remove(self.id);
         let (mut links, mut unlinked) = (Vec::new(), Vec::new());
@@ -463,7 +463,7 @@ impl ChannelUploads {
                     upload,
                     entry,
                 };
-                // One that is not kept goes with its writer.
+                // An upload that is not kept is dropped with its writer.
                 let _not_kept = keep(&self.endpoint, ticket, file, spec);
             }
             self.endpoint.uploads().detach(entry);
@@ -471,7 +471,7 @@ impl ChannelUploads {
     }
 }
 
-/// A refusal as the reason of an entry's error: its payload, or the word alone.
+/// Returns a refusal as the reason of an entry's error: its payload, or the word alone.
 pub(super) fn reason(refusal: &Refusal) -> Value {
     let payload = refusal.payload();
     let value: Option<Value> = payload

@@ -1,4 +1,4 @@
-//! Where a file goes: to a writer here, or elsewhere.
+//! The destination of a file: a writer here, or another place.
 
 use std::{any::Any, fmt};
 
@@ -12,24 +12,24 @@ use super::{
 };
 use crate::protocol::Refusal;
 
-/// Where one file goes.
+/// The destination of one file.
 pub struct Destination(pub(super) Place);
 
 pub(super) enum Place {
     Writer(Box<dyn AnyWriter>),
-    /// The writer of a broken upload, or this one where there is none to go on with.
+    /// The writer of a broken upload, or this one if there is none to resume.
     Resumed(Ticket, Box<dyn AnyWriter>),
     External(External),
 }
 
-/// A file that is all there, as a handler can take it.
+/// A complete file, as a handler can take it.
 pub(super) enum Finished {
     Writer(Box<dyn AnyWriter>),
     External(External),
 }
 
 impl Destination {
-    /// Goes on with a broken upload, where there is one by the time the client brings it.
+    /// Resumes a broken upload if it still exists when the client sends the file.
     pub(super) fn resuming(self, broken: Option<Ticket>) -> Self {
         match (self.0, broken) {
             (Place::Writer(writer), Some(broken)) => Destination(Place::Resumed(broken, writer)),
@@ -39,7 +39,7 @@ impl Destination {
 }
 
 impl Finished {
-    /// What a handler gets: the `Meta` of the writer's own type, or the [`External`].
+    /// Returns the value for the handler: the `Meta` of the writer's own type, or the [`External`].
     pub(super) fn meta(&self) -> Result<Box<dyn Any + Send>, WriterError> {
         match self {
             Finished::Writer(writer) => writer.meta(),
@@ -48,12 +48,12 @@ impl Finished {
     }
 }
 
-/// A file that the client sends somewhere else, such as to a presigned address of S3: what an
-/// `#[allow_upload]` returns instead of a writer. Mirrors the `:external` option.
+/// A file that the client sends somewhere else, such as to a presigned address of S3. An
+/// `#[allow_upload]` returns it instead of a writer. Mirrors the `:external` option.
 ///
-/// The client gets the fields, and hands them to its uploader of that name; a channel's
-/// `#[handle_upload]` gets them when the client says that the file is all there. That is the
-/// client's word alone, so give it a [`External::verify`].
+/// The client gets the fields and hands them to its uploader of that name. A channel's
+/// `#[handle_upload]` gets them when the client reports that the file is complete. That is the
+/// client's word alone, so add an [`External::verify`].
 ///
 /// ```
 /// # use channel_runtime::{Refusal, upload::{External, UploadEntry}};
@@ -78,7 +78,8 @@ pub struct External {
 type Verify = Box<dyn FnOnce(UploadEntry) -> BoxFuture<'static, Result<(), Refusal>> + Send>;
 
 impl External {
-    /// For the client's uploader of this name: `uploaders: {S3: …}` in JavaScript.
+    /// Creates a destination for the client's uploader of this name: `uploaders: {S3: …}` in
+    /// JavaScript.
     pub fn new(uploader: impl Into<String>) -> Self {
         let fields = Map::from_iter([("uploader".to_owned(), Value::from(uploader.into()))]);
         External {
@@ -94,9 +95,8 @@ impl External {
         self
     }
 
-    /// Asks whoever has the file whether it is there, once the client says so. A refusal becomes
-    /// the error of the entry. Runs in a task of its own; one that never ends leaves the entry
-    /// unfinished.
+    /// Checks that the file has arrived, once the client reports it. A refusal becomes the error of
+    /// the entry. Runs in a task of its own; one that never ends leaves the entry unfinished.
     #[must_use]
     pub fn verify<F, R>(mut self, verify: F) -> Self
     where
@@ -107,7 +107,7 @@ impl External {
         self
     }
 
-    /// A field's value.
+    /// Returns a field's value.
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field)
     }
@@ -136,15 +136,15 @@ impl fmt::Debug for External {
     }
 }
 
-/// What the handlers of an upload get of a finished file: the [`UploadWriter::Meta`] of a writer,
-/// or an [`External`].
+/// The value that handlers get for a finished file: the [`UploadWriter::Meta`] of a writer, or an
+/// [`External`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no place to upload to",
     label = "neither a writer nor `External`",
     note = "an `#[allow_upload]` returns a type that implements `UploadWriter`, such as `TempFile`, or `External`"
 )]
 pub trait Uploadable: 'static {
-    /// What a handler gets.
+    /// The value that a handler gets.
     type File: Send + 'static;
 }
 
@@ -156,8 +156,8 @@ impl Uploadable for External {
     type File = External;
 }
 
-/// What an `#[allow_upload]` can return: a writer, an [`External`], or a `Result` of one whose
-/// error becomes the entry's.
+/// A value that an `#[allow_upload]` can return: a writer, an [`External`], or a `Result` of one
+/// whose error becomes the entry's.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no place to upload to",
     label = "an `#[allow_upload]` returns where the file goes",
@@ -171,7 +171,7 @@ pub trait IntoDestination {
     ///
     /// # Errors
     ///
-    /// The refusal.
+    /// Returns the refusal.
     fn into_destination(self) -> Result<Destination, Refusal>;
 }
 

@@ -1,4 +1,4 @@
-//! From the client's messages and the files' news to the channel's handlers.
+//! Passes the client's messages and the files' notices to the channel's handlers.
 
 use std::{
     any::Any,
@@ -28,7 +28,7 @@ use crate::{
     protocol::{Payload, Refusal},
 };
 
-/// The events that the library takes, in a channel that has uploads.
+/// The events that the library handles in a channel that has uploads.
 const EVENTS: [&str; 4] = [
     "allow_upload",
     "progress",
@@ -36,16 +36,16 @@ const EVENTS: [&str; 4] = [
     "upload_cancel",
 ];
 
-/// How many bytes of a client's word for the failure of an external upload are kept.
+/// The largest size, in bytes, of a client's cause for the failure of an external upload.
 const MOST_CAUSE: usize = 1024;
 
-/// A channel with uploads; `#[channel]` implements it. Uploads go by their position in
+/// A channel with uploads; `#[channel]` implements it. An upload is identified by its position in
 /// [`TakesUploads::UPLOADS`].
 pub trait TakesUploads: Channel<Extension = UploadsExtension> {
     /// The uploads it takes.
     const UPLOADS: &'static [UploadSpec];
 
-    /// Says where a file goes.
+    /// Returns the destination of a file.
     fn destination<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::allow_upload>,
@@ -53,7 +53,7 @@ pub trait TakesUploads: Channel<Extension = UploadsExtension> {
         entry: UploadEntry,
     ) -> HandlerFuture<'a, Result<Destination, Refusal>>;
 
-    /// May refuse a file.
+    /// Validates a file, and may refuse it.
     fn validate<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::validate_upload>,
@@ -61,7 +61,7 @@ pub trait TakesUploads: Channel<Extension = UploadsExtension> {
         entry: UploadEntry,
     ) -> HandlerFuture<'a, Result<(), Refusal>>;
 
-    /// Takes a file that is all there.
+    /// Takes a complete file.
     fn uploaded<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_upload>,
@@ -70,7 +70,7 @@ pub trait TakesUploads: Channel<Extension = UploadsExtension> {
         file: Box<dyn Any + Send>,
     ) -> HandlerFuture<'a, Consumed>;
 
-    /// Hears how far a file is.
+    /// Handles the progress of a file.
     fn progressed<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_progress>,
@@ -79,27 +79,27 @@ pub trait TakesUploads: Channel<Extension = UploadsExtension> {
     ) -> HandlerFuture<'a, NoReply>;
 }
 
-/// What becomes of a file that a `#[handle_upload]` was given.
+/// The outcome of a file that was given to a `#[handle_upload]`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Consumed {
-    /// It was kept, moved or read: the entry goes. What a handler returns with `()`. Phoenix:
-    /// `{:ok, value}`.
+    /// It was kept, moved or read: its entry is removed. A handler that returns `()` means this.
+    /// Phoenix: `{:ok, value}`.
     Yes,
     /// It stays, for [`Uploads`](super::Uploads) to take later. Phoenix: `{:postpone, value}`.
     Postponed,
-    /// It is not wanted: the file goes, the entry stays with this error.
+    /// It is refused: the file is removed, the entry stays with this error.
     Refused(Refusal),
 }
 
-/// What a `#[handle_upload]` can return: `()`, a [`Consumed`], or a `Result` of one whose error
-/// becomes the entry's.
+/// A value that a `#[handle_upload]` can return: `()`, a [`Consumed`], or a `Result` of one whose
+/// error becomes the entry's.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what becomes of the file",
     label = "a `#[handle_upload]` returns nothing, or what becomes of the file",
     note = "return `()`, `Consumed`, or a `Result` of these whose error becomes a `Refusal`"
 )]
 pub trait IntoConsumed {
-    /// Says it.
+    /// Converts it.
     fn into_consumed(self) -> Consumed;
 }
 
@@ -124,18 +124,19 @@ impl<T: IntoConsumed, E: Into<Refusal>> IntoConsumed for Result<T, E> {
     }
 }
 
-/// What a `#[validate_upload]` can return: `()`, or a `Result` whose error becomes the entry's.
+/// A value that a `#[validate_upload]` can return: `()`, or a `Result` whose error becomes the
+/// entry's.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether the file may come",
     label = "a `#[validate_upload]` returns `Result<(), Refusal>`",
     note = "return `Result<(), Refusal>`"
 )]
 pub trait IntoValidity {
-    /// Says it.
+    /// Converts it.
     ///
     /// # Errors
     ///
-    /// The refusal.
+    /// Returns the refusal.
     fn into_validity(self) -> Result<(), Refusal>;
 }
 
@@ -145,8 +146,8 @@ impl<E: Into<Refusal>> IntoValidity for Result<(), E> {
     }
 }
 
-/// The uploads of a channel, from its join on: what its [`Channel::Extension`] is where it takes
-/// any.
+/// The uploads of a channel, from its join on: the [`Channel::Extension`] of a channel that takes
+/// uploads.
 #[derive(Default)]
 pub struct UploadsExtension(OnceLock<Arc<ChannelUploads>>);
 
@@ -189,12 +190,12 @@ impl<C: TakesUploads> ChannelExtension<C> for UploadsExtension {
     }
 }
 
-/// Whether the library takes an event, in a channel that has uploads.
+/// Returns true if the library handles an event in a channel that has uploads.
 pub fn is_event(event: &str) -> bool {
     EVENTS.contains(&event)
 }
 
-/// Takes one of these events.
+/// Handles one of these events.
 pub fn handle_in<'a, C: TakesUploads>(
     channel: &'a mut C,
     cx: &'a Context<'a, C, role::handle_in>,
@@ -230,7 +231,7 @@ pub fn handle_in<'a, C: TakesUploads>(
     })
 }
 
-/// A file goes by its ref, where it is listed, and by its token, wherever it is.
+/// Cancels a file by its ref, if it is listed, or by its token, wherever it is.
 fn cancel(owner: &ChannelUploads, payload: &Payload) -> Result<(), Refusal> {
     let Cancel {
         upload_ref,
@@ -252,7 +253,7 @@ fn cancel(owner: &ChannelUploads, payload: &Payload) -> Result<(), Refusal> {
     }
 }
 
-/// Whether a client's word for a failure can be kept and shown.
+/// Returns true if a client's cause for a failure can be kept and shown.
 fn is_cause(why: &Value) -> bool {
     match why {
         Value::Null => false,
@@ -261,8 +262,8 @@ fn is_cause(why: &Value) -> bool {
     }
 }
 
-/// What a client says of its progress is believed of the files alone that it sends elsewhere, and
-/// is otherwise its wish to see the state.
+/// Handles a client's progress message. Its figure counts only for files sent elsewhere; for any
+/// other file the message just asks for the state.
 fn progress(owner: &Arc<ChannelUploads>, payload: &Payload) -> Result<(), Refusal> {
     let Progress {
         upload_ref,
@@ -270,7 +271,7 @@ fn progress(owner: &Arc<ChannelUploads>, payload: &Payload) -> Result<(), Refusa
         progress,
     } = payload.decode()?;
     let upload = named(owner, &upload_ref)?;
-    // A longer one is no number, and no word that could be kept.
+    // A longer one is neither a number nor a cause that could be kept.
     let progress: Value = match progress.get() {
         text if text.len() <= 2 * MOST_CAUSE => serde_json::from_str(text).unwrap_or_default(),
         _ => Value::Null,
@@ -328,8 +329,8 @@ impl<C: TakesUploads> ServerMessage<C> for Notice {
     }
 }
 
-/// Gives a file that is all there to its handler; one that is gone by now, or that another handler
-/// has taken, is not its business.
+/// Gives a complete file to its handler. Skips one that is gone by now, or that another handler has
+/// taken.
 async fn hand_over<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,

@@ -1,23 +1,23 @@
-//! How an upload can end, and the words for it: what a page and a handler are told.
+//! The ways in which an upload can end, and the words that a page and a handler get for them.
 
 use serde_json::{Value, json};
 
 use super::{WriterError, channel_uploads::reason};
 use crate::{channel::Reason, protocol::Refusal};
 
-/// The end of an upload that was allowed, other than that it is done.
+/// The end of an upload that was allowed and did not complete.
 pub(super) enum End<'e> {
-    /// The client has sent more than it said.
+    /// The client has sent more than it announced.
     TooManyBytes {
         limit: u64,
     },
-    /// As many uploads are open as may be.
+    /// The limit of open uploads is reached.
     TooManyOpen,
     /// No chunk has come in time.
     ChunkTimeout,
     /// Its client did not come back for it in time.
     DetachTimeout,
-    /// It could have been gone on with, but no more are kept.
+    /// It could have been resumed, but the limit of kept uploads is reached.
     NotKept,
     /// The page, or the server's code, has cancelled it.
     Cancelled,
@@ -26,14 +26,14 @@ pub(super) enum End<'e> {
     /// The channel that brings it has ended.
     Channel(&'e Reason),
     Writer(&'e WriterError),
-    /// A handler or the check of an external destination does not want it.
+    /// A handler, or the check of an external destination, has refused it.
     Refused(&'e Refusal),
-    /// The client could not send it elsewhere, for the reason that it gives.
+    /// The client could not send it elsewhere, with the cause that it gives.
     Elsewhere(Option<&'e Value>),
 }
 
 impl End<'_> {
-    /// The reason in `upload_state` and of [`UploadEntry::error`](super::UploadEntry::error).
+    /// Returns the reason for `upload_state` and [`UploadEntry::error`](super::UploadEntry::error).
     pub(super) fn reason(&self) -> Value {
         let word = match self {
             End::TooManyBytes { limit } => {

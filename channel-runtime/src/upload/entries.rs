@@ -1,4 +1,4 @@
-//! The files of one upload: which are let in, and how far each is. No I/O.
+//! The files of one upload: admission and progress. No I/O.
 
 mod external;
 #[cfg(test)]
@@ -23,54 +23,54 @@ use self::{
 };
 use super::{UploadEntry, UploadSpec, end::End, selection::ClientEntry};
 
-/// How many files beyond those that are allowed are remembered, to tell the page of each.
+/// The number of files beyond the limit that are remembered, to report each to the page.
 pub(super) const SPARE: usize = 64;
 
-/// The files of one upload. `D` is where a file will go, `W` where it goes, and `L` the way to
-/// the channel that brings it.
+/// The files of one upload. `D` is the destination that a file will have, `W` the writer that it
+/// has, and `L` the handle of the channel that receives it.
 pub(super) struct Entries<D, W, L> {
     spec: &'static UploadSpec,
     upload_ref: String,
     slots: EntryStates<D, W, L>,
-    /// The files that have gone with an error, which the page is yet to be told.
+    /// The files that have ended with an error which the page has not been told yet.
     ended: Vec<(String, Value)>,
-    /// The page was shown this state last, by its hash.
+    /// The hash of the state that the page was shown last.
     shown: Option<u64>,
     consumed: usize,
-    /// Files were chosen that are not even remembered.
+    /// True if more files were chosen than are remembered.
     overflow: bool,
-    /// The channel has ended: nobody hands files over any more.
+    /// True once the channel has ended: files are no longer handed over.
     over: bool,
 }
 
-/// What the channel of an upload begins with.
+/// The state with which the channel of an upload begins.
 #[derive(Debug)]
 pub(super) struct Begun<D> {
     pub(super) destination: D,
     pub(super) entry: UploadEntry,
 }
 
-/// Why an upload does not begin.
+/// The reason why an upload does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotBegun {
     AlreadyRegistered,
     Disallowed,
 }
 
-/// Why a file cannot be taken.
+/// The reason why a file cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotTaken {
     Unknown,
     NotDone,
 }
 
-/// What becomes of a file whose channel is over.
+/// The outcome for a file whose channel is over.
 pub(super) enum Left<W> {
-    /// A handler has it, or is about to: the channel that takes it decides, or its end.
+    /// A handler has it, or is about to get it: the channel that takes uploads decides, or its end.
     ToHandler,
     /// Its client may come back for it.
     ToClient(W),
-    /// There is nothing to come back for.
+    /// Nothing is left to come back for.
     Gone,
 }
 
@@ -100,8 +100,8 @@ impl<D, W, L> Entries<D, W, L> {
         self.slots.iter().map(|slot| &slot.entry)
     }
 
-    /// Takes note of the files a client has chosen, those it has not named before. Gives those
-    /// that a validator may still refuse, and the file whose place was taken, with its channel.
+    /// Records the files that a client has chosen and not named before. Returns those that a
+    /// validator may still refuse, and the file that was replaced, with its channel.
     pub(super) fn select(
         &mut self,
         chosen: Vec<ClientEntry>,
@@ -115,7 +115,7 @@ impl<D, W, L> Entries<D, W, L> {
             if self.slots.has(&said.entry_ref) || refs.contains(&said.entry_ref) {
                 continue;
             }
-            // Before more are compared with each other than could be remembered.
+            // Bounds the number of files that are compared with each other.
             if self.slots.len() + new.len() >= most {
                 self.overflow = true;
                 break;
@@ -165,14 +165,14 @@ impl<D, W, L> Entries<D, W, L> {
         self.overflow || self.slots.len() + self.consumed() > self.spec.max_entries as usize
     }
 
-    /// The first error of a file stays.
+    /// Refuses a file. The first error of a file stays.
     pub(super) fn refuse(&mut self, uuid: Uuid, reason: Value) {
         if let Some(slot) = self.slots.get_mut(uuid) {
             slot.entry.set_error(reason);
         }
     }
 
-    /// All that is wrong, each with the ref it is about.
+    /// Returns all errors, each with the ref that it is about.
     pub(super) fn errors(&self) -> Vec<(&str, Value)> {
         let each = self.slots.iter();
         let each = each.filter_map(|slot| {
@@ -185,15 +185,15 @@ impl<D, W, L> Entries<D, W, L> {
         many.into_iter().chain(each).collect()
     }
 
-    /// Whether what was chosen cannot be sent as it is. A file that has failed on its way holds up
-    /// no other.
+    /// Returns true if the selection cannot be sent as it is. A file that fails during its upload
+    /// does not hold up the others.
     pub(super) fn is_rejected(&self) -> bool {
         let mut slots = self.slots.iter();
         self.has_too_many() || slots.any(|slot| slot.entry.error().is_some() && !slot.preflighted)
     }
 
-    /// The files of `refs` that may now be given a destination, and those that may not, with
-    /// what is wrong with them. A file is asked for once.
+    /// Returns the files of `refs` that may now be given a destination, and those that may not,
+    /// with their errors. A file is asked for once.
     pub(super) fn preflight(
         &mut self,
         refs: &[String],
@@ -216,7 +216,7 @@ impl<D, W, L> Entries<D, W, L> {
         (valid, invalid)
     }
 
-    /// The client is told nothing of what was given to these files: those without an error can be
+    /// Takes back a preflight whose answer the client does not get: files without an error can be
     /// asked for once more.
     pub(super) fn retract(&mut self, uuids: &[Uuid]) {
         for uuid in uuids {
@@ -229,7 +229,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// The client may bring the file. Gives the destination back where the file is gone by now.
+    /// Allows the client to send the file. Returns the destination if the file is gone by now.
     pub(super) fn allow(&mut self, uuid: Uuid, destination: D, external: bool) -> Option<D> {
         match self.slots.get_mut(uuid) {
             Some(slot)
@@ -245,7 +245,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// The client begins to bring it.
+    /// Begins the upload of a file.
     pub(super) fn begin(&mut self, uuid: Uuid, link: L) -> Result<Begun<D>, NotBegun> {
         let slot = self.slots.get_mut(uuid).ok_or(NotBegun::Disallowed)?;
         match std::mem::replace(&mut slot.phase, Phase::Running(link)) {
@@ -265,7 +265,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// So many bytes of a running upload are written. Says whether a handler is to be told.
+    /// Records the number of bytes written. Returns true if a handler is to be told.
     pub(super) fn advance(&mut self, uuid: Uuid, received: u64) -> bool {
         let Some(slot) = self.slots.get_mut(uuid) else {
             return false;
@@ -274,8 +274,8 @@ impl<D, W, L> Entries<D, W, L> {
         matches!(slot.phase, Phase::Running(_)) && slot.advance(percent)
     }
 
-    /// All bytes are written and the writer is closed. Gives the writer back where the file is
-    /// gone by now.
+    /// Completes a file: all bytes are written and the writer is closed. Returns the writer if the
+    /// file is gone by now.
     pub(super) fn finish(&mut self, uuid: Uuid, writer: W) -> Result<(), W> {
         let due = !self.spec.by_hand && !self.over;
         let Some(slot) = self.slots.get_mut(uuid) else {
@@ -294,8 +294,8 @@ impl<D, W, L> Entries<D, W, L> {
         Ok(())
     }
 
-    /// The file stays, with an error; the channel that brings it must end. Nothing where there
-    /// is no such file, or it has failed before.
+    /// Fails a file: it stays with an error, and its channel must end. Returns `None` if there is
+    /// no such file, or if it has failed before.
     pub(super) fn fail(&mut self, uuid: Uuid, end: &End<'_>) -> Option<RemovedEntry<L>> {
         let slot = self.slots.get_mut(uuid)?;
         if matches!(slot.phase, Phase::Failed) {
@@ -309,8 +309,8 @@ impl<D, W, L> Entries<D, W, L> {
         })
     }
 
-    /// The channel of a running upload has ended on the way: the file goes, with an error unless
-    /// it is gone on with elsewhere.
+    /// Removes a file whose channel has ended before the file was complete, with an error unless
+    /// the client resumes it elsewhere.
     pub(super) fn drop_running(
         &mut self,
         uuid: Uuid,
@@ -326,7 +326,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// Removes a file, whatever it is doing. The page is told why where it was on its way.
+    /// Removes a file, whatever its state. The page is told why if the file was under way.
     pub(super) fn remove(&mut self, uuid: Uuid, end: &End<'_>) -> Option<RemovedEntry<L>> {
         let mut slot = self.slots.remove(uuid)?;
         let is_end = slot.is_under_way() && slot.entry.set_error(end.reason());
@@ -340,7 +340,7 @@ impl<D, W, L> Entries<D, W, L> {
         })
     }
 
-    /// The page is told of the end of a file that is listed no more.
+    /// Records the end of a file that is no longer listed, to tell the page.
     pub(super) fn note_end(&mut self, entry: &UploadEntry) {
         if let (Some(error), false) = (entry.error(), self.over) {
             let entry_ref = entry.entry_ref().to_owned();
@@ -348,7 +348,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// The file of a ref.
+    /// Returns the uuid of the file with this ref.
     pub(super) fn uuid(&mut self, entry_ref: &str) -> Option<Uuid> {
         self.slots.named(entry_ref).map(|slot| slot.entry.uuid())
     }
@@ -357,16 +357,16 @@ impl<D, W, L> Entries<D, W, L> {
         self.slots.get(uuid).map(|slot| &slot.entry)
     }
 
-    /// A handler has been told of a file's progress.
+    /// Notes that a handler has been told of a file's progress, and returns the entry.
     pub(super) fn told(&mut self, entry_ref: &str) -> Option<UploadEntry> {
         let slot = self.slots.named(entry_ref)?;
         slot.told = true;
-        // Of an end it is told by itself.
+        // The end of a file has a notice of its own.
         let has_ended = matches!(slot.phase, Phase::Failed);
         (!has_ended).then(|| slot.entry.clone())
     }
 
-    /// Forgets all files but those that `stay`, and gives the ways to the channels of the rest.
+    /// Forgets all files but those that `stay`, and returns the channels of the rest.
     pub(super) fn end(&mut self, stay: impl Fn(&L) -> bool) -> Vec<L> {
         let (kept, over): (Vec<_>, Vec<_>) = self
             .slots
@@ -381,13 +381,14 @@ impl<D, W, L> Entries<D, W, L> {
         over.into_iter().filter_map(EntryState::into_link).collect()
     }
 
-    /// Whether a file has come further than the page was shown.
+    /// Returns true if a file has more progress than the page was shown.
     pub(super) fn is_stale(&self) -> bool {
         let mut slots = self.slots.iter();
         slots.any(|slot| slot.shown != slot.entry.progress())
     }
 
-    /// Whether a page was shown another state than this one. It is shown it now.
+    /// Returns true if the page was shown another state than this one, and records this one as
+    /// shown.
     pub(super) fn is_news(&mut self, state: &str) -> bool {
         let mut hasher = DefaultHasher::new();
         state.hash(&mut hasher);
@@ -395,7 +396,7 @@ impl<D, W, L> Entries<D, W, L> {
         std::mem::replace(&mut self.shown, hash) != hash
     }
 
-    /// What a page shows; of files that have gone with an error, once.
+    /// Returns the state for the page. Files that have ended with an error appear in it once.
     pub(super) fn state(&mut self) -> Value {
         let entries: Vec<_> = self.slots.iter_mut().map(EntryState::show).collect();
         let ended = std::mem::take(&mut self.ended);

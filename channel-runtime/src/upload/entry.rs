@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::selection::ClientEntry;
 
-/// A file that a client has chosen, as far as the client's word goes. Mirrors
+/// A file that a client has chosen, as the client describes it. Mirrors
 /// `Phoenix.LiveView.UploadEntry`.
 ///
-/// Everything but [`UploadEntry::uuid`] and [`UploadEntry::progress`] is what the client says, and
-/// nothing in it is checked, but for the size: an upload ends with exactly that many bytes, or not
-/// at all. A name may hold `../`; name stored files by their uuid.
+/// Everything but [`UploadEntry::uuid`] and [`UploadEntry::progress`] comes from the client, and
+/// only the size is checked: an upload ends with exactly that many bytes, or not at all. A name may
+/// hold `../`; name stored files by their uuid.
 ///
-/// Cheap to clone. The value is how the entry was when it was given.
+/// Cheap to clone. A clone is a snapshot of the entry.
 #[derive(Clone)]
 pub struct UploadEntry {
     upload: &'static str,
@@ -39,7 +39,7 @@ impl UploadEntry {
         }
     }
 
-    /// An entry as if a client had chosen the file, for the tests of a writer of your own.
+    /// Returns an entry as if a client had chosen the file, for tests of your own writer.
     #[cfg(feature = "test")]
     pub fn example(client_name: &str, client_size: u64, client_type: &str) -> Self {
         let said = ClientEntry::new(client_name, client_size, client_type);
@@ -50,74 +50,75 @@ impl UploadEntry {
         self.progress = progress;
     }
 
-    /// The first error stays. Says whether this is it.
+    /// Sets the error unless there is one. Returns true if it was set.
     pub(super) fn set_error(&mut self, reason: Value) -> bool {
         let is_first = self.error.is_none();
         self.error.get_or_insert_with(|| Arc::new(reason));
         is_first
     }
 
-    /// The name of the upload it is for, as `#[allow_upload]` declares it.
+    /// Returns the name of the upload it is for, as `#[allow_upload]` declares it.
     pub fn upload(&self) -> &'static str {
         self.upload
     }
 
-    /// The client's name for the entry: a number, counted by each page.
+    /// Returns the client's name for the entry: a number, counted by each page.
     pub fn entry_ref(&self) -> &str {
         &self.said.entry_ref
     }
 
-    /// A name of the server's own, different for every entry there ever was.
+    /// Returns the server's own id of the entry, unique among all entries.
     pub fn uuid(&self) -> Uuid {
         self.uuid
     }
 
-    /// The file's name on the client's machine, at most 1,024 bytes.
+    /// Returns the file's name on the client's machine, at most 1,024 bytes.
     pub fn client_name(&self) -> &str {
         &self.said.name
     }
 
-    /// The file's size in bytes.
+    /// Returns the file's size in bytes.
     pub fn client_size(&self) -> u64 {
         self.said.size
     }
 
-    /// The MIME type the client guessed from the name; empty where it knows none.
+    /// Returns the MIME type that the client guessed from the name; empty if it knows none.
     pub fn client_type(&self) -> &str {
         &self.said.content_type
     }
 
-    /// The path under the folder that was chosen, where a folder was.
+    /// Returns the path under the chosen folder, if a folder was chosen.
     pub fn client_relative_path(&self) -> Option<&str> {
         self.said.relative_path.as_deref()
     }
 
-    /// When the file was last changed.
+    /// Returns the time when the file was last changed.
     pub fn client_last_modified(&self) -> Option<SystemTime> {
         let since = Duration::from_millis(self.said.last_modified?);
         SystemTime::UNIX_EPOCH.checked_add(since)
     }
 
-    /// What else the page says of the file, [`Value::Null`] where it says nothing.
+    /// Returns the page's own metadata of the file, [`Value::Null`] if there is none.
     pub fn client_meta(&self) -> &Value {
         self.said.meta()
     }
 
-    /// How much of it is here, in percent: of the bytes a writer has taken, or what the client
-    /// says of an external upload.
+    /// Returns the progress in percent: of the bytes that a writer has taken, or as the client
+    /// reports it for an external upload.
     pub fn progress(&self) -> u8 {
         self.progress
     }
 
-    /// What is wrong with it, or why it has ended: the reason that the page is told in `errors`, a
-    /// word or an object with a `reason`. `None` while nothing is wrong, and of a file that is done.
+    /// Returns what is wrong with it, or why it has ended: the reason that the page gets in
+    /// `errors`, a word or an object with a `reason`. `None` while nothing is wrong, and for a file
+    /// that is done.
     ///
-    /// A `#[handle_progress]` that is given an entry with an error hears of it for the last time.
+    /// A `#[handle_progress]` that gets an entry with an error gets it for the last time.
     pub fn error(&self) -> Option<&Value> {
         self.error.as_deref()
     }
 
-    /// The file's name as text that can be compared, for the extension.
+    /// Returns the extension of the file's name as text that can be compared.
     pub(super) fn extension(&self) -> Option<String> {
         let (_, extension) = self.said.name.rsplit_once('.')?;
         Some(extension.to_ascii_lowercase())

@@ -1,4 +1,4 @@
-//! What a client's token for one file says.
+//! The content of a client's token for one file.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ pub(super) struct Ticket {
     pub(super) entry: Uuid,
 }
 
-/// What a client's token says: which file it may bring, and what it may go on with.
+/// The content of a client's token: the file that it may send, and the upload that it may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Grant {
     #[serde(flatten)]
@@ -22,6 +22,6 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// What the tokens are made with.
+    /// The salt of the tokens.
     pub(super) const SALT: &'static str = "channel upload";
 }

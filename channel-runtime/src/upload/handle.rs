@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{channel::Context, protocol::Refusal};
 
-/// The files of one upload of a channel: what a handler borrows as `photos: &Uploads<TempFile>`,
-/// by the upload's name and where its `#[allow_upload]` puts the files.
+/// The files of one upload of a channel. A handler borrows it as `photos: &Uploads<TempFile>`: the
+/// parameter has the upload's name, and the type that its `#[allow_upload]` returns.
 ///
 /// Mirrors `uploaded_entries/2`, `consume_uploaded_entries/3`, `cancel_upload/3` and
 /// `upload_errors/1`.
@@ -44,14 +44,14 @@ pub struct Uploads<P: Uploadable> {
     place: PhantomData<fn() -> P>,
 }
 
-/// Why a file cannot be taken.
+/// The reason why a file cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum UploadError {
-    /// There is no entry of this ref.
+    /// No entry has this ref.
     #[error("there is no such entry")]
     Unknown,
-    /// Its bytes are not all there, or it has failed.
+    /// Its bytes are incomplete, or it has failed.
     #[error("the upload is not done")]
     NotDone,
     /// The writer's `meta` panicked.
@@ -75,12 +75,12 @@ impl From<NotTaken> for UploadError {
 }
 
 impl<P: Uploadable> Uploads<P> {
-    /// All files that are chosen, in their order, as they are now.
+    /// Returns all chosen files, in their order, as they are now.
     pub fn entries(&self) -> Vec<UploadEntry> {
         self.with(|owner| owner.with(self.upload, |files| files.entries().cloned().collect()))
     }
 
-    /// What is wrong: the ref of an entry, or of the upload, with the reason. Mirrors
+    /// Returns the errors: the ref of an entry, or of the upload, with the reason. Mirrors
     /// `upload_errors/1` and `/2`.
     pub fn errors(&self) -> Vec<(String, Value)> {
         self.with(|owner| {
@@ -97,7 +97,7 @@ impl<P: Uploadable> Uploads<P> {
     ///
     /// # Errors
     ///
-    /// An [`UploadError`].
+    /// Returns an [`UploadError`] if the file cannot be taken.
     pub fn take(&self, entry_ref: &str) -> Result<Uploaded<P>, UploadError> {
         let owner = self.owner.as_ref().ok_or(UploadError::Unknown)?;
         let (entry, finished) = owner.take(self.upload, entry_ref)?;
@@ -124,7 +124,7 @@ impl<P: Uploadable> Uploads<P> {
     ///
     /// # Errors
     ///
-    /// [`UploadError::NotDone`] where one is not finished, or has failed; then none is taken.
+    /// Returns [`UploadError::NotDone`] if one is unfinished or has failed; then no file is taken.
     pub fn take_all(&self) -> Result<Vec<Uploaded<P>>, UploadError> {
         let complete = self.with(|owner| owner.with(self.upload, |files| files.is_complete()));
         match complete {
@@ -133,11 +133,11 @@ impl<P: Uploadable> Uploads<P> {
         }
     }
 
-    /// As [`Uploads::take_all`], those alone that are finished.
+    /// Takes the finished files alone, in the order of [`Uploads::take_all`].
     ///
     /// # Errors
     ///
-    /// [`UploadError::Writer`] where one cannot be had; the others stay where they are.
+    /// Returns [`UploadError::Writer`] if one cannot be read; the others stay where they are.
     pub fn take_finished(&self) -> Result<Vec<Uploaded<P>>, UploadError> {
         let finished = self.with(|owner| owner.with(self.upload, |files| files.finished()));
         let mut taken = Vec::with_capacity(finished.len());
@@ -148,15 +148,15 @@ impl<P: Uploadable> Uploads<P> {
                     taken.into_iter().for_each(Uploaded::postpone);
                     return Err(UploadError::Writer);
                 }
-                // Its client has taken it elsewhere by now.
+                // Its client has moved it elsewhere by now.
                 Err(UploadError::Unknown | UploadError::NotDone) => {}
             }
         }
         Ok(taken)
     }
 
-    /// Removes an entry, whatever it is doing: its channel is closed and what it wrote is given
-    /// up. Says whether there was one. Mirrors `cancel_upload/3`.
+    /// Removes an entry, whatever its state: its channel is closed and its bytes are discarded.
+    /// Returns true if there was one. Mirrors `cancel_upload/3`.
     pub fn cancel(&self, entry_ref: &str) -> bool {
         let owner = self.owner.as_ref();
         owner.is_some_and(|owner| owner.cancel(self.upload, entry_ref))
@@ -173,8 +173,8 @@ impl<P: Uploadable> fmt::Debug for Uploads<P> {
     }
 }
 
-/// A file that a handler has taken. Dropped, it is consumed: its entry goes, and so does what
-/// nobody has kept of the file.
+/// A file that a handler has taken. Dropping it consumes it: its entry is removed, with whatever
+/// the handler has not kept of the file.
 pub struct Uploaded<P: Uploadable> {
     owner: Arc<ChannelUploads>,
     upload: usize,
@@ -184,17 +184,17 @@ pub struct Uploaded<P: Uploadable> {
 }
 
 impl<P: Uploadable> Uploaded<P> {
-    /// What the client said of it.
+    /// Returns the client's description of it.
     pub fn entry(&self) -> &UploadEntry {
         &self.entry
     }
 
-    /// What its writer says of it.
+    /// Returns the value of its writer.
     pub fn file(&self) -> &P::File {
         &self.file
     }
 
-    /// Leaves it where it is, to be taken again. Phoenix: `{:postpone, value}`.
+    /// Gives it back, to be taken again. Phoenix: `{:postpone, value}`.
     pub fn postpone(mut self) {
         if let Some(finished) = self.finished.take() {
             self.owner
@@ -217,14 +217,14 @@ impl<P: Uploadable> fmt::Debug for Uploaded<P> {
     }
 }
 
-/// The type of a `&Uploads<…>` parameter, beside what the upload's `#[allow_upload]` returns.
+/// A type that `#[allow_upload]` can return, as the parameter of a `&Uploads<…>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` are not the files of this upload",
     label = "not where its `#[allow_upload]` puts them",
     note = "it is `Uploads<W>` of the writer that `#[allow_upload]` returns"
 )]
 pub trait UploadsOf<D>: Sized {
-    /// Finds them.
+    /// Returns the upload's files.
     fn of<C: TakesUploads, R>(cx: &Context<'_, C, R>, upload: &str) -> Self;
 }
 
@@ -233,22 +233,22 @@ impl<D: IntoDestination<Place = P>, P: Uploadable> UploadsOf<D> for Uploads<P> {
         let position = C::UPLOADS.iter().position(|spec| spec.name() == upload);
         Uploads {
             owner: cx.socket().extension().get().cloned(),
-            // One that is not declared has no files.
+            // An undeclared upload has no files.
             upload: position.unwrap_or(usize::MAX),
             place: PhantomData,
         }
     }
 }
 
-/// The by-value parameter of a `#[handle_upload]`, beside what the upload's `#[allow_upload]`
-/// returns.
+/// The type of a by-value parameter of a `#[handle_upload]`, matched with the type that the
+/// upload's `#[allow_upload]` returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what this upload's writer gives",
     label = "not the file",
     note = "it is the `Meta` of the writer that `#[allow_upload]` returns"
 )]
 pub trait FileOf<D>: Sized {
-    /// Reads it.
+    /// Converts the file.
     fn read(file: Box<dyn std::any::Any + Send>) -> Option<Self>;
 }
 

@@ -1,4 +1,4 @@
-//! How many writers are open at once: what they have open, a process has few of.
+//! Limits the writers that are open at once, since a process has few file descriptors.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -15,7 +15,7 @@ use tokio::{
 use super::options::UploadOptions;
 use crate::{connection::Outbox, endpoint::Extensions, error::ConfigError};
 
-/// How long the join of an upload waits for a place: within what clients give a join.
+/// The time that the join of an upload waits for a place: shorter than clients wait for a join.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The places of an endpoint's open uploads.
@@ -24,21 +24,21 @@ pub(super) struct OpenUploads {
     /// The number of uploads that `all` has room for.
     total: usize,
     each: usize,
-    /// By the address of its outbox, those of each socket that has any, and of how many uploads.
+    /// The semaphore of each socket with uploads and their number, by the address of its outbox.
     sockets: Mutex<HashMap<usize, (Arc<Semaphore>, usize)>>,
 }
 
-/// The place of one open upload, free again when dropped.
+/// The place of one open upload, freed on drop.
 pub(super) struct Place {
     _of_all: OwnedSemaphorePermit,
     _of_socket: OwnedSemaphorePermit,
     _socket: SocketPlaces,
 }
 
-/// The places of one socket, for an upload that has one or waits for one.
+/// The places of one socket, held by an upload that has one or waits for one.
 struct SocketPlaces {
     uploads: Arc<OpenUploads>,
-    /// While it is there, its address is no other's.
+    /// Keeps the address of the outbox from being reused.
     outbox: Weak<Outbox>,
     places: Arc<Semaphore>,
 }
@@ -58,8 +58,9 @@ impl OpenUploads {
         self.total
     }
 
-    /// A place for an upload of this socket; `None` where none is free in time. First come, first
-    /// served; who waits for a place of its socket keeps none from others.
+    /// Waits for a place for an upload of this socket; `None` if there is none in time. First come,
+    /// first served. An upload that waits for a place of its socket holds none of the others'
+    /// places.
     pub(super) async fn place(self: Arc<Self>, outbox: &Arc<Outbox>) -> Option<Place> {
         let all = self.all.clone();
         let socket = self.of_socket(outbox);
@@ -94,7 +95,7 @@ impl OpenUploads {
 }
 
 impl UploadOptions {
-    /// Has an endpoint keep to these limits.
+    /// Applies these limits to an endpoint.
     pub(crate) fn install(&self, extensions: &Extensions) -> Result<(), ConfigError> {
         self.check()?;
         let (all, each) = self.places();

@@ -1,15 +1,15 @@
-//! Limits of the files that uploads keep open.
+//! The limits of open uploads.
 
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::{error::ConfigError, options::open_files};
 
-/// How many uploads may be open at once: see
+/// The limits of open uploads: see
 /// [`EndpointBuilder::upload_options`](crate::EndpointBuilder::upload_options).
 ///
-/// An upload is open from its writer's `init` until the writer is closed, or has closed what it had
-/// open in its `pause`. One that finds no place waits for 5 seconds; then its join is refused with
+/// An upload is open from its writer's `init` until the writer is closed, or its `pause` has closed
+/// what it had open. One that finds no place waits for 5 seconds; then its join is refused with
 /// `too_many_open`, and the page is told.
 ///
 /// In code, or from a configuration file with serde:
@@ -30,11 +30,11 @@ pub struct UploadOptions {
 }
 
 impl UploadOptions {
-    /// How many uploads may be open at once, of all sockets of the endpoint.
+    /// Sets the number of uploads that may be open at once, over all sockets of the endpoint.
     ///
-    /// Unless given, half of the files that the process may open (`RLIMIT_NOFILE`, its soft limit,
-    /// when the endpoint is built): of 1,024 files 512, which leaves 352 connections to
-    /// [`Endpoint::serve`](crate::Endpoint::serve) and 160 files to all else. At least 1. With
+    /// The default is half of the files that the process may open (`RLIMIT_NOFILE`, its soft limit,
+    /// when the endpoint is built): 512 of 1,024 files, which leaves 352 connections to
+    /// [`Endpoint::serve`](crate::Endpoint::serve) and 160 files for the rest. At least 1. With
     /// writers that open no file, it can be larger.
     #[must_use]
     pub fn max_open(mut self, uploads: usize) -> Self {
@@ -42,10 +42,10 @@ impl UploadOptions {
         self
     }
 
-    /// How many uploads may be open at once of one socket, which is one connection of a client.
+    /// Sets the number of uploads that one socket, which is one connection, may have open at once.
     ///
-    /// Unless given, a quarter of [`max_open`](Self::max_open), so of 1,024 files 128: no less than
-    /// the channels that a client may have
+    /// The default is a quarter of [`max_open`](Self::max_open), so 128 of 1,024 files. That is no
+    /// less than the channels that a client may have
     /// ([`SocketOptions::max_channels`](crate::SocketOptions::max_channels)), since clients begin
     /// all files of a selection at once. At least 1.
     #[must_use]
@@ -62,7 +62,7 @@ impl UploadOptions {
         }
     }
 
-    /// The places of the endpoint, and those of each socket.
+    /// Returns the number of places of the endpoint, and of each socket.
     pub(super) fn places(&self) -> (usize, usize) {
         self.places_of(open_files())
     }

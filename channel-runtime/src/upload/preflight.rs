@@ -1,4 +1,4 @@
-//! From a client's choice of files to their destinations.
+//! Turns a client's choice of files into destinations.
 
 use serde_json::{Map, Value, json};
 
@@ -14,18 +14,18 @@ use crate::{
     protocol::{Payload, Refusal},
 };
 
-/// The upload that a client calls by its ref.
+/// Returns the upload with this ref.
 pub(super) fn named(owner: &ChannelUploads, upload_ref: &str) -> Result<usize, Refusal> {
     let unknown = || Refusal::new("unknown upload").with("ref", upload_ref);
     owner.named(upload_ref).ok_or_else(unknown)
 }
 
-/// Where one is too long to be kept, none is taken.
+/// Copies the entries. If one is too long to be kept, all are refused.
 fn copied(entries: Vec<Said<'_>>) -> Result<Vec<ClientEntry>, Refusal> {
     entries.into_iter().map(Said::check).collect()
 }
 
-/// Takes note of files, and has each of the new ones validated.
+/// Records files, and validates each new one.
 async fn select<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,
@@ -48,7 +48,7 @@ async fn select<C: TakesUploads>(
     Ok(())
 }
 
-/// Takes note of the files a client has chosen, before it asks to send them.
+/// Records the files that a client has chosen, before it asks to send them.
 pub(super) async fn validate<C: TakesUploads>(
     channel: &mut C,
     socket: &Socket<C>,
@@ -63,7 +63,7 @@ pub(super) async fn validate<C: TakesUploads>(
     selected
 }
 
-/// Answers a client that wants to send files: a token for each, or the fields of its external
+/// Answers a client that asks to send files: a token for each, or the fields of its external
 /// destination.
 pub(super) async fn allow_upload<C: TakesUploads>(
     channel: &mut C,
@@ -146,13 +146,13 @@ async fn preflight<C: TakesUploads>(
     ]))
 }
 
-/// The upload that was broken off, where the client's token is for one. Whether it can be gone on
-/// with is seen when its channel is joined: it may be in the middle of a write, and nothing but
-/// that one file is to wait for it.
+/// Returns the broken upload that the client's token is for. Whether it can be resumed is only
+/// known when its channel is joined: it may be in the middle of a write, and only that one file
+/// should wait for it.
 pub(super) fn broken_off(owner: &ChannelUploads, token: Option<&str>) -> Option<Ticket> {
     let endpoint = owner.endpoint();
     let Grant { ticket, resumes } = endpoint.token(Grant::SALT).verify(token?).ok()?;
-    // One that was given to go on, and was not used, is for what it was to go on with.
+    // A token that was given to resume an upload and was not used still stands for that upload.
     resumes
         .filter(|_| !endpoint.uploads().was_begun(ticket))
         .or(Some(ticket))

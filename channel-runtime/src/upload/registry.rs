@@ -1,4 +1,4 @@
-//! Where the channel of an upload finds the channel it is for, and broken uploads are kept.
+//! Finds the owner of an upload's channel, and keeps broken uploads.
 
 use crate::telemetry::shown;
 use std::{
@@ -27,10 +27,10 @@ use super::{
 };
 use crate::{channel::ChannelRef, endpoint::Endpoint, protocol::Topic};
 
-/// How many broken uploads are kept for clients that may come back; those beyond are cancelled.
+/// The number of broken uploads kept for clients that may come back; further ones are cancelled.
 const MOST_DETACHED: usize = 1024;
 
-/// How long a client that comes back waits for the write that its old connection was broken in.
+/// The time that a returning client waits for the write during which its old connection broke.
 const YIELD_WITHIN: Duration = Duration::from_secs(5);
 
 /// The uploads of an endpoint.
@@ -38,18 +38,19 @@ const YIELD_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Registry {
     owners: Mutex<HashMap<Uuid, Weak<ChannelUploads>>>,
     detached: Mutex<HashMap<Uuid, Kept>>,
-    /// The uploads that have a channel, and whose clients can go on with them.
+    /// The uploads that have a channel, and that their clients can resume.
     carried: Mutex<HashMap<Uuid, (Source, ChannelRef<UploadChannel>)>>,
-    /// One of these has no channel any more.
+    /// Notified when one of these has lost its channel.
     ended: Notify,
-    /// Uploads that a handler has taken, until when their clients may not know that yet.
+    /// Uploads that a handler has taken, with the time until which their clients may not know it
+    /// yet.
     taken: Mutex<HashMap<Uuid, (Source, Instant)>>,
 }
 
-/// What becomes of an upload that its client goes on with.
+/// The outcome for an upload that its client resumes.
 pub(super) enum Adopted {
     Broken(Detached),
-    /// There is nothing to go on with: a handler has it.
+    /// Nothing is left to resume: a handler has it.
     Taken,
 }
 
@@ -57,11 +58,11 @@ pub(super) enum Adopted {
 struct Kept {
     ticket: Ticket,
     upload: Detached,
-    /// Dropped, it ends the task that waits for the end of the upload's time.
+    /// Dropping it ends the task that waits for the upload's time limit.
     _timer: oneshot::Sender<Infallible>,
 }
 
-/// What an upload is of, as far as a client can say.
+/// The identity of an upload, as far as a client knows it.
 pub(super) struct Source {
     topic: Topic,
     entry: UploadEntry,
@@ -75,12 +76,12 @@ impl Source {
         }
     }
 
-    /// Whether it is for this upload.
+    /// Returns true if it is for this upload.
     fn is_for(&self, topic: &Topic, upload: &str) -> bool {
         self.topic == *topic && self.entry.upload() == upload
     }
 
-    /// Whether it is the same file for the same upload.
+    /// Returns true if it is the same file for the same upload.
     fn is(&self, topic: &Topic, entry: &UploadEntry) -> bool {
         self.is_for(topic, entry.upload())
             && self.entry.client_size() == entry.client_size()
@@ -89,19 +90,19 @@ impl Source {
     }
 }
 
-/// An upload whose client is not there, and may come back.
+/// An upload whose client is away and may come back.
 pub(super) struct Detached {
     source: Source,
     pub(super) writer: Box<dyn AnyWriter>,
     pub(super) received: u64,
-    /// The writer is closed.
+    /// True if the writer is closed.
     pub(super) is_done: bool,
-    /// Where the writer has something open.
+    /// Held while the writer has something open.
     _place: Option<Place>,
 }
 
 impl Detached {
-    /// One whose writer waits for more.
+    /// Creates one whose writer waits for more bytes.
     pub(super) fn broken(source: Source, writer: Box<dyn AnyWriter>, received: u64) -> Self {
         Detached {
             source,
@@ -153,19 +154,19 @@ impl Registry {
         self.owners.lock().get(&id)?.upgrade()
     }
 
-    /// An upload has a channel, from which its client may take it to another one.
+    /// Records the channel of an upload, from which its client may move it to another one.
     pub(super) fn attach(&self, id: Uuid, source: Source, channel: ChannelRef<UploadChannel>) {
         self.carried.lock().insert(id, (source, channel));
     }
 
-    /// The channel of an upload is over.
+    /// Records that the channel of an upload is over.
     pub(super) fn detach(&self, id: Uuid) {
         if self.carried.lock().remove(&id).is_some() {
             self.ended.notify_waiters();
         }
     }
 
-    /// A handler has taken an upload that its client may still want to go on with.
+    /// Records that a handler has taken an upload which its client may still try to resume.
     pub(super) fn mark_consumed(&self, id: Uuid, time: Duration) {
         if let Some((source, _)) = self.carried.lock().remove(&id) {
             let now = Instant::now();
@@ -181,8 +182,8 @@ impl Registry {
         }
     }
 
-    /// Waits until an upload has no channel any more, which it has where its client has noticed the
-    /// break before the server or has only just left.
+    /// Waits until an upload has no channel any more. It still has one if the client noticed the
+    /// break before the server did, or has only just left.
     async fn wait_for_end(&self, broken: Uuid, topic: &Topic, entry: &UploadEntry) {
         let carried = || {
             let carried = self.carried.lock();
@@ -191,7 +192,8 @@ impl Registry {
         };
         let over = async {
             let mut ended = self.ended.notified();
-            // Once: others of the endpoint end meanwhile, each with a look whether it was this one.
+            // Only once: every other upload of the endpoint that ends wakes this loop for another
+            // look.
             if let Some(channel) = carried() {
                 channel.push_final(Handoff);
             }
@@ -200,11 +202,11 @@ impl Registry {
                 ended = self.ended.notified();
             }
         };
-        // One that takes longer is begun anew.
+        // If it takes longer, the upload starts from the beginning.
         let _late = time::timeout(YIELD_WITHIN, over).await;
     }
 
-    /// Whether the upload of a ticket has, or had, a channel that its client may go on with.
+    /// Returns true if the upload of a ticket has, or had, a channel that its client may resume.
     pub(super) fn was_begun(&self, ticket: Ticket) -> bool {
         let id = ticket.entry;
         // One lock at a time.
@@ -223,12 +225,13 @@ impl Registry {
             .is_some_and(|(source, _)| source.is(topic, entry))
     }
 
-    /// Gives the upload back where no more are kept: one page has no more than its upload allows.
+    /// Keeps an upload. Returns it if the limit is reached; one page has no more than its upload
+    /// allows.
     fn keep(&self, kept: Kept, most: usize) -> Result<(), Detached> {
         let ticket = kept.ticket;
         let mut detached = self.detached.lock();
-        // One that was cancelled has no channel to go on from any more. Seen under the lock, so
-        // whoever cancels it finds it either here or there.
+        // A cancelled upload has lost its channel. Checked under the lock, so a cancellation finds
+        // the upload either there or here.
         let is_cancelled = !self.carried.lock().contains_key(&ticket.entry);
         let same = |other: &&Kept| {
             (other.ticket.owner, other.ticket.upload) == (ticket.owner, ticket.upload)
@@ -250,8 +253,8 @@ impl Registry {
         detached.remove(&id).map(|kept| kept.upload)
     }
 
-    /// Nobody goes on with an upload, whose channel keeps nothing when it ends. Says whether it has
-    /// one.
+    /// Makes an upload impossible to resume: its channel keeps nothing when it ends. Returns true
+    /// if it has a channel.
     fn disown(&self, id: Uuid, topic: &Topic, upload: &str) -> bool {
         let mut carried = self.carried.lock();
         let is_meant = carried
@@ -266,7 +269,7 @@ impl Registry {
     }
 }
 
-/// Takes a broken upload for the entry that goes on with it.
+/// Takes a broken upload for the entry that resumes it.
 pub(super) async fn adopt(
     registry: &Registry,
     ticket: Ticket,
@@ -275,11 +278,11 @@ pub(super) async fn adopt(
 ) -> Option<Adopted> {
     let broken = ticket.entry;
     registry.wait_for_end(broken, topic, entry).await;
-    // One that its client has left when it was all there is still its channel's.
+    // A complete file that its client has left still belongs to its channel.
     let owner = registry.owner(ticket.owner);
     let left = owner.and_then(|owner| Some((owner.finished(ticket)?, owner)));
     if let Some((_, owner)) = left.filter(|(source, _)| source.is(topic, entry)) {
-        // Or a handler has come to it at this moment.
+        // A handler may take it at this moment.
         let upload = owner.detach_finished(ticket, entry);
         return Some(upload.map_or(Adopted::Taken, Adopted::Broken));
     }
@@ -290,8 +293,8 @@ pub(super) async fn adopt(
     upload.map(Adopted::Broken)
 }
 
-/// Keeps a broken upload for its time, and cancels it then, or at once where no more are kept. Says
-/// whether it is kept.
+/// Keeps a broken upload for its time, and cancels it then, or at once if the limit is reached.
+/// Returns true if it is kept.
 pub(super) async fn detach(
     endpoint: &Endpoint,
     ticket: Ticket,
@@ -307,14 +310,14 @@ pub(super) async fn detach(
     }
 }
 
-/// The same; gives it back where no more are kept.
+/// Does the same, but returns the upload if the limit is reached.
 pub(super) fn keep(
     endpoint: &Endpoint,
     ticket: Ticket,
     upload: Detached,
     spec: &UploadSpec,
 ) -> Result<(), Detached> {
-    // A channel whose runtime is gone has no client that comes back.
+    // If the runtime of a channel is gone, its client cannot come back.
     let (Some(time), Ok(runtime)) = (spec.detach(), Handle::try_current()) else {
         return Err(upload);
     };
@@ -344,7 +347,7 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Cancels an upload that was kept. Where the channel that it is for lives, it is told.
+/// Cancels an upload that was kept, and tells the channel that it is for if that one lives.
 async fn end_kept(registry: &Registry, ticket: Ticket, upload: Detached, end: &End<'_>) {
     let entry = upload.source.entry.clone();
     upload.cancel().await;
@@ -353,13 +356,13 @@ async fn end_kept(registry: &Registry, ticket: Ticket, upload: Detached, end: &E
     }
 }
 
-/// Gives up what there is of an upload that its client does not want any more: its channel, its
-/// entry, or what is kept of it. Says whether there was any of these.
+/// Discards an upload that its client no longer wants: its channel, its entry, or what is kept of
+/// it. Returns true if there was any of these.
 pub(super) fn give_up(endpoint: &Endpoint, ticket: Ticket, topic: &Topic, upload: &str) -> bool {
     let (uploads, id) = (endpoint.uploads(), ticket.entry);
-    // First, so that it is found below or kept nowhere.
+    // Comes first, so that the upload is found below or kept nowhere.
     let had_channel = uploads.disown(id, topic, upload);
-    // Ends its channel, too. One whose owner is over ends already.
+    // Ends its channel, too. A channel whose owner is over ends already.
     let owner = uploads.owner(ticket.owner);
     let was_listed = owner.is_some_and(|owner| owner.give_up(ticket, topic, upload));
     let kept = uploads.claim(id, |source| source.is_for(topic, upload));

@@ -1,4 +1,4 @@
-//! What a client says of its files, and what of it is not believed.
+//! A client's description of its files, and its checks.
 
 use std::{borrow::Cow, fmt, sync::OnceLock};
 
@@ -11,8 +11,8 @@ use serde_json::{Value, value::RawValue};
 use super::{UploadSpec, entries::SPARE};
 use crate::protocol::Refusal;
 
-/// `allow_upload` and `upload_validate`, in the client's text: nothing is copied or decoded before
-/// its length is known.
+/// The payload of `allow_upload` and `upload_validate`, borrowed from the client's text: nothing is
+/// copied or decoded before its length is known.
 #[derive(Deserialize)]
 pub(super) struct Selection<'a> {
     #[serde(rename = "ref", borrow)]
@@ -21,7 +21,7 @@ pub(super) struct Selection<'a> {
     pub(super) entries: Vec<Said<'a>>,
 }
 
-/// What a client says of one file.
+/// A client's description of one file.
 #[derive(Deserialize)]
 pub(super) struct Said<'a> {
     #[serde(rename = "ref", borrow)]
@@ -38,7 +38,7 @@ pub(super) struct Said<'a> {
     last_modified: Option<u64>,
     #[serde(borrow, default)]
     meta: Option<&'a RawValue>,
-    /// The token of an upload that was broken off, to go on with.
+    /// The token of a broken upload, to resume it.
     #[serde(borrow, default)]
     resume: Option<Text<'a>>,
 }
@@ -56,34 +56,35 @@ pub(crate) struct ClientEntry {
     pub(super) relative_path: Option<String>,
     pub(super) last_modified: Option<u64>,
     meta: Option<Box<RawValue>>,
-    /// The same, once a handler has asked for it: decoded, it is many times as large.
+    /// The decoded metadata, made when a handler first asks for it: decoded, it is many times as
+    /// large.
     decoded: OnceLock<Value>,
     pub(super) resume: Option<String>,
 }
 
-/// `progress`.
+/// The payload of `progress`.
 #[derive(Deserialize)]
 pub(super) struct Progress {
     #[serde(rename = "ref")]
     pub(super) upload_ref: String,
     pub(super) entry_ref: String,
-    /// Left as text until its length is known.
+    /// Kept as text until its length is known.
     pub(super) progress: Box<RawValue>,
 }
 
-/// `upload_cancel`.
+/// The payload of `upload_cancel`.
 #[derive(Deserialize)]
 pub(super) struct Cancel {
     #[serde(rename = "ref")]
     pub(super) upload_ref: String,
     #[serde(default)]
     pub(super) entry_ref: Option<String>,
-    /// The token of a file that may be listed no more, and be kept for its client.
+    /// The token of a file that may no longer be listed and may be kept for its client.
     #[serde(default)]
     pub(super) token: Option<String>,
 }
 
-/// What is kept of an entry, and sent back to the page with every change, has to be small.
+/// The limits of an entry's texts, which are kept and sent back to the page with every change.
 const LIMITS: [(&str, usize); 6] = [
     ("ref", 64),
     ("name", 1024),
@@ -93,12 +94,12 @@ const LIMITS: [(&str, usize); 6] = [
     ("resume", 1024),
 ];
 
-/// How many files of one message are looked at: all that any upload remembers, and one more to
-/// see that there are too many.
+/// The number of files of one message that are looked at: all that any upload remembers, and one
+/// more to see that there are too many.
 const MOST: usize = UploadSpec::MAX_ENTRIES as usize + SPARE + 1;
 
 impl ClientEntry {
-    /// The first file of a page, and what every client says of one.
+    /// Creates the first file of a page, with the fields that every client sends.
     #[cfg(any(test, feature = "test"))]
     pub(super) fn new(name: &str, size: u64, content_type: &str) -> Self {
         ClientEntry {
@@ -124,7 +125,7 @@ impl ClientEntry {
 }
 
 impl Said<'_> {
-    /// Copies what is short enough to be kept, and refuses the rest.
+    /// Copies the entry if it is short enough to be kept, and refuses it otherwise.
     pub(super) fn check(self) -> Result<ClientEntry, Refusal> {
         let text = |text: &Option<Text<'_>>| text.as_ref().map_or(0, |text| text.0.len());
         let lengths = [
@@ -157,7 +158,7 @@ impl Said<'_> {
     }
 }
 
-/// The first files of a list; those beyond what any upload remembers are passed over.
+/// Reads the first files of a list, and skips those beyond what any upload remembers.
 fn first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Said<'de>>, D::Error> {
     struct First;
 
@@ -184,7 +185,7 @@ fn first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Said<'de>>, D
     deserializer.deserialize_seq(First)
 }
 
-/// A size that is no whole number is larger than any limit.
+/// Reads a size. One that is no whole number counts as larger than any limit.
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Ok(Value::deserialize(deserializer)?
         .as_u64()

@@ -1,4 +1,4 @@
-//! What an upload takes: the options of `#[allow_upload]`, known while the program compiles.
+//! The options of `#[allow_upload]`, known at compile time.
 
 use std::time::Duration;
 
@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::UploadEntry;
 use crate::{error::ConfigError, options::SocketOptions};
 
-/// What an upload is declared to take. `#[allow_upload]` makes it from its options; the methods
-/// are named after them.
+/// The options of an upload. `#[allow_upload]` makes it; the methods are named after the options.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadSpec {
     pub(crate) name: &'static str,
@@ -21,26 +20,26 @@ pub struct UploadSpec {
     pub(crate) first_chunk_ms: u64,
     pub(crate) detach_ms: Option<u64>,
     pub(crate) auto_upload: bool,
-    /// No `#[handle_upload]` takes the files: other handlers do.
+    /// True if other handlers than a `#[handle_upload]` take the files.
     pub(crate) by_hand: bool,
 }
 
-/// The files that are taken.
+/// The accepted types of files.
 #[derive(Clone, Copy, Debug)]
 pub enum Accept {
-    /// All of them.
+    /// All files.
     Any,
-    /// Those that one of these takes: an extension with its dot, a MIME type, or `image/*`,
+    /// The files that one of these matches: an extension with its dot, a MIME type, or `image/*`,
     /// `audio/*`, `video/*`; in lower case.
     Only(&'static [&'static str]),
 }
 
 impl UploadSpec {
-    /// The most files that an upload can take at once. Its page is shown all of them with every
-    /// change, so what one message of a client costs grows with their number.
+    /// The largest number of files that an upload can take at once. The page gets the state of all
+    /// of them with every change, so the cost of one client message grows with their number.
     pub const MAX_ENTRIES: u32 = 1_000;
 
-    /// The defaults, which are Phoenix's where it has the option.
+    /// Returns the defaults, which are those of Phoenix for the options that Phoenix has.
     pub const fn new(name: &'static str, accept: Accept) -> Self {
         UploadSpec {
             name,
@@ -57,66 +56,66 @@ impl UploadSpec {
         }
     }
 
-    /// How many files at once, at most [`UploadSpec::MAX_ENTRIES`]: building an endpoint fails
-    /// with more. Default: 1, and then a new file takes the place of the old one.
+    /// Sets the number of files at once, at most [`UploadSpec::MAX_ENTRIES`]: building an endpoint
+    /// fails with more. Default: 1, in which case a new file replaces the old one.
     #[must_use]
     pub const fn max_entries(mut self, entries: u32) -> Self {
         self.max_entries = entries;
         self
     }
 
-    /// Whether files that were consumed still count: `max_entries_mode = total`.
+    /// Counts consumed files too: `max_entries_mode = total`.
     #[must_use]
     pub const fn counts_consumed(mut self) -> Self {
         self.counts_consumed = true;
         self
     }
 
-    /// The most bytes of a file. Default: 8,000,000.
+    /// Sets the largest size of a file in bytes. Default: 8,000,000.
     #[must_use]
     pub const fn max_file_size(mut self, bytes: u64) -> Self {
         self.max_file_size = bytes;
         self
     }
 
-    /// How many bytes a client sends at once. Default: 64,000.
+    /// Sets the number of bytes that a client sends at once. Default: 64,000.
     #[must_use]
     pub const fn chunk_size(mut self, bytes: u32) -> Self {
         self.chunk_size = bytes;
         self
     }
 
-    /// How long, in milliseconds, until the next chunk must be here. Default: 10,000.
+    /// Sets the time limit for the next chunk, in milliseconds. Default: 10,000.
     #[must_use]
     pub const fn chunk_timeout_ms(mut self, milliseconds: u64) -> Self {
         self.chunk_timeout_ms = milliseconds;
         self
     }
 
-    /// The same for the first chunk. Default: 30,000.
+    /// Sets the time limit for the first chunk, in milliseconds. Default: 30,000.
     #[must_use]
     pub const fn first_chunk_timeout_ms(mut self, milliseconds: u64) -> Self {
         self.first_chunk_ms = milliseconds;
         self
     }
 
-    /// How long, in milliseconds, an upload waits for a client that can resume and has lost its
-    /// connection, has left or has sent nothing for too long; `None` does not wait. Default:
-    /// 30,000.
+    /// Sets the time, in milliseconds, that an upload waits for a client that can resume and has
+    /// lost its connection, has left, or has sent nothing for too long. `None` does not wait.
+    /// Default: 30,000.
     #[must_use]
     pub const fn detach_ms(mut self, milliseconds: Option<u64>) -> Self {
         self.detach_ms = milliseconds;
         self
     }
 
-    /// Files are sent as soon as they are chosen.
+    /// Sends files as soon as they are chosen.
     #[must_use]
     pub const fn auto_upload(mut self) -> Self {
         self.auto_upload = true;
         self
     }
 
-    /// The files are taken by handlers that borrow the [`Uploads`](super::Uploads), and by no
+    /// Leaves the files to handlers that borrow the [`Uploads`](super::Uploads), instead of a
     /// `#[handle_upload]`.
     #[must_use]
     pub const fn by_hand(mut self) -> Self {
@@ -124,12 +123,12 @@ impl UploadSpec {
         self
     }
 
-    /// The upload's name.
+    /// Returns the upload's name.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// How many bytes a client sends at once.
+    /// Returns the number of bytes that a client sends at once.
     pub const fn chunk_bytes(&self) -> u32 {
         self.chunk_size
     }
@@ -139,7 +138,7 @@ impl UploadSpec {
     }
 
     /// Checks that there are not too many files, that a client can join a channel for each beside
-    /// the one that takes them, and that a message can carry a chunk: its head has four fields of at
+    /// the one that takes them, and that a message can hold a chunk: its head has four fields of at
     /// most 255 bytes, and it may begin with its offset.
     pub(crate) fn check(&self, options: &SocketOptions) -> Result<(), ConfigError> {
         const HEAD: usize = 5 + 4 * 255 + 8;
@@ -169,7 +168,7 @@ impl UploadSpec {
         }
     }
 
-    /// What a client is told when its files are allowed.
+    /// Returns the configuration that a client gets when its files are allowed.
     pub(super) fn config(&self) -> Value {
         json!({
             "max_file_size": self.max_file_size,
@@ -189,9 +188,9 @@ impl UploadSpec {
 }
 
 impl Accept {
-    /// Whether a file may come: by the extension of its name, or by the type its client claims.
-    /// A client that claims none, as browsers do for types they do not know, is taken for
-    /// claiming what the extension stands for.
+    /// Returns true if a file is accepted: by the extension of its name, or by the type that its
+    /// client claims. If a client claims none, as browsers do for types they do not know, the
+    /// extension's own type counts as claimed.
     pub(super) fn takes(&self, entry: &UploadEntry) -> bool {
         let Accept::Only(list) = self else {
             return true;
@@ -214,7 +213,7 @@ impl Accept {
         })
     }
 
-    /// As an `<input type="file" accept="…">` has it; empty for all files.
+    /// Returns the value of an `<input type="file" accept="…">`; empty for all files.
     pub(super) fn attribute(&self) -> String {
         match self {
             Accept::Any => String::new(),

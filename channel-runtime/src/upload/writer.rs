@@ -1,4 +1,4 @@
-//! Where the bytes of an upload go: the contract of a writer, and how it is called.
+//! The contract of a writer, which takes the bytes of an upload, and how it is called.
 
 use crate::telemetry::{line, shown};
 use std::{
@@ -17,16 +17,16 @@ use futures_util::{FutureExt, future::BoxFuture};
 use super::UploadEntry;
 use crate::telemetry::panic_message;
 
-/// Takes the bytes of one upload, as they come. Mirrors the `Phoenix.LiveView.UploadWriter`
+/// Takes the bytes of one upload as they arrive. Mirrors the `Phoenix.LiveView.UploadWriter`
 /// behaviour.
 ///
-/// An `#[allow_upload]` method returns one for each file that is allowed in; what it does before
-/// [`UploadWriter::init`] should cost nothing, since many of those files never come.
+/// An `#[allow_upload]` method returns one for each file that is allowed. Its work before
+/// [`UploadWriter::init`] should cost nothing, since many of those files never arrive.
 ///
 /// # When each method is called
 ///
-/// In the upload's own channel, one after the other, so none of them needs a lock, and one that
-/// waits holds up neither the connection nor another upload:
+/// Each runs in the upload's own channel, one after the other. So none of them needs a lock, and a
+/// method that waits holds up neither the connection nor another upload:
 ///
 /// 1. `init`, once, when the client begins to send.
 /// 2. `write_chunk` for each chunk. The client hears `ok` when it returns, and sends the next
@@ -40,11 +40,11 @@ use crate::telemetry::panic_message;
 /// An upload whose client can resume waits for it with [`UploadWriter::pause`], and goes on with
 /// [`UploadWriter::resume`]; it is closed with [`CloseReason::Cancel`] where it is paused, too.
 ///
-/// No more writers are open at once than [`UploadOptions`](crate::UploadOptions) allows: a join waits
-/// before `init`, and before `resume`.
+/// The number of writers open at once is bounded by [`UploadOptions`](crate::UploadOptions): a join
+/// waits before `init`, and before `resume`.
 ///
-/// A client waits for `chunk_timeout` (10 s unless told otherwise), so each write must be done by
-/// then, the last one with its `close` too; for `init` there are 10 s.
+/// A client waits for `chunk_timeout` (default: 10 s), so each write must be done by then, the last
+/// one together with its `close`. The limit for `init` is 10 s.
 ///
 /// # What a failure causes
 ///
@@ -55,16 +55,15 @@ use crate::telemetry::panic_message;
 /// | `close(Done)` | that was it | the same | the same |
 /// | `close(Cancel)`, `close(Error)` | that was it | nothing: it is over already | as it was |
 ///
-/// A panic in any of them is such a failure, and nothing else than this one upload ends by it; one
-/// in the writer's `Drop` is logged.
-/// The reason that the page sees is the [`WriterError`]'s.
+/// A panic in any of them is such a failure, and ends this one upload only; a panic in the writer's
+/// `Drop` is logged. The page sees the reason of the [`WriterError`].
 ///
 /// # When nothing is called
 ///
-/// A writer is dropped without a `close` only where nobody could wait for one: when the task has
-/// been dropped with the runtime, or a write did not end within the upload's shutdown time (30 s)
-/// after it was cancelled. So what must never stay behind is removed in `Drop` too, and what
-/// `kill -9` leaves, at the next start ([`TempFile`](super::TempFile) does both).
+/// A writer is dropped without a `close` only if no task is left to wait for one: the task was
+/// dropped with the runtime, or a write did not end within the upload's shutdown time (30 s) after
+/// it was cancelled. So remove in `Drop` too what must never stay behind, and remove what `kill -9`
+/// leaves at the next start ([`TempFile`](super::TempFile) does both).
 ///
 /// ```
 /// use channel_runtime::{Bytes, prelude::*, upload::{CloseReason, UploadEntry, UploadWriter, WriterError}};
@@ -103,10 +102,10 @@ use crate::telemetry::panic_message;
     note = "an `#[allow_upload]` returns a type that implements `UploadWriter`, such as `TempFile`, an `External`, or a `Result` of these"
 )]
 pub trait UploadWriter: Send + 'static {
-    /// What the channel's handler is given of a finished file.
+    /// The value that the channel's handler gets for a finished file.
     type Meta: Send + 'static;
 
-    /// Opens what is written to.
+    /// Opens the target of the writes.
     ///
     /// # Errors
     ///
@@ -114,9 +113,9 @@ pub trait UploadWriter: Send + 'static {
     fn init(&mut self, entry: &UploadEntry)
     -> impl Future<Output = Result<(), WriterError>> + Send;
 
-    /// Takes the next bytes; none at all for a file that is empty.
+    /// Takes the next bytes. Is not called for an empty file.
     ///
-    /// Cancel safe is what it need not be: it is awaited to its end, or dropped with the writer.
+    /// Need not be cancel safe: it is awaited to its end, or dropped with the writer.
     ///
     /// # Errors
     ///
@@ -124,14 +123,14 @@ pub trait UploadWriter: Send + 'static {
     fn write_chunk(&mut self, chunk: Bytes)
     -> impl Future<Output = Result<(), WriterError>> + Send;
 
-    /// The client is gone and may come back: closes what can be opened again, such as a file, of
-    /// which a server has few, and says whether it has. Called once the last `write_chunk` has
-    /// returned; `resume` or `close` is next.
+    /// Closes what can be opened again, such as a file descriptor, and returns whether it did: the
+    /// client is gone and may come back. Called after the last `write_chunk` has returned; `resume`
+    /// or `close` is next.
     ///
-    /// Closes nothing unless it is implemented: then the writer holds what it has open for `detach`
-    /// (30 s unless told otherwise), and its place among the uploads that may be open at once
-    /// ([`UploadOptions`](crate::UploadOptions)). A writer around another one hands on both the call
-    /// and the answer.
+    /// The default closes nothing: the writer then holds what it has open for `detach` (default: 30
+    /// s), and its place among the uploads that may be open at once
+    /// ([`UploadOptions`](crate::UploadOptions)). A writer around another one passes on both the
+    /// call and the answer.
     ///
     /// # Errors
     ///
@@ -140,7 +139,7 @@ pub trait UploadWriter: Send + 'static {
         async { Ok(Paused::Open) }
     }
 
-    /// The client is back: opens what `pause` has closed, where the last byte was written.
+    /// Opens what `pause` has closed, at the position of the last byte: the client is back.
     ///
     /// # Errors
     ///
@@ -149,7 +148,7 @@ pub trait UploadWriter: Send + 'static {
         async { Ok(()) }
     }
 
-    /// Completes or gives up what was written.
+    /// Completes or discards the file.
     ///
     /// # Errors
     ///
@@ -160,37 +159,37 @@ pub trait UploadWriter: Send + 'static {
         reason: CloseReason<'_>,
     ) -> impl Future<Output = Result<(), WriterError>> + Send;
 
-    /// What the handler gets; called after `close(Done)` alone, and again when the file was
-    /// postponed.
+    /// Returns the value for the handler. Called only after `close(Done)`, and again if the file
+    /// was postponed.
     fn meta(&self) -> Self::Meta;
 }
 
-/// How [`UploadWriter::pause`] leaves a writer.
+/// The state in which [`UploadWriter::pause`] leaves a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paused {
-    /// Nothing is open: another upload may have its place.
+    /// Nothing is open: the place is free for another upload.
     Closed,
-    /// It has open what it had.
+    /// Everything is still open.
     Open,
 }
 
-/// Why a writer is closed.
+/// The reason why a writer is closed.
 #[derive(Clone, Copy, Debug)]
 pub enum CloseReason<'e> {
     /// Every byte was written.
     Done,
-    /// The upload ends early: the client or the channel cancelled it, the client left or sent
-    /// too much, a deadline passed, the connection or the channel ended.
+    /// The upload ends early: the client or the channel cancelled it, the client left or sent too
+    /// much, a deadline passed, or the connection or the channel ended.
     Cancel,
     /// `write_chunk` has failed.
     Error(&'e WriterError),
 }
 
-/// Why a writer could not go on.
+/// The reason why a writer could not go on.
 ///
-/// It has two halves: the reason, a word for the page, which the client gets; and the cause,
-/// which is logged and stays on the server. `?` makes one of any error, with the reason
-/// `writer_failure`, or `no_space` where the disk is full.
+/// It has two halves: the reason, a word for the page, which the client gets; and the cause, which
+/// is logged and stays on the server. `?` converts any error into one, with the reason
+/// `writer_failure`, or `no_space` if the disk is full.
 ///
 /// ```
 /// use channel_runtime::upload::WriterError;
@@ -208,7 +207,7 @@ impl WriterError {
     const FAILURE: &'static str = "writer_failure";
     const NO_SPACE: &'static str = "no_space";
 
-    /// Refuses the file for a reason that the page may show, a word such as `not_an_image`.
+    /// Creates a refusal with a reason that the page may show, a word such as `not_an_image`.
     pub fn refuse(reason: impl Into<Cow<'static, str>>) -> Self {
         WriterError {
             reason: reason.into(),
@@ -216,7 +215,7 @@ impl WriterError {
         }
     }
 
-    /// Something went wrong that is none of the client's business; text will do.
+    /// Creates a failure with a cause that the client does not see; text is accepted.
     pub fn new(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let cause = cause.into();
         let full = |error: &io::Error| {
@@ -235,12 +234,12 @@ impl WriterError {
         }
     }
 
-    /// The word for the page.
+    /// Returns the reason for the page.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// What the server's log says.
+    /// Returns the cause for the server's log.
     pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.cause.as_deref()
     }
@@ -254,7 +253,7 @@ impl WriterError {
     }
 }
 
-/// Not an [`std::error::Error`] itself, so that `?` can make one of any error.
+/// Not an [`std::error::Error`] itself, so that `?` can convert any error into one.
 impl<E: StdError + Send + Sync + 'static> From<E> for WriterError {
     fn from(cause: E) -> Self {
         WriterError::new(cause)
@@ -279,7 +278,7 @@ impl fmt::Debug for WriterError {
     }
 }
 
-/// A writer of whatever type, whose panics are errors.
+/// A writer of any type, with its panics turned into errors.
 pub(crate) trait AnyWriter: Send {
     fn init<'a>(&'a mut self, entry: &'a UploadEntry) -> BoxFuture<'a, Result<(), WriterError>>;
     fn write_chunk(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), WriterError>>;
@@ -287,11 +286,11 @@ pub(crate) trait AnyWriter: Send {
     fn resume(&mut self) -> BoxFuture<'_, Result<(), WriterError>>;
     fn close<'a>(&'a mut self, reason: CloseReason<'a>) -> BoxFuture<'a, Result<(), WriterError>>;
 
-    /// The `W::Meta` of the writer's own type.
+    /// Returns the `W::Meta` of the writer's own type.
     fn meta(&self) -> Result<Box<dyn Any + Send>, WriterError>;
 }
 
-/// `None` while it is dropped: a panic there is nobody's business either.
+/// `None` while it is dropped, so that a panic there is caught too.
 pub(super) struct Guarded<W>(Option<W>);
 
 impl<W: UploadWriter> Guarded<W> {
@@ -347,7 +346,7 @@ impl<W: UploadWriter> AnyWriter for Guarded<W> {
     }
 }
 
-/// The call stands inside `call`, so a method that is not async may panic as well.
+/// The call itself runs inside `call`, since a method that is not async may panic as well.
 fn guarded<'a, T>(
     call: impl Future<Output = Result<T, WriterError>> + Send + 'a,
 ) -> BoxFuture<'a, Result<T, WriterError>> {

@@ -22,7 +22,7 @@ use crate::{
 struct Join {
     #[serde(default)]
     token: Option<String>,
-    /// The client wants to know where to go on, and comes back when its connection breaks.
+    /// True if the client asks where to go on and comes back when its connection breaks.
     #[serde(default)]
     resume: bool,
 }
@@ -60,7 +60,7 @@ pub(super) async fn begin(
         why: Why::Channel(Reason::Error("crashed".into())),
     };
     let open = socket.endpoint().extension::<OpenUploads>();
-    // Before an old one is taken up: without a place, that one waits on for its client.
+    // Before an old upload is adopted: if there is no place, that one keeps waiting for its client.
     let Some(place) = open.place(socket.client().outbox()).await else {
         running.why = Why::TooManyOpen;
         let upload = running.entry.upload();
@@ -125,7 +125,7 @@ pub(super) async fn begin(
         yields: false,
     };
     if is_done {
-        // The client has missed only the answer to its last chunk.
+        // The client has only missed the answer to its last chunk.
         channel.finished();
     } else if received > 0 {
         channel.advance();

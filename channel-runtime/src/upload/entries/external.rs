@@ -6,8 +6,8 @@ use super::{Entries, state::Phase};
 use crate::upload::UploadEntry;
 
 impl<D, W, L> Entries<D, W, L> {
-    /// How much of a file is sent elsewhere, as the client says. Says whether a handler is to be
-    /// told.
+    /// Records the progress of an external file as the client reports it. Returns true if a handler
+    /// is to be told.
     pub(in crate::upload) fn advance_external(&mut self, entry_ref: &str, percent: u8) -> bool {
         let Some(slot) = self.slots.named(entry_ref) else {
             return false;
@@ -15,7 +15,8 @@ impl<D, W, L> Entries<D, W, L> {
         matches!(slot.phase, Phase::External(_)) && slot.advance(percent.min(99))
     }
 
-    /// The client says that a file is all there, elsewhere: gives what is to be verified.
+    /// Takes the client's report that an external file is complete, and returns what is to be
+    /// verified.
     pub(in crate::upload) fn verify(&mut self, entry_ref: &str) -> Option<(UploadEntry, D)> {
         let slot = self.slots.named(entry_ref)?;
         match std::mem::replace(&mut slot.phase, Phase::Verifying) {
@@ -27,8 +28,8 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// The client gives up a file that it sends elsewhere, which stays with the error. Gives what
-    /// a handler is to be told.
+    /// Fails an external file that the client gives up: it stays with the error. Returns the entry
+    /// to tell a handler of.
     pub(in crate::upload) fn give_up(
         &mut self,
         entry_ref: &str,

@@ -1,5 +1,5 @@
-//! Whatever clients, writers and handlers do in whatever order, the entries stay in bounds, and no
-//! file is lost or given twice.
+//! The entries stay in bounds, and no file is lost or given out twice, in whatever order clients,
+//! writers and handlers act.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ const SPEC: UploadSpec = UploadSpec::new("photos", Accept::Only(&[".jpg"]))
     .max_entries(3)
     .max_file_size(100);
 
-/// What may happen, to the file at a position among those there ever were.
+/// The events of a run, each for the file at a position among all files of the run.
 #[derive(Clone, Debug)]
 enum Happening {
     Select {
@@ -57,11 +57,11 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// A file's destination and its writer are its own id here, and so is its channel.
+/// The model: a file's destination, its writer and its channel are all its own id.
 #[derive(Default)]
 struct Model {
     files: Vec<Uuid>,
-    /// Allowed and not begun.
+    /// The files that are allowed and have not begun.
     allowed: HashSet<Uuid>,
     running: HashSet<Uuid>,
     done: HashSet<Uuid>,

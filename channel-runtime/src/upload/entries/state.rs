@@ -1,4 +1,4 @@
-//! One file, and how far it is.
+//! One file and its state.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -10,11 +10,11 @@ pub(in crate::upload) struct EntryState<D, W, L> {
     pub(super) entry: UploadEntry,
     pub(super) phase: Phase<D, W, L>,
     pub(super) preflighted: bool,
-    /// The channel's handler is yet to be told of the progress.
+    /// False while the channel's handler has not been told of the progress.
     pub(super) told: bool,
     /// The progress that the page was shown last.
     pub(super) shown: u8,
-    /// It is finished, and the channel's task is yet to hand it over.
+    /// True if it is finished and the channel's task has not handed it over yet.
     pub(super) due: bool,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Phase<D, W, L> {
     Running(L),
     /// The client sends it elsewhere.
     External(D),
-    /// The client has sent it elsewhere, as it says.
+    /// The client reports that it has sent it elsewhere.
     Verifying,
     Done(W, Option<L>),
     /// A handler has it.
@@ -43,18 +43,18 @@ impl<D, W, L> Phase<D, W, L> {
     }
 }
 
-/// A file that was removed, and its channel, where it had one.
+/// A file that was removed, and its channel, if it had one.
 pub(in crate::upload) struct RemovedEntry<L> {
     pub(in crate::upload) uuid: Uuid,
     pub(in crate::upload) link: Option<L>,
-    /// What a handler is to be told, where it had been allowed and was not over.
+    /// The entry to tell a handler of, if the file had been allowed and was not over.
     pub(in crate::upload) ended: Option<UploadEntry>,
 }
 
-/// A finished file that a handler has, or is about to have, and whose channel is over.
+/// A finished file that a handler has, or is about to get, and whose channel is over.
 pub(in crate::upload) struct Unlinked<W> {
     pub(in crate::upload) entry: UploadEntry,
-    /// Where no handler has it.
+    /// The file itself, if no handler has it.
     pub(in crate::upload) file: Option<W>,
 }
 
@@ -94,17 +94,18 @@ impl<D, W, L> EntryState<D, W, L> {
         matches!(self.phase, Phase::Done(..) | Phase::Taken(_))
     }
 
-    /// Whether a handler has it, or is about to.
+    /// Returns true if a handler has it, or is about to get it.
     pub(super) fn is_handed_over(&self) -> bool {
         self.due || matches!(self.phase, Phase::Taken(_))
     }
 
-    /// Whether it was allowed, and its end is yet to come.
+    /// Returns true if it was allowed and has not ended.
     pub(super) fn is_under_way(&self) -> bool {
         !matches!(self.phase, Phase::ClientEntry | Phase::Failed)
     }
 
-    /// Progress only grows. Says whether a handler is to be told, which is once at a time.
+    /// Raises the progress, which never falls. Returns true if a handler is to be told: one notice
+    /// at a time.
     pub(super) fn advance(&mut self, percent: u8) -> bool {
         if percent <= self.entry.progress() && percent < 100 {
             return false;
@@ -129,7 +130,7 @@ impl<D, W, L> EntryState<D, W, L> {
     }
 }
 
-/// Rounded down, so that 100 is the end.
+/// Returns the percentage, rounded down, so that 100 is the end.
 pub(super) fn percent(received: u64, size: u64) -> u8 {
     match size {
         0 => 100,

@@ -40,7 +40,7 @@ impl<D, W, L> EntryStates<D, W, L> {
         self.refs.contains_key(entry_ref)
     }
 
-    /// Adds a file behind the others. One of the same ref must not be there.
+    /// Adds a file at the end. Its ref must not be present.
     pub(super) fn push(&mut self, slot: EntryState<D, W, L>) {
         let at = self.next;
         self.next += 1;
@@ -67,7 +67,7 @@ impl<D, W, L> EntryStates<D, W, L> {
         Some(slot)
     }
 
-    /// Takes all of them away.
+    /// Removes and returns all files.
     pub(super) fn take(&mut self) -> Vec<EntryState<D, W, L>> {
         self.refs.clear();
         self.uuids.clear();

@@ -1,4 +1,4 @@
-//! Finished files, and who takes them.
+//! Takes finished files, for handlers and for clients that come back.
 
 use uuid::Uuid;
 
@@ -28,7 +28,8 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// The handler gives the file back, to be taken again. Says whether it still has a channel.
+    /// Takes the file back from a handler, to be taken again. Returns true if it still has a
+    /// channel.
     pub(in crate::upload) fn postpone(&mut self, uuid: Uuid, writer: W) -> bool {
         let Some(slot) = self.slots.get_mut(uuid) else {
             return false;
@@ -42,7 +43,7 @@ impl<D, W, L> Entries<D, W, L> {
         has_channel
     }
 
-    /// The handler is done with the file: it goes, and its channel ends.
+    /// Removes a file that a handler is done with. Returns its channel, which ends.
     pub(in crate::upload) fn consume(&mut self, uuid: Uuid) -> Option<L> {
         let slot = self.slots.get(uuid)?;
         if !matches!(slot.phase, Phase::Taken(_)) {
@@ -52,8 +53,8 @@ impl<D, W, L> Entries<D, W, L> {
         self.slots.remove(uuid)?.into_link()
     }
 
-    /// The channel of a file is over, and the file may go on without. Says whether a handler has
-    /// it, or is about to.
+    /// Unlinks a file from its channel, which is over; the file may go on without it. Returns true
+    /// if a handler has it, or is about to get it.
     pub(in crate::upload) fn unlink(&mut self, uuid: Uuid) -> bool {
         let Some(slot) = self.slots.get_mut(uuid) else {
             return false;
@@ -64,7 +65,7 @@ impl<D, W, L> Entries<D, W, L> {
         !self.over && slot.is_handed_over()
     }
 
-    /// The same, where the connection of a finished file is gone.
+    /// Does the same for a finished file whose connection is gone.
     pub(in crate::upload) fn leave(&mut self, uuid: Uuid) -> Left<W> {
         match self.unlink(uuid) {
             true => Left::ToHandler,
@@ -72,7 +73,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// Removes the files that a handler has, or is about to have, and whose channels are over.
+    /// Removes the files that a handler has, or is about to get, and whose channels are over.
     pub(in crate::upload) fn take_unlinked(&mut self) -> Vec<Unlinked<W>> {
         let slots = self.slots.iter();
         let unlinked = slots.filter(|slot| slot.is_handed_over() && slot.link().is_none());
@@ -81,7 +82,7 @@ impl<D, W, L> Entries<D, W, L> {
         slots.map(EntryState::into_unlinked).collect()
     }
 
-    /// A finished file that nobody has taken.
+    /// Returns the entry of a finished file that no handler has taken.
     pub(in crate::upload) fn finished_entry(&self, uuid: Uuid) -> Option<&UploadEntry> {
         let slot = self.slots.get(uuid)?;
         matches!(slot.phase, Phase::Done(..)).then_some(&slot.entry)
@@ -96,7 +97,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// The refs of the files that can be taken.
+    /// Returns the refs of the files that can be taken.
     pub(in crate::upload) fn finished(&self) -> Vec<String> {
         self.done()
             .map(|slot| slot.entry.entry_ref().to_owned())
@@ -108,7 +109,7 @@ impl<D, W, L> Entries<D, W, L> {
         slots.filter(|slot| matches!(slot.phase, Phase::Done(..)))
     }
 
-    /// Whether every file is finished.
+    /// Returns true if every file is finished.
     pub(in crate::upload) fn is_complete(&self) -> bool {
         self.slots
             .iter()

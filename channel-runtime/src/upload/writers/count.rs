@@ -1,4 +1,4 @@
-//! How many files and bytes have come in.
+//! Counts the received files and bytes.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError, telemetry};
 
-/// Counts what another writer takes, in [`Counts`] that others can read, and in the metrics
+/// Counts the files and bytes of another writer, in [`Counts`] and in the metrics
 /// `channel_upload_bytes_total{upload}` and `channel_upload_files_total{upload,outcome}`.
 ///
 /// ```
@@ -43,7 +43,7 @@ impl<W> Count<W> {
     }
 }
 
-/// What the [`Count`]s that share it have counted, from the first of them on.
+/// The totals of the [`Count`]s that share it.
 #[derive(Clone, Default)]
 pub struct Counts(Arc<Numbers>);
 
@@ -57,39 +57,39 @@ struct Numbers {
 }
 
 impl Counts {
-    /// All at 0.
+    /// Creates counts of 0.
     pub fn new() -> Self {
         Counts::default()
     }
 
-    /// The bytes that were written, of files that came to nothing too.
+    /// Returns the number of bytes written, including those of files that failed.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Relaxed)
     }
 
-    /// The files that were begun.
+    /// Returns the number of files that were begun.
     pub fn started(&self) -> u64 {
         self.0.started.load(Relaxed)
     }
 
-    /// The files that are complete.
+    /// Returns the number of complete files.
     pub fn done(&self) -> u64 {
         self.0.done.load(Relaxed)
     }
 
-    /// The files that ended early: the client went away, or somebody cancelled them.
+    /// Returns the number of files that ended early: the client left, or the file was cancelled.
     pub fn cancelled(&self) -> u64 {
         self.0.cancelled.load(Relaxed)
     }
 
-    /// The files whose writer failed.
+    /// Returns the number of files whose writer failed.
     pub fn failed(&self) -> u64 {
         self.0.failed.load(Relaxed)
     }
 
-    /// The files that are on their way.
+    /// Returns the number of files in progress.
     pub fn in_progress(&self) -> u64 {
-        // Ends first: a file that ends in between must not make this negative.
+        // Reads the ends first: a file that ends in between must not make this negative.
         let ended = self.done() + self.cancelled() + self.failed();
         self.started().saturating_sub(ended)
     }
@@ -107,7 +107,7 @@ impl fmt::Debug for Counts {
     }
 }
 
-/// A file that was begun; dropped before it has ended, it was cancelled.
+/// A file that was begun. Dropping it before its end counts it as cancelled.
 #[derive(Debug)]
 struct OpenFile {
     counts: Counts,

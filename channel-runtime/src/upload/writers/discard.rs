@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
 
-/// Takes every byte and keeps none: for tests, for measuring, and under an adapter that wants to
-/// see a file and not to have it.
+/// Takes every byte and keeps none: for tests, for benchmarks, and under an adapter that only
+/// inspects a file.
 ///
 /// ```
 /// use channel_runtime::upload::{Count, Counts, Discard};

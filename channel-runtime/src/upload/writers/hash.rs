@@ -1,4 +1,4 @@
-//! A digest of a file, made while it streams.
+//! Computes the digest of a file while it streams.
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -10,11 +10,11 @@ use sha2::{
 use crate::telemetry::shown;
 use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
-/// Hashes what passes on its way to another writer; SHA-256, or any digest of the [`digest`] crate
+/// Hashes bytes on their way to another writer; with SHA-256, or any digest of the [`digest`] crate
 /// in version 0.11.
 ///
-/// The handler gets [`Hashed`]: what the writer inside gives, and the digest. A chunk is hashed
-/// where it is written, in the upload's task.
+/// The handler gets [`Hashed`]: the value of the inner writer, and the digest. A chunk is hashed in
+/// the upload's task.
 ///
 /// ```
 /// use channel_runtime::upload::{Hash, TempFile, UploadEntry};
@@ -37,11 +37,11 @@ pub struct Hash<W, D = Sha256> {
     digest: Vec<u8>,
 }
 
-/// What a handler gets from a [`Hash`](struct@Hash).
+/// The value that a handler gets from a [`Hash`](struct@Hash).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Hashed<M> {
-    /// What the writer inside gives.
+    /// The value of the inner writer.
     pub inner: M,
     /// The digest of the whole file.
     pub digest: Vec<u8>,
@@ -55,14 +55,14 @@ impl<M> Hashed<M> {
 }
 
 impl<W> Hash<W> {
-    /// SHA-256.
+    /// Creates a writer that hashes with SHA-256.
     pub fn new(inner: W) -> Self {
         Hash::with(inner, Sha256::default())
     }
 }
 
 impl<W, D> Hash<W, D> {
-    /// Another digest, or one with a key.
+    /// Creates a writer with another digest, or with a keyed one.
     ///
     /// ```
     /// use channel_runtime::upload::{Discard, Hash};
@@ -79,8 +79,8 @@ impl<W, D> Hash<W, D> {
         }
     }
 
-    /// Refuses a file whose digest in hexadecimal is another one, with the reason
-    /// `digest_mismatch`. The writer inside is closed as after a write that failed.
+    /// Refuses a file with another digest, in hexadecimal, with the reason `digest_mismatch`. The
+    /// inner writer is closed as after a failed write.
     #[must_use]
     pub fn expecting(mut self, hex: &str) -> Self {
         self.expected = Some(hex.to_ascii_lowercase());

@@ -1,23 +1,23 @@
-//! A gate that looks at what a file is, not at what it is called.
+//! Checks the type of a file by its content instead of its name.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
-/// What a type is told by, at most.
+/// The number of first bytes that determine a type, at most.
 const START: usize = 8192;
 
-/// Lets a file pass to another writer if its first bytes are those of a type on the list.
+/// Passes a file to another writer if its first bytes are those of a type on the list.
 ///
-/// What a browser says of a file's type it guesses from the name. This looks at the first 8,192
-/// bytes; before they are here (or the whole file, if it is shorter), the writer inside gets no
-/// byte. A file of another type, or of none that is known, ends with the reason
-/// `not_accepted_content`. The handler gets [`Detected`].
+/// A browser guesses a file's type from the name. This writer looks at the first 8,192 bytes;
+/// before they are here (or the whole file, if it is shorter), the inner writer gets no byte. A
+/// file of another type, or of an unknown one, ends with the reason `not_accepted_content`. The
+/// handler gets [`Detected`].
 ///
 /// The list has MIME types in lower case, such as `image/png`, and families, such as `image/*`. See
-/// the crate [`infer`](https://docs.rs/infer) for those that are known. Plain text, CSV, JSON and
-/// SVG have no such bytes, so they do not pass. A file that begins like an image may still be
-/// broken, or something else as well: what decodes it has the last word.
+/// the crate [`infer`](https://docs.rs/infer) for the known types. Plain text, CSV, JSON and SVG
+/// have no such bytes, so they do not pass. A file that begins like an image may still be broken,
+/// or be another type as well: the decoder has the last word.
 ///
 /// ```
 /// use channel_runtime::upload::{MagicBytes, TempFile, UploadEntry};
@@ -30,25 +30,25 @@ const START: usize = 8192;
 pub struct MagicBytes<W> {
     inner: W,
     accepted: &'static [&'static str],
-    /// How many bytes are still to come.
+    /// The number of bytes still to come.
     missing: u64,
-    /// The file's first bytes, while it is not known.
+    /// The file's first bytes, until the type is known.
     start: BytesMut,
     content_type: Option<&'static str>,
 }
 
-/// What a handler gets from [`MagicBytes`].
+/// The value that a handler gets from [`MagicBytes`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Detected<M> {
-    /// What the writer inside gives.
+    /// The value of the inner writer.
     pub inner: M,
     /// The MIME type of the file's first bytes.
     pub content_type: &'static str,
 }
 
 impl<W> MagicBytes<W> {
-    /// Files of these types pass.
+    /// Creates a writer that accepts files of these types.
     pub fn new(inner: W, accepted: &'static [&'static str]) -> Self {
         MagicBytes {
             inner,
@@ -114,7 +114,7 @@ impl<W: UploadWriter> UploadWriter for MagicBytes<W> {
 
     /// # Panics
     ///
-    /// Before `close(Done)`.
+    /// Panics before `close(Done)`.
     fn meta(&self) -> Self::Meta {
         Detected {
             inner: self.inner.meta(),

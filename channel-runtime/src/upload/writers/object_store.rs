@@ -12,17 +12,18 @@ use tokio::task::spawn;
 use self::{multipart::Multipart, stored::Stored};
 use crate::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
 
-/// The least that S3 takes for a part that is not the last.
+/// The smallest part, in bytes, that S3 accepts before the last one.
 const LEAST_PART: usize = 5 * 1024 * 1024;
 
-/// The most parts that S3 takes for an object.
+/// The largest number of parts that S3 accepts for an object.
 const MOST_PARTS: u64 = 10_000;
 
-/// Streams an upload into an object store: S3 and what speaks like it, GCS, Azure, a directory, or
+/// Streams an upload into an object store: S3 and compatible stores, GCS, Azure, a directory, or
 /// memory.
 ///
-/// The feature `object-store` knows directories and memory alone. For a cloud, the program depends
-/// on [`object_store`] itself, in the version that is exported here, with the cloud's feature:
+/// The feature `object-store` alone supports directories and memory. For a cloud, the program
+/// depends on [`object_store`] itself, in the version that is exported here, with the cloud's
+/// feature:
 ///
 /// ```toml
 /// object_store = { version = "0.14", features = ["aws"] }
@@ -51,39 +52,39 @@ const MOST_PARTS: u64 = 10_000;
 ///
 /// # What is left behind
 ///
-/// The object is there when the last chunk is answered, in one piece or not at all; an object that
-/// was at its place is replaced, so name objects by the entry's uuid. The handler gets a
-/// [`StoredObject`], and from then on the object is the program's, which deletes it if it does not
-/// want it. Until then it goes with the writer: an upload that ends early is aborted, and a finished
-/// one that no handler took is deleted. Where the writer is dropped without being closed, both are
-/// done by a task on the runtime it ran on.
+/// The object appears in one piece when the last chunk is answered, or not at all. An object at the
+/// same location is replaced, so name objects by the entry's uuid. The handler gets a
+/// [`StoredObject`]; from then on the object belongs to the program, which deletes it if it does
+/// not want it. Until then it belongs to the writer: an upload that ends early is aborted, and a
+/// finished one that no handler took is deleted. If the writer is dropped without being closed, a
+/// task on its runtime does both.
 ///
-/// What `kill -9` leaves is parts that nobody sees and everybody pays for. Nothing but a lifecycle
-/// rule of the bucket removes those (`AbortIncompleteMultipartUpload`), so have one.
+/// `kill -9` leaves parts that are not listed but cost money. Only a lifecycle rule of the bucket
+/// removes them (`AbortIncompleteMultipartUpload`), so set one.
 ///
 /// # Requests
 ///
-/// A file of at most one part, 5 MiB, is one request, at the end. A larger one is a multipart
-/// upload of equal parts: 5 MiB, or as much more as it takes for the size that the client claims to
-/// fit into 10,000 parts. Two parts are on their way at a time, while the next is filled. Retries
-/// are the store's (`RetryConfig`).
+/// A file of at most one part, 5 MiB, takes one request, at the end. A larger one is a multipart
+/// upload of equal parts: of 5 MiB, or larger if the size that the client claims would not fit into
+/// 10,000 parts. Two parts are in flight at a time while the next one is filled. Retries are those
+/// of the store (`RetryConfig`).
 ///
 /// # Limits
 ///
-/// Buffers of each upload: a part, and as many as are on their way; 15 MiB at most, or the file's
-/// size where that is less, for files up to 48 GiB. What the allocator keeps of them for later comes
-/// on top; glibc's may keep as much again.
+/// Each upload buffers one part and those in flight: 15 MiB at most, or the file's size if that is
+/// less, for files up to 48 GiB. Memory that the allocator retains comes on top; glibc may retain
+/// as much again.
 ///
-/// A chunk waits where both parts are on their way, and the last one until the whole object is
-/// stored; if that takes longer than `chunk_timeout`, the client gives up. So the store has to take
-/// a part within it, with all that its retries may add: set `RetryConfig::retry_timeout` below it.
+/// A chunk waits while both parts are in flight, and the last one until the whole object is stored;
+/// if that takes longer than `chunk_timeout`, the client gives up. So the store must take a part
+/// within that time, including its retries: set `RetryConfig::retry_timeout` below it.
 pub struct ObjectStore {
     store: Arc<dyn object_store::ObjectStore>,
     location: Path,
     attributes: Attributes,
     part_size: usize,
     parts_in_flight: usize,
-    /// How many bytes are still to come, to reserve no more than that.
+    /// The number of bytes still to come, which bounds what is reserved.
     missing: u64,
     size: u64,
     part: Vec<u8>,
@@ -91,22 +92,22 @@ pub struct ObjectStore {
     stored: Option<Stored>,
 }
 
-/// An object that holds a finished upload: what a handler gets from an [`ObjectStore`].
+/// An object that holds a finished upload. A handler gets it from an [`ObjectStore`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoredObject {
-    /// Where it is.
+    /// The location of the object.
     pub location: Path,
-    /// How many bytes it has.
+    /// The size in bytes.
     pub size: u64,
-    /// What the store knows its content by.
+    /// The store's identifier of the content.
     pub e_tag: Option<String>,
-    /// Its version, where the store keeps several.
+    /// The version, if the store keeps several.
     pub version: Option<String>,
 }
 
 impl ObjectStore {
-    /// Writes the object at `location`.
+    /// Creates a writer of the object at `location`.
     pub fn new(store: Arc<dyn object_store::ObjectStore>, location: Path) -> Self {
         ObjectStore {
             store,
@@ -122,20 +123,20 @@ impl ObjectStore {
         }
     }
 
-    /// What the store tells of the object, such as its content type. Not every store can:
-    /// a directory refuses the upload. Default: nothing.
+    /// Sets the object's attributes, such as its content type. Not every store supports them: a
+    /// directory refuses the upload. Default: none.
     #[must_use]
     pub fn attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
         self
     }
 
-    /// The size of a part in bytes, unless a file needs larger ones. Default: 5 MiB, which is also
-    /// the least that S3 takes.
+    /// Sets the size of a part in bytes; a file that needs larger ones gets them. Default: 5 MiB,
+    /// which is also the least that S3 accepts.
     ///
     /// # Panics
     ///
-    /// At 0.
+    /// Panics if it is 0.
     #[must_use]
     pub fn part_size(mut self, bytes: usize) -> Self {
         assert!(bytes > 0, "a part has at least a byte");
@@ -143,14 +144,14 @@ impl ObjectStore {
         self
     }
 
-    /// How many parts are sent at a time, at least 1. Default: 2.
+    /// Sets the number of parts in flight at a time, at least 1. Default: 2.
     #[must_use]
     pub fn parts_in_flight(mut self, parts: usize) -> Self {
         self.parts_in_flight = parts.max(1);
         self
     }
 
-    /// Sends the part that is full, as soon as there is a place for it.
+    /// Sends the full part as soon as there is a place for it.
     async fn send_part(&mut self) -> Result<(), WriterError> {
         let multipart = match &mut self.multipart {
             Some(multipart) => multipart,
@@ -165,15 +166,15 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// Stores the rest, and so the object.
+    /// Stores the rest, which completes the object.
     async fn finish(&mut self) -> Result<Stored, WriterError> {
         let rest = std::mem::take(&mut self.part);
         let multipart = self.multipart.take();
         let (store, location) = (self.store.clone(), self.location.clone());
         let (attributes, size) = (self.attributes.clone(), self.size);
         let parts_in_flight = self.parts_in_flight;
-        // In a task, since a request that is dropped may have stored the object or not. If nobody
-        // waits for it any more, what it gives is dropped, and so the object deleted.
+        // In a task, since a dropped request may have stored the object or not. If the caller no
+        // longer waits, the result is dropped, which deletes the object.
         let finish = spawn(async move {
             let put = match multipart {
                 Some(multipart) => multipart.complete(rest, parts_in_flight).await?,
@@ -200,7 +201,7 @@ impl ObjectStore {
 impl UploadWriter for ObjectStore {
     type Meta = StoredObject;
 
-    /// Asks nothing of the store yet.
+    /// Does not contact the store yet.
     async fn init(&mut self, entry: &UploadEntry) -> Result<(), WriterError> {
         self.missing = entry.client_size();
         let least = self.missing.div_ceil(MOST_PARTS);
@@ -213,8 +214,8 @@ impl UploadWriter for ObjectStore {
             multipart.check()?;
         }
         while !chunk.is_empty() {
-            // Not as soon as it is full: the last part must not be empty, and one part is no
-            // multipart upload.
+            // Not as soon as it is full: the last part must not be empty, and a single part needs
+            // no multipart upload.
             if self.part.len() == self.part_size {
                 self.send_part().await?;
             }
@@ -223,8 +224,8 @@ impl UploadWriter for ObjectStore {
                 self.part
                     .reserve_exact(self.part_size.min(missing.max(chunk.len())));
             }
-            // Copied: a client that sends its file byte by byte must not make us keep a buffer for
-            // each of them.
+            // Copied, since a client that sends its file byte by byte must not make us keep a
+            // buffer for each byte.
             let next = chunk.split_to(chunk.len().min(self.part_size - self.part.len()));
             self.part.extend_from_slice(&next);
             self.size += next.len() as u64;
@@ -248,7 +249,7 @@ impl UploadWriter for ObjectStore {
 
     /// # Panics
     ///
-    /// Before `close(Done)`.
+    /// Panics before `close(Done)`.
     fn meta(&self) -> StoredObject {
         match &self.stored {
             Some(stored) => stored.take(),
@@ -267,7 +268,7 @@ impl fmt::Debug for ObjectStore {
     }
 }
 
-/// A full disk is one wherever the store hides it.
+/// Finds a full disk at any depth of the store's error.
 fn failed(error: object_store::Error) -> WriterError {
     let mut source: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(cause) = source {

@@ -1,4 +1,4 @@
-//! A bound on how fast files come in.
+//! Limits the rate at which files arrive.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep_until};
 use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
 /// Passes chunks to another writer no faster than a [`RateLimiter`] allows. The client waits, since
-/// it sends a chunk only when the last one is answered.
+/// it sends a chunk only when an earlier one is answered.
 ///
 /// # The limit and the chunk timeout
 ///
 /// A chunk that waits for longer than the upload's `chunk_timeout` ends the upload. It waits for
-/// what it takes to write itself and one chunk of each upload that shares the limiter, so have
+/// the time of its own bytes and of one chunk of each upload that shares the limiter, so choose
 /// `bytes per second > chunk_size × uploads at once ÷ chunk_timeout`, and half as much again. With
 /// the defaults, 64,000 bytes and 10 s, a limiter for 100 uploads needs about 1 MB/s.
 ///
@@ -41,7 +41,8 @@ pub struct RateLimit<W> {
 }
 
 impl<W> RateLimit<W> {
-    /// Writers of one limiter, or of clones of it, share what it allows.
+    /// Creates a writer under `limiter`. Writers of one limiter, or of clones of it, share its
+    /// rate.
     pub fn new(inner: W, limiter: &RateLimiter) -> Self {
         RateLimit {
             inner,
@@ -50,22 +51,23 @@ impl<W> RateLimit<W> {
     }
 }
 
-/// So many bytes a second, for one upload or for all that share it: those of a channel, of a
-/// socket, of the server. Who asks first is served first.
+/// A rate in bytes per second, for one upload or for all that share it: those of a channel, of a
+/// socket, of the server. First come, first served.
 #[derive(Clone, Debug)]
 pub struct RateLimiter {
     bytes_per_second: u64,
     burst: Duration,
-    /// When all that was let through would be through at the set rate.
+    /// The time at which all admitted bytes would be through at the set rate.
     busy_until: Arc<Mutex<Instant>>,
 }
 
 impl RateLimiter {
-    /// This many bytes a second, on average. What one second allows may come at once.
+    /// Creates a limit of this many bytes per second, on average. One second's worth may come at
+    /// once.
     ///
     /// # Panics
     ///
-    /// At 0.
+    /// Panics if it is 0.
     pub fn per_second(bytes: u64) -> Self {
         assert!(
             bytes > 0,
@@ -79,7 +81,7 @@ impl RateLimiter {
         }
     }
 
-    /// How many bytes may come at once after a pause.
+    /// Sets the number of bytes that may come at once after a pause.
     #[must_use]
     pub fn burst(mut self, bytes: u64) -> Self {
         self.burst = self.time_of(bytes);
@@ -91,7 +93,7 @@ impl RateLimiter {
         let turn = {
             let mut busy_until = self.busy_until.lock();
             *busy_until = (*busy_until).max(Instant::now()) + self.time_of(bytes);
-            // Before the program began, there was no time to be saved up.
+            // No time could be saved up before the program began.
             busy_until.checked_sub(self.burst)
         };
         if let Some(turn) = turn {

@@ -1,4 +1,4 @@
-//! The default writer: a file that is there for as long as somebody holds it.
+//! The default writer: a file that exists until its last handle is dropped.
 
 mod directory;
 mod stored;
@@ -19,11 +19,11 @@ use self::{
 };
 use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError};
 
-/// Writes an upload to a temporary file, which only the program's user can read (mode `0600`).
+/// Writes an upload to a temporary file that only the program's user can read (mode `0600`).
 ///
 /// The handler gets a [`StoredFile`]. The file is removed when the last of its handles is dropped,
-/// so what is to stay is given a place with [`StoredFile::persist`]. An upload that ends early
-/// leaves nothing.
+/// so move a file that is to stay with [`StoredFile::persist`]. An upload that ends early leaves
+/// nothing.
 ///
 /// ```
 /// use channel_runtime::upload::TempFile;
@@ -36,17 +36,17 @@ use crate::upload::{CloseReason, Paused, UploadEntry, UploadWriter, WriterError}
 /// # What a crash leaves
 ///
 /// A process keeps its files in a directory of its own, `channel-uploads-PID-RANDOM` (mode `0700`),
-/// and holds a lock in there for as long as it lives; the kernel takes the lock away, whatever the
-/// process dies of. The first upload of a process into a directory starts a sweep, which removes
-/// the files of processes that are dead; [`TempFile::sweep`] does the same by itself.
+/// and holds a lock in there for as long as it lives; the kernel releases the lock however the
+/// process dies. The first upload of a process into a directory starts a sweep, which removes the
+/// files of dead processes; [`TempFile::sweep`] does the same on demand.
 ///
 /// # Limits
 ///
 /// One open file while its client sends, and none while the upload waits for a client that may come
-/// back. Two chunks in memory: one is written, on a thread of tokio's blocking pool, while the client
-/// sends the next. A full disk ends the upload with the reason `no_space`, at the next chunk or at
-/// the end. Nothing is synced before [`StoredFile::persist`]:
-/// a temporary file does not outlive the machine. A file system without locks is refused.
+/// back. Two chunks in memory: one is written, on a thread of tokio's blocking pool, while the
+/// client sends the next. A full disk ends the upload with the reason `no_space`, at the next chunk
+/// or at the end. Nothing is synced before [`StoredFile::persist`]: a temporary file does not
+/// outlive the machine. A file system without locks is refused.
 #[derive(Debug, Default)]
 pub struct TempFile {
     base: Option<PathBuf>,
@@ -55,12 +55,12 @@ pub struct TempFile {
 
 #[derive(Debug, Default)]
 enum State {
-    /// Not begun, given up, or on its way through the blocking pool.
+    /// Not begun, discarded, or moved into the blocking pool.
     #[default]
     None,
     Open(OpenFile),
-    /// The last chunk is on its way to the file, which goes along: where nobody is there any more
-    /// to take it back, it is removed.
+    /// The last chunk is being written, with the file moved into the task: if the writer is dropped
+    /// meanwhile, the file is removed.
     Writing(JoinHandle<io::Result<OpenFile>>),
     /// The client is gone and may come back.
     Paused(PausedFile),
@@ -74,7 +74,7 @@ struct OpenFile {
     len: u64,
 }
 
-/// The file with its name, and without its descriptor.
+/// The file with its name, without its descriptor.
 #[derive(Debug)]
 struct PausedFile {
     temporary: Temporary,
@@ -82,12 +82,12 @@ struct PausedFile {
 }
 
 impl TempFile {
-    /// A file under [`std::env::temp_dir`].
+    /// Creates a writer of a file under [`std::env::temp_dir`].
     pub fn new() -> Self {
         TempFile::default()
     }
 
-    /// A file under `dir`, which is made where it is missing.
+    /// Creates a writer of a file under `dir`, which is created if it is missing.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
         TempFile {
             base: Some(dir.into()),
@@ -95,11 +95,11 @@ impl TempFile {
         }
     }
 
-    /// Removes the files that dead processes have left under `dir`, and returns how many. Those of
-    /// live processes, this one's too, stay; so do other users'.
+    /// Removes the files that dead processes have left under `dir`, and returns their number. Files
+    /// of live processes, including this one, and those of other users stay.
     ///
     /// This happens by itself when a process writes its first upload to `dir`. Call it at start for
-    /// directories to which nothing is uploaded any more, or to have the space before.
+    /// directories that no longer receive uploads, or to free the space earlier.
     ///
     /// ```no_run
     /// # async fn start() -> std::io::Result<()> {
@@ -111,8 +111,8 @@ impl TempFile {
     ///
     /// # Errors
     ///
-    /// `dir` cannot be listed; one that does not exist has nothing to remove. What cannot be
-    /// removed is logged, and stays.
+    /// Returns an error if `dir` cannot be listed; one that does not exist has nothing to remove. A
+    /// file that cannot be removed is logged, and stays.
     pub async fn sweep(dir: impl AsRef<Path>) -> io::Result<u64> {
         let dir = dir.as_ref().to_owned();
         spawn_blocking(move || sweep(&dir)).await?
@@ -161,7 +161,7 @@ impl UploadWriter for TempFile {
                 self.state = State::Done(spawn_blocking(move || open.finish()).await?);
             }
             CloseReason::Cancel | CloseReason::Error(_) => {
-                // One that could not be written is removed already.
+                // A file that could not be written is removed already.
                 if let Ok(open) = self.open().await {
                     spawn_blocking(move || open.temporary.remove()).await?;
                 }
@@ -172,7 +172,7 @@ impl UploadWriter for TempFile {
 
     /// # Panics
     ///
-    /// Before `close(Done)`.
+    /// Panics before `close(Done)`.
     fn meta(&self) -> StoredFile {
         match &self.state {
             State::Done(stored) => stored.clone(),
@@ -182,7 +182,7 @@ impl UploadWriter for TempFile {
 }
 
 impl TempFile {
-    /// The file, once its last chunk is written.
+    /// Returns the file once its last chunk is written.
     async fn open(&mut self) -> Result<OpenFile, WriterError> {
         match std::mem::take(&mut self.state) {
             State::Open(open) => Ok(open),
@@ -226,14 +226,15 @@ impl OpenFile {
         }
     }
 
-    /// Closes the file, which some file systems take their time for.
+    /// Closes the file, which takes long on some file systems.
     fn finish(self) -> StoredFile {
         StoredFile::new(self.temporary, self.len)
     }
 }
 
 impl PausedFile {
-    /// Its directory is this user's alone, so what is there under its name is what was written.
+    /// Opens the file again. Its directory belongs to this user alone, so the file under its name
+    /// is the one written before.
     fn open(self) -> io::Result<OpenFile> {
         let mut file = File::options().write(true).open(self.temporary.path())?;
         if file.seek(SeekFrom::End(0))? != self.len {

@@ -1,4 +1,4 @@
-//! A multipart upload that is completed or aborted, whatever happens.
+//! A multipart upload that is always completed or aborted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +15,12 @@ use super::failed;
 use crate::telemetry::shown;
 use crate::upload::WriterError;
 
-/// A part that the store is just taking in may outlive an abort, and then be there for ever, so an
-/// abort waits for those that are on their way: as long as a request to a store may take, unless its
-/// client is told otherwise.
+/// The time that an abort waits for the parts in flight: a part that the store is just receiving
+/// may outlive the abort and then stay for ever. It equals the default timeout of a request to a
+/// store.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Dropped, it is aborted in a task.
+/// Dropping it aborts the upload in a task.
 #[derive(Debug)]
 pub(super) struct Multipart {
     /// `None` once there is nothing to abort.
@@ -36,8 +36,8 @@ struct Open {
 }
 
 impl Multipart {
-    /// In a task, since a request that is dropped may have begun an upload or not. If nobody waits
-    /// for it any more, it is dropped, and so aborted.
+    /// Begins the upload in a task, since a dropped request may have begun one or not. If the
+    /// caller no longer waits, the result is dropped, which aborts the upload.
     pub(super) async fn begin(
         store: Arc<dyn ObjectStore>,
         location: Path,
@@ -59,7 +59,7 @@ impl Multipart {
         begin.await?.map_err(failed)
     }
 
-    /// Whether a part has failed so far.
+    /// Returns an error if a part has failed so far.
     pub(super) fn check(&mut self) -> Result<(), WriterError> {
         let parts = self.open.as_mut().map(|open| &mut open.parts);
         for ended in parts
@@ -71,7 +71,7 @@ impl Multipart {
         Ok(())
     }
 
-    /// Waits until fewer parts than that are on their way.
+    /// Waits until fewer parts than this are in flight.
     pub(super) async fn wait_for_place(
         &mut self,
         parts_in_flight: usize,
@@ -88,7 +88,7 @@ impl Multipart {
         }
     }
 
-    /// Sends the last part, as soon as there is a place for it, and makes an object of them all.
+    /// Sends the last part as soon as there is a place for it, and completes the object.
     pub(super) async fn complete(
         mut self,
         last: Vec<u8>,
@@ -109,7 +109,7 @@ impl Multipart {
                 Ok(put)
             }
             Err(error) => {
-                // Its own failure is logged.
+                // The abort logs its own failure.
                 let _ = self.abort().await;
                 Err(error)
             }
@@ -123,7 +123,7 @@ impl Multipart {
         }
     }
 
-    /// In a task, so that it is carried out even if nobody waits for it.
+    /// Starts the abort in a task, so that it runs even if the caller does not wait for it.
     fn begin_abort(&mut self) -> Option<JoinHandle<object_store::Result<()>>> {
         let open = self.open.take()?;
         Some(self.runtime.spawn(open.abort()))
@@ -137,7 +137,7 @@ impl Drop for Multipart {
 }
 
 impl Open {
-    /// Waits until no more parts than that are on their way.
+    /// Waits until at most this many parts are in flight.
     async fn wait_for(&mut self, parts: usize) -> Result<(), WriterError> {
         while self.parts.len() > parts {
             if let Some(ended) = self.parts.join_next().await {

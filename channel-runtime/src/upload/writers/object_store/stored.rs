@@ -1,4 +1,4 @@
-//! A stored object, until somebody takes it.
+//! A stored object that no handler has taken yet.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::StoredObject;
 use crate::telemetry::shown;
 
-/// Dropped before it was taken, it is deleted in a task.
+/// Dropping it before it was taken deletes the object in a task.
 #[derive(Debug)]
 pub(super) struct Stored {
     store: Arc<dyn ObjectStore>,

@@ -1,4 +1,4 @@
-//! A process's own directory of temporary files, and the sweep of those whose process is dead.
+//! A process's own directory of temporary files, and the sweep of those of dead processes.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +13,11 @@ use tokio::task::spawn_blocking;
 
 const PREFIX: &str = "channel-uploads-";
 
-/// Locked while the process lives. It is the first file of a directory, and the last to go, so a
-/// directory with other files has it.
+/// Locked while the process lives. It is the first file of a directory, and the last to be removed,
+/// so every directory with other files has it.
 const LOCK: &str = "lock";
 
-/// The directories in use, by what they are in. What is in here once has been swept.
+/// The directories in use, by their base. A base that is listed here has been swept.
 static IN_USE: Mutex<BTreeMap<PathBuf, Weak<Directory>>> = Mutex::new(BTreeMap::new());
 
 /// Removed with the last file in it.
@@ -28,7 +28,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// The one directory that this process has under `base`.
+    /// Returns the one directory that this process has under `base`.
     pub(super) fn of_process(base: &Path) -> io::Result<Arc<Self>> {
         let base = std::path::absolute(base)?;
         let mut in_use = IN_USE.lock();
@@ -39,7 +39,7 @@ impl Directory {
         let swept = in_use.insert(base.clone(), Arc::downgrade(&directory));
         drop(in_use);
         if swept.is_none() {
-            // Not waited for: what a crash has left may take longer than a client waits.
+            // Not awaited: sweeping after a crash may take longer than a client waits.
             spawn_blocking(move || {
                 if let Err(error) = sweep(&base) {
                     tracing::warn!(error = %crate::telemetry::shown(&error), dir = %crate::telemetry::shown(&base.display()), "old uploads are not removed");
@@ -56,8 +56,8 @@ impl Directory {
         builder.prefix(&prefix).rand_bytes(12);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        // A sweep of another process may take a directory away before its lock is held; the next
-        // one meets no sweep, or a later one.
+        // A sweep of another process may remove a directory before its lock is held; the next
+        // attempt meets no sweep, or a later one.
         loop {
             let made = builder.tempdir_in(base)?;
             if let Some(lock) = lock(made.path())? {
@@ -74,12 +74,12 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What is left of it, the next sweep removes.
+        // The next sweep removes what is left of it.
         let _ = fs::remove_file(self.path.join(LOCK)).and_then(|()| fs::remove_dir(&self.path));
     }
 }
 
-/// `None` when a sweep was faster.
+/// Returns `None` if a sweep was faster.
 fn lock(directory: &Path) -> io::Result<Option<File>> {
     let path = directory.join(LOCK);
     let lock = match File::create_new(&path) {
@@ -93,7 +93,7 @@ fn lock(directory: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Removes the files of dead processes under `base`, and counts them.
+/// Removes the files of dead processes under `base`, and returns their number.
 pub(super) fn sweep(base: &Path) -> io::Result<u64> {
     let entries = match fs::read_dir(base) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -129,7 +129,7 @@ fn sweep_directory(directory: &Path, removed: &mut u64) -> io::Result<()> {
     let lock_path = directory.join(LOCK);
     let lock = match File::options().read(true).write(true).open(&lock_path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            // Empty, since its process or a sweep was interrupted at its first step or its last.
+            // Empty, since its process or a sweep was interrupted at its first or last step.
             return fs::remove_dir(directory);
         }
         lock => lock?,
@@ -150,8 +150,8 @@ fn sweep_directory(directory: &Path, removed: &mut u64) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// In a directory that all may write to, a name says nothing. Into a directory of our user's with
-/// mode `0700`, nobody else can put anything.
+/// Returns true if the directory belongs to this user with mode `0700`, so that no other user can
+/// write into it. In a base that all may write to, the name proves nothing.
 fn is_ours(directory: &Path) -> io::Result<bool> {
     let metadata = fs::symlink_metadata(directory)?;
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! What a handler gets of a temporary file.
+//! The value that a handler gets for a temporary file.
 
 use std::{
     fmt,
@@ -23,21 +23,21 @@ impl Temporary {
         Temporary(Some((path, directory)))
     }
 
-    /// Where it is; nowhere once it is removed.
+    /// Returns its path; empty once it is removed.
     pub(super) fn path(&self) -> &Path {
         let file = self.0.as_ref();
         file.map_or(Path::new(""), |(path, _)| path)
     }
 
-    /// Removes it in this thread.
+    /// Removes the file in this thread.
     pub(super) fn remove(mut self) {
         drop(self.0.take());
     }
 }
 
 impl Drop for Temporary {
-    /// Removing a large file takes its time, so it is not done in a task. A pool that is shut down
-    /// drops the closure instead of running it, which does the same.
+    /// Removes the file in the blocking pool, since removing a large one takes long. A pool that is
+    /// shut down drops the closure instead of running it, which removes it as well.
     fn drop(&mut self) {
         if let (Some(file), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn_blocking(move || drop(file));
@@ -45,10 +45,9 @@ impl Drop for Temporary {
     }
 }
 
-/// A finished upload in a temporary file: what a handler gets from a
-/// [`TempFile`](super::TempFile).
+/// A finished upload in a temporary file. A handler gets it from a [`TempFile`](super::TempFile).
 ///
-/// The clones are handles of one file. With the last of them it is removed, unless it was
+/// The clones are handles of one file. It is removed with the last of them, unless it was
 /// persisted.
 ///
 /// ```no_run
@@ -84,53 +83,52 @@ impl StoredFile {
         }))
     }
 
-    /// Where it is: the temporary path, and once it is persisted, the new one.
+    /// Returns its path: the temporary one, or the new one once it is persisted.
     pub fn path(&self) -> &Path {
         self.0.persisted_to.get().unwrap_or(&self.0.written_to)
     }
 
-    /// How many bytes were written.
+    /// Returns the number of bytes written.
     pub fn len(&self) -> u64 {
         self.0.len
     }
 
-    /// Whether it has no bytes.
+    /// Returns true if it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Opens it to be read.
+    /// Opens the file for reading.
     ///
     /// # Errors
     ///
-    /// Those of [`std::fs::File::open`].
+    /// Returns those of [`std::fs::File::open`].
     pub async fn open(&self) -> io::Result<tokio::fs::File> {
         tokio::fs::File::open(self.path()).await
     }
 
-    /// Moves the file to `to`, where it stays. Nothing that is there already is touched.
+    /// Moves the file to `to`, where it stays. An existing file is not touched.
     ///
-    /// A rename, or, where `to` is on another file system, a copy beside it and then a rename, so
-    /// nobody ever sees half a file. When this returns, the content is on the disk. The mode
-    /// stays `0600`. The directory must exist.
+    /// A rename, or, if `to` is on another file system, a copy beside it and then a rename, so half
+    /// a file is never visible. When this returns, the content is on the disk. The mode stays
+    /// `0600`. The directory must exist.
     ///
-    /// Once it was begun, it is carried out even where its future is dropped.
+    /// Once begun, it runs to its end even if its future is dropped.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::AlreadyExists`] where there is a file at `to`, and [`ErrorKind::NotFound`]
-    /// where there is no directory, or this file was persisted before; also those of reading and
+    /// Returns [`ErrorKind::AlreadyExists`] if there is a file at `to`, and [`ErrorKind::NotFound`]
+    /// if there is no directory or this file was persisted before; also those of reading and
     /// writing. After an error the temporary file is still there.
     pub async fn persist(&self, to: impl AsRef<Path>) -> io::Result<()> {
         self.place(to.as_ref(), Existing::Keep).await
     }
 
-    /// As [`StoredFile::persist`], in the place of whatever file is at `to`, which is replaced in
-    /// one step.
+    /// Does the same as [`StoredFile::persist`], but replaces an existing file at `to` in one step.
     ///
     /// # Errors
     ///
-    /// As [`StoredFile::persist`], except that `to` may exist.
+    /// Returns those of [`StoredFile::persist`], except that `to` may exist.
     pub async fn persist_replacing(&self, to: impl AsRef<Path>) -> io::Result<()> {
         self.place(to.as_ref(), Existing::Replace).await
     }
@@ -152,7 +150,7 @@ impl Stored {
         match move_to(path, &to, existing) {
             Ok(()) => {
                 sync_parent(&to);
-                // Nobody else sets it: the lock is held, and the file was still there.
+                // Not set yet: the lock is held, and the file was still there.
                 let _ = self.persisted_to.set(to);
                 Ok(())
             }
@@ -199,8 +197,8 @@ fn copy_to(from: &Path, to: &Path, existing: Existing) -> io::Result<()> {
     Ok(())
 }
 
-/// The new name is on the disk as well. Some file systems cannot do this for a directory, and the
-/// file is in its place whether it can be done or not.
+/// Syncs the directory, so that the new name is on the disk as well. Some file systems cannot do
+/// this; the file is in its place either way.
 fn sync_parent(path: &Path) {
     if cfg!(unix)
         && let Some(parent) = path.parent()
