@@ -1,4 +1,4 @@
-//! What carries broadcasts to the other nodes.
+//! The contract of the adapters that carry broadcasts to the other nodes.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -11,22 +11,23 @@ use crate::{
     protocol::Topic,
 };
 
-/// A future on the heap: what an [`Adapter`] returns where it waits.
+/// A boxed future, which the waiting methods of an [`Adapter`] return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Carries broadcasts between the nodes of an application. Mirrors `Phoenix.PubSub.Adapter`.
 ///
-/// An adapter moves bytes and knows no channels: what it is given on one node it hands to the
-/// [`LocalDelivery`] of every other node that has subscribed to the topic. It may hand it to the sender's
-/// [`LocalDelivery`] too, which drops it. Give it to [`EndpointBuilder::pubsub`].
+/// An adapter moves bytes and knows nothing of channels. It hands every message that one node
+/// publishes to the [`LocalDelivery`] of every other node that has subscribed to the topic. It may
+/// also hand the message to the sender's own [`LocalDelivery`], which drops it. Pass an adapter to
+/// [`EndpointBuilder::pubsub`].
 ///
 /// The contract:
 ///
-/// * At most once: a message may get lost, but is not delivered twice.
+/// * At most once: a message may get lost, but is never delivered twice.
 /// * Messages of one topic from one node arrive in the order of the calls to
 ///   [`broadcast`](Adapter::broadcast), and those from one node to one other in the order of the
 ///   calls to [`direct_broadcast`](Adapter::direct_broadcast), unless they get lost.
-/// * Nothing blocks. While the other nodes cannot be reached, publishing fails at once and
+/// * No call blocks. While the other nodes are unreachable, publishing fails at once and
 ///   subscriptions are remembered for later.
 ///
 /// An adapter that connects the endpoints of one process:
@@ -86,14 +87,14 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// [`EndpointBuilder::pubsub`]: crate::EndpointBuilder::pubsub
 pub trait Adapter: Send + Sync + 'static {
-    /// This node's name, which [`direct_broadcast`](Adapter::direct_broadcast) takes; unique
-    /// among the nodes. Mirrors `c:Phoenix.PubSub.Adapter.node_name/1`.
+    /// Returns this node's name, which [`direct_broadcast`](Adapter::direct_broadcast) takes;
+    /// unique among the nodes. Mirrors `c:Phoenix.PubSub.Adapter.node_name/1`.
     fn node(&self) -> &str;
 
-    /// Begins to receive: called once, when the endpoint is built.
+    /// Starts receiving. Called once, when the endpoint is built.
     ///
-    /// The adapter is dropped when the last clone of the endpoint is; its tasks must end then,
-    /// and must not hold the endpoint.
+    /// The adapter is dropped together with the last clone of the endpoint. Its tasks must end
+    /// then, and must not hold the endpoint.
     ///
     /// # Errors
     ///
@@ -103,8 +104,8 @@ pub trait Adapter: Send + Sync + 'static {
     /// Sends a message to all nodes that are subscribed to the topic. Mirrors
     /// `c:Phoenix.PubSub.Adapter.broadcast/4`.
     ///
-    /// The message is under way when this returns; the future says what became of it, and
-    /// dropping it takes nothing back.
+    /// The message is on its way when this returns. The future resolves to the outcome; dropping it
+    /// does not take the message back.
     ///
     /// # Errors
     ///
@@ -115,7 +116,7 @@ pub trait Adapter: Send + Sync + 'static {
         message: Bytes,
     ) -> BoxFuture<'static, Result<(), PublishError>>;
 
-    /// Sends a message to one node. Nothing is wrong where no node has that name. Mirrors
+    /// Sends a message to one node. An unknown node name is not an error. Mirrors
     /// `c:Phoenix.PubSub.Adapter.direct_broadcast/5`.
     ///
     /// # Errors
@@ -127,28 +128,31 @@ pub trait Adapter: Send + Sync + 'static {
         message: Bytes,
     ) -> BoxFuture<'static, Result<(), PublishError>>;
 
-    /// The topic has its first subscriber on this node: its messages must arrive from now on.
+    /// Subscribes to a topic that has its first subscriber on this node: its messages must arrive
+    /// from now on.
     ///
-    /// Called in turn with [`Adapter::unsubscribe`], under a lock: it must not block.
+    /// Calls of this and [`Adapter::unsubscribe`] are serialized under a lock, so it must not
+    /// block.
     fn subscribe(&self, topic: &Topic);
 
-    /// The topic has lost its last subscriber on this node.
+    /// Unsubscribes from a topic that has lost its last subscriber on this node.
     fn unsubscribe(&self, topic: &Topic);
 
-    /// What to wait for before messages of a subscribed topic are sure to arrive; `None` where
-    /// they do already, or where that cannot be known, as while the others are out of reach.
+    /// Returns a future that resolves once messages of a subscribed topic are sure to arrive.
+    /// `None` if they already are, or if that cannot be known, such as while the other nodes are
+    /// unreachable.
     ///
-    /// A client's join is answered after it, so it must end soon whatever happens.
+    /// A client's join is answered after this future, so it must always end soon.
     fn confirmed(&self, _topic: &Topic) -> Option<BoxFuture<'static, ()>> {
         None
     }
 
-    /// Whether the other nodes can be reached, and how fast.
+    /// Returns whether the other nodes are reachable, and how fast.
     fn health(&self) -> Health;
 }
 
-/// Where an [`Adapter`] hands in what came from other nodes. Cheap to clone; it does not keep
-/// the endpoint alive.
+/// The entry point through which an [`Adapter`] delivers messages of other nodes. Cheap to clone;
+/// it does not keep the endpoint alive.
 #[derive(Clone)]
 pub struct LocalDelivery(Arc<dyn Receive>);
 
@@ -161,8 +165,8 @@ impl LocalDelivery {
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError`] when the bytes are no message of this framework. It is counted and logged
-    /// already, so there is nothing to do about it.
+    /// [`EnvelopeError`] when the bytes are not a message of this framework. The error is already
+    /// counted and logged, so the caller need not handle it.
     pub fn deliver(&self, message: Bytes) -> Result<(), EnvelopeError> {
         self.0.receive(message)
     }
@@ -174,38 +178,38 @@ impl fmt::Debug for LocalDelivery {
     }
 }
 
-/// Takes what an adapter hands in.
+/// A receiver of the messages that an adapter delivers.
 pub(super) trait Receive: Send + Sync {
     fn receive(&self, message: Bytes) -> Result<(), EnvelopeError>;
 }
 
-/// Bytes that are no message of this framework: somebody else publishes into its namespace, or a
-/// node runs another version of it.
+/// The bytes are not a message of this framework: another program publishes into its namespace, or
+/// a node runs another version of it.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum EnvelopeError {
-    /// It does not begin as a message does.
+    /// The bytes do not begin with the prefix of a message.
     #[error("not a message of this framework")]
     Foreign,
-    /// A version of the format that this node does not know.
+    /// The format version is unknown to this node.
     #[error("a message of the unknown version {0}")]
     Version(u8),
-    /// The lengths do not fit.
+    /// The lengths in the header do not match the message.
     #[error("the message is cut off")]
     CutOff,
-    /// Text that is not UTF-8, or a payload that is not JSON.
+    /// A text is not UTF-8, or a payload is not JSON.
     #[error("the {0} is malformed")]
     Malformed(&'static str),
-    /// A letter that is not sealed.
+    /// A node message is not sealed.
     #[error("a letter of another node that is not sealed: that node runs an older version")]
     Unsealed,
-    /// A letter that none of the endpoint's secret keys opens.
+    /// None of the endpoint's secret keys opens a node message.
     #[error(
         "a letter of another node that none of this node's secret keys opens: \
          that node has other secret keys, or the letter is forged"
     )]
     Forged,
-    /// A letter that has come before.
+    /// A node message has arrived before.
     #[error("a letter of another node that has come before")]
     Replayed,
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use crate::protocol::{Broadcast, SharedFrame, SharedSerializer};
 use crate::telemetry::{line, shown};
 
-/// The frames a broadcast has become so far: one a serializer, however many subscribers share
-/// it. `None` where the serializer cannot send it.
+/// The encoded frames of a broadcast: one per serializer, however many subscribers share it. `None`
+/// if the serializer cannot send the broadcast.
 #[derive(Default)]
 pub(crate) struct Encodings(Vec<(SharedSerializer, Option<Arc<SharedFrame>>)>);
 

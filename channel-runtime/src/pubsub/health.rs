@@ -1,52 +1,53 @@
 use std::time::Duration;
 
-/// How a node is connected to the others: see [`Endpoint::health`](crate::Endpoint::health).
+/// A node's connection to the others: see [`Endpoint::health`](crate::Endpoint::health).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
     /// This node's name.
     pub node: String,
-    /// Whether the other nodes can be reached.
+    /// The status of the connection to the other nodes.
     pub status: Status,
-    /// How long the last message to oneself took through the engine and back, or for how long the
-    /// next one has been on its way if that is more already: it grows while the engine hangs.
-    /// `None` before the first, while the engine is out of reach, and where there is none.
+    /// The time that the last heartbeat took through the engine and back, or the age of the pending
+    /// one if that is more: it grows while the engine hangs. `None` before the first heartbeat,
+    /// while the engine is unreachable, and without an engine.
     pub lag: Option<Duration>,
-    /// How many topics this node receives.
+    /// The number of topics this node receives.
     pub topics: usize,
-    /// How many messages wait to be published.
+    /// The number of messages that wait to be published.
     pub queued: usize,
-    /// How often the connection was lost.
+    /// The number of times the connection was lost.
     pub disconnects: u64,
-    /// Broadcasts that went to the other nodes.
+    /// The number of broadcasts that went to the other nodes.
     pub published: u64,
-    /// Broadcasts that may not have reached the other nodes, each an error to its caller, and
-    /// those of other nodes that this one was too slow to take, where the engine's client says so.
+    /// The number of broadcasts that may not have reached the other nodes, each an error to its
+    /// caller, plus those of other nodes that this one was too slow to take, if the engine's client
+    /// reports them.
     pub lost: u64,
-    /// Broadcasts that came from the other nodes.
+    /// The number of broadcasts that came from the other nodes.
     pub received: u64,
-    /// What came and was no message of this framework, or a letter of a node that this one cannot
-    /// open: see [`EnvelopeError`](super::EnvelopeError).
+    /// The number of received messages that are not of this framework, or that are node messages
+    /// this node cannot open: see [`EnvelopeError`](super::EnvelopeError).
     pub garbage: u64,
-    /// How long ago another node was heard that has this one's name; `None` when there was none
-    /// within a minute. Two nodes of one name get each other's
-    /// [`direct_broadcast`](crate::Endpoint::direct_broadcast)s, and nothing else goes wrong.
+    /// The time since another node of this node's name was last seen; `None` if there was none
+    /// within a minute. Two nodes of one name receive each other's
+    /// [`direct_broadcast`](crate::Endpoint::direct_broadcast)s; nothing else goes wrong.
     pub namesake: Option<Duration>,
 }
 
-/// Whether the other nodes can be reached.
+/// The status of the connection to the other nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// There are no other nodes: the PubSub of this process is all there is.
+    /// There are no other nodes: PubSub is local to this process.
     Embedded,
     /// The engine answers.
     Up,
-    /// The engine is out of reach. This node serves its own clients and goes on trying.
+    /// The engine is unreachable. This node serves its own clients and keeps trying to reconnect.
     Down {
-        /// For how long.
+        /// The time since the connection was lost.
         since: Duration,
-        /// What went wrong last.
+        /// The last error.
         error: String,
     },
 }
@@ -72,19 +73,20 @@ impl Health {
         Health::new("", Status::Embedded)
     }
 
-    /// A node that reaches the others: where an [`Adapter`](super::Adapter) begins. The counts of
-    /// broadcasts and of topics are filled in by the endpoint.
+    /// Creates the health of a node that reaches the others, for an [`Adapter`](super::Adapter) to
+    /// fill in. The endpoint adds the counts of broadcasts and topics.
     pub fn up(node: impl Into<String>) -> Self {
         Health::new(node, Status::Up)
     }
 
-    /// A node that does not reach the others, for how long, and why.
+    /// Creates the health of a node that does not reach the others, with the duration and the
+    /// reason.
     pub fn down(node: impl Into<String>, since: Duration, error: impl Into<String>) -> Self {
         let error = error.into();
         Health::new(node, Status::Down { since, error })
     }
 
-    /// Whether this node is not cut off from the others.
+    /// Returns true unless this node is cut off from the others.
     pub fn is_up(&self) -> bool {
         !matches!(self.status, Status::Down { .. })
     }

@@ -15,15 +15,15 @@ use crate::{
     protocol::{Broadcast, Topic},
 };
 
-/// The topics of all nodes: those of this process, and the way to the others where there is one.
-/// Mirrors `Phoenix.PubSub`.
+/// The topics of all nodes: those of this process, and the connection to the other nodes if there
+/// is one. Mirrors `Phoenix.PubSub`.
 pub(crate) struct PubSub {
     local: Arc<Registry>,
     others: Option<Distributed>,
 }
 
 impl PubSub {
-    /// This process alone.
+    /// Creates a PubSub that is local to this process.
     pub(crate) fn embedded(batch: Batch) -> Arc<Self> {
         Arc::new(PubSub {
             local: Arc::new(Registry::new(batch)),
@@ -31,20 +31,20 @@ impl PubSub {
         })
     }
 
-    /// This process and those that the adapter reaches.
+    /// Creates a PubSub of this process and the nodes that the adapter reaches.
     pub(crate) fn with(adapter: Box<dyn Adapter>, batch: Batch) -> Result<Arc<Self>, StartError> {
         let local = Arc::new(Registry::new(batch));
         let others = Some(Distributed::start(adapter, &local)?);
         Ok(Arc::new(PubSub { local, others }))
     }
 
-    /// A name for a new subscriber.
+    /// Returns the id of a new subscriber.
     pub(crate) fn new_id(&self) -> SubscriberId {
         self.local.new_id()
     }
 
-    /// Gets ready to subscribe: when this is over, what other nodes broadcast from now on
-    /// arrives here. Waits for nothing where there are no others or they are out of reach.
+    /// Prepares a subscription: once this completes, broadcasts of other nodes arrive here. Does
+    /// not wait if there are no other nodes or they are unreachable.
     pub(crate) async fn prepare(self: &Arc<Self>, topic: &Topic) -> Prepared {
         let Some(others) = &self.others else {
             return Prepared(None);
@@ -55,7 +55,7 @@ impl PubSub {
         prepared
     }
 
-    /// Waits as [`PubSub::prepare`] does, for a topic that is subscribed already.
+    /// Waits as [`PubSub::prepare`] does, for a topic that is already subscribed.
     pub(crate) async fn confirmed(&self, topic: &Topic) {
         if let Some(others) = &self.others {
             others.confirmed(topic).await;
@@ -77,8 +77,8 @@ impl PubSub {
         self.subscribe_then(Prepared(prepared), topic, id, subscriber, || ())
     }
 
-    /// Subscribes, and runs `first` before any broadcast can reach the subscriber: what `first`
-    /// queues comes before what the topic delivers, and nothing sent after it is missed.
+    /// Subscribes, and runs `first` before any broadcast can reach the subscriber. Messages that
+    /// `first` queues precede those the topic delivers, and no later broadcast is missed.
     pub(crate) fn subscribe_then(
         self: &Arc<Self>,
         mut prepared: Prepared,
@@ -93,7 +93,7 @@ impl PubSub {
         );
         self.local
             .subscribe_then(topic.clone(), id, subscriber, first);
-        // From here on the subscription gives back what preparing took.
+        // From here on the subscription releases what preparing acquired.
         prepared.0 = None;
         Subscription {
             pubsub: self.clone(),
@@ -102,13 +102,13 @@ impl PubSub {
         }
     }
 
-    /// Delivers to the subscribers of this process, but not to `from`.
+    /// Delivers to the subscribers of this process, except `from`.
     pub(crate) fn deliver(&self, from: Option<SubscriberId>, broadcast: &Broadcast) {
         self.local.deliver(from, broadcast);
     }
 
-    /// Delivers to the subscribers of all nodes, but not to `from`; those of this process first,
-    /// and whatever becomes of the others.
+    /// Delivers to the subscribers of all nodes, except `from`. Those of this process come first,
+    /// whatever the outcome for the other nodes.
     pub(crate) async fn broadcast(
         &self,
         from: Option<SubscriberId>,
@@ -136,8 +136,8 @@ impl PubSub {
         Ok(())
     }
 
-    /// Writes to the mailbox of this name on one other node, from that of this node. The letter is under way when this
-    /// returns, or is an error at once.
+    /// Sends a node message from this node's mailbox to that of the same name on another node. The
+    /// message is on its way when this returns, or is an error at once.
     #[cfg(feature = "longpoll")]
     pub(crate) fn mail(
         &self,
@@ -151,8 +151,8 @@ impl PubSub {
         }
     }
 
-    /// Other nodes' letters to this name go to `mailbox` from now on. What nodes write to each
-    /// other there is sealed with the keys of `token`.
+    /// Delivers the node messages of this name to `mailbox` from now on. They are sealed with the
+    /// keys of `token`.
     #[cfg(feature = "longpoll")]
     pub(crate) fn open_mailbox(
         &self,
@@ -165,12 +165,12 @@ impl PubSub {
         }
     }
 
-    /// This node's name; empty where there are no others.
+    /// Returns this node's name; empty if there are no other nodes.
     pub(crate) fn node(&self) -> &str {
         self.others.as_ref().map_or("", Distributed::node)
     }
 
-    /// This node among the others; `None` where there are none.
+    /// Returns this node as the others address it; `None` if there are no other nodes.
     #[cfg(feature = "longpoll")]
     pub(crate) fn here(&self) -> Option<&Peer> {
         self.others.as_ref().map(Distributed::here)
@@ -181,14 +181,14 @@ impl PubSub {
         others.map_or_else(Health::embedded, Distributed::health)
     }
 
-    /// How many subscribers a topic has in this process.
+    /// Returns the number of subscribers that a topic has in this process.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
         self.local.count(topic)
     }
 }
 
-/// The other nodes' broadcasts of a topic, asked for ahead of a subscription; dropped without
-/// one, it takes that back.
+/// The other nodes' broadcasts of a topic, requested ahead of a subscription. Released if dropped
+/// without a subscription.
 pub(crate) struct Prepared(Option<(Arc<PubSub>, Topic)>);
 
 impl Drop for Prepared {

@@ -33,7 +33,7 @@ pub(crate) use self::{
     registry::{FnSubscriber, Subscriber},
 };
 pub use crate::error::{PublishError, StartError};
-/// Who a subscriber is, to leave it out of a broadcast: see
+/// The id of a subscriber, to leave it out of a broadcast: see
 /// [`Endpoint::broadcast_from`](crate::Endpoint::broadcast_from). Unique in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubscriberId(pub(crate) u64);

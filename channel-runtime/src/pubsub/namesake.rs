@@ -1,4 +1,4 @@
-//! Whether another node has this one's name.
+//! Detects another node of this node's name.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use super::telemetry;
 
-/// How long a clash is remembered.
+/// The time for which a clash is remembered.
 const MEMORY: Duration = Duration::from_secs(60);
 
-/// When another node of this one's name was heard last.
+/// The time at which another node of this name was last seen.
 #[derive(Default)]
 pub(super) struct Namesake(Mutex<Option<Instant>>);
 
 impl Namesake {
-    /// It was heard: the log has it once, until it has not been heard for long.
+    /// Records a sighting. Logs it once, and again only after a long silence.
     pub(super) fn hear(&self, node: &str) {
         let before = self.0.lock().replace(Instant::now());
         if before.is_none_or(|last| last.elapsed() > MEMORY) {
@@ -23,7 +23,7 @@ impl Namesake {
         }
     }
 
-    /// How long ago it was heard, unless that is long ago.
+    /// Returns the time since the last sighting, unless it is too long ago.
     pub(super) fn heard(&self) -> Option<Duration> {
         let ago = self.0.lock().as_ref().map(Instant::elapsed)?;
         (ago <= MEMORY).then_some(ago)

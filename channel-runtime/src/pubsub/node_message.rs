@@ -1,6 +1,6 @@
-//! Messages from node to node on no topic: no client and no channel can send one or hear one,
-//! whatever topic it names. Nodes seal them with the secret keys that they share, so that the
-//! engine and its other users can neither read nor make one.
+//! Messages from node to node without a topic: clients and channels can neither send nor receive
+//! them, whatever topic they name. Nodes seal them with their shared secret keys, so that the
+//! engine and its other users can neither read nor forge them.
 
 #[cfg(feature = "longpoll")]
 mod replay;
@@ -24,35 +24,35 @@ use super::{EnvelopeError, distributed::seal_mail};
 #[cfg(feature = "longpoll")]
 use crate::{error::Error, token::Token};
 
-/// A node: two that were given one name are two all the same.
+/// A node. Two nodes of the same name are still different peers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "longpoll", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Peer {
-    /// Where to write to.
+    /// The node's name, its address.
     pub(crate) node: String,
-    /// Which of those that read there.
+    /// The origin that tells nodes of the same name apart.
     pub(crate) origin: Origin,
 }
 
-/// A part of this node that the same part of other nodes writes to.
+/// A part of this node that receives node messages from the same part of other nodes.
 #[cfg(feature = "longpoll")]
 pub(crate) trait NodeHandler: Send + Sync {
-    /// Takes a letter of a node, which is genuine and has not come before. Called by the task that
+    /// Takes a node message that is genuine and has not arrived before. Called by the task that
     /// reads from the engine: it must not block.
     fn receive(&self, from: &Peer, letter: Bytes);
 
-    /// Takes a letter for another node of this one's name: for an earlier process, or for one that
-    /// runs beside this one.
+    /// Takes a node message for another node of this name: an earlier process, or one that runs
+    /// beside this one.
     fn misdirected(&self, from: &Peer, letter: Bytes);
 }
 
-/// A letter on its way.
+/// A node message in transit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NodeMessage {
     pub(super) from: Peer,
     pub(super) to: Origin,
     pub(super) mailbox: String,
-    /// What is readable of the message, which the seal covers too.
+    /// The readable part of the message, which the seal covers too.
     pub(super) clear: Bytes,
     pub(super) sealed: Bytes,
 }
@@ -85,7 +85,7 @@ impl NodeHandlers {
         self.boxes.write().insert(name.to_owned(), Arc::new(post));
     }
 
-    /// A letter from a mailbox of this node, as bytes; `None` where there is no such mailbox.
+    /// Seals a node message from a mailbox of this node; `None` if there is no such mailbox.
     pub(super) fn seal(
         &self,
         from: &Peer,
@@ -99,12 +99,12 @@ impl NodeHandlers {
         Some(seal_mail(from, to, mailbox, number, letter, seal))
     }
 
-    /// Hands a letter to its mailbox. One to a mailbox that is not there is dropped: another node
-    /// may serve what this one does not.
+    /// Delivers a node message to its mailbox. A message for an unknown mailbox is dropped: another
+    /// node may have a mailbox that this one lacks.
     ///
     /// # Errors
     ///
-    /// The letter is not genuine, or has come before.
+    /// The message is not genuine, or has arrived before.
     pub(super) fn receive(&self, here: Origin, mail: &NodeMessage) -> Result<(), EnvelopeError> {
         let Some(post) = self.boxes.read().get(&mail.mailbox).cloned() else {
             return Ok(());
@@ -127,7 +127,7 @@ impl NodeHandlers {
 
 #[cfg(not(feature = "longpoll"))]
 impl NodeHandlers {
-    /// Another node serves what this one does not.
+    /// Drops the message: another node may have a mailbox that this one lacks.
     pub(super) fn receive(&self, _: Origin, _: &NodeMessage) -> Result<(), super::EnvelopeError> {
         Ok(())
     }

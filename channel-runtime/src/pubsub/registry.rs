@@ -16,7 +16,7 @@ use crate::protocol::{Broadcast, Topic};
 /// Locks of the topic map, so that joins on one topic do not wait for broadcasts on another.
 const SHARDS: usize = 64;
 
-/// What a topic delivers to.
+/// A receiver of a topic's broadcasts.
 ///
 /// Called under the topic's lock: it must not block and must not call the registry.
 pub(crate) trait Subscriber: Send + Sync {
@@ -38,7 +38,7 @@ impl<F: Fn(&Broadcast) + Send + Sync> Subscriber for FnSubscriber<F> {
     }
 }
 
-/// The subscribers of one topic, in no order that counts. Most topics have one, which needs no
+/// The subscribers of one topic, in no particular order. Most topics have one, which needs no
 /// table.
 enum Subscribers {
     One(SubscriberId, Arc<dyn Subscriber>),
@@ -61,7 +61,7 @@ impl Subscribers {
         }
     }
 
-    /// Takes a subscriber out of many; the last one stays.
+    /// Removes one of several subscribers; the last one stays.
     fn remove(&mut self, id: SubscriberId) -> Option<Arc<dyn Subscriber>> {
         match self {
             Subscribers::One(..) => None,
@@ -93,7 +93,7 @@ impl Subscribers {
 
 type Shard = RwLock<HashMap<Topic, Subscribers>>;
 
-/// Runs a delivery to many, and what has to follow it once the topic's lock is free again.
+/// Runs a delivery to many subscribers, and its follow-up once the topic's lock is released.
 pub(crate) type Batch = fn(&mut dyn FnMut());
 
 /// The topics of this process and their subscribers. Mirrors the registry of `Phoenix.PubSub`.
@@ -119,13 +119,13 @@ impl Registry {
         &self.shards[(self.hasher.hash_one(topic.as_str()) % SHARDS as u64) as usize]
     }
 
-    /// A name for a new subscriber.
+    /// Returns the id of a new subscriber.
     pub(crate) fn new_id(&self) -> SubscriberId {
         SubscriberId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Subscribes, and runs `first` before any broadcast can reach the subscriber: what `first`
-    /// queues comes before what the topic delivers, and nothing sent after it is missed.
+    /// Subscribes, and runs `first` before any broadcast can reach the subscriber. Messages that
+    /// `first` queues precede those the topic delivers, and no later broadcast is missed.
     pub(crate) fn subscribe_then(
         &self,
         topic: Topic,
@@ -151,9 +151,9 @@ impl Registry {
         }
     }
 
-    /// Delivers to the subscribers of this process, but not to `from`.
+    /// Delivers to the subscribers of this process, except `from`.
     pub(crate) fn deliver(&self, from: Option<SubscriberId>, broadcast: &Broadcast) {
-        // What is written at once is written when the lock is free again.
+        // Frames that can be written at once are written after the lock is released.
         (self.batch)(&mut || {
             let shard = self.shard(broadcast.topic()).read();
             let Some(subscribers) = shard.get(broadcast.topic()) else {
@@ -187,7 +187,7 @@ impl Registry {
         drop(gone);
     }
 
-    /// How many subscribers a topic has.
+    /// Returns the number of subscribers of a topic.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
         self.shard(topic)
             .read()

@@ -10,23 +10,23 @@ use std::{error::Error, fmt::Display, path::Path};
 
 use super::{StartError, broker::DriverError};
 
-/// What a file holds.
+/// Reads a file.
 fn read(file: &Path) -> Result<Vec<u8>, StartError> {
     std::fs::read(file).map_err(|error| {
         StartError::new(format!("cannot read {}: {error}", file.display())).with_source(error)
     })
 }
 
-/// Both client crates use rustls, which needs to be told whose cryptography to use where a
-/// program's dependencies bring more than one.
+/// Installs rustls's crypto provider. Both client crates use rustls, which needs to be told which
+/// one to use where a program's dependencies bring more than one.
 fn crypto() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Another thread may have been faster.
+        // Another thread may have installed one first.
         let _first = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
-/// Wrong credentials, in the same words for every engine.
+/// Returns the error for wrong credentials, in the same words for every engine.
 fn credentials(
     given: &'static str,
     code: String,
@@ -36,7 +36,7 @@ fn credentials(
     Box::new(Credentials { given, code, error })
 }
 
-/// The credentials are those of the URL.
+/// The description of credentials from the URL, for error messages.
 const IN_URL: &str = "the user or password in the URL";
 
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +48,12 @@ struct Credentials {
     error: DriverError,
 }
 
-/// Where a server is, for messages.
+/// Formats a server's address for messages.
 fn place(address: impl Display, has_tls: bool) -> String {
     format!("{address}{}", if has_tls { " with TLS" } else { "" })
 }
 
-/// Passes an adapter's calls on to its engine.
+/// Implements `Adapter` by passing every call on to the engine.
 macro_rules! adapter {
     ($name:ident) => {
         impl crate::pubsub::Adapter for $name {

@@ -50,8 +50,8 @@ impl Nats {
     ///
     /// # Errors
     ///
-    /// A [`StartError`] that says what is wrong with the URL or the credentials, or that nobody
-    /// answers within 5 seconds.
+    /// A [`StartError`] when the URL is malformed, when the credentials are wrong, or when no
+    /// server answers within 5 seconds.
     pub async fn connect(url: &str) -> Result<Self, StartError> {
         Nats::connect_with(url, ClusterOptions::new()).await
     }
@@ -60,29 +60,29 @@ impl Nats {
     ///
     /// # Errors
     ///
-    /// As [`Nats::connect`], or an option that cannot work.
+    /// As [`Nats::connect`], or when an option is invalid.
     pub async fn connect_with(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = NatsDriver::new(url, &options)?;
         Ok(Nats(Broker::connect(KIND, driver, options).await?))
     }
 
-    /// Connects as a configuration file says.
+    /// Connects as configured in a file.
     ///
     /// # Errors
     ///
-    /// As [`Nats::connect_with`], or keys that do not go together.
+    /// As [`Nats::connect_with`], or when keys of the configuration conflict.
     pub async fn from_config(config: ClusterConfig) -> Result<Self, StartError> {
         let url = config.url.clone();
         Nats::connect_with(&url, config.try_into()?).await
     }
 
-    /// Connects later, and goes on trying: the endpoint serves its own clients until NATS is
-    /// there. Wrong credentials show in the log and in
-    /// [`Endpoint::health`](crate::Endpoint::health) only.
+    /// Connects in the background and keeps trying: the endpoint serves its own clients until NATS
+    /// is available. Wrong credentials show up only in the log and in
+    /// [`Endpoint::health`](crate::Endpoint::health).
     ///
     /// # Errors
     ///
-    /// A [`StartError`] when the URL is none, or an option cannot work.
+    /// A [`StartError`] when the URL is malformed, or an option is invalid.
     pub fn lazy(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = NatsDriver::new(url, &options)?;
         Ok(Nats(Broker::lazy(KIND, driver, options)?))
@@ -94,13 +94,13 @@ const KIND: Kind = Kind {
     naming: subject,
 };
 
-/// The longest key that is kept as it is. A server takes 4096 bytes for a subject and what goes
-/// with it, and ends the connection that sends more.
+/// The length of the longest key that is kept as it is, in bytes. A server takes 4096 bytes for a
+/// subject and the rest of its line, and closes a connection that sends more.
 const LONGEST_KEY: usize = 256;
 
-/// A key may be any text, a subject may not: what it cannot hold is written as `=` and the byte
-/// in hexadecimal. A long key becomes a number; should two share one, a node receives both, and
-/// delivers by what the message itself says.
+/// Returns the subject of a key. A key may be any text, but a subject may not: bytes that a subject
+/// cannot hold are written as `=` and the byte in hexadecimal. A long key is hashed; if two keys
+/// share a hash, a node receives both and delivers by the topic in the message itself.
 fn subject(namespace: &str, kind: &str, key: &str) -> Arc<str> {
     let mut subject = format!("{namespace}.{kind}.");
     if key.len() > LONGEST_KEY {
@@ -120,7 +120,7 @@ fn subject(namespace: &str, kind: &str, key: &str) -> Arc<str> {
     subject.into()
 }
 
-/// FNV-1a: the same on every node, whatever compiler made it.
+/// Returns the FNV-1a hash, which is the same on every node and with every compiler.
 fn fnv(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -130,13 +130,13 @@ fn fnv(bytes: &[u8]) -> u128 {
 }
 
 struct NatsDriver {
-    /// Without credentials: the client crate logs what it is given.
+    /// The servers without credentials, because the client crate logs its arguments.
     servers: Vec<ServerAddr>,
     user: Option<User>,
     options: ClusterOptions,
 }
 
-/// Who the URL says that connects. Has no `Debug`, so that no log has it.
+/// The user named by the URL. Has no `Debug`, so that it cannot be logged.
 enum User {
     Password(String, String),
     Token(String),
@@ -181,8 +181,8 @@ impl NatsDriver {
         Ok(driver)
     }
 
-    /// The engine has deadlines of its own, and makes a new connection when one ends: the client
-    /// is not to do that as well.
+    /// Returns the options of the client crate. The broker has its own deadlines and reconnects on
+    /// its own, so the client must not do that as well.
     fn connect_options(
         &self,
         incoming: Incoming,
@@ -209,7 +209,8 @@ impl NatsDriver {
         self.login(self.tls(options)?)
     }
 
-    /// The client crate reads the files by itself, once they are known to be good.
+    /// Adds TLS to the options. The client crate reads the files itself, after they have been
+    /// checked.
     fn tls(&self, mut options: ConnectOptions) -> Result<ConnectOptions, StartError> {
         tls::read(&self.options)?;
         if let Some(file) = &self.options.root_certificates {
@@ -255,7 +256,7 @@ impl NatsDriver {
     }
 }
 
-/// The URL may hold a password, so no error repeats it.
+/// Parses a server's address. The URL may hold a password, so no error repeats it.
 fn address(url: &str) -> Result<ServerAddr, StartError> {
     let server: ServerAddr = url
         .parse()
@@ -266,7 +267,7 @@ fn address(url: &str) -> Result<ServerAddr, StartError> {
     }
 }
 
-/// Says what is wrong, and never what was given.
+/// Checks an NKey seed. The error says what is wrong, but never repeats the seed.
 fn check_seed(seed: &str) -> Result<(), &'static str> {
     let key = nkeys::KeyPair::from_seed(seed.trim()).map_err(|_| "holds no NKey seed")?;
     match key.key_pair_type() {
@@ -279,8 +280,8 @@ fn wrong(file: &Path, what: &str) -> StartError {
     StartError::new(format!("{} {what}", file.display()))
 }
 
-/// Whether the user may not subscribe, or not even publish what a link needs itself: nothing will
-/// come of this link.
+/// Returns true if the user may not subscribe, or may not publish what a link itself needs, so that
+/// this link can never work.
 fn is_forbidden(error: &ServerError, fence: &str) -> bool {
     let ServerError::Other(text) = error else {
         return false;
@@ -290,7 +291,7 @@ fn is_forbidden(error: &ServerError, fence: &str) -> bool {
         && (lower.contains("subscription") || text.contains(fence))
 }
 
-/// Text as it was before it became part of a URL.
+/// Decodes percent-encoded text of a URL.
 fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text)
         .decode_utf8_lossy()
@@ -348,8 +349,8 @@ impl Driver for NatsDriver {
 struct NatsLink {
     client: Client,
     incoming: Incoming,
-    /// A subject of this connection alone. The server carries out what a connection sends in
-    /// order, so when a message on this subject is back, all that was sent before it is done.
+    /// A subject of this connection alone. The server handles the commands of one connection in
+    /// order, so when a message on this subject comes back, all earlier commands are done.
     fence: Arc<str>,
     next_fence: AtomicU64,
     passed: watch::Sender<u64>,
@@ -357,14 +358,15 @@ struct NatsLink {
     readers: Mutex<HashMap<Arc<str>, Reader>>,
 }
 
-/// Reads one subscription; dropped, it hands in nothing more, even where it is just about to.
+/// Reads one subscription. Once dropped, it delivers nothing more, even if a message is about to be
+/// delivered.
 struct Reader {
     _over: DropGuard,
     _task: AbortOnDropHandle<()>,
 }
 
 impl NatsLink {
-    /// Ready when the server has done all that was sent before.
+    /// Completes when the server has handled all earlier commands.
     async fn fence(&self) -> Result<(), DriverError> {
         let number = self.next_fence.fetch_add(1, Ordering::Relaxed);
         let mut passed = self.passed.subscribe();

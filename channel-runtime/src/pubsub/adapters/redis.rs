@@ -37,8 +37,8 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// A [`StartError`] that says what is wrong with the URL or the credentials, or that nobody
-    /// answers within 5 seconds.
+    /// A [`StartError`] when the URL is malformed, when the credentials are wrong, or when no
+    /// server answers within 5 seconds.
     pub async fn connect(url: &str) -> Result<Self, StartError> {
         Redis::connect_with(url, ClusterOptions::new()).await
     }
@@ -47,29 +47,29 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// As [`Redis::connect`], or an option that cannot work.
+    /// As [`Redis::connect`], or when an option is invalid.
     pub async fn connect_with(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = RedisDriver::new(url, &options)?;
         Ok(Redis(Broker::connect(KIND, driver, options).await?))
     }
 
-    /// Connects as a configuration file says.
+    /// Connects as configured in a file.
     ///
     /// # Errors
     ///
-    /// As [`Redis::connect_with`], or keys that do not go together.
+    /// As [`Redis::connect_with`], or when keys of the configuration conflict.
     pub async fn from_config(config: ClusterConfig) -> Result<Self, StartError> {
         let url = config.url.clone();
         Redis::connect_with(&url, config.try_into()?).await
     }
 
-    /// Connects later, and goes on trying: the endpoint serves its own clients until Redis is
-    /// there. Wrong credentials show in the log and in
-    /// [`Endpoint::health`](crate::Endpoint::health) only.
+    /// Connects in the background and keeps trying: the endpoint serves its own clients until Redis
+    /// is available. Wrong credentials show up only in the log and in
+    /// [`Endpoint::health`](crate::Endpoint::health).
     ///
     /// # Errors
     ///
-    /// A [`StartError`] when the URL is none, or an option cannot work.
+    /// A [`StartError`] when the URL is malformed, or an option is invalid.
     pub fn lazy(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         let driver = RedisDriver::new(url, &options)?;
         Ok(Redis(Broker::lazy(KIND, driver, options)?))
@@ -108,7 +108,7 @@ impl RedisDriver {
         Ok(driver)
     }
 
-    /// With the certificates that are in the files now.
+    /// Returns a client that uses the current contents of the certificate files.
     fn client(&self) -> Result<Client, StartError> {
         let files = tls::read(&self.options)?;
         let info = self.info.clone();
@@ -132,7 +132,7 @@ impl RedisDriver {
         })
     }
 
-    /// The engine has deadlines of its own.
+    /// Opens a connection without the client crate's deadlines; the broker has its own.
     async fn open(
         client: &Client,
         push: impl Fn(PushInfo) + Send + Sync + 'static,
@@ -171,8 +171,8 @@ impl Driver for RedisDriver {
             }
         });
         let publisher = publisher.await?;
-        // Messages are delivered by the task that reads them: nothing is queued between, and a
-        // node that is slow is slow to read.
+        // The task that reads messages also delivers them: there is no queue in between, and a slow
+        // node reads slowly.
         let subscriber = RedisDriver::open(&client, move |info| receive(&incoming, info)).await?;
         Ok(RedisLink {
             publisher,

@@ -1,5 +1,5 @@
-//! The PEM files of TLS, read before a client crate does, so that what is wrong with one is said in
-//! the same words for every engine.
+//! The PEM files of TLS. They are read before a client crate reads them, so that every engine
+//! reports a bad file in the same words.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,7 +10,7 @@ use rustls::{
 
 use crate::pubsub::{ClusterOptions, StartError};
 
-/// What the files of the options hold.
+/// The contents of the files named in the options.
 #[cfg_attr(not(feature = "redis"), allow(dead_code))]
 pub(super) struct Files {
     pub(super) roots: Option<Vec<u8>>,
@@ -18,7 +18,7 @@ pub(super) struct Files {
     pub(super) client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Reads the files, and sees that they are what they should be.
+/// Reads the files and checks their contents.
 pub(super) fn read(options: &ClusterOptions) -> Result<Files, StartError> {
     let roots = options.root_certificates.as_deref().map(|file| {
         let pem = super::read(file)?;
@@ -52,7 +52,7 @@ pub(super) fn read(options: &ClusterOptions) -> Result<Files, StartError> {
     })
 }
 
-/// At least one.
+/// Parses the certificates of a file: at least one.
 fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let certificates =

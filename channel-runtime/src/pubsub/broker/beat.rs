@@ -1,8 +1,8 @@
-//! What a node sends to its own name, and so to every other node that has it.
+//! The heartbeat that a node sends to its own name, and so to every other node of that name.
 //!
 //! ```text
 //! bytes  0..2    "cb"
-//!        2..18   which node it is, a random number
+//!        2..18   the node's origin, a random number
 //!        18..26  the number of the beat, big endian
 //! ```
 
@@ -18,7 +18,7 @@ pub(super) fn write(origin: Origin, number: u64) -> Bytes {
         .into()
 }
 
-/// Which node it is of, and its number; `None` for what is no beat.
+/// Parses a heartbeat into its node's origin and its number; `None` if it is not a heartbeat.
 pub(super) fn read(body: &[u8]) -> Option<(Origin, u64)> {
     let (origin, number) = body.strip_prefix(&MAGIC)?.split_first_chunk()?;
     let number = u64::from_be_bytes(number.try_into().ok()?);

@@ -1,4 +1,4 @@
-//! The options as a configuration file has them: units in the names, unknown keys refused.
+//! The options as read from a configuration file: units in the names, unknown keys rejected.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -10,12 +10,12 @@ use super::{
 };
 use crate::pubsub::StartError;
 
-/// An adapter as a configuration file has it, in any format that serde reads: for
+/// The configuration of an adapter in any format that serde reads. For
 /// [`Redis::from_config`](crate::pubsub::Redis::from_config) and
 /// [`Nats::from_config`](crate::pubsub::Nats::from_config).
 ///
-/// Each key stands for the setter of [`ClusterOptions`] with its name, which has the limits and
-/// what holds without it. Keys that are none are refused.
+/// Each key stands for the setter of [`ClusterOptions`] with the same name, which documents the
+/// limits and the default. Unknown keys are rejected.
 ///
 /// ```
 /// use channel_runtime::pubsub::{ClusterConfig, ClusterOptions};
@@ -37,8 +37,7 @@ use crate::pubsub::StartError;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ClusterConfig {
-    /// Where the engine is, as `connect` takes it; it may have credentials, which `Debug` leaves
-    /// out.
+    /// The engine's URL, as `connect` takes it. It may hold credentials, which `Debug` leaves out.
     pub url: String,
     /// Letters, digits, `-` and `_`.
     pub namespace: Option<String>,
@@ -90,8 +89,8 @@ impl TryFrom<ClusterConfig> for ClusterOptions {
 
     /// # Errors
     ///
-    /// A [`StartError`] that names the keys which cannot be given together, or alone. What values
-    /// cannot work is an error when the adapter is made.
+    /// A [`StartError`] that names the keys which conflict or are incomplete. Invalid values are
+    /// reported when the adapter is created.
     fn try_from(config: ClusterConfig) -> Result<Self, StartError> {
         let mut options = ClusterOptions::new();
         let millis = |millis: Option<u64>| millis.map(Duration::from_millis);

@@ -3,15 +3,15 @@ use std::{fmt, future::Future, sync::Arc};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-/// What an engine's client crate has to do, and all it has to do: connections end and are made
-/// again by the [`Broker`](super::Broker), not here.
+/// An engine's client crate. It only connects and transfers messages: the [`Broker`](super::Broker)
+/// reconnects.
 pub(crate) trait Driver: Send + Sync + 'static {
     type BrokerConnection: BrokerConnection;
 
-    /// Where the engine is, for messages; without credentials.
+    /// Returns the engine's address for messages, without credentials.
     fn address(&self) -> String;
 
-    /// Connects once. What arrives goes to the incoming, as does the news that the link has ended.
+    /// Connects once. Passes arriving messages, and the end of the link, to `incoming`.
     fn connect(
         &self,
         incoming: Incoming,
@@ -20,13 +20,14 @@ pub(crate) trait Driver: Send + Sync + 'static {
 
 /// One connection to the engine; dropping it closes it.
 pub(crate) trait BrokerConnection: Send + Sync + 'static {
-    /// Publishes in this order. Ready when the engine has taken all of them; one outcome each.
+    /// Publishes in this order. Completes when the engine has taken all of them, with one outcome
+    /// each.
     fn publish(
         &self,
         batch: &[Outgoing],
     ) -> impl Future<Output = Result<Vec<Result<(), DriverError>>, DriverError>> + Send;
 
-    /// Ready when the engine has confirmed: what is published from then on arrives.
+    /// Completes when the engine has confirmed: messages published from then on arrive.
     fn subscribe(
         &self,
         channels: &[Arc<str>],
@@ -37,7 +38,7 @@ pub(crate) trait BrokerConnection: Send + Sync + 'static {
         channels: &[Arc<str>],
     ) -> impl Future<Output = Result<(), DriverError>> + Send;
 
-    /// The largest message that the engine takes, where it says so.
+    /// Returns the size of the largest message that the engine takes, if the engine reports it.
     fn max_message(&self) -> Option<usize> {
         None
     }
@@ -51,29 +52,29 @@ pub(crate) struct Outgoing {
 
 pub(crate) type DriverError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How a channel of the engine is named: namespace, kind and key.
+/// Formats the name of an engine channel from a namespace, a kind and a key.
 pub(crate) type Naming = fn(&str, &str, &str) -> Arc<str>;
 
-/// Where a link hands in what arrives.
+/// The entry point through which a link delivers arriving messages.
 #[derive(Clone)]
 pub(crate) struct Incoming {
     pub(super) core: Arc<super::Core>,
     pub(super) closed: tokio::sync::watch::Sender<Option<String>>,
-    /// Cancelled once the link is given up.
+    /// Cancelled once the broker gives up the link.
     pub(super) over: CancellationToken,
 }
 
 impl Incoming {
-    /// A message came on a channel. What comes on a link that was given up is dropped: whoever
-    /// reads it may not have heard of that yet, and the next link may have brought it as well.
+    /// Delivers a message that arrived on a channel. Messages of a link that was given up are
+    /// dropped: its reader may not have noticed yet, and the next link may deliver them as well.
     pub(crate) fn message(&self, channel: &str, body: Bytes) {
         if !self.over.is_cancelled() {
             self.core.received(channel, body);
         }
     }
 
-    /// For one subscription, which may end before its link; it takes nothing more once the guard
-    /// is dropped.
+    /// Returns a handle for one subscription, which may end before its link. The handle delivers
+    /// nothing more once the guard is dropped.
     #[cfg(feature = "nats")]
     pub(crate) fn of_subscription(&self) -> (Self, tokio_util::sync::DropGuard) {
         let over = self.over.child_token();
@@ -85,7 +86,7 @@ impl Incoming {
         (incoming, guard)
     }
 
-    /// The link has ended; the first reason counts.
+    /// Reports that the link has ended; the first reason counts.
     pub(crate) fn closed(&self, why: impl fmt::Display) {
         self.closed.send_if_modified(|closed| {
             let first = closed.is_none();
@@ -96,7 +97,7 @@ impl Incoming {
         });
     }
 
-    /// This node does not take messages as fast as they come, and one is lost.
+    /// Reports that this node takes messages too slowly and has lost one.
     #[cfg(feature = "nats")]
     pub(crate) fn overrun(&self) {
         self.core
@@ -105,7 +106,7 @@ impl Incoming {
         crate::pubsub::telemetry::overrun();
     }
 
-    /// Something is wrong, but the link goes on.
+    /// Reports a problem that does not end the link.
     #[cfg(feature = "nats")]
     pub(crate) fn trouble(&self, what: impl fmt::Display) {
         crate::pubsub::telemetry::trouble(&what);

@@ -1,4 +1,4 @@
-//! An adapter above a messaging engine's channels, whatever the engine.
+//! An adapter on top of the channels of a messaging engine, independent of the engine.
 
 mod beat;
 mod config;
@@ -44,32 +44,32 @@ use super::{
 };
 use crate::{protocol::Topic, pubsub::telemetry as cluster};
 
-/// What is between an endpoint and an engine: names, subscriptions, the publish queue, and the
-/// connection, which is made again when it ends.
+/// The part between an endpoint and an engine: names, subscriptions, the publish queue and the
+/// connection, which it restores when it ends.
 pub(super) struct Broker {
     core: Arc<Core>,
-    /// Starts the task that keeps the connection; gone once it runs.
+    /// Starts the task that keeps the connection; `None` once it runs.
     begin: Mutex<Option<Begin>>,
     task: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 type Begin = Box<dyn FnOnce() -> AbortOnDropHandle<()> + Send>;
 
-/// What the adapter's callers and the task of the connection share.
+/// The state shared by the adapter's callers and the connection task.
 pub(crate) struct Core {
     engine: &'static str,
     options: ClusterOptions,
     node: String,
     naming: Naming,
-    /// What this node alone is sent.
+    /// The channel for messages to this node alone.
     direct: Arc<str>,
-    /// Which of the nodes of this name it is.
+    /// The origin that tells this node from others of the same name.
     origin: Origin,
     namesake: Namesake,
     local: OnceLock<LocalDelivery>,
     queue: Queue,
     subscriptions: Mutex<SubscriptionTable>,
-    /// There is something to subscribe or to unsubscribe.
+    /// Notified when there are channels to subscribe or to unsubscribe.
     changed: Notify,
     beats: watch::Sender<u64>,
     max_message: AtomicUsize,
@@ -77,25 +77,25 @@ pub(crate) struct Core {
     state: Mutex<State>,
 }
 
-/// How the connection is.
+/// The state of the connection.
 struct State {
     up: bool,
     since: Instant,
     error: String,
     lag: Option<Duration>,
-    /// When the message to oneself was sent that is on its way.
+    /// The time at which the pending heartbeat was sent.
     beat: Option<Instant>,
     disconnects: u64,
 }
 
-/// Which engine, and how its channels are named.
+/// The name of an engine, and how its channels are named.
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) naming: Naming,
 }
 
 impl Broker {
-    /// Connects, so that what is wrong with URL and credentials is known at once.
+    /// Connects, so that a bad URL or wrong credentials are reported at once.
     pub(super) async fn connect<D: Driver>(
         kind: Kind,
         driver: D,
@@ -110,7 +110,7 @@ impl Broker {
         Ok(Broker::with(core, queue, driver, Some(connected)))
     }
 
-    /// Connects later.
+    /// Connects in the background.
     pub(super) fn lazy<D: Driver>(
         kind: Kind,
         driver: D,
@@ -266,7 +266,7 @@ impl Core {
         self.queue.push(channel, body)
     }
 
-    /// A message came from the engine.
+    /// Handles a message that came from the engine.
     fn received(&self, channel: &str, body: Bytes) {
         if channel == &*self.direct
             && let Some((origin, seq)) = beat::read(&body)
@@ -278,7 +278,7 @@ impl Core {
                 false => self.namesake.hear(&self.node),
             }
         } else if let Some(local) = self.local.get() {
-            // Counted and logged where it is found.
+            // Errors are counted and logged where they are found.
             let _garbage = local.deliver(body);
         }
     }
@@ -306,7 +306,7 @@ impl Core {
     }
 }
 
-/// A number that nobody else has.
+/// Returns a number that no other process has.
 pub(super) fn unique() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))

@@ -2,14 +2,15 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use crate::pubsub::StartError;
 
-/// What happens to a broadcast when too many wait for the engine.
+/// The policy for broadcasts when too many wait for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It fails at once, with [`PublishError::QueueFull`](crate::pubsub::PublishError::QueueFull).
+    /// The broadcast fails at once, with
+    /// [`PublishError::QueueFull`](crate::pubsub::PublishError::QueueFull).
     Refuse,
-    /// Its caller waits for room, this long at most, and then it fails. A caller that stops
-    /// waiting takes it back from the other nodes. Those that wait at the same time are not
+    /// The caller waits for room, at most this long, and then the broadcast fails. If the caller
+    /// stops waiting, the broadcast does not go to the other nodes. Concurrent waiters are not
     /// served in order.
     Wait(Duration),
 }
@@ -43,7 +44,7 @@ pub struct ClusterOptions {
     pub(crate) login: Option<Login>,
 }
 
-/// How NATS is told who connects, but by its URL.
+/// The credentials for NATS, if they are not in its URL.
 #[derive(Clone, Debug)]
 #[cfg_attr(
     not(feature = "nats"),
@@ -58,7 +59,7 @@ pub(crate) enum Login {
     NKey(Secret),
 }
 
-/// Text that no log has.
+/// Text that is never logged.
 #[derive(Clone)]
 #[cfg_attr(
     not(feature = "nats"),
@@ -94,51 +95,52 @@ impl Default for ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// The defaults.
+    /// Creates the default options.
     pub fn new() -> Self {
         ClusterOptions::default()
     }
 
-    /// What this application's names in the engine begin with, so that two applications can share
-    /// one; `channel` unless given. Letters, digits, `-` and `_`.
+    /// Sets the prefix of this application's names in the engine, so that two applications can
+    /// share one; `channel` by default. Letters, digits, `-` and `_`.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// This node's name, unique among the nodes; the host's name, the process id and a random
-    /// number unless given. Where two nodes are given one name, the log says so, and
-    /// [`Health::namesake`](crate::pubsub::Health::namesake).
+    /// Sets this node's name, unique among the nodes. The default is made of the host name, the
+    /// process id and a random number. If two nodes share a name, the log and
+    /// [`Health::namesake`](crate::pubsub::Health::namesake) report it.
     #[must_use]
     pub fn node(mut self, name: impl Into<String>) -> Self {
         self.node = Some(name.into());
         self
     }
 
-    /// How many broadcasts may wait for the engine; 1024 unless given.
+    /// Sets how many broadcasts may wait for the engine; 1024 by default.
     #[must_use]
     pub fn queue_messages(mut self, messages: usize) -> Self {
         self.queue_messages = messages;
         self
     }
 
-    /// How many bytes may wait for the engine; 64 MiB unless given.
+    /// Sets how many bytes may wait for the engine; 64 MiB by default.
     #[must_use]
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;
         self
     }
 
-    /// What happens when that many wait; [`Overflow::Refuse`] unless given.
+    /// Sets the policy for a full queue; [`Overflow::Refuse`] by default.
     #[must_use]
     pub fn overflow(mut self, policy: Overflow) -> Self {
         self.overflow = policy;
         self
     }
 
-    /// The largest broadcast that goes to other nodes, in bytes with its topic and event; 8 MiB
-    /// unless given, or what the engine takes if that is less (NATS: 1 MiB unless configured).
+    /// Sets the size of the largest broadcast that goes to other nodes, in bytes with its topic and
+    /// event; 8 MiB by default, or the engine's limit if that is less (NATS: 1 MiB unless
+    /// configured).
     ///
     /// Redis cuts off a subscriber that is 32 MiB behind (`client-output-buffer-limit`).
     #[must_use]
@@ -147,62 +149,62 @@ impl ClusterOptions {
         self
     }
 
-    /// How long the engine may take to answer before the connection is given up and made again;
-    /// 5 seconds unless given.
+    /// Sets how long the engine may take to answer before the node reconnects; 5 seconds by
+    /// default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long a client's join waits for the engine to confirm the node's first subscription of
-    /// its topic; one second unless given. Then the client joins all the same, and may miss what
-    /// other nodes broadcast until the engine has caught up.
+    /// Sets how long a client's join waits for the engine to confirm the node's first subscription
+    /// of its topic; one second by default. After that the client joins anyway, and may miss
+    /// broadcasts of other nodes until the engine has caught up.
     #[must_use]
     pub fn subscribe_timeout(mut self, most: Duration) -> Self {
         self.subscribe_timeout = most;
         self
     }
 
-    /// How long a topic stays subscribed after its last subscriber on this node has left; one
-    /// second unless given.
+    /// Sets how long a topic stays subscribed after its last subscriber on this node has left; one
+    /// second by default.
     #[must_use]
     pub fn unsubscribe_delay(mut self, unsubscribe_delay: Duration) -> Self {
         self.unsubscribe_delay = unsubscribe_delay;
         self
     }
 
-    /// How often the node sends a message to itself through the engine, to measure the lag and to
-    /// find a connection that is dead; every 5 seconds unless given.
+    /// Sets how often the node sends a message to itself through the engine, to measure the lag and
+    /// to detect a dead connection; every 5 seconds by default.
     #[must_use]
     pub fn heartbeat(mut self, period: Duration) -> Self {
         self.heartbeat = period;
         self
     }
 
-    /// How long to wait before connecting again: `first` after the first failure, twice as long
-    /// after each further one, `most` at most; 50 milliseconds and 5 seconds unless given. Each
-    /// wait is varied by a quarter, so that nodes do not come back in step.
+    /// Sets how long to wait before reconnecting: `first` after the first failure, twice as long
+    /// after each further one, at most `most`; 50 milliseconds and 5 seconds by default. Each wait
+    /// varies by a quarter, so that nodes do not reconnect in step.
     #[must_use]
     pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
         self.backoff = (first, most);
         self
     }
 
-    /// A file with the PEM certificates to trust for TLS, in place of the system's: those of an
-    /// authority of your own, or the engine's own where it has signed itself. Without TLS in the
-    /// URL, Redis is an error, and NATS must speak TLS all the same.
+    /// Sets a file with the PEM certificates to trust for TLS, instead of the system's: those of
+    /// your own authority, or the engine's own if it is self-signed. If the URL does not ask for
+    /// TLS, this is an error with Redis, and NATS must speak TLS anyway.
     ///
-    /// This file and those below are read whenever a connection is made, so that they can be
-    /// replaced while the node runs; what is wrong with them when the adapter is made is an error.
+    /// This file and those below are read at every connection, so that they can be replaced while
+    /// the node runs. A bad file is an error when the adapter is created.
     #[must_use]
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
         self.root_certificates = Some(file.into());
         self
     }
 
-    /// The PEM files of the certificate, with those that vouch for it, and of its key, by which the
-    /// engine knows this node: mutual TLS.
+    /// Sets the PEM files of the certificate, with its chain, and of its key, by which the engine
+    /// authenticates this node: mutual TLS.
     #[must_use]
     pub fn client_certificate(
         mut self,
@@ -213,22 +215,23 @@ impl ClusterOptions {
         self
     }
 
-    /// For NATS: a `.creds` file, with the user's JWT and the seed of its key. Of this and the two
-    /// below, the last counts; none goes with a user or a token in the URL.
+    /// For NATS: sets a `.creds` file, with the user's JWT and the seed of its key. If this and the
+    /// two below are combined, the last one counts; none of them can be combined with a user or a
+    /// token in the URL.
     #[must_use]
     pub fn credentials_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.login = Some(Login::Credentials(file.into()));
         self
     }
 
-    /// For NATS: a file with the seed of a user's NKey, `SU…`.
+    /// For NATS: sets a file with the seed of a user's NKey, `SU…`.
     #[must_use]
     pub fn nkey_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.login = Some(Login::NKeyFile(file.into()));
         self
     }
 
-    /// For NATS: the seed of a user's NKey, `SU…`. It is in no `Debug` and no log.
+    /// For NATS: sets the seed of a user's NKey, `SU…`. It appears in no `Debug` output and no log.
     #[must_use]
     pub fn nkey(mut self, seed: impl Into<String>) -> Self {
         self.login = Some(Login::NKey(Secret(seed.into())));
@@ -263,7 +266,7 @@ impl ClusterOptions {
     pub(super) fn node_name(&self) -> String {
         self.node.clone().unwrap_or_else(|| {
             let host = gethostname::gethostname();
-            // Containers may share both.
+            // Containers may share the host name and the process id.
             let random = &super::unique()[..8];
             format!("{}-{}-{random}", host.to_string_lossy(), std::process::id())
         })

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::pubsub::{BoxFuture, PublishError};
 
-/// The messages that wait for the engine: bounded by their number and by their bytes, and closed
-/// while the engine is out of reach.
+/// The messages that wait for the engine. The queue is bounded by their number and by their bytes,
+/// and closed while the engine is unreachable.
 pub(super) struct Queue {
     sender: mpsc::Sender<Item>,
     bytes: Arc<Semaphore>,
@@ -20,7 +20,7 @@ pub(super) struct Queue {
     open: Arc<Mutex<bool>>,
 }
 
-/// One message, and who waits for what becomes of it.
+/// A message and the receiver of its outcome.
 pub(super) struct Item {
     pub(super) message: Outgoing,
     pub(super) outcome: oneshot::Sender<Result<(), PublishError>>,
@@ -45,16 +45,16 @@ impl Queue {
         (queue, receiver)
     }
 
-    /// Messages are taken from now on.
+    /// Starts taking messages.
     pub(super) fn open(&self) {
         *self.open.lock() = true;
     }
 
-    /// No message is taken from now on, and those that wait are returned to who sent them.
+    /// Stops taking messages, and returns the waiting ones to their senders.
     pub(super) fn close(&self, receiver: &mut mpsc::Receiver<Item>) {
         *self.open.lock() = false;
         while let Ok(item) = receiver.try_recv() {
-            // Who sent it may have gone.
+            // The sender may have gone.
             let _gone = item.outcome.send(Err(PublishError::Unreachable));
         }
     }
@@ -63,14 +63,14 @@ impl Queue {
         self.sender.max_capacity() - self.sender.capacity()
     }
 
-    /// Queues a message; what is returned says what became of it.
+    /// Queues a message; the returned future resolves to its outcome.
     pub(super) fn push(&self, channel: Arc<str>, body: Bytes) -> Outcome {
         if !*self.open.lock() {
             return fail(PublishError::Unreachable);
         }
         let message = Outgoing { channel, body };
         let size = self.size(&message);
-        // A slot of each kind first, or one that waits would be overtaken.
+        // Reserve one permit of each kind first, or this message would overtake a waiting one.
         let room = self.bytes.clone().try_acquire_many_owned(size);
         match (room, self.sender.try_reserve(), self.overflow) {
             (Ok(room), Ok(slot), _) => {
@@ -110,7 +110,8 @@ impl Queue {
         }
     }
 
-    /// One message larger than the whole budget still fits an empty queue.
+    /// Returns the permits for a message, so that one larger than the whole budget still fits an
+    /// empty queue.
     fn size(&self, message: &Outgoing) -> u32 {
         u32::try_from(message.body.len())
             .unwrap_or(u32::MAX)
@@ -125,7 +126,7 @@ fn item(message: Outgoing, room: OwnedSemaphorePermit) -> (Item, Outcome) {
         outcome: sender,
         room,
     };
-    // Dropped without a word: the link ended while the message was on its way.
+    // The sender was dropped: the link ended while the message was on its way.
     let outcome = async { receiver.await.unwrap_or(Err(PublishError::Unconfirmed)) };
     (item, Box::pin(outcome))
 }

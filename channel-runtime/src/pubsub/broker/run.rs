@@ -16,18 +16,18 @@ use super::{
 };
 use crate::pubsub::{PublishError, telemetry as cluster};
 
-/// How many messages go to the engine at once, at most.
+/// The maximum number of messages that go to the engine at once.
 const BATCH: usize = 256;
 
-/// A link, and the news of its end.
+/// A link, and the receiver that reports its end.
 pub(super) struct Connected<L> {
     link: L,
     closed: watch::Receiver<Option<String>>,
-    /// From when this is dropped, nothing comes of the link any more.
+    /// Once dropped, nothing from the link is delivered any more.
     over: DropGuard,
 }
 
-/// Connects once, and sees that this node may subscribe and publish what it needs.
+/// Connects once, and checks that this node may subscribe and publish as needed.
 pub(super) async fn connect<D: Driver>(
     core: &Arc<Core>,
     driver: &D,
@@ -57,12 +57,12 @@ pub(super) async fn connect<D: Driver>(
     let connected = timeout_while_running(most, connect).await;
     let connected =
         connected.unwrap_or_else(|| Err(format!("no answer within {most:?}").into()))?;
-    // From here on messages are queued and joins wait, whether or not the task runs already.
+    // From here on messages are queued and joins wait, even if the task does not run yet.
     core.connected(&connected.link);
     Ok(connected)
 }
 
-/// Connects, serves the connection until it ends, and begins again.
+/// Connects, serves the connection until it ends, and reconnects.
 pub(super) async fn run<D: Driver>(
     core: Arc<Core>,
     driver: D,
@@ -92,13 +92,13 @@ pub(super) async fn run<D: Driver>(
     }
 }
 
-/// An error as a part of a sentence: some are several lines.
+/// Formats an error as one line, since some errors have several.
 pub(super) fn one_line(error: &DriverError) -> String {
     let text = error.to_string();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Between three and five quarters of it.
+/// Varies a wait randomly between three and five quarters of it.
 fn varied(wait: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     // At most 1023, so it fits.
@@ -121,7 +121,7 @@ async fn serve<L: BrokerConnection>(
     }
 }
 
-/// Why the link has ended, once it has.
+/// Waits until the link has ended, and returns the reason.
 async fn ended(mut closed: watch::Receiver<Option<String>>) -> DriverError {
     let why = closed.wait_for(Option::is_some).await;
     let why = why.ok().and_then(|why| why.clone());
@@ -129,7 +129,7 @@ async fn ended(mut closed: watch::Receiver<Option<String>>) -> DriverError {
         .into()
 }
 
-/// The engine's answer, or an error where none comes.
+/// Returns the engine's answer, or an error if it does not answer in time.
 async fn answer<T>(
     core: &Core,
     what: &str,
@@ -141,7 +141,7 @@ async fn answer<T>(
         .unwrap_or_else(|| Err(format!("{what}: no answer within {most:?}").into()))
 }
 
-/// Sends what is queued, as much at once as has come together meanwhile.
+/// Sends the queued messages, in batches of those that have accumulated.
 async fn publish<L: BrokerConnection>(
     core: &Core,
     link: &L,
@@ -159,7 +159,7 @@ async fn publish<L: BrokerConnection>(
         let outcomes = answer(core, "publish", link.publish(&messages)).await?;
         messages.clear();
         for ((waiter, _room), outcome) in waiting.drain(..).zip(outcomes) {
-            // Who sent it may be gone.
+            // The waiter may be gone.
             let _gone = waiter.send(outcome.map_err(PublishError::Refused));
         }
     }
@@ -196,7 +196,7 @@ async fn subscribe<L: BrokerConnection>(core: &Core, link: &L) -> Result<Infalli
     }
 }
 
-/// Sends this node a message through the engine now and then, and sees it come back.
+/// Sends this node a message through the engine at intervals, and waits for it to come back.
 async fn heartbeat<L: BrokerConnection>(core: &Core, link: &L) -> Result<Infallible, DriverError> {
     let waiter = core.subscriptions.lock().waiter(&core.direct);
     if let Some(waiter) = waiter {

@@ -6,19 +6,20 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-/// How many channels one command names.
+/// The maximum number of channels in one command.
 const BATCH: usize = 512;
 
-/// Which channels of the engine this node wants, and which it has.
+/// The engine channels that this node needs, and those that it has.
 ///
-/// Channels are counted, since two topics may share one. One that nobody wants any more is kept
-/// for a while, so that leaving and joining again costs nothing. While the engine is away nothing
-/// is subscribed, so nothing is kept: that may be for long, and clients come and go.
+/// Channels are counted, since two topics may share one. An unused channel is kept for a while, so
+/// that leaving and joining again costs nothing. While the engine is unreachable no channel is
+/// subscribed, so none is kept: an outage may be long, and clients come and go.
 pub(super) struct SubscriptionTable {
     channels: HashMap<Arc<str>, Channel>,
-    /// To be subscribed.
+    /// The channels to subscribe.
     fresh: Vec<Arc<str>>,
-    /// Channels without a subscriber, and until when each is kept; some are needed again by then.
+    /// The channels without a subscriber, and until when each is kept. Some may be needed again by
+    /// then.
     idle: VecDeque<(Instant, Arc<str>)>,
     unsubscribe_delay: Duration,
     up: bool,
@@ -43,7 +44,7 @@ impl SubscriptionTable {
         }
     }
 
-    /// One more; whether there is something to do.
+    /// Adds a subscriber; returns true if there is something to subscribe.
     pub(super) fn subscribe(&mut self, channel: Arc<str>) -> bool {
         let known = self.channels.contains_key(&channel);
         let entry = self.channels.entry(channel.clone()).or_default();
@@ -56,7 +57,7 @@ impl SubscriptionTable {
         is_fresh
     }
 
-    /// One less; whether there is something to do, later.
+    /// Removes a subscriber; returns true if [`SubscriptionTable::next_idle`] has changed.
     pub(super) fn unsubscribe(&mut self, channel: &Arc<str>, now: Instant) -> bool {
         let Some(entry) = self.channels.get_mut(channel) else {
             return false;
@@ -75,8 +76,8 @@ impl SubscriptionTable {
         self.idle.len() == 1
     }
 
-    /// Ready when the engine has confirmed the channel, or is out of reach; `None` when it has,
-    /// or is, already.
+    /// Returns a receiver that is ready when the engine has confirmed the channel, or is
+    /// unreachable. `None` if either is already so.
     pub(super) fn waiter(&mut self, channel: &str) -> Option<oneshot::Receiver<()>> {
         let entry = self.channels.get_mut(channel).filter(|_| self.up)?;
         if entry.confirmed {
@@ -88,19 +89,19 @@ impl SubscriptionTable {
         Some(receiver)
     }
 
-    /// The next channels to subscribe.
+    /// Removes and returns the next channels to subscribe.
     pub(super) fn take_fresh(&mut self) -> Vec<Arc<str>> {
         let rest = self.fresh.len().saturating_sub(BATCH);
         self.fresh.split_off(rest)
     }
 
-    /// The engine has confirmed these.
+    /// Records that the engine has confirmed these channels.
     pub(super) fn confirmed(&mut self, channels: &[Arc<str>]) {
         for channel in channels {
             if let Some(entry) = self.channels.get_mut(channel) {
                 entry.confirmed = true;
                 for waiter in entry.waiters.drain(..) {
-                    // Who waited may be gone.
+                    // The waiter may be gone.
                     let _gone = waiter.send(());
                 }
             }
@@ -116,7 +117,7 @@ impl SubscriptionTable {
             && let Some((until, channel)) = self.idle.pop_front()
         {
             let entry = self.channels.get(&channel);
-            // One that was needed in between is idle since another time, or not at all.
+            // A channel that was needed in between is idle since another time, or not at all.
             let since = entry.and_then(|entry| entry.idle_since);
             if since.is_some_and(|since| since + self.unsubscribe_delay == until) {
                 self.channels.remove(&channel);
@@ -126,7 +127,7 @@ impl SubscriptionTable {
         over
     }
 
-    /// When [`SubscriptionTable::take_idle`] has something next.
+    /// Returns when [`SubscriptionTable::take_idle`] has its next channel.
     pub(super) fn next_idle(&self) -> Option<Instant> {
         self.idle.front().map(|(until, _)| *until)
     }
@@ -137,7 +138,7 @@ impl SubscriptionTable {
         self.fresh = self.channels.keys().cloned().collect();
     }
 
-    /// The connection has ended: nothing is subscribed, and nobody waits.
+    /// Ends the connection: no channel is subscribed, and all waiters are released.
     pub(super) fn disconnected(&mut self) {
         self.up = false;
         self.fresh = Vec::new();

@@ -2,13 +2,13 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use tokio::time::timeout;
 
-/// In so many parts a time is waited for.
+/// The number of slices the timeout is split into.
 const PARTS: u32 = 8;
 
-/// What the future comes to, unless it takes longer. As a timeout, but only time counts in which
-/// this process ran: one that was stopped for a while, with its machine or its container, finds
-/// deadlines that are over beside answers that have come meanwhile, and is not to give up an engine
-/// that has answered. However long it was stopped, that is one part of the time.
+/// Waits for the future, but at most this long. Unlike an ordinary timeout, it counts only time in
+/// which this process ran. A process that was stopped for a while, with its machine or its
+/// container, wakes to expired deadlines and to answers that have arrived meanwhile, and must not
+/// give up an engine that has answered. A stop of any length counts as one slice.
 pub(super) async fn timeout_while_running<T>(
     most: Duration,
     future: impl Future<Output = T>,
@@ -48,7 +48,7 @@ mod tests {
         let (engine, answer) = oneshot::channel();
         let waiting = tokio::spawn(timeout_while_running(MOST, answer));
         tokio::task::yield_now().await;
-        // All deadlines are over before anybody has read from the connection.
+        // All deadlines expire before the connection is read.
         advance(MOST * 100).await;
         tokio::task::yield_now().await;
         engine.send("pong").unwrap();

@@ -1,18 +1,18 @@
-//! What goes between nodes, as bytes.
+//! The byte format of the messages between nodes.
 //!
 //! ```text
 //! bytes  0..2    "ch"
 //!        2       version, 1
-//!        3       0: a broadcast of JSON, 1: a broadcast of bytes, 3: a letter
-//!        4..20   who published it, a random number
-//!        20..24  length of the topic, or of the name of the node that wrote; big endian
+//!        3       0: a broadcast of JSON, 1: a broadcast of bytes, 3: a node message
+//!        4..20   the origin of the publisher, a random number
+//!        20..24  length of the topic, or of the sending node's name; big endian
 //!        24..28  length of the event, or of the mailbox's name; big endian
 //!        28..    the two names, and the payload
 //! ```
 //!
-//! A letter's payload is the random number of the node that it is for, and then, sealed together
-//! with all that is before it: the letter's number among those of its mailbox, in 8 bytes, and the
-//! letter. Kind 2 is a letter without a seal, which no node writes or takes any more.
+//! A node message's payload is the origin of the receiving node, followed by a sealed part: the
+//! message's number within its mailbox, in 8 bytes, and its body. The seal also covers all the
+//! bytes before it. Kind 2 is an unsealed node message, which nodes no longer write or accept.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -34,7 +34,7 @@ const MAIL: u8 = 3;
 const ORIGIN: std::ops::Range<usize> = 4..20;
 const HEADER: usize = 28;
 
-/// Who published a message: a number that no other node has, and that a node has but once.
+/// The origin of a message: a random number, unique to each process of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "longpoll",
@@ -56,8 +56,8 @@ impl From<Origin> for u128 {
 }
 
 impl Origin {
-    /// The standard library's hasher is seeded by the operating system's random numbers, and
-    /// differently each time.
+    /// Uses the standard library's hasher, which is seeded with the operating system's random
+    /// numbers, differently each time.
     pub(crate) fn random() -> Self {
         use std::hash::{BuildHasher, RandomState};
         let half = || {
@@ -72,7 +72,7 @@ impl Origin {
     }
 }
 
-/// What came from another node.
+/// A message from another node.
 #[derive(Debug)]
 pub(crate) enum Message {
     Broadcast(Broadcast),
@@ -89,7 +89,7 @@ pub(crate) fn encode(origin: Origin, broadcast: &Broadcast) -> Bytes {
     write(origin, kind, names, body)
 }
 
-/// A letter, sealed by `seal`, which is given what stays readable and what does not.
+/// Encodes a node message, sealed by `seal`, which takes the readable part and the secret part.
 #[cfg(feature = "longpoll")]
 pub(crate) fn seal_mail(
     from: &Peer,
@@ -122,13 +122,13 @@ fn write(origin: Origin, kind: u8, names: [&str; 2], body: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
-/// Whether `origin` published it, as far as that can be told; nothing is decoded.
+/// Returns true if the message carries this origin; decodes nothing.
 pub(crate) fn is_from(origin: Origin, message: &[u8]) -> bool {
     message.starts_with(&MAGIC) && message.get(ORIGIN) == Some(&origin.0[..])
 }
 
-/// The payload stays the bytes it came in. JSON is walked over once, so that a client's frame is
-/// never broken by what somebody else published.
+/// Decodes a message. The payload shares the message's bytes. JSON is validated once, so that an
+/// invalid payload from another publisher never breaks a client's frame.
 pub(crate) fn decode(message: Bytes) -> Result<Message, EnvelopeError> {
     let header = message.get(..HEADER).ok_or(EnvelopeError::Foreign)?;
     if header[..2] != MAGIC {

@@ -1,4 +1,4 @@
-//! The half of PubSub that knows of other nodes, whatever carries the messages.
+//! The distributed half of PubSub, independent of the adapter that carries the messages.
 
 mod envelope;
 mod ref_counts;
@@ -32,7 +32,7 @@ use crate::{
     pubsub::telemetry as cluster,
 };
 
-/// This node among others.
+/// This node as a member of the cluster.
 pub(super) struct Distributed {
     adapter: Box<dyn Adapter>,
     here: Arc<Peer>,
@@ -43,7 +43,7 @@ pub(super) struct Distributed {
     mailboxes: Arc<NodeHandlers>,
 }
 
-/// What was sent and received.
+/// The numbers of messages sent and received.
 #[derive(Default)]
 struct Counts {
     published: AtomicU64,
@@ -92,7 +92,8 @@ impl Distributed {
         &self.here
     }
 
-    /// Sends to the other nodes. What this returns is the news; the message goes all the same.
+    /// Sends to the other nodes. The future resolves to the outcome; dropping it does not stop the
+    /// message.
     pub(super) fn broadcast(
         &self,
         broadcast: &Broadcast,
@@ -113,8 +114,8 @@ impl Distributed {
         self.counted(sent)
     }
 
-    /// Writes from a mailbox to that of the same name on one other node. No broadcast, so not
-    /// counted as one.
+    /// Sends a node message to the mailbox of the same name on another node. It is not a broadcast,
+    /// so it is not counted as one.
     #[cfg(feature = "longpoll")]
     pub(super) fn mail(
         &self,
@@ -131,7 +132,8 @@ impl Distributed {
         Box::pin(std::future::ready(Err(error)))
     }
 
-    /// Letters to this name go to `mailbox` from now on; `token` has the keys of their seals.
+    /// Delivers node messages of this name to `mailbox` from now on; `token` has the keys of their
+    /// seals.
     #[cfg(feature = "longpoll")]
     pub(super) fn open_mailbox(
         &self,
@@ -158,17 +160,17 @@ impl Distributed {
         }
     }
 
-    /// One more subscriber here.
+    /// Adds a subscriber on this node.
     pub(super) fn acquire(&self, topic: &Topic) {
         self.ref_counts.acquire(topic, &*self.adapter);
     }
 
-    /// One subscriber less.
+    /// Removes a subscriber on this node.
     pub(super) fn release(&self, topic: &Topic) {
         self.ref_counts.release(topic, &*self.adapter);
     }
 
-    /// Waits until broadcasts of other nodes are sure to arrive, if that is still open.
+    /// Waits until broadcasts of other nodes are sure to arrive, if that is not yet known.
     pub(super) async fn confirmed(&self, topic: &Topic) {
         if let Some(confirmed) = self.adapter.confirmed(topic) {
             confirmed.await;
@@ -201,7 +203,7 @@ struct Receiver {
 impl Receive for Receiver {
     fn receive(&self, message: Bytes) -> Result<(), EnvelopeError> {
         if is_from(self.here.origin, &message) {
-            // This node's subscribers had it before it left.
+            // This node's subscribers received the message before it left.
             return Ok(());
         }
         let broadcast = self.read(message).inspect_err(|garbage| {
@@ -221,7 +223,7 @@ impl Receive for Receiver {
 }
 
 impl Receiver {
-    /// A broadcast; a letter is delivered at once.
+    /// Reads a broadcast; a node message is delivered at once.
     fn read(&self, message: Bytes) -> Result<Option<Broadcast>, EnvelopeError> {
         let mail = match decode(message)? {
             Message::Broadcast(broadcast) => return Ok(Some(broadcast)),

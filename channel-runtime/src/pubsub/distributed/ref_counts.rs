@@ -4,13 +4,14 @@ use parking_lot::Mutex;
 
 use crate::{protocol::Topic, pubsub::Adapter};
 
-/// How many subscribers each topic has on this node, so that the adapter hears of the first and
-/// the last only.
+/// The number of subscribers that each topic has on this node, so that the adapter is called for
+/// the first and the last only.
 #[derive(Default)]
 pub(super) struct TopicRefCounts(Mutex<HashMap<Topic, usize>>);
 
 impl TopicRefCounts {
-    /// One more. The adapter is told under the lock, so that it hears of one topic in turn.
+    /// Adds a subscriber. The adapter is called under the lock, so that its calls for a topic stay
+    /// in order.
     pub(super) fn acquire(&self, topic: &Topic, adapter: &dyn Adapter) {
         let mut topics = self.0.lock();
         match topics.entry(topic.clone()) {
@@ -22,7 +23,7 @@ impl TopicRefCounts {
         }
     }
 
-    /// One less.
+    /// Removes a subscriber.
     pub(super) fn release(&self, topic: &Topic, adapter: &dyn Adapter) {
         let mut topics = self.0.lock();
         let Some(count) = topics.get_mut(topic) else {

@@ -1,18 +1,18 @@
-//! Which letters have come: each counts once.
+//! Replay protection: each node message counts once.
 
 use std::collections::HashMap;
 
 use super::Origin;
 
-/// How far a letter may fall behind one that was written later, in letters of its node.
+/// The number of messages by which a node message may fall behind a later one of its node.
 const WINDOW: u64 = 16_384;
 const WORDS: usize = (WINDOW / 64) as usize;
 
-/// How many nodes are remembered, 2 KiB each; that of the oldest letter is forgotten for a new one.
+/// The maximum number of nodes remembered, 2 KiB each. A new one replaces the least recently heard.
 const NODES: usize = 1024;
 
-/// The numbers of the letters that have come, by the node that wrote them. Only letters that are
-/// genuine get here, so only nodes that know the secret take room.
+/// The numbers of the node messages received, by sending node. Only genuine messages get here, so
+/// only nodes that know the secret take room.
 #[derive(Default)]
 pub(super) struct InterceptPermit {
     nodes: HashMap<Origin, Window>,
@@ -23,13 +23,13 @@ struct Window {
     highest: u64,
     /// One bit for each of the last numbers.
     seen: Box<[u64; WORDS]>,
-    /// When the last letter came, in letters.
+    /// The count of all messages at which the last one of this node arrived.
     last: u64,
 }
 
 impl InterceptPermit {
-    /// Whether this letter has not come before; it has from now on. One that is too far behind to
-    /// tell counts as one that has.
+    /// Returns true if this node message has not arrived before, and records it. One too far behind
+    /// to tell counts as a repeat.
     pub(super) fn take(&mut self, from: Origin, number: u64) -> bool {
         if self.nodes.len() >= NODES && !self.nodes.contains_key(&from) {
             let oldest = self.nodes.iter().min_by_key(|(_, window)| window.last);

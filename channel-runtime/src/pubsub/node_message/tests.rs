@@ -7,7 +7,7 @@ use crate::pubsub::distributed::{Message, decode};
 
 const BOX: &str = "box";
 
-/// What a mailbox has got: the letter, and whether it was for another node of this one's name.
+/// The messages of a mailbox, each with whether it was for another node of this name.
 #[derive(Default)]
 struct Got(Mutex<Vec<(Peer, Bytes, bool)>>);
 
@@ -128,10 +128,10 @@ proptest! {
             true => bytes.truncate(at),
             false => bytes[at] ^= flip,
         }
-        // What is altered may be a broadcast, or for a mailbox that is not there.
+        // An altered message may be a broadcast, or for an unknown mailbox.
         let _any = b.take(bytes.into());
         prop_assert!(b.got().is_empty());
-        // And it has not used up the letter.
+        // It must not have used up the original message.
         prop_assert_eq!(b.take(good), Ok(()));
         prop_assert_eq!(b.got().len(), 1);
     }

@@ -1,4 +1,4 @@
-//! The connection, over engines that are made up.
+//! The connection, over fake engines.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ const KIND: Kind = Kind {
     naming: |namespace, kind, key| format!("{namespace}:{kind}:{key}").into(),
 };
 
-/// An engine that returns what it is sent, and shows its links' receivers.
+/// An engine that returns the messages it is sent, and exposes its links' receivers.
 struct Echo(mpsc::UnboundedSender<Incoming>);
 
 struct EchoLink(Incoming);
@@ -53,7 +53,7 @@ impl BrokerConnection for EchoLink {
     }
 }
 
-/// An engine that is not there, and says when somebody looks for it.
+/// An unreachable engine that reports every attempt to connect.
 struct Away(mpsc::UnboundedSender<Instant>);
 
 impl Driver for Away {
@@ -91,7 +91,7 @@ async fn a_link_that_was_given_up_hands_in_nothing_more() {
     assert_eq!(counted(), 1);
     first.closed("cut off");
     let second = receivers.recv().await.unwrap();
-    // Both links bring it; the first one has not noticed yet that it is over.
+    // Both links deliver it; the first one has not noticed yet that it is over.
     for incoming in [first, second] {
         incoming.message("channel:topic:a", Bytes::new());
     }
