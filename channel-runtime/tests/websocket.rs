@@ -8,6 +8,7 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{Router, routing::get};
 use channel_runtime::{ConnectInfoKey, SlowConsumer, SocketOptions, prelude::*};
 use futures_util::{SinkExt, StreamExt};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
@@ -640,4 +641,47 @@ async fn a_client_that_is_not_read_loses_nothing_and_is_served_all_else() {
     let url = "ws://localhost/socket/websocket?vsn=2.0.0";
     let client = client_async(url, stream).await.unwrap().0;
     flood(client, endpoint).await;
+}
+
+#[tokio::test]
+async fn ends_are_counted_by_their_reason_and_say_no_word_of_a_decoder() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _recorded = metrics::set_default_local_recorder(&recorder);
+    let options = SocketOptions::default().timeout(HOUR).max_frame_size(64);
+    let (endpoint, addr) = serve(options).await;
+    let mut malformed = connect(addr).await;
+    malformed.send(Message::text("[1,")).await.unwrap();
+    let Some(Ok(Message::Close(Some(close)))) = next(&mut malformed).await else {
+        panic!("the connection is not closed")
+    };
+    let told = (u16::from(close.code), close.reason.as_str());
+    assert_eq!(told, (1003, "malformed message"));
+    let mut large = connect(addr).await;
+    large.send(Message::text("x".repeat(65))).await.unwrap();
+    assert_eq!(closed(&mut large).await, Some(1009));
+    drop((malformed, large));
+    settled(&endpoint, 0).await;
+    let mut silent = connect(addr).await;
+    settled(&endpoint, 1).await;
+    pause();
+    advance(HOUR * 2).await;
+    resume();
+    assert_eq!(closed(&mut silent).await, Some(1002));
+    drop(silent);
+    settled(&endpoint, 0).await;
+    drop(connect(addr).await);
+    settled(&endpoint, 0).await;
+    let mut ended = Vec::new();
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let key = key.key();
+        if key.name() == "channel_disconnects_total" {
+            let reason = key.labels().next().unwrap().value().to_owned();
+            ended.push((reason, value));
+        }
+    }
+    ended.sort_by(|one, two| one.0.cmp(&two.0));
+    let expected = ["client", "timeout", "too_large", "unreadable"];
+    let expected = expected.map(|reason| (reason.to_owned(), DebugValue::Counter(1)));
+    assert_eq!(ended, expected);
 }
