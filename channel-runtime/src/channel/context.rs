@@ -76,7 +76,7 @@ pub mod role {
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to a `{R}` handler",
     label = "not lent here",
-    note = "application state comes from `#[socket(state = {T})]`, to channels that name the socket; the socket comes from `#[channel(…, socket = {T})]`; a message is taken by value: `{T}`"
+    note = "application state comes from `#[socket(state = {T})]`, to channels that name the socket; the socket comes from `#[channel(…, socket = {T})]`; a proof is listed, `proofs = [{T}]`; a message is taken by value: `{T}`"
 )]
 pub trait Provide<T: ?Sized, C, R> {
     /// Borrows it.
