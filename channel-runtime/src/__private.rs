@@ -48,8 +48,7 @@ where
     fn read(text: &str, name: &'static str) -> Result<Self, Refusal> {
         text.parse().map_err(|error: T::Err| {
             // Its words are the type's, not for clients.
-            let error = &crate::telemetry::shown(&error);
-            tracing::debug!(parameter = name, %error, "a part of a topic does not fit");
+            tracing::debug!(parameter = name, error = %crate::telemetry::shown(&error), "a part of a topic does not fit");
             Refusal::new("invalid topic").with("parameter", name)
         })
     }

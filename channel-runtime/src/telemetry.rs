@@ -60,8 +60,7 @@ pub(crate) fn connected(
     match refused {
         None => tracing::info!(socket, transport, outcome, took = ?took, "connect"),
         Some(why) => {
-            let reason = shown(&why);
-            tracing::info!(socket, transport, outcome, %reason, took = ?took, "connect");
+            tracing::info!(socket, transport, outcome, reason = %shown(&why), took = ?took, "connect")
         }
     }
 }
@@ -89,8 +88,7 @@ pub(crate) fn connect_span(socket: &'static str, transport: &'static str) -> Spa
 /// A client was not let in before its socket was asked.
 pub(crate) fn turned_away(transport: &'static str, why: &dyn fmt::Display) {
     metrics::counter!("channel_connects_total", "outcome" => "refused").increment(1);
-    let reason = shown(why);
-    tracing::info!(transport, %reason, "connect refused");
+    tracing::info!(transport, reason = %shown(why), "connect refused");
 }
 
 /// A request to one of the transports, without its query.

@@ -119,7 +119,7 @@ fn no_secret_of_a_client_reaches_the_log() {
     // The lines are there, and say what they should.
     for said in [
         "INFO channel_runtime::telemetry: request transport=\"websocket\" method=GET path=\"/socket/websocket\"",
-        "connect refused transport=\"websocket\" why=the auth token cannot be decoded",
+        "connect refused transport=\"websocket\" reason=the auth token cannot be decoded",
         "http://evil.net",
         "`EndpointBuilder::url`",
     ] {
