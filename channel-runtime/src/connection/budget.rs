@@ -1,4 +1,4 @@
-//! How many bytes of the clients' messages may wait for channels: of one connection, and of all.
+//! Limits the bytes of client messages that wait for channels: per connection and in total.
 
 #[cfg(test)]
 mod properties;
@@ -19,15 +19,15 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// The bytes that a message takes beside its own: its place in a mailbox and its parts.
+/// The bytes that a message counts for besides its own: its place in a mailbox and its parts.
 const OVERHEAD: usize = 256;
 
-/// What each connection has of its own, so that clients which have spent the endpoint's budget hold
-/// up only those that have much waiting themselves.
+/// The bytes that each connection may use outside the endpoint's budget, so that clients which have
+/// spent that budget hold up only connections with much waiting themselves.
 const OWN: usize = 16 * 1024;
 
-/// The bytes that may wait for all channels of an endpoint together, but for what each connection
-/// has of its own. Who is first in line gets what becomes free first.
+/// The bytes that may wait for all channels of an endpoint together, without the part that each
+/// connection has of its own. First come, first served.
 #[derive(Debug)]
 pub(crate) struct TotalBudget {
     free: Arc<Semaphore>,
@@ -44,7 +44,7 @@ impl TotalBudget {
         })
     }
 
-    /// A message larger than the whole takes all of it.
+    /// Returns the charge of a message. One larger than the whole budget takes all of it.
     fn charge(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.limit)
     }
@@ -53,24 +53,25 @@ impl TotalBudget {
 /// The bytes of one client's messages that wait for its channels, all together. They lie in the
 /// mailboxes of its channels, and nothing else bounds them there.
 ///
-/// Only the connection's own task asks for room, so what fits goes on to fit until it is taken.
+/// Only the connection's own task asks for room, so a message that fits keeps fitting until it is
+/// taken.
 pub(crate) struct Budget {
     used: AtomicUsize,
     limit: usize,
-    /// With no more than this in use, a connection that waits for room is woken.
+    /// The usage at or below which a connection that waits for room is woken.
     enough: AtomicUsize,
     connection: AtomicWaker,
     total: Arc<TotalBudget>,
 }
 
-/// Whose budget has no room for a message.
+/// The budget that has no room for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spent {
     Own,
     Total,
 }
 
-/// A message that there is room for, once.
+/// A message that was admitted, to be taken once.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     bytes: usize,
@@ -89,8 +90,8 @@ impl Budget {
         })
     }
 
-    /// Whether a message fits whose frame has so many bytes. One larger than the whole budget still
-    /// fits an empty one.
+    /// Admits a message whose frame has this many bytes if it fits. One larger than the whole
+    /// budget still fits an empty one.
     pub(crate) fn admit(&self, frame: usize) -> Result<Admitted, Spent> {
         self.admit_with(frame, &mut None)
     }
@@ -118,7 +119,7 @@ impl Budget {
         Ok(Admitted { bytes, total })
     }
 
-    /// The reservation of a message that was admitted.
+    /// Returns the reservation of a message that was admitted.
     pub(crate) fn claim(self: &Arc<Self>, admitted: Admitted) -> Reservation<'_> {
         Reservation {
             budget: self,
@@ -126,7 +127,7 @@ impl Budget {
         }
     }
 
-    /// Waits for room until `until`.
+    /// Returns a wait for room until `until`.
     pub(crate) fn wait(&self, frame: usize, spent: Spent, until: Instant) -> Wait {
         Wait {
             frame,
@@ -138,11 +139,12 @@ impl Budget {
         }
     }
 
-    /// With no more than this in use there is room again; where there is such a number.
+    /// Returns the usage at or below which there is room again, if there is one.
     fn enough(&self, frame: usize, spent: Spent) -> Option<usize> {
         let bytes = frame.saturating_add(OVERHEAD);
         match spent {
-            // For many messages: the connection is not to be woken for each that is done.
+            // Leaves room for many messages, so that the connection is not woken for each one that
+            // is done.
             Spent::Own => Some(self.limit.saturating_sub(bytes).min(self.limit / 4 * 3)),
             Spent::Total => OWN.checked_sub(bytes),
         }
@@ -166,24 +168,24 @@ impl fmt::Debug for Budget {
     }
 }
 
-/// A message that waits for room, and nothing is read behind it.
+/// A message that waits for room. Nothing behind it is read meanwhile.
 pub(crate) struct Wait {
     frame: usize,
     spent: Spent,
     patience: Pin<Box<Sleep>>,
     is_over: bool,
-    /// Its place in the line for the endpoint's budget.
+    /// Its place in the queue for the endpoint's budget.
     line: Option<BoxFuture<'static, Option<OwnedSemaphorePermit>>>,
     reserved: Option<OwnedSemaphorePermit>,
 }
 
 impl Wait {
-    /// Returns whether it has waited for as long as it may.
+    /// Returns true if its time is over.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// As [`Budget::admit`], with what has been waited for.
+    /// Does the same as [`Budget::admit`], and uses the permit that it has waited for.
     pub(crate) fn admit(&mut self, budget: &Budget, frame: usize) -> Result<Admitted, Spent> {
         if frame != self.frame {
             (self.line, self.reserved) = (None, None);
@@ -201,8 +203,8 @@ impl Wait {
             return Poll::Ready(());
         }
         if let Some(enough) = budget.enough(self.frame, self.spent) {
-            // A release looks at `enough` afterwards, and this looks at `used` afterwards:
-            // one of them sees the other.
+            // A release reads `enough` after its change of `used`, and this reads `used` after its
+            // change of `enough`: one of them sees the other.
             budget.enough.store(enough, SeqCst);
             budget.connection.register(cx.waker());
             if budget.used.load(SeqCst) <= enough {
@@ -214,7 +216,7 @@ impl Wait {
             let charge = total.charge(self.frame.saturating_add(OVERHEAD));
             let line = self.line.get_or_insert_with(|| {
                 let free = total.free.clone();
-                // Nothing closes it.
+                // The semaphore is never closed.
                 Box::pin(async move { free.acquire_many_owned(charge).await.ok() })
             });
             if let Poll::Ready(permit) = line.as_mut().poll(cx) {
@@ -236,7 +238,7 @@ impl Wait {
     }
 }
 
-/// A reservation in a [`Budget`]; a message that is handled at once never takes it.
+/// A reservation in a [`Budget`]. A message that is handled at once never takes it.
 #[derive(Debug)]
 pub(crate) struct Reservation<'a> {
     budget: &'a Arc<Budget>,
@@ -244,7 +246,7 @@ pub(crate) struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Takes it, until what is returned is dropped.
+    /// Takes it, until the returned permit is dropped.
     pub(crate) fn take(self) -> BudgetPermit {
         let Admitted { bytes, total } = self.admitted;
         self.budget.used.fetch_add(bytes, SeqCst);
@@ -256,7 +258,7 @@ impl Reservation<'_> {
     }
 }
 
-/// A part of a [`Budget`], given back when dropped.
+/// A part of a [`Budget`], given back on drop.
 #[derive(Debug)]
 pub(crate) struct BudgetPermit {
     budget: Arc<Budget>,

@@ -1,12 +1,12 @@
-/// Names one join of one connection.
+/// The identity of one join of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ChannelId(pub(crate) u64);
 
-/// Why a channel did not take a message.
+/// The reason why a channel did not take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Undelivered {
     /// It has ended.
     Ended,
-    /// It has as many as may wait.
+    /// Its mailbox is full.
     Full,
 }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::protocol::Topic;
 
-/// Who a connection is to what counts by client or by user.
+/// The identity of a connection for limits that count by client or by user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientId {
     connection: u64,
@@ -10,7 +10,7 @@ pub(crate) struct ClientId {
     user: Option<Topic>,
 }
 
-/// Whose messages are counted together.
+/// The key under which messages are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ClientKey {
     Connection(u64),
@@ -18,7 +18,7 @@ pub(crate) enum ClientKey {
 }
 
 impl ClientId {
-    /// A connection of its own, of the user that the socket's `#[id]` names.
+    /// Creates the identity of a new connection of the user that the socket's `#[id]` names.
     pub(crate) fn new(user: Option<Topic>) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         ClientId {
@@ -31,7 +31,7 @@ impl ClientId {
         ClientKey::Connection(self.connection)
     }
 
-    /// The user; the connection where its socket has no id.
+    /// Returns the user, or the connection if its socket has no id.
     pub(crate) fn user(&self) -> ClientKey {
         match &self.user {
             Some(user) => ClientKey::User(user.clone()),

@@ -1,4 +1,4 @@
-//! How channels send: an outbox with the serializer its client speaks.
+//! Sends for channels: an outbox with the serializer of its client.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::protocol::{
 
 use crate::telemetry::shown;
 
-/// A connection's outbox with the serializer it speaks: all that sending takes.
+/// A connection's outbox with its serializer.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientSender {
     outbox: Arc<Outbox>,
@@ -33,13 +33,13 @@ impl ClientSender {
         self.outbox.send(OutboundFrame::Own(frame), urgency);
     }
 
-    /// Sends a frame that many get; a client that reads too slowly may miss it.
+    /// Sends a frame that many clients get. A client that reads too slowly may miss it.
     pub(crate) fn send_shared(&self, frame: &Arc<SharedFrame>) {
         self.outbox
             .send(OutboundFrame::Shared(frame), Urgency::MayDrop);
     }
 
-    /// Room for a broadcast that a channel has to take first, of so many bytes.
+    /// Reserves room for a broadcast of this many bytes that a channel handles first.
     pub(crate) fn intercept(&self, bytes: usize) -> Option<InterceptPermit> {
         self.outbox.intercept(bytes)
     }
@@ -58,7 +58,7 @@ impl ClientSender {
         self.push_message(join_ref, &Term::Null, topic, event, payload)
     }
 
-    /// As [`ClientSender::push`], with a ref that the client answers to.
+    /// Does the same as [`ClientSender::push`], with a ref that the client answers to.
     pub(crate) fn push_with_ref(
         &self,
         join_ref: &Term,
@@ -100,7 +100,7 @@ impl ClientSender {
         Ok(())
     }
 
-    /// Returns whether the reply went out as it was meant.
+    /// Returns true if the reply was sent as intended, not replaced by an error.
     pub(crate) fn reply(
         &self,
         join_ref: &Term,

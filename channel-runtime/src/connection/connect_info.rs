@@ -7,16 +7,16 @@ use super::ClientId;
 #[cfg(feature = "token")]
 use super::Session;
 
-/// How a client connected: what the transport knows of it, and was asked to keep.
+/// The details of a client's connection, as far as its transport knows and keeps them.
 ///
-/// Every connection keeps its own, so a socket names what it reads, with
+/// Every connection keeps its own, so a socket selects the ones it reads, with
 /// [`SocketOptions::connect_info`](crate::SocketOptions::connect_info); the rest is left empty.
 /// Mirrors the `connect_info` of `c:Phoenix.Socket.connect/3`.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct ConnectInfo {
-    /// The transport: `websocket`, `longpoll`, `test` for the test kit, or the name that a
-    /// transport of your own gives itself.
+    /// The transport: `websocket`, `longpoll`, `test` for the test kit, or the name of your own
+    /// transport.
     pub transport: &'static str,
     /// The client's address, when the server was started with
     /// `into_make_service_with_connect_info::<SocketAddr>()`. Behind a proxy it is the proxy's.
@@ -29,7 +29,7 @@ pub struct ConnectInfo {
     more: Option<Box<More>>,
 }
 
-/// Fields that most connections do without.
+/// Fields that are empty for most connections.
 #[derive(Clone, Default)]
 struct More {
     headers: HeaderMap,
@@ -38,7 +38,8 @@ struct More {
     session: Option<Session>,
 }
 
-/// What a socket wants to know of its clients' requests: an entry of the `:connect_info` option.
+/// A detail of its clients' requests that a socket asks for: an entry of the `:connect_info`
+/// option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -59,7 +60,7 @@ pub enum ConnectInfoKey {
 }
 
 impl ConnectInfo {
-    /// A client of this transport, of which nothing else is known.
+    /// Creates the details of a client of this transport, with everything else empty.
     pub(crate) fn over(transport: &'static str) -> Self {
         ConnectInfo {
             transport,
@@ -67,32 +68,32 @@ impl ConnectInfo {
         }
     }
 
-    /// A header that the socket has asked for, where it is text; the first of several.
+    /// Returns a header that the socket has asked for, if it is text; the first of several.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.more.as_ref()?.headers.get(name)?.to_str().ok()
     }
 
-    /// All headers that the socket has asked for. Those that may hold secrets are marked
+    /// Returns all headers that the socket has asked for. Those that may hold secrets are marked
     /// sensitive, so that they do not show in logs.
     pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.more.iter().flat_map(|more| more.headers.iter())
     }
 
-    /// The auth token of the client, where the socket's
+    /// Returns the auth token of the client, if the socket's
     /// [`auth_token`](crate::SocketOptions::auth_token) option is on. Mirrors `auth_token`.
     pub fn auth_token(&self) -> Option<&str> {
         self.more.as_ref()?.auth_token.as_deref()
     }
 
-    /// The session in the cookie that the socket's [`session`](crate::SocketOptions::session)
-    /// option names, where the client proved with a CSRF token that it is its own. Mirrors
-    /// `session`.
+    /// Returns the session in the cookie that the socket's
+    /// [`session`](crate::SocketOptions::session) option names, if the client proved with a CSRF
+    /// token that the session is its own. Mirrors `session`.
     #[cfg(feature = "token")]
     pub fn session(&self) -> Option<&Session> {
         self.more.as_ref()?.session.as_ref()
     }
 
-    /// As if the client had this session: for tests and transports of your own.
+    /// Adds a session, as if the client had it: for tests and your own transports.
     #[cfg(feature = "token")]
     #[must_use]
     pub fn with_session(mut self, session: Session) -> Self {
@@ -100,14 +101,14 @@ impl ConnectInfo {
         self
     }
 
-    /// As if the client had sent this header: for tests and transports of your own.
+    /// Adds a header, as if the client had sent it: for tests and your own transports.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.more().headers.append(name, value);
         self
     }
 
-    /// As if the client had sent this auth token: for tests and transports of your own.
+    /// Adds an auth token, as if the client had sent it: for tests and your own transports.
     #[must_use]
     pub fn with_auth_token(mut self, token: impl Into<String>) -> Self {
         self.more().auth_token = Some(token.into());
@@ -119,7 +120,7 @@ impl ConnectInfo {
     }
 }
 
-/// Secrets do not show: no query, no token.
+/// Hides secrets: the query and the token.
 impl fmt::Debug for ConnectInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.uri.as_deref().and_then(|uri| uri.split('?').next());

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::{Account, ConnectError, HalfReceived, Outbox};
 use crate::telemetry;
 
-/// The open connections of a node, and how many there may be.
+/// The open connections of a node, with their limit.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<Inner>);
 
@@ -77,7 +77,7 @@ impl Connections {
         }
     }
 
-    /// Takes one of the places for a connection.
+    /// Registers a connection in one of the places.
     pub(crate) fn register(&self, outbox: &Arc<Outbox>) -> Result<Registered, ConnectError> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let mut open = self.0.open.lock();
@@ -91,7 +91,7 @@ impl Connections {
         })
     }
 
-    /// The outboxes of all, the newest last.
+    /// Returns the outboxes of all connections, the newest last.
     pub(crate) fn newest_last(&self) -> Vec<Weak<Outbox>> {
         let open = self.0.open.lock();
         let mut open: Vec<_> = open
@@ -115,7 +115,7 @@ impl Registered {
         &self.connections.0.half_received
     }
 
-    /// The worker that flushes the connection's outbox.
+    /// Returns the worker that flushes the connection's outbox.
     pub(crate) fn worker(&self) -> Arc<super::FlushWorker> {
         self.connections
             .0

@@ -1,16 +1,16 @@
-//! What clients have sent in part, over all connections of an endpoint, and who goes when that is
-//! too much.
+//! The messages that clients have sent in part, over all connections of an endpoint, and the choice
+//! of connections to close when they are too large.
 
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Up to here, what a client has sent in part is its own affair.
+/// The number of bytes of a partial message that are not counted.
 pub(crate) const FREE: usize = 64 * 1024;
 
-/// The bytes of messages that have not come whole, of all clients together. A message that is
-/// handled as it comes never gets here.
+/// The bytes of incomplete messages, of all clients together. A message that is handled as it
+/// arrives is never counted here.
 pub(crate) struct HalfReceived {
     limit: usize,
     state: Mutex<State>,
@@ -20,25 +20,25 @@ pub(crate) struct HalfReceived {
 struct State {
     used: usize,
     next: u64,
-    /// How many have had to go.
+    /// The number of messages cut off so far.
     gone: u64,
     parts: HashMap<u64, Known>,
 }
 
-/// A message of which much has come.
+/// A large part of a message.
 struct Known {
     bytes: usize,
-    /// True if its client has joined anything; others go first.
+    /// True if its client has joined anything; others are cut off first.
     joined: bool,
-    /// When its client has sent the last bytes.
+    /// The time of the client's last bytes.
     seen: Instant,
     cut_off: CutOff,
 }
 
-/// Ends what the message is received for.
+/// A function that ends the receiver of a message.
 type CutOff = Box<dyn Fn() + Send + Sync>;
 
-/// A message that is half received, as its connection holds it; it counts until it is dropped.
+/// A partial message, as its connection holds it. It counts until it is dropped.
 pub(crate) struct Half {
     all: Arc<HalfReceived>,
     id: u64,
@@ -52,11 +52,12 @@ impl HalfReceived {
         })
     }
 
-    /// Says how much of a message has come, up to now; `half` holds it while it is much. `cut_off`
-    /// makes what ends it.
+    /// Records how many bytes of a message have arrived; `half` holds the record while they are
+    /// many. `cut_off` makes the function that ends the receiver.
     ///
-    /// When all have too much, those go that have had no bytes for longest, first of clients which
-    /// have joined nothing: so those who stop half-way cannot keep out those who go on.
+    /// Over the limit, messages are cut off that have had no bytes for longest, first those of
+    /// clients which have joined nothing. So clients that stop half-way cannot keep out those that
+    /// go on.
     pub(crate) fn note(
         self: &Arc<Self>,
         half: &mut Option<Box<Half>>,
@@ -85,7 +86,7 @@ impl HalfReceived {
                 let all = self.clone();
                 *half = Some(Box::new(Half { all, id }));
             }
-            // One that is cut off is not there any more.
+            // A message that was cut off is no longer listed.
             Some(half) => {
                 let state = &mut *state;
                 if let Some(known) = state.parts.get_mut(&half.id) {
@@ -107,7 +108,7 @@ impl HalfReceived {
     fn tell(&self, gone: &[Known], all_gone: u64) {
         let now = gone.len() as u64;
         metrics::counter!("channel_half_received_dropped_total").increment(now);
-        // Many go one after the other: a line each time that their number has doubled.
+        // Cut-offs come in series: one line each time that their number has doubled.
         if all_gone.ilog2() != (all_gone - now).checked_ilog2().unwrap_or(u32::MAX) {
             tracing::warn!(
                 clients = all_gone,
@@ -126,7 +127,7 @@ impl HalfReceived {
 }
 
 impl State {
-    /// Takes out what has to go. A message that is alone stays, however large it is.
+    /// Removes messages until the rest fits. A single message stays, however large it is.
     fn make_room(&mut self, limit: usize) -> Vec<Known> {
         let mut gone = Vec::new();
         while self.used > limit && self.parts.len() > 1 {
@@ -167,7 +168,7 @@ mod tests {
 
     const KIB: usize = 1024;
 
-    /// A client, and whether it is cut off.
+    /// A client, with a flag that tells if it is cut off.
     #[derive(Default)]
     struct Client {
         half: Option<Box<Half>>,

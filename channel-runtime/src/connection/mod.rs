@@ -1,5 +1,4 @@
-//! One client's connection: what is known of it, what waits to be sent to it, and how a transport
-//! drives it.
+//! One client's connection: its details, its outgoing queue, and the interface for its transport.
 
 mod budget;
 mod channel_id;

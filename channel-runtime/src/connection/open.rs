@@ -1,4 +1,4 @@
-//! An open connection, as every transport drives it, whatever socket is behind.
+//! An open connection, as every transport drives it, for any kind of socket.
 
 #[cfg(feature = "websocket")]
 mod direct;
@@ -23,26 +23,26 @@ use crate::{
 pub enum Event {
     /// Write this frame.
     Frame(Frame),
-    /// End the connection, telling the client why where the transport can.
+    /// End the connection, and tell the client why if the transport can.
     Close(Close),
 }
 
 /// A control frame of a client, for transports that have them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// The transport answers it itself.
+    /// A ping, which the transport answers itself.
     Ping(Bytes),
     /// An answer to a ping of the server.
     Pong(Bytes),
 }
 
-/// The outcome of handing a frame to a socket.
+/// The outcome of passing a frame to a socket.
 pub(crate) enum Received {
-    /// It took it.
+    /// The socket took it.
     Taken,
-    /// The connection is to end.
+    /// The connection must end.
     Refused(Close),
-    /// It takes nothing before [`ConnectionHandler::poll_room`] is ready.
+    /// The socket takes nothing until [`ConnectionHandler::poll_room`] is ready.
     Full(Frame),
 }
 
@@ -50,7 +50,8 @@ pub(crate) enum Received {
 pub(crate) trait ConnectionHandler: Send {
     fn receive(&mut self, frame: Frame) -> Received;
 
-    /// As [`ConnectionHandler::receive`], of a text frame; copies of it only what is kept.
+    /// Does the same as [`ConnectionHandler::receive`] for a text frame, and copies only the parts
+    /// that are kept.
     #[cfg(feature = "websocket")]
     fn receive_text(&mut self, text: &str) -> Received {
         self.receive(Frame::Text(text.into()))
@@ -58,27 +59,28 @@ pub(crate) trait ConnectionHandler: Send {
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The frames from here on, until the next of these, come together, and those who sent them wait
-    /// until all are taken.
+    /// Begins a batch: the frames up to the next call come together, and their sender waits until
+    /// all are taken.
     #[cfg(feature = "longpoll")]
     fn begin_batch(&mut self) {}
 
     fn control(&mut self, control: Control);
 
-    /// Returns whether the client has come further than to connect.
+    /// Returns true if the client has done more than connect.
     #[cfg(feature = "websocket")]
     fn has_joined(&self) -> bool {
         true
     }
 
-    /// A channel is over.
+    /// Notes that a channel is over.
     fn ended(&mut self, _topic: &Topic, _id: ChannelId) {}
 
-    /// The server goes down; dropped soon after.
+    /// Notes that the server is going down. The handler is dropped soon after.
     fn drain(&mut self);
 }
 
-/// An open connection: the transport hands it the client's frames and writes what it gives.
+/// An open connection: the transport passes in the client's frames and writes the frames it
+/// returns.
 ///
 /// [`Endpoint::connect`](crate::Endpoint::connect) opens one. A transport reads and writes in
 /// one task: it waits for the client and for [`Connection::next`] at the same time, hands over
@@ -87,7 +89,7 @@ pub(crate) trait ConnectionHandler: Send {
 pub struct Connection {
     handler: Box<dyn ConnectionHandler>,
     outbox: Arc<Outbox>,
-    /// Why the transport ends it, where it is not the outbox that does.
+    /// The reason for the end if the transport ends it rather than the outbox.
     ended: Option<&'static str>,
     #[cfg_attr(
         not(feature = "websocket"),
@@ -110,18 +112,18 @@ impl Connection {
         }
     }
 
-    /// Takes one frame of the client. Waits where too much of what the client has sent waits
-    /// already: in a socket with channels for
-    /// [`mailbox_wait`](crate::SocketOptions::mailbox_wait) at most, in a custom one for as long as it
-    /// is busy. Nothing is to be read meanwhile, so that the client waits too. A transport that
-    /// writes meanwhile polls [`Connection::poll_receive`] and [`Connection::poll_next`].
+    /// Takes one frame of the client. Waits while too many of the client's bytes are waiting
+    /// already: in a socket with channels for at most
+    /// [`mailbox_wait`](crate::SocketOptions::mailbox_wait), in a custom one for as long as it is
+    /// busy. Do not read from the client meanwhile, so that it waits too. A transport that writes
+    /// meanwhile polls [`Connection::poll_receive`] and [`Connection::poll_next`].
     ///
     /// Not cancel safe: a frame whose `receive` is dropped may be lost.
     ///
     /// # Errors
     ///
-    /// How the connection must end, since the frame cannot be read, or it ends while the frame
-    /// waits.
+    /// Returns how the connection must end, if the frame cannot be read or the connection ends
+    /// while the frame waits.
     pub async fn receive(&mut self, frame: Frame) -> Result<(), Close> {
         let mut frame = Some(frame);
         poll_fn(|cx| match self.poll_receive(&mut frame, cx) {
@@ -131,12 +133,12 @@ impl Connection {
         .await
     }
 
-    /// As [`Connection::receive`], for transports that poll; takes the frame out once there is
-    /// room for it.
+    /// Does the same as [`Connection::receive`] for transports that poll. Takes the frame out once
+    /// there is room for it.
     ///
     /// # Errors
     ///
-    /// How the connection must end, since the frame cannot be read.
+    /// Returns how the connection must end if the frame cannot be read.
     pub fn poll_receive(
         &mut self,
         frame: &mut Option<Frame>,
@@ -156,19 +158,19 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Those who sent the frames from here on, until the next of these, wait until all are taken.
+    /// Begins a batch: the sender of the frames up to the next call waits until all are taken.
     #[cfg(feature = "longpoll")]
     pub(crate) fn begin_batch(&mut self) {
         self.handler.begin_batch();
     }
 
-    /// As [`Connection::receive`], without waiting.
+    /// Does the same as [`Connection::receive`], without waiting.
     #[cfg(feature = "websocket")]
     pub(crate) fn try_receive(&mut self, frame: Frame) -> Received {
         self.handler.receive(frame)
     }
 
-    /// As [`Connection::try_receive`], of a text frame.
+    /// Does the same as [`Connection::try_receive`] for a text frame.
     #[cfg(feature = "websocket")]
     pub(crate) fn try_receive_text(&mut self, text: &str) -> Received {
         self.handler.receive_text(text)
@@ -190,7 +192,7 @@ impl Connection {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// As [`Connection::next`], for transports that poll.
+    /// Does the same as [`Connection::next`] for transports that poll.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
             match std::task::ready!(self.outbox.poll_next(cx)) {
@@ -206,33 +208,33 @@ impl Connection {
         }
     }
 
-    /// Ready once the connection is to end, even while [`Connection::next`] has more to give:
-    /// so that a write to a client that does not read is given up. Borrows nothing, cancel safe.
+    /// Ready once the connection must end, even while [`Connection::next`] has more frames, so that
+    /// a write to a client that does not read can be abandoned. Borrows nothing, cancel safe.
     pub fn closing(&self) -> impl Future<Output = Close> + Send + use<> {
         let outbox = self.outbox.clone();
         async move { poll_fn(|cx| outbox.poll_closing(cx)).await }
     }
 
-    /// As [`Connection::closing`], for transports that poll.
+    /// Does the same as [`Connection::closing`] for transports that poll.
     #[cfg(any(feature = "websocket", feature = "longpoll"))]
     pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Close> {
         self.outbox.poll_closing(cx)
     }
 
-    /// Counts frames that have left the outbox and still wait.
+    /// Returns the account, which counts frames that have left the outbox and still wait.
     #[cfg(feature = "longpoll")]
     pub(crate) fn account(&self) -> &Arc<super::Account> {
         self.outbox.account()
     }
 
-    /// How many frames wait for the transport.
+    /// Returns the number of frames that wait for the transport.
     pub fn waiting(&self) -> usize {
         self.outbox.waiting()
     }
 }
 
 impl Connection {
-    /// Notes how a transport ends the connection, for the metrics.
+    /// Records how a transport ends the connection, for the metrics.
     pub(crate) fn note_end(&mut self, close: &Close) {
         self.ended.get_or_insert(close.label());
     }

@@ -37,22 +37,22 @@ pub(crate) use self::{
 use super::ChannelId;
 use crate::protocol::{Frame, SharedFrame, SharedWire, Topic};
 
-/// What happens when a client reads more slowly than it is sent to, and its outbox is full.
+/// The policy for a client that reads more slowly than it is sent to, once its outbox is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SlowConsumer {
-    /// The connection is closed with code 1013; the client reconnects and joins again. What it
-    /// sees is complete as long as it is connected. The default.
+    /// The connection is closed with code 1013; the client reconnects and joins again. The client
+    /// misses nothing as long as it is connected. The default.
     ///
-    /// An outbox is full when it has as much as
-    /// [`outbox_bytes`](crate::SocketOptions::outbox_bytes) allows. When all of an endpoint have
-    /// as much as [`outbox_bytes`](crate::EndpointBuilder::outbox_bytes) allows, the slowest
-    /// connection is dealt with as if its own were full.
+    /// An outbox is full when it has reached [`outbox_bytes`](crate::SocketOptions::outbox_bytes).
+    /// When all outboxes of an endpoint have reached
+    /// [`outbox_bytes`](crate::EndpointBuilder::outbox_bytes), the slowest connection is treated as
+    /// if its own were full.
     #[default]
     Disconnect,
-    /// Broadcasts that find no room are left out for this client; replies and pushes that find
-    /// none disconnect it.
+    /// Broadcasts that find no room are left out for this client; replies and pushes that find no
+    /// room disconnect it.
     DropNewest,
     /// The oldest waiting broadcast makes room for a new one; replies and pushes that find no
     /// room disconnect the client.
@@ -79,12 +79,12 @@ pub(crate) enum Urgency {
     Final,
 }
 
-/// Why the server ends a connection: a WebSocket close code and a reason.
+/// The reason why the server ends a connection: a WebSocket close code and a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {
     /// The WebSocket close code.
     pub code: u16,
-    /// Why, in words; at most 123 bytes reach the client.
+    /// The reason in words; at most 123 bytes reach the client.
     pub reason: std::borrow::Cow<'static, str>,
 }
 
@@ -100,14 +100,14 @@ impl Close {
     pub(crate) const DISCONNECT: Close = Close::new(1001, "");
     /// The server goes down.
     pub(crate) const DRAINING: Close = Close::new(1012, "");
-    /// The client has sent a part of something large, and too many others have as well.
+    /// The client has sent a part of something large, and so have too many others.
     pub(crate) const HALF_RECEIVED: Close = Close::new(1013, "too much is half received");
     /// The client reads too slowly.
     pub(crate) const SLOW_CONSUMER: Close = Close::new(1013, "slow consumer");
     /// Nothing has come from the client for the socket's `timeout`.
     pub(crate) const TIMEOUT: Close = Close::new(1002, "timeout");
 
-    /// The reason in a word, for metrics.
+    /// Returns the reason as one word, for metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             close if *close == Close::DISCONNECT => "disconnect",
@@ -136,11 +136,11 @@ pub(crate) enum Outgoing {
     Close(Close),
 }
 
-/// The bytes that a waiting frame takes beside its own: its place and its allocation.
-/// It counts, so that a flood of tiny frames is bounded as well.
+/// The bytes that a waiting frame counts for besides its own: its place and its allocation. They
+/// bound a flood of tiny frames as well.
 pub(crate) const OVERHEAD: usize = 128;
 
-/// A frame as it is handed to an outbox.
+/// A frame as it is passed to an outbox.
 pub(crate) enum OutboundFrame<'a> {
     Own(Frame),
     Shared(&'a Arc<SharedFrame>),
@@ -153,14 +153,14 @@ pub(crate) enum OutboundFrame<'a> {
 pub(crate) struct Outbox {
     state: Mutex<State>,
     limits: OutboxLimits,
-    /// Of all outboxes of the endpoint, and this one's number there.
+    /// The account of all outboxes of the endpoint, and this one's number there.
     account: Arc<Account>,
     id: u64,
-    /// The bytes of broadcasts that channels of this connection intercept and have yet to take.
+    /// The bytes of broadcasts that wait for channels of this connection to intercept them.
     intercepted: AtomicUsize,
-    /// The worker that flushes it in a large burst, where senders write frames themselves.
+    /// The worker that flushes it in a large batch, if senders write frames themselves.
     worker: OnceLock<Arc<FlushWorker>>,
-    /// Where they are, what makes a frame of text behind room for its header.
+    /// The function that turns text behind room for its header into a frame, if senders write.
     frame_in_place: OnceLock<fn(Vec<u8>) -> Bytes>,
 }
 
@@ -168,19 +168,19 @@ pub(crate) struct Outbox {
 struct State {
     queue: Queue,
     frames: usize,
-    /// All that waits, with its [`OVERHEAD`].
+    /// The bytes of all that waits, with their [`OVERHEAD`].
     bytes: usize,
     /// The part of it that waits for this connection alone.
     own: usize,
-    /// How many bytes the account knows of; nothing while few wait.
+    /// The number of bytes that the account knows of; 0 while few wait.
     noted: usize,
-    /// How many of them it has charged, since they wait for this connection alone.
+    /// The number of them that the account has charged, since they wait for this connection alone.
     charged: usize,
     close: Option<Close>,
-    /// The connection takes no more frames.
+    /// True once the connection takes no more frames.
     abandoned: bool,
     reader: Option<Waker>,
-    /// Those who push only while much is free.
+    /// The tasks that push only while much room is free.
     patient: Vec<Waker>,
     /// Set where senders write frames themselves.
     direct: Option<Direct>,
@@ -198,14 +198,14 @@ enum Queued {
 /// The bytes that a frame in an outbox counts for.
 #[derive(Clone, Copy, Default)]
 struct Cost {
-    /// Of the outbox's limit.
+    /// Counts for the outbox's limit.
     all: usize,
-    /// Without those that it shares with other outboxes.
+    /// Without the bytes that it shares with other outboxes.
     own: usize,
 }
 
 impl Queued {
-    /// Returns the bytes it counts for; `None` where it is no frame.
+    /// Returns the bytes it counts for; `None` if it is no frame.
     fn cost(&self) -> Option<Cost> {
         let (len, shared) = match self {
             Queued::Frame(frame, _) => (frame.len(), 0),
@@ -220,7 +220,7 @@ impl Queued {
         })
     }
 
-    /// Returns its bytes on the wire, where it is ready to be written.
+    /// Returns its bytes on the wire if it is ready to be written.
     fn wire(&self) -> Option<&Bytes> {
         match self {
             Queued::Wire(bytes, _) => Some(bytes),
@@ -229,7 +229,7 @@ impl Queued {
         }
     }
 
-    /// Counts the bytes it shares, once for all outboxes.
+    /// Counts its shared bytes, once for all outboxes.
     fn charge(&self, account: &Arc<Account>) {
         match self {
             Queued::Shared(shared) => {
@@ -266,7 +266,7 @@ impl Outbox {
         })
     }
 
-    /// Queues a frame, or does what the policy says when there is no room.
+    /// Queues a frame, or applies the policy if there is no room.
     pub(crate) fn send(self: &Arc<Self>, out: OutboundFrame<'_>, urgency: Urgency) {
         let mut state = self.state.lock();
         if state.abandoned || state.close.is_some() {
@@ -311,11 +311,12 @@ impl Outbox {
         }
     }
 
-    /// Tells the account what waits, in steps, with a frame of this cost; whether that is much.
+    /// Reports the waiting bytes to the account, in steps, with a frame of this cost. Returns true
+    /// if they are many.
     #[cold]
     fn note(self: &Arc<Self>, state: &mut State, cost: Cost) -> bool {
         if state.is_news(cost) {
-            // A burst of the server's is not the client's slowness: write what can be written.
+            // A burst of the server is not the client's slowness: write as much as possible.
             state.write_out();
             self.settle(state);
             if state.direct.is_some() && state.queue.is_empty() {
@@ -339,8 +340,8 @@ impl Outbox {
         true
     }
 
-    /// Tells the account what is left when as much has been written as can be; whether outboxes
-    /// hold too much now.
+    /// Reports the bytes left after a write to the account. Returns true if the outboxes hold too
+    /// much now.
     fn note_left(self: &Arc<Self>, state: &mut State) -> bool {
         if state.bytes <= state.noted.max(FREE) {
             self.settle(state);
@@ -349,7 +350,7 @@ impl Outbox {
         self.note(state, Cost::default()) && self.account.is_spent()
     }
 
-    /// Tells the account that less waits, once it is much less.
+    /// Reports fewer waiting bytes to the account, once they are much fewer.
     fn settle(&self, state: &mut State) {
         if state.noted == 0 {
             return;
@@ -366,7 +367,8 @@ impl Outbox {
         self.account.lower(self.id, state.noted, state.charged);
     }
 
-    /// All outboxes of the endpoint together have too much, and this one the most.
+    /// Relieves the endpoint, whose outboxes together hold too much, of this one, which holds the
+    /// most.
     fn evict(&self, bytes: usize, limit: usize, evicted: u64) {
         let mut state = self.state.lock();
         if state.close.is_some() || state.abandoned {
@@ -378,7 +380,7 @@ impl Outbox {
             state.bytes <= FREE
         };
         too_slow("endpoint", bytes);
-        // Many go at once, and each is counted.
+        // Evictions come in series, and each is counted.
         if evicted.is_power_of_two() {
             tracing::warn!(
                 bytes,
@@ -396,8 +398,8 @@ impl Outbox {
         (state.noted, state.charged) = (0, 0);
     }
 
-    /// Returns whether a broadcast with a payload of so many bytes may wait for a channel of this
-    /// connection that has to take it first.
+    /// Reserves room for a broadcast with a payload of this many bytes that a channel of this
+    /// connection handles first. Returns `None` if there is no room.
     pub(crate) fn intercept(self: &Arc<Self>, bytes: usize) -> Option<InterceptPermit> {
         let bytes = bytes + OVERHEAD;
         let before = self.intercepted.fetch_add(bytes, Ordering::AcqRel);
@@ -417,13 +419,13 @@ impl Outbox {
         (fits && (after <= STEP || !self.account.is_spent())).then_some(heard)
     }
 
-    /// Of all outboxes of the endpoint.
+    /// Returns the account of all outboxes of the endpoint.
     #[cfg(feature = "longpoll")]
     pub(crate) fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
-    /// Returns whether the frame may be queued; closes the connection where the policy says so.
+    /// Returns true if the frame may be queued. Closes the connection if the policy says so.
     fn make_room(&self, state: &mut State, cost: usize, urgency: Urgency) -> bool {
         // A frame larger than the whole outbox still fits an empty one.
         let fits = |state: &State| {
@@ -433,7 +435,7 @@ impl Outbox {
         if fits(state) {
             return true;
         }
-        // A burst of the server's is not the client's slowness: write what can be written.
+        // A burst of the server is not the client's slowness: write as much as possible.
         state.write_out();
         if fits(state) {
             return true;
@@ -459,8 +461,8 @@ impl Outbox {
         false
     }
 
-    /// A broadcast found no room before the channel that intercepts it, which is slower than what
-    /// it hears.
+    /// Applies the policy to a broadcast that found no room before the channel that intercepts it,
+    /// which handles broadcasts too slowly.
     pub(crate) fn overflow(&self, channel: &'static str) {
         too_slow("mailbox", self.intercepted.load(Ordering::Relaxed));
         match self.limits.policy {
@@ -477,7 +479,7 @@ impl Outbox {
         }
     }
 
-    /// Says that a channel is over.
+    /// Queues the end of a channel.
     pub(crate) fn ended(&self, topic: Topic, channel: ChannelId) {
         let mut state = self.state.lock();
         if !state.abandoned {
@@ -486,15 +488,15 @@ impl Outbox {
         }
     }
 
-    /// Ends the connection. What is queued already still goes out before, unless the client is
-    /// too slow for it.
+    /// Ends the connection. Frames that are queued already still go out, unless the client is too
+    /// slow.
     pub(crate) fn close(&self, close: Close) {
         let mut state = self.state.lock();
         state.end(close);
         self.settle(&mut state);
     }
 
-    /// The next thing for the connection's task; cancel safe.
+    /// Returns the next item for the connection's task; cancel safe.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Outgoing> {
         let mut state = self.state.lock();
         if let Some(queued) = state.pop() {
@@ -514,8 +516,8 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Ready once the client is found too slow, or the connection is to end: a write that is
-    /// stuck must not keep it.
+    /// Ready once the client is too slow, or the connection must end, so that a stuck write does
+    /// not hold it up.
     pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Close> {
         let mut state = self.state.lock();
         if let Some(close) = &state.close {
@@ -525,8 +527,8 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Fetches what a flush reads first, without waiting for it: nobody uses what is loaded, so
-    /// several at once take hardly longer than one.
+    /// Touches the memory that a flush reads first, without using the value, so that several loads
+    /// run at once and take hardly longer than one.
     pub(super) fn fetch(&self) {
         std::hint::black_box(self.state.is_locked());
     }
@@ -535,7 +537,7 @@ impl Outbox {
         self.worker.get()
     }
 
-    /// Returns whether a frame is next.
+    /// Returns true if a frame is next.
     pub(crate) fn has_next_frame(&self) -> bool {
         self.state
             .lock()
@@ -544,8 +546,8 @@ impl Outbox {
             .is_some_and(|queued| queued.cost().is_some())
     }
 
-    /// Ready while less than half of the outbox waits, or nothing is queued any more: for those who
-    /// push no faster than the client reads. Cancel safe.
+    /// Ready while less than half of the outbox waits, or nothing is queued any more: for senders
+    /// that push no faster than the client reads. Cancel safe.
     pub(crate) async fn half_empty(&self) {
         poll_fn(|cx| {
             let mut state = self.state.lock();
@@ -562,7 +564,7 @@ impl Outbox {
         .await;
     }
 
-    /// How the server ended the connection, for metrics; `None` where it did not.
+    /// Returns how the server ended the connection, for metrics; `None` if it did not.
     pub(crate) fn closed_as(&self) -> Option<&'static str> {
         self.state.lock().close.as_ref().map(Close::label)
     }
@@ -571,7 +573,7 @@ impl Outbox {
         self.state.lock().frames
     }
 
-    /// The connection's task is gone: nothing is queued any more.
+    /// Stops the queue, since the connection's task is gone.
     pub(crate) fn abandon(&self) {
         let mut state = self.state.lock();
         state.abandoned = true;
@@ -584,7 +586,7 @@ impl Outbox {
     }
 }
 
-/// The room of a broadcast that waits for a channel, given back when dropped.
+/// The room of a broadcast that waits for a channel, given back on drop.
 pub(crate) struct InterceptPermit {
     outbox: Arc<Outbox>,
     bytes: usize,
@@ -600,14 +602,14 @@ impl Drop for InterceptPermit {
     }
 }
 
-/// Counts a client that is too slow, with what is full.
+/// Counts a client that is too slow, with the resource that is full.
 fn too_slow(reason: &'static str, bytes: usize) {
     metrics::counter!("channel_slow_consumer_total", "reason" => reason).increment(1);
     tracing::debug!(reason, bytes, "a client is too slow");
 }
 
 impl State {
-    /// Returns whether a frame of this cost has to be reported to the account.
+    /// Returns true if a frame of this cost must be reported to the account.
     fn is_news(&self, cost: Cost) -> bool {
         self.bytes + cost.all > self.noted || self.own + cost.own > self.charged + STEP
     }
@@ -643,7 +645,7 @@ impl State {
         self.patient.drain(..).for_each(Waker::wake);
     }
 
-    /// Leaves out what is not kept, but for a frame that is half written.
+    /// Removes the items that are not to be kept, except a frame that is half written.
     fn retain(&mut self, keep: impl Fn(&Queued) -> bool) {
         let half_written = usize::from(self.is_half_written());
         let mut at = 0;
@@ -654,7 +656,7 @@ impl State {
         self.count();
     }
 
-    /// Counts anew what waits.
+    /// Counts the waiting items again.
     fn count(&mut self) {
         (self.frames, self.bytes, self.own) = (0, 0, 0);
         for cost in self.queue.iter().filter_map(Queued::cost) {

@@ -16,26 +16,26 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Params {
     query: String,
-    /// The endpoint's, where it is not the default.
+    /// The endpoint's filter, if it is not the default.
     filter: Option<Arc<FilterParameters>>,
 }
 
-/// Connect parameters that do not fit the type a `#[connect]` takes.
+/// The error of connect parameters that do not fit the type that a `#[connect]` takes.
 ///
-/// As text, it says what serde says, for the log; a client is told the parameter alone.
+/// Its text is that of serde, for the log; a client only gets the parameter's name.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[error("{}", line(.0.to_string().as_str()))]
 pub struct ParamsError(#[source] PayloadError);
 
 impl ParamsError {
-    /// The parameter that is missing or does not fit.
+    /// Returns the parameter that is missing or does not fit.
     pub fn parameter(&self) -> Option<&str> {
         self.0.field()
     }
 }
 
 impl Params {
-    /// Parameters from a query string, such as `token=abc&vsn=2.0.0`.
+    /// Creates parameters from a query string, such as `token=abc&vsn=2.0.0`.
     pub fn from_query(query: impl Into<String>) -> Self {
         Params {
             query: query.into(),
@@ -43,14 +43,13 @@ impl Params {
         }
     }
 
-    /// The parameters, of which a log shows what this filter shows.
+    /// Sets the filter that decides which parameters a log shows.
     pub(crate) fn filtered(mut self, filter: &Arc<FilterParameters>) -> Self {
         self.filter = Some(filter.clone());
         self
     }
 
-    /// The parameters with the values of the path's variables, which go before those of the
-    /// query.
+    /// Adds the values of the path's variables, which take precedence over those of the query.
     pub(crate) fn with_path<'a>(
         mut self,
         values: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -69,7 +68,7 @@ impl Params {
                 pairs.push((key, value));
             }
         }
-        // Pairs of text are always a query.
+        // Pairs of text always form a query.
         self.query = serde_html_form::to_string(&pairs).unwrap_or_default();
         self
     }
@@ -78,12 +77,12 @@ impl Params {
         serde_html_form::from_str(&self.query).unwrap_or_default()
     }
 
-    /// The query string.
+    /// Returns the query string.
     pub fn query(&self) -> &str {
         &self.query
     }
 
-    /// The first value of a parameter.
+    /// Returns the first value of a parameter.
     pub fn get(&self, name: &str) -> Option<String> {
         self.pairs()
             .into_iter()
@@ -91,7 +90,7 @@ impl Params {
             .map(|(_, value)| value)
     }
 
-    /// Returns whether a client sent a list, `name[]=…`, or a map, `name[key]=…`, where text belongs.
+    /// Returns true if a client sent a list, `name[]=…`, or a map, `name[key]=…`, instead of text.
     pub(crate) fn has_nested(&self, name: &str) -> bool {
         self.pairs().iter().any(|(key, _)| {
             key.strip_prefix(name)
@@ -103,7 +102,7 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// A [`ParamsError`] that names the parameter that is missing or does not fit.
+    /// Returns a [`ParamsError`] that names the parameter that is missing or does not fit.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ParamsError> {
         let reader = serde_html_form::Deserializer::from_bytes(self.query.as_bytes());
         serde_path_to_error::deserialize(reader).map_err(|error| {
@@ -113,7 +112,7 @@ impl Params {
     }
 }
 
-/// Secrets do not show.
+/// Hides secrets.
 impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filter = self.filter.as_deref();
@@ -138,7 +137,7 @@ pub trait FromParams: Sized {
     ///
     /// # Errors
     ///
-    /// A [`ParamsError`]; the connect is then refused.
+    /// Returns a [`ParamsError`]; the connect is then refused.
     fn from_params(params: &Params) -> Result<Self, ParamsError>;
 }
 
@@ -221,7 +220,7 @@ mod tests {
         let error = Params::from_query("token=x&age=old").decode::<Credentials>();
         let error = error.unwrap_err();
         assert_eq!(error.parameter(), Some("age"));
-        // Its words name types, and are not for clients.
+        // The error's text names types, and is not for clients.
         let told = Refusal::from(error).payload();
         let expected = r#"{"parameter":"age","reason":"invalid params"}"#;
         assert_eq!(told.as_json(), Some(expected));

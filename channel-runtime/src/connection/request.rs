@@ -4,23 +4,23 @@ use thiserror::Error as ThisError;
 use super::{ConnectInfo, Params};
 use crate::{protocol::Refusal, telemetry};
 
-/// All that a transport knows of a client when it connects.
+/// The request of a client that connects, as its transport sees it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ConnectRequest {
     /// The query of the client's request.
     pub params: Params,
-    /// How and from where it connects.
+    /// The details of the connection.
     pub info: ConnectInfo,
     /// The extensions that tower layers have added to its request.
     pub extensions: Extensions,
-    /// True if the transport carries text alone to the client, so that binary payloads must go
-    /// out as text: see [`Serializer::text_only`](crate::protocol::Serializer::text_only).
+    /// True if the transport carries only text to the client, so that binary payloads must go out
+    /// as text: see [`Serializer::text_only`](crate::protocol::Serializer::text_only).
     pub text_only: bool,
 }
 
 impl ConnectRequest {
-    /// A request with these parameters, over the transport of this name.
+    /// Creates a request with these parameters, over the transport of this name.
     pub fn new(transport: &'static str, params: Params) -> Self {
         ConnectRequest {
             params,
@@ -31,11 +31,11 @@ impl ConnectRequest {
     }
 }
 
-/// Why a client was not let in.
+/// The reason why a client was refused.
 #[derive(Clone, Debug, PartialEq, ThisError)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The socket's `#[connect]` said no.
+    /// The socket's `#[connect]` refused it.
     #[error("refused: {}", telemetry::line(.0.reason().unwrap_or("no reason given")))]
     Refused(Refusal),
     /// No serializer serves the client's `vsn`.
@@ -47,7 +47,7 @@ pub enum ConnectError {
     /// The server is going down.
     #[error("the server is draining")]
     Draining,
-    /// The page that connects is of an origin that is not allowed.
+    /// The origin of the connecting page is not allowed.
     #[error("the origin is not allowed")]
     Origin,
     /// The client speaks none of the socket's subprotocols.
@@ -59,7 +59,7 @@ pub enum ConnectError {
     /// A variable of the path is empty, or no UTF-8.
     #[error("a variable of the path is empty or no UTF-8")]
     Path,
-    /// The endpoint has as many connections as it may.
+    /// The endpoint has reached its limit of connections.
     #[error("too many connections")]
     Full,
     /// Nothing is mounted at the path.
@@ -68,8 +68,8 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// The HTTP status that says it: 403 where the client or its version is not wanted, 400 where
-    /// its request cannot be read, 503 where it may come again, 500 and 404.
+    /// Returns the HTTP status for the error: 403 if the client or its version is not accepted, 400
+    /// if its request cannot be read, 503 if it may try again, and 500 and 404.
     pub fn status(&self) -> StatusCode {
         match self {
             ConnectError::Refused(_)

@@ -6,25 +6,26 @@ use serde_json::{Map, Value};
 
 use crate::{error::Error, protocol::EncodeError, token};
 
-/// Values that a server remembers of a visitor, in a cookie that only the server can read and make.
+/// Values that a server keeps for a visitor, in a cookie that only the server can read and create.
 ///
-/// A login page makes one and writes it with [`CookieSession::write`](crate::CookieSession::write); a socket whose
+/// A login page creates one and writes it with
+/// [`CookieSession::write`](crate::CookieSession::write). A socket whose
 /// [`session`](crate::SocketOptions::session) option names the cookie finds it in
-/// [`ConnectInfo::session`](crate::ConnectInfo::session). Make a new one at each login, so that
+/// [`ConnectInfo::session`](crate::ConnectInfo::session). Create a new one at each login, so that
 /// an attacker cannot plant a session in another browser.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// Ties CSRF tokens to this session.
+    /// The id that ties CSRF tokens to this session.
     pub(crate) id: String,
     values: Map<String, Value>,
 }
 
 impl Session {
-    /// An empty session, which no other shares its CSRF tokens with.
+    /// Creates an empty session, whose CSRF tokens fit no other.
     ///
     /// # Errors
     ///
-    /// [`Error::NoRandomness`].
+    /// Returns [`Error::NoRandomness`] if the system gives no random bytes.
     pub fn new() -> Result<Self, Error> {
         Ok(Session {
             id: BASE64URL_NOPAD.encode(&token::random::<16>()?),
@@ -32,29 +33,29 @@ impl Session {
         })
     }
 
-    /// A value, where there is one that is a `T`.
+    /// Returns a value, if there is one that is a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         T::deserialize(self.values.get(key)?).ok()
     }
 
-    /// Remembers a value. All of them must fit in a cookie of 4096 bytes.
+    /// Stores a value. All of them must fit in a cookie of 4096 bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// Returns [`Error::Encode`] if the value cannot be encoded.
     pub fn insert<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), Error> {
         let value = serde_json::to_value(value).map_err(EncodeError::Json)?;
         self.values.insert(key.to_owned(), value);
         Ok(())
     }
 
-    /// Forgets a value.
+    /// Removes a value.
     pub fn remove(&mut self, key: &str) {
         self.values.remove(key);
     }
 }
 
-/// The names of the values alone.
+/// Shows only the names of the values.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.values.keys().collect();

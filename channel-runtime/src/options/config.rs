@@ -1,4 +1,4 @@
-//! The options as a configuration file has them: units in the names, unknown keys refused.
+//! The options in the form of a configuration file: units in the names, unknown keys refused.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     telemetry::LogLevel,
 };
 
-/// [`SocketOptions`] as a configuration file has them.
+/// [`SocketOptions`] in the form of a configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ConfigFile {
@@ -80,7 +80,7 @@ impl Default for ConfigFile {
     }
 }
 
-/// A serializer that is built in, as a configuration file names it.
+/// A built-in serializer, by its name in a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SerializerName {
@@ -95,7 +95,7 @@ impl TryFrom<ConfigFile> for SocketOptions {
 
     /// # Errors
     ///
-    /// A [`ConfigError`] that names the key which cannot work.
+    /// Returns a [`ConfigError`] that names the key which cannot work.
     fn try_from(config: ConfigFile) -> Result<Self, ConfigError> {
         config.check()?;
         let mut options = SocketOptions::new(config.path);
@@ -137,7 +137,7 @@ impl TryFrom<ConfigFile> for SocketOptions {
 }
 
 impl ConfigFile {
-    /// Checks the keys that the options know by other names.
+    /// Checks the keys that have other names in the options.
     fn check(&self) -> Result<(), ConfigError> {
         let limits = [
             ("timeout_ms", self.timeout_ms == Some(0)),
@@ -195,7 +195,7 @@ fn log_level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogLevel>, D::
     Ok(Some(LogLevel::At(level)))
 }
 
-/// `true`, `false`, `"conn"` or a list.
+/// Accepts `true`, `false`, `"conn"` or a list.
 impl<'de> Deserialize<'de> for CheckOrigin {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(Origins)

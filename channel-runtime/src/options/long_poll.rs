@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 
-/// Opens a socket to clients that poll, with these limits and times: see
+/// The limits and times of a socket that also serves clients that poll: see
 /// [`SocketOptions::long_poll`](crate::SocketOptions::long_poll).
 ///
 /// In code, or from a configuration file with serde, where the unit is in the name:
@@ -26,24 +26,23 @@ use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 ///
 /// # What a client gets
 ///
-/// Each message is a string in the answer's `messages`, the text that a WebSocket client would
-/// get. A binary payload, which no polling client can decode, is the JSON `{"base64": "…"}` in
-/// its place, in version 2 of the protocol; so a handler in the client finds an object where it
-/// found an `ArrayBuffer`. A binary frame of a [`RawSocket`](crate::transport::RawSocket) or of a
-/// serializer of your own is a string of base64.
+/// Each message is a string in the answer's `messages`, with the text that a WebSocket client would
+/// get. In version 2 of the protocol a binary payload, which no polling client can decode, is
+/// replaced by the JSON `{"base64": "…"}`; so a handler in the client gets an object where it would
+/// get an `ArrayBuffer`. A binary frame of a [`RawSocket`](crate::transport::RawSocket) or of your
+/// own serializer is a string of base64.
 ///
-/// A session ends when nobody has polled for one and a half times the window, or when the server
-/// closes the connection; what waits for the client then can still be fetched by one poll,
-/// unless the server goes down. The next poll opens a new session, which the client learns from
-/// the status 410.
+/// A session ends when no poll has come for one and a half times the window, or when the server
+/// closes the connection. One more poll can still fetch the messages that wait for the client then,
+/// unless the server goes down. The next poll opens a new session, as the status 410 tells the
+/// client.
 ///
 /// # Who polls
 ///
-/// The official client, where its socket has `transport: LongPoll`, or where a WebSocket fails and
-/// it has `longPollFallbackMs`. It then polls as long as the page lives. That goes for a page
-/// that had a WebSocket, too, when the first attempt to have it back fails, as while its server
-/// restarts. To poll only where WebSockets are blocked, end that once messages have come through:
-///
+/// The official client polls if its socket has `transport: LongPoll`, or if a WebSocket fails and
+/// it has `longPollFallbackMs`. It then polls as long as the page lives. A page that had a
+/// WebSocket also does so if its first attempt to reconnect fails, as while its server restarts. To
+/// poll only where WebSockets are blocked, switch the fallback off once messages have come through:
 /// ```js
 /// room.join().receive("ok", () => {
 ///   if (socket.transport !== LongPoll) socket.longPollFallbackMs = undefined
@@ -52,30 +51,29 @@ use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 ///
 /// # On several nodes
 ///
-/// A session lives on the node that opened it, and is reached through any other: behind a load
-/// balancer nothing needs to be sticky. For that the nodes share a
-/// [pubsub adapter](crate::EndpointBuilder::pubsub) and a
-/// [secret key](crate::EndpointBuilder::secret_key); give them the same options as well. The node
-/// that gets a request passes it on, waits as long as it would for a session of its own, and
-/// answers as if it had one.
+/// A session lives on the node that opened it, and is reached through any other: a load balancer
+/// needs no sticky sessions. For that the nodes share a [pubsub
+/// adapter](crate::EndpointBuilder::pubsub) and a [secret key](crate::EndpointBuilder::secret_key);
+/// give them the same options as well. The node that gets a request passes it on, waits as long as
+/// it would for a session of its own, and answers in the same way.
 ///
-/// * Messages on their way to a client through another node are kept until its next poll shows that
-///   it has got them; without that, they come again. It shows so by the token of the answer; one
-///   that sends the token it got first, for ever, may get its first answer twice.
-/// * What a client publishes goes to its session's node in pieces of 60 KiB, so `max_body_bytes`
-///   is the limit there too. An engine that takes messages of less than 64 KiB is not enough: a
-///   larger body is refused with 413, larger messages to the client with 500.
-/// * What the nodes write to each other is sealed with the secret key: see
+/// * Messages on their way to a client through another node are kept until its next poll
+///   acknowledges them by the token of the answer; otherwise they come again. A client that keeps
+///   sending the token it got first may get its first answer twice.
+/// * The messages of a client go to its session's node in pieces of 60 KiB, so `max_body_bytes` is
+///   the limit there too. An engine that takes messages of less than 64 KiB is not enough: a larger
+///   body is refused with 413, larger messages to the client with 500.
+/// * The messages between the nodes are encrypted with the secret key: see
 ///   [`pubsub`](crate::pubsub#who-can-read-and-write-the-namespace).
-/// * When the node of a session is dead, the client gets 410 and reopens: its next request is
-///   answered so after 10 seconds, a poll that waited already within the window and 11 seconds;
-///   after two seconds where the node has restarted under the same name. What a request published
-///   then may have been taken, or not, as with a WebSocket that ends. A node that says nothing for
-///   less than that, since it is busy or has to connect to the engine again, loses no session.
+/// * When the node of a session is dead, the client gets 410 and reopens: its next request gets it
+///   after 10 seconds, a poll that is waiting already within the window and 11 seconds, and after two
+///   seconds if the node has restarted under the same name. As with a WebSocket that ends, the
+///   messages of a request may have been taken then, or not. A node that is silent for less than
+///   that, since it is busy or has to connect to the engine again, loses no session.
 /// * While the engine is out of reach, requests for sessions of other nodes wait for it, for one
 ///   window at most. Then they are answered with HTTP status 503 and the status 500, and the
 ///   official client connects again. An outage shorter than a window ends no session; a body that
-///   was on its way when it began is answered with 500 as well.
+///   was in flight when the outage began is answered with 500 as well.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LongPollOptions {
@@ -103,58 +101,58 @@ impl Default for LongPollOptions {
 }
 
 impl LongPollOptions {
-    /// How long a poll waits for messages; 10 seconds unless given. A client that gives up
+    /// Sets the time that a poll waits for messages. Default: 10 seconds. A client that gives up
     /// sooner takes the connection for broken, so keep it well below the clients' timeout, which is
-    /// 20 seconds in the official one. Above 15 seconds,
-    /// [`build`](crate::EndpointBuilder::build) warns in the log. Mirrors `:window_ms`.
+    /// 20 seconds in the official one. Above 15 seconds, [`build`](crate::EndpointBuilder::build)
+    /// warns in the log. Mirrors `:window_ms`.
     #[must_use]
     pub fn window(mut self, window: Duration) -> Self {
         self.window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         self
     }
 
-    /// How long a session can be found by its token; two weeks unless given. An answer through
-    /// another node brings a new token. Mirrors the `:max_age` of the `:crypto` option, which is in
-    /// seconds there too.
+    /// Sets the time for which a session can be found by its token. Default: two weeks. An answer
+    /// through another node brings a new token. Mirrors the `:max_age` of the `:crypto` option,
+    /// which is in seconds there too.
     #[must_use]
     pub fn token_max_age(mut self, age: Duration) -> Self {
         self.token_max_age_s = age.as_secs();
         self
     }
 
-    /// How many sessions of this socket may be open at the same time; 16,384 unless given. The
-    /// next client is turned away with HTTP status 503.
+    /// Sets the number of sessions of this socket that may be open at the same time. Default:
+    /// 16,384. The next client is refused with HTTP status 503.
     #[must_use]
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
         self
     }
 
-    /// How many frames a client may send in one request; 100 unless given, which is what the
-    /// official client sends at most. A request with more is refused as a whole.
+    /// Sets the number of frames that a client may send in one request. Default: 100, the most that
+    /// the official client sends. A request with more is refused as a whole.
     #[must_use]
     pub fn max_batch_frames(mut self, frames: usize) -> Self {
         self.max_batch_frames = frames;
         self
     }
 
-    /// The largest body of a request, in bytes; 10,000,000 unless given. A larger one is refused
-    /// with HTTP status 413, before it is read where it says its length.
+    /// Sets the largest body of a request, in bytes. Default: 10,000,000. A larger one is refused
+    /// with HTTP status 413, before it is read if the request states its length.
     #[must_use]
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.max_body_bytes = bytes;
         self
     }
 
-    /// How long the body of a request may take to arrive; 30 seconds unless given.
+    /// Sets the time that the body of a request may take to arrive. Default: 30 seconds.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self
     }
 
-    /// Which pages may poll, where it is not what the socket's
-    /// [`check_origin`](crate::SocketOptions::check_origin) says. Mirrors the `:check_origin` of
+    /// Sets the pages that may poll, if they differ from the socket's own
+    /// [`check_origin`](crate::SocketOptions::check_origin). Mirrors the `:check_origin` of
     /// `:longpoll`.
     #[must_use]
     pub fn check_origin(mut self, check: CheckOrigin) -> Self {
@@ -180,7 +178,7 @@ impl LongPollOptions {
         }
     }
 
-    /// Warns of what works, but not with the official client, mounted at `path`.
+    /// Warns of options that work, but not with the official client, of the socket at `path`.
     pub(crate) fn warn(&self, path: &str) {
         let window = self.poll_time();
         if window + MARGIN > CLIENT_TIMEOUT {
@@ -192,7 +190,7 @@ impl LongPollOptions {
         bounded(Duration::from_millis(self.window_ms))
     }
 
-    /// How long a session lives without a poll.
+    /// Returns the time that a session lives without a poll.
     pub(crate) fn lifetime(&self) -> Duration {
         self.poll_time() * 3 / 2
     }
@@ -205,7 +203,7 @@ impl LongPollOptions {
         Duration::from_secs(self.token_max_age_s)
     }
 
-    /// The socket's own check, where there is no other for those who poll.
+    /// Returns the check for clients that poll: their own, or else the socket's.
     pub(crate) fn origin<'a>(&'a self, socket: &'a CheckOrigin) -> &'a CheckOrigin {
         self.check_origin.as_ref().unwrap_or(socket)
     }
@@ -215,10 +213,10 @@ impl LongPollOptions {
     }
 }
 
-/// How long phoenix.js waits for the answer to a poll.
+/// The time that phoenix.js waits for the answer to a poll.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How much of that is the network's.
+/// The part of it that is left for the network.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Limits a duration so that adding it to a time stays in the clock's range.

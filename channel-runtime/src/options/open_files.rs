@@ -1,4 +1,4 @@
-/// How many files the process may open: the soft limit of `RLIMIT_NOFILE`.
+/// Returns the number of files that the process may open: the soft limit of `RLIMIT_NOFILE`.
 #[cfg(unix)]
 pub(crate) fn open_files() -> usize {
     use rustix::process::{Resource, getrlimit};
@@ -9,7 +9,7 @@ pub(crate) fn open_files() -> usize {
     }
 }
 
-/// Unknown here.
+/// Returns a default, since the limit is unknown on this platform.
 #[cfg(not(unix))]
 pub(crate) fn open_files() -> usize {
     16_384

@@ -1,4 +1,4 @@
-//! Limits of the time and the connections that clients take of a server.
+//! The limits of the time and the connections that a server grants its clients.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::{MAX_TIMEOUT, open_files};
 use crate::error::ConfigError;
 
-/// The limits of [`Endpoint::serve`](crate::Endpoint::serve): how long a client may take, and how
-/// many connections there may be.
+/// The limits of [`Endpoint::serve`](crate::Endpoint::serve): the times that a client may take, and
+/// the number of connections.
 ///
 /// In code, or from a configuration file with serde, where times are in milliseconds and the
 /// unit is in the name:
@@ -49,57 +49,57 @@ impl Default for ServeOptions {
 }
 
 impl ServeOptions {
-    /// How long a client may take to send the head of a request, from its first byte to its last,
-    /// and how long it may be connected before the first byte of all, its TLS handshake included
-    /// where that is part of the stream; 15 seconds unless given.
+    /// Sets the time that a client may take to send the head of a request, from its first byte to
+    /// its last. It also limits the time from the connect to the first byte, including the TLS
+    /// handshake if that is part of the stream. Default: 15 seconds.
     #[must_use]
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout_ms = millis(timeout);
         self
     }
 
-    /// How long a connection is kept between an answer and the first byte of the next request; 75
-    /// seconds unless given.
+    /// Sets the time that a connection is kept between an answer and the first byte of the next
+    /// request. Default: 75 seconds.
     ///
-    /// Longer than the same limit of whatever is in front, or a request meets a connection that is
-    /// being closed: nginx's `keepalive_timeout` of an upstream and the idle timeout of AWS' load
-    /// balancers are 60 seconds unless told otherwise.
+    /// Keep it longer than the same limit of a proxy in front; otherwise a request may meet a
+    /// connection that is being closed. nginx's `keepalive_timeout` of an upstream and the idle
+    /// timeout of AWS' load balancers are 60 seconds by default.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout_ms = millis(timeout);
         self
     }
 
-    /// How long a client may send no byte of a request's body while the application waits for it;
-    /// 60 seconds unless given. What the whole body takes is not limited.
+    /// Sets the time that a client may send no byte of a request's body while the application waits
+    /// for it. Default: 60 seconds. The time for the whole body is not limited.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout_ms = millis(timeout);
         self
     }
 
-    /// How long a client may take no byte of an answer; 30 seconds unless given. What the whole
-    /// answer takes is not limited, and an answer that waits for the application is none that the
-    /// client does not take.
+    /// Sets the time that a client may take no byte of an answer. Default: 30 seconds. The time for
+    /// the whole answer is not limited, and the time during which an answer waits for the
+    /// application does not count.
     #[must_use]
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout_ms = millis(timeout);
         self
     }
 
-    /// How many connections may be open at once, over all servers of the endpoint: WebSockets,
-    /// requests, those that are idle, and those that have sent nothing.
+    /// Sets the number of connections that may be open at once, over all servers of the endpoint:
+    /// WebSockets, requests, idle connections, and those that have sent nothing.
     ///
-    /// Unless given, it follows from how many files the process may open (`RLIMIT_NOFILE`, its
-    /// soft limit, when the endpoint is built): an eighth of them and 32 more are left for all
-    /// else, so of 1,024 files 864 are connections. Where a socket takes uploads, the files of
-    /// these come off too (`UploadOptions`), and 352 are. At least 16.
+    /// The default follows from the number of files that the process may open (`RLIMIT_NOFILE`, its
+    /// soft limit, when the endpoint is built): an eighth of them and 32 more are left for the
+    /// rest, so 864 of 1,024 files are connections. If a socket takes uploads, their files are
+    /// subtracted too (`UploadOptions`), which leaves 352. At least 16.
     ///
     /// Further clients wait in the listener's backlog until a place is free, with a warning in the
-    /// log: to answer them would take what there is no more of, and few of them wait for long, as
-    /// clients that do nothing are ended. A balancer sees that as a server that is slow to connect
-    /// to. [`EndpointBuilder::max_connections`](crate::EndpointBuilder::max_connections) is the
-    /// limit of sockets, whose clients are told with status 503; keep it below this one.
+    /// log: an answer would need a connection, and few of them wait for long, since idle clients
+    /// are ended. A balancer sees a server that is slow to accept.
+    /// [`EndpointBuilder::max_connections`](crate::EndpointBuilder::max_connections) is the limit
+    /// of sockets, whose clients are told with status 503; keep it below this one.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
@@ -126,7 +126,7 @@ impl ServeOptions {
         }
     }
 
-    /// The places of connections, all of them free, where so many files are kept for others.
+    /// Returns the places of connections, all free, when this many files are kept for other uses.
     pub(crate) fn places(&self, kept: usize) -> usize {
         let places = self
             .max_connections
@@ -145,18 +145,18 @@ impl ServeOptions {
     }
 }
 
-/// How long clients may take.
+/// The times that clients may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServeTimes {
     pub(crate) head: Duration,
     pub(crate) idle: Duration,
     pub(crate) body: Duration,
     pub(crate) write: Duration,
-    /// Each of these, once the server is to end.
+    /// The limit of each of these times once the server is to end.
     pub(crate) last: Duration,
 }
 
-/// Those of so many files that may be connections, where so many are kept for others.
+/// Returns how many of these files may be connections when this many are kept for other uses.
 fn share(files: usize, kept: usize) -> usize {
     let rest = (files - files / 8).saturating_sub(32);
     rest.saturating_sub(kept).max(16)

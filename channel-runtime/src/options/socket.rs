@@ -35,9 +35,9 @@ use crate::{
 ///
 /// # From a configuration file
 ///
-/// In any format that serde reads. A key has the name of its setter, with the unit where it has one:
-/// `timeout_ms`, `mailbox_wait_ms`, `max_frame_size_bytes`, `max_message_size_bytes`. A key that is
-/// not given has the setter's default; an unknown key and a value that cannot work are errors.
+/// In any format that serde reads. A key has the name of its setter, with the unit if it has one:
+/// `timeout_ms`, `mailbox_wait_ms`, `max_frame_size_bytes`, `max_message_size_bytes`. A missing key
+/// has the setter's default; an unknown key and a value that cannot work are errors.
 ///
 /// | key | value |
 /// |---|---|
@@ -123,7 +123,7 @@ impl Default for SocketOptions {
 }
 
 impl From<&str> for SocketOptions {
-    /// The default options at this path.
+    /// Returns the default options at this path.
     fn from(path: &str) -> Self {
         SocketOptions::new(path)
     }
@@ -136,7 +136,7 @@ impl SocketOptions {
         SocketOptions::default().path(path)
     }
 
-    /// Sets the path at which the socket is mounted, `/socket` unless given; `/socket/{tenant}` adds
+    /// Sets the path at which the socket is mounted. Default: `/socket`. `/socket/{tenant}` adds
     /// the parameter `tenant` to those of the client. The WebSocket is at `<path>/websocket`.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
@@ -144,11 +144,12 @@ impl SocketOptions {
         self
     }
 
-    /// How long a client may send nothing, not even a heartbeat or a ping, before its connection
-    /// is closed with code 1002; 60 seconds unless given.
+    /// Sets the time that a client may send nothing, not even a heartbeat or a ping, before its
+    /// connection is closed with code 1002. Default: 60 seconds.
     ///
     /// Keep it well above the interval of the clients' heartbeats, which is 30 seconds in the
     /// official one: a client whose heartbeat is as late as the limit is closed, connects again,
+    /// and so on. Below 40 seconds, [`build`](crate::EndpointBuilder::build) warns in the log.
     /// and so on. Below 40 seconds, [`build`](crate::EndpointBuilder::build) warns in the log.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -156,7 +157,7 @@ impl SocketOptions {
         self
     }
 
-    /// The largest WebSocket frame a client may send, in bytes; 16 MiB unless given. A larger
+    /// Sets the largest WebSocket frame that a client may send, in bytes. Default: 16 MiB. A larger
     /// one closes the connection with code 1009 before it is read.
     #[must_use]
     pub fn max_frame_size(mut self, bytes: usize) -> Self {
@@ -164,39 +165,39 @@ impl SocketOptions {
         self
     }
 
-    /// The largest message, all its fragments together, in bytes; 16 MiB unless given.
+    /// Sets the largest message, with all its fragments, in bytes. Default: 16 MiB.
     #[must_use]
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes;
         self
     }
 
-    /// How many channels one connection may have joined; 100 unless given. The next join is
-    /// refused with `too many channels joined`.
+    /// Sets the number of channels that one connection may have joined. Default: 100. The next join
+    /// is refused with `too many channels joined`.
     #[must_use]
     pub fn max_channels(mut self, channels: usize) -> Self {
         self.max_channels = channels;
         self
     }
 
-    /// How many messages of the server's own code may wait for a channel that is busy; 256 unless
-    /// given. The next `cast` or `call` is an error. For the client's own messages the limit is
-    /// [`mailbox_bytes`](Self::mailbox_bytes), for broadcasts that the channel intercepts or subscribes
-    /// to [`outbox_bytes`](Self::outbox_bytes).
+    /// Sets the number of messages of the server's own code that may wait for a busy channel.
+    /// Default: 256. The next `cast` or `call` is an error. The limit for the client's own messages
+    /// is [`mailbox_bytes`](Self::mailbox_bytes), and for broadcasts that the channel intercepts or
+    /// subscribes to [`outbox_bytes`](Self::outbox_bytes).
     #[must_use]
     pub fn mailbox_messages(mut self, messages: usize) -> Self {
         self.mailbox_messages = messages;
         self
     }
 
-    /// How many bytes of a client's messages may wait for its channels, all together; 32 MiB
-    /// unless given. A message counts with 256 bytes beside its own; one larger than the limit is
-    /// still taken when no other waits.
+    /// Sets the number of bytes of a client's messages that may wait for its channels, all
+    /// together. Default: 32 MiB. A message counts 256 bytes more than its own; one larger than the
+    /// limit is still taken when no other waits.
     ///
     /// A client may send ahead of its channels: as long as there is room, everything it sends is
-    /// read, and each channel handles its messages in order. Without room nothing more is read, so
-    /// that the client's own connection holds it back, or its POST is not answered yet; heartbeats
-    /// and its other channels wait with it. After [`mailbox_wait`](Self::mailbox_wait) without room,
+    /// read, and each channel handles its messages in order. Without room nothing more is read: the
+    /// client's own connection holds it back, or its POST is not answered yet; heartbeats and its
+    /// other channels wait with it. After [`mailbox_wait`](Self::mailbox_wait) without room,
     /// messages are refused with `channel overloaded`. All clients together are bounded by
     /// [`EndpointBuilder::mailbox_bytes`](crate::EndpointBuilder::mailbox_bytes).
     #[must_use]
@@ -205,12 +206,11 @@ impl SocketOptions {
         self
     }
 
-    /// How long a message waits for room among those that wait already; 5 seconds unless given. Then
-    /// it is refused with `channel overloaded`, as are those behind it for which there is no room
-    /// either; with zero, at once. What one POST of a polling client brings waits for so long all
-    /// together.
+    /// Sets the time that a message waits for room. Default: 5 seconds. Then it is refused with
+    /// `channel overloaded`, as are those behind it for which there is no room either; with zero,
+    /// at once. The messages of one POST of a polling client wait for this time all together.
     ///
-    /// Meanwhile nothing of the client is read, so it stays well below the time after which clients
+    /// Nothing of the client is read meanwhile, so keep it well below the time after which clients
     /// give up on a heartbeat or a POST; for the official client that is 10 seconds and more.
     #[must_use]
     pub fn mailbox_wait(mut self, time: Duration) -> Self {
@@ -218,21 +218,21 @@ impl SocketOptions {
         self
     }
 
-    /// How many frames may wait for a client that reads slowly; any number unless given, since
-    /// [`outbox_bytes`](Self::outbox_bytes) bounds them.
+    /// Sets the number of frames that may wait for a client that reads slowly. Default: unlimited,
+    /// since [`outbox_bytes`](Self::outbox_bytes) bounds them.
     #[must_use]
     pub fn outbox_frames(mut self, frames: usize) -> Self {
         self.outbox_frames = frames;
         self
     }
 
-    /// How many bytes may wait for a client that reads slowly; 16 MiB unless given. One frame
-    /// larger than that still fits an empty outbox.
+    /// Sets the number of bytes that may wait for a client that reads slowly. Default: 16 MiB. One
+    /// frame larger than that still fits an empty outbox.
     ///
-    /// Each frame counts 128 bytes more than it has, for its place, and a broadcast counts in full
+    /// Each frame counts 128 bytes more than its own, for its place, and a broadcast counts in full
     /// for each client. As many bytes of broadcasts again may wait for the channels of a connection
-    /// that intercept them or subscribe to them. What does not fit is dealt with by the
-    /// [`SlowConsumer`] policy. All connections together are bounded by
+    /// that intercept them or subscribe to them. The [`SlowConsumer`] policy handles frames that do
+    /// not fit. All connections together are bounded by
     /// [`EndpointBuilder::outbox_bytes`](crate::EndpointBuilder::outbox_bytes).
     #[must_use]
     pub fn outbox_bytes(mut self, bytes: usize) -> Self {
@@ -240,30 +240,30 @@ impl SocketOptions {
         self
     }
 
-    /// What happens when a client reads more slowly than it is sent to.
+    /// Sets the policy for a client that reads more slowly than it is sent to.
     #[must_use]
     pub fn slow_consumer(mut self, policy: SlowConsumer) -> Self {
         self.slow_consumer = policy;
         self
     }
 
-    /// The versions of the protocol that are spoken. Mirrors the `:serializer` option.
+    /// Sets the supported versions of the protocol. Mirrors the `:serializer` option.
     #[must_use]
     pub fn serializers(mut self, serializers: Serializers) -> Self {
         self.serializers = serializers;
         self
     }
 
-    /// Serves a WebSocket at `<path>/websocket`, or not; it does unless told otherwise.
-    /// Mirrors `websocket: false`.
+    /// Serves a WebSocket at `<path>/websocket`, or not. Default: `true`. Mirrors `websocket:
+    /// false`.
     #[must_use]
     pub fn websocket(mut self, on: bool) -> Self {
         self.websocket = on;
         self
     }
 
-    /// Also serves clients that poll, at `<path>/longpoll`; not unless given. Mirrors the
-    /// `:longpoll` option.
+    /// Also serves clients that poll, at `<path>/longpoll`. Default: off. Mirrors the `:longpoll`
+    /// option.
     #[cfg(feature = "longpoll")]
     #[must_use]
     pub fn long_poll(mut self, options: LongPollOptions) -> Self {
@@ -271,24 +271,24 @@ impl SocketOptions {
         self
     }
 
-    /// The level at which every request to the socket's transports is logged, with its method
-    /// and path; off unless given. The query stays out of the log. Mirrors `:transport_log`.
+    /// Sets the level at which every request to the socket's transports is logged, with its method
+    /// and path. Default: off. The query stays out of the log. Mirrors `:transport_log`.
     #[must_use]
     pub fn transport_log(mut self, level: LogLevel) -> Self {
         self.transport_log = level;
         self
     }
 
-    /// Which pages may connect; those of the endpoint's own host unless given. Others get status
-    /// 403. Mirrors `:check_origin`.
+    /// Sets the pages that may connect. Default: those of the endpoint's own host. Others get
+    /// status 403. Mirrors `:check_origin`.
     #[must_use]
     pub fn check_origin(mut self, check: CheckOrigin) -> Self {
         self.check_origin = check;
         self
     }
 
-    /// The WebSocket subprotocols that are spoken, the preferred one first; none unless given. A
-    /// client that offers others only gets status 403, one that offers none is let in. Mirrors
+    /// Sets the supported WebSocket subprotocols, the preferred one first. Default: none. A client
+    /// that offers only others gets status 403, one that offers none is accepted. Mirrors
     /// `:subprotocols`.
     #[must_use]
     pub fn subprotocols<I>(mut self, subprotocols: I) -> Self
@@ -300,12 +300,12 @@ impl SocketOptions {
         self
     }
 
-    /// Takes an auth token that clients send beside their parameters, where it shows in no log of a
-    /// proxy; off unless given. `#[connect]` finds it in
+    /// Accepts an auth token that clients send besides their parameters, so that it shows in no log
+    /// of a proxy. Default: off. `#[connect]` finds it in
     /// [`ConnectInfo::auth_token`](crate::ConnectInfo::auth_token). Mirrors `:auth_token`.
     ///
     /// phoenix.js sends its `authToken` option as a subprotocol, and over long-poll as a header;
-    /// the subprotocol `phoenix` is spoken as well then. A token that cannot be decoded gets
+    /// the subprotocol `phoenix` is then supported as well. A token that cannot be decoded gets
     /// status 400.
     #[must_use]
     pub fn auth_token(mut self, on: bool) -> Self {
@@ -313,7 +313,7 @@ impl SocketOptions {
         self
     }
 
-    /// What [`ConnectInfo`](crate::ConnectInfo) says of a client; its address unless given.
+    /// Sets the details of a client in [`ConnectInfo`](crate::ConnectInfo). Default: its address.
     /// Mirrors `:connect_info`.
     #[must_use]
     pub fn connect_info(mut self, keys: impl IntoIterator<Item = ConnectInfoKey>) -> Self {
@@ -321,12 +321,12 @@ impl SocketOptions {
         self
     }
 
-    /// The cookie whose session the socket sees, in
-    /// [`ConnectInfo::session`](crate::ConnectInfo::session); none unless given. Mirrors
-    /// `connect_info: [session: …]`.
+    /// Sets the cookie whose session the socket sees, in
+    /// [`ConnectInfo::session`](crate::ConnectInfo::session). Default: none. Mirrors `connect_info:
+    /// [session: …]`.
     ///
-    /// A client that does not send the session's CSRF token as the parameter `_csrf_token` is let
-    /// in without a session. Sessions of other libraries, such as tower-sessions, reach
+    /// A client that does not send the session's CSRF token as the parameter `_csrf_token` is
+    /// accepted without a session. Sessions of other libraries, such as tower-sessions, reach
     /// `#[connect]` in the request's [`Extensions`](crate::Extensions); guard them with
     /// [`check_origin`](Self::check_origin).
     #[cfg(feature = "token")]
@@ -336,11 +336,11 @@ impl SocketOptions {
         self
     }
 
-    /// Answers a client that is not let in, over WebSocket; unless given, the answer is empty and
-    /// has the error's [status](ConnectError::status). Mirrors `:error_handler`.
+    /// Sets the answer to a client that is refused, over WebSocket. Default: an empty answer with
+    /// the error's [status](ConnectError::status). Mirrors `:error_handler`.
     ///
-    /// A long-poll client hears the status alone, since it reads nothing else. A handler that
-    /// panics leaves the plain answer. [`Endpoint::refusal`] gives its answer in a test.
+    /// A long-poll client gets the status alone, since it reads nothing else. A handler that panics
+    /// leaves the plain answer. [`Endpoint::refusal`] returns its answer in a test.
     ///
     /// ```
     /// use axum::{http::StatusCode, response::IntoResponse};
@@ -410,7 +410,7 @@ impl SocketOptions {
         self.check_origin.check()
     }
 
-    /// Warns of what works, but not with the official client, mounted at `path`.
+    /// Warns of options that work, but not with the official client.
     pub(crate) fn warn(&self) {
         let path = &self.path;
         if self.websocket && self.timeout < HEARTBEAT + MARGIN {
@@ -423,19 +423,19 @@ impl SocketOptions {
     }
 }
 
-/// How often phoenix.js sends a heartbeat.
+/// The interval of phoenix.js' heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// How late one may be: on a network that stalls, or in a tab that sleeps.
+/// The delay of a heartbeat on a network that stalls, or in a tab that sleeps.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// The subprotocol that phoenix.js asks for beside its auth token.
+/// The subprotocol that phoenix.js asks for besides its auth token.
 const PHOENIX: &str = "phoenix";
 
-/// A year: what is longer is a mistake, and a clock may overflow.
+/// One year: a longer time is a mistake, and a clock may overflow.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Answers a client that is not let in.
+/// The handler that answers a refused client.
 #[derive(Clone)]
 pub(crate) struct ErrorHandler(pub(crate) Arc<dyn Fn(&ConnectError) -> Response + Send + Sync>);
 

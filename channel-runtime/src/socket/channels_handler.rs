@@ -1,4 +1,4 @@
-//! The channels of one connection: carries out what the session decides.
+//! The channels of one connection: carries out the session's decisions.
 
 use std::{
     sync::Arc,
@@ -46,7 +46,7 @@ impl<S: ChannelSocket> Joinable for Channels<S> {
     }
 }
 
-/// The socket behind a connection, where it has channels.
+/// The connection handler of a socket that has channels.
 pub(super) struct ChannelsHandler {
     session: Session<ChannelHandle>,
     channels: Box<dyn Joinable>,
@@ -55,11 +55,11 @@ pub(super) struct ChannelsHandler {
     endpoint: Endpoint,
     mailbox_capacity: usize,
     budget: Arc<Budget>,
-    /// How long a message waits for room.
+    /// The time that a message waits for room.
     patience: Duration,
-    /// Since a message has found no room, until one does.
+    /// Set while a message waits for room.
     wait: Option<Box<Wait>>,
-    /// Of messages that come in batches: until when those of one wait, all together.
+    /// The deadline of the current batch, whose messages wait in one common time.
     batch: Option<Instant>,
     in_batches: bool,
     _disconnect: Option<Subscription>,
@@ -91,7 +91,7 @@ impl ChannelsHandler {
         }
     }
 
-    /// Whether there is room for a frame of so many bytes.
+    /// Checks if there is room for a frame of this many bytes.
     fn room(&mut self, bytes: usize) -> (Option<Admitted>, Room) {
         let admitted = match &mut self.wait {
             None => self.budget.admit(bytes),
@@ -107,12 +107,12 @@ impl ChannelsHandler {
         }
     }
 
-    /// Has a frame of so many bytes wait for room; what was waited for before counts.
+    /// Makes a frame of this many bytes wait for room. A wait that has begun goes on.
     fn wait(&mut self, bytes: usize) {
         if self.wait.is_some() {
             return;
         }
-        // With room by now, there is no wait, and it comes again at once.
+        // If there is room by now, there is no wait, and the frame comes again at once.
         if let Err(spent) = self.budget.admit(bytes) {
             let begun = || Instant::now() + self.patience;
             let until = match self.in_batches {
@@ -124,7 +124,7 @@ impl ChannelsHandler {
         }
     }
 
-    /// The frame comes back where it has to wait.
+    /// Carries out an effect. Returns the frame if it must wait.
     fn received(
         &mut self,
         effect: Result<Effect<ChannelHandle>, DecodeError>,
@@ -145,7 +145,7 @@ impl ChannelsHandler {
         }
     }
 
-    /// What was not admitted starts nothing, and is delivered to no channel.
+    /// Carries out an effect. A message that was not admitted starts nothing and is not delivered.
     fn carry_out(&mut self, effect: Effect<ChannelHandle>, admitted: Option<Admitted>) {
         let undelivered = match (effect, admitted) {
             (Effect::Send(frame), _) => {
@@ -208,7 +208,7 @@ impl ConnectionHandler for ChannelsHandler {
         let route = |topic: &str| self.channels.route(topic);
         let effect = self.session.receive(frame, room, route);
         self.received(effect, admitted, || {
-            // Only with `Room::Later` a session lets a message wait.
+            // A session lets a message wait only with `Room::Later`.
             again.expect("a frame that waits is kept")
         })
     }
@@ -259,7 +259,7 @@ impl Drop for ChannelsHandler {
     }
 }
 
-/// How a client that sent an unreadable frame is told so.
+/// Returns the close for a client that sent an unreadable frame.
 fn unreadable(error: &DecodeError) -> Close {
     tracing::debug!(error = %shown(&error), "a frame cannot be read; its socket is closed");
     let code = match error {
@@ -269,7 +269,7 @@ fn unreadable(error: &DecodeError) -> Close {
     };
     Close {
         code,
-        // The words of a decoder are not for clients.
+        // The decoder's own text is not for clients.
         reason: match error {
             DecodeError::Malformed(_) => "malformed message".into(),
             error => error.to_string().into(),

@@ -1,9 +1,9 @@
-//! What generated code checks while it compiles, and the messages, which a constant must build
+//! The compile-time checks of generated code, and their messages, which a constant must build
 //! without allocating.
 
 use crate::{channel::SocketView, protocol::pattern_covers, socket::Route};
 
-/// A message put together in a constant. What passes its end is left out.
+/// A message built in a constant. Text past its end is left out.
 #[derive(Clone, Copy)]
 pub struct Text {
     bytes: [u8; 1024],
@@ -16,7 +16,7 @@ impl Text {
         len: 0,
     };
 
-    /// The message.
+    /// Returns the message.
     pub const fn as_str(&self) -> &str {
         let (text, _) = self.bytes.split_at(self.len);
         match std::str::from_utf8(text) {
@@ -36,7 +36,7 @@ impl Text {
         self
     }
 
-    /// Topic patterns, in quotes.
+    /// Adds topic patterns, in quotes.
     const fn with_topics(mut self, topics: &[&str]) -> Self {
         let mut at = 0;
         while at < topics.len() {
@@ -48,7 +48,7 @@ impl Text {
     }
 }
 
-/// What is wrong when a `#[handle_out(handled)]` takes the type `taker`, whose event is `taken`.
+/// Returns the error if a `#[handle_out(handled)]` takes the type `taker`, whose event is `taken`.
 pub const fn other_event(handled: &str, taker: &str, taken: Option<&str>) -> Option<Text> {
     match taken {
         Some(taken) if !equal(handled, taken) => Some(
@@ -65,7 +65,7 @@ pub const fn other_event(handled: &str, taker: &str, taken: Option<&str>) -> Opt
     }
 }
 
-/// What is wrong when a channel pushes `event` under the name of one of the `earlier` types.
+/// Returns the error if a channel pushes `event` under the name of one of the `earlier` types.
 pub const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Option<Text> {
     let mut at = 0;
     while at < earlier.len() {
@@ -87,7 +87,7 @@ pub const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Op
     None
 }
 
-/// What is wrong with the route at `at`, beside the others of its socket.
+/// Returns the error of the route at `at`, among the others of its socket.
 pub const fn wrong_route<S: SocketView, const N: usize>(
     routes: &[Route<S>; N],
     at: usize,
@@ -98,7 +98,7 @@ pub const fn wrong_route<S: SocketView, const N: usize>(
     }
 }
 
-/// What is wrong when a channel takes uploads that no channel of its socket brings.
+/// Returns the error if a channel takes uploads and the socket lacks the channel for their bytes.
 const fn without_upload_channel<S: SocketView, const N: usize>(
     routes: &[Route<S>; N],
     at: usize,
@@ -117,7 +117,7 @@ const fn without_upload_channel<S: SocketView, const N: usize>(
     )
 }
 
-/// What is wrong when no client can ever reach the route at `at`.
+/// Returns the error if no client can ever reach the route at `at`.
 const fn unreachable_route<S: SocketView, const N: usize>(
     routes: &[Route<S>; N],
     at: usize,
@@ -157,7 +157,7 @@ const fn unreachable_route<S: SocketView, const N: usize>(
     )
 }
 
-/// The route before `end` that takes all topics of a pattern.
+/// Returns the route before `end` that takes all topics of a pattern.
 const fn taking<S: SocketView>(routes: &[Route<S>], end: usize, topic: &str) -> Option<usize> {
     let mut route = 0;
     while route < end {

@@ -31,18 +31,18 @@ use crate::{
     protocol::{Refusal, pattern_matches},
 };
 
-/// A socket that multiplexes channels: what `#[socket]` implements.
+/// A socket that multiplexes channels; `#[socket]` implements it.
 ///
-/// One value of the type is made for each connection by its `#[connect]`, and lent to the
-/// handlers of its channels. Mirrors the `Phoenix.Socket` behaviour.
+/// Its `#[connect]` makes one value of the type for each connection, and the handlers of its
+/// channels borrow it. Mirrors the `Phoenix.Socket` behaviour.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a socket",
     label = "not a socket",
     note = "annotate an impl block of it: `#[socket(channels = […])] impl {Self} {{ … }}`"
 )]
 pub trait ChannelSocket: Sized + Send + Sync + 'static {
-    /// The application's state, lent to `#[connect]` and to the handlers of the channels that name
-    /// this socket: what `#[socket(state = …)]` names, [`NoState`](crate::NoState) when it names none.
+    /// The application's state, which `#[connect]` and the handlers of this socket's channels can
+    /// borrow: the type in `#[socket(state = …)]`, or [`NoState`](crate::NoState) without one.
     type State: Send + Sync + 'static;
 
     /// The type's name, for logs.
@@ -54,11 +54,11 @@ pub trait ChannelSocket: Sized + Send + Sync + 'static {
         params: &'a Params,
     ) -> HandlerFuture<'a, Result<Self, Refusal>>;
 
-    /// Names the connection, so that [`Endpoint::disconnect`] can end it. Mirrors
+    /// Returns the id of the connection, by which [`Endpoint::disconnect`] can end it. Mirrors
     /// `c:Phoenix.Socket.id/1`.
     fn id(&self) -> Option<String>;
 
-    /// The channels that clients can join, in the order in which they are tried.
+    /// Returns the channels that clients can join, in the order in which they are tried.
     fn routes() -> Vec<Route<Self>>;
 }
 
@@ -94,7 +94,7 @@ pub struct Route<S: SocketView> {
 }
 
 impl<S: SocketView> Route<S> {
-    /// Clients of `S` may join `C`.
+    /// Creates a route by which clients of `S` may join `C`.
     pub const fn to<C: ChannelOf<S>>() -> Self {
         Route {
             channel: C::NAME,
@@ -113,12 +113,12 @@ impl<S: SocketView> Route<S> {
             .any(|pattern| pattern_matches(pattern, topic))
     }
 
-    /// The channel's name.
+    /// Returns the channel's name.
     pub const fn channel(&self) -> &'static str {
         self.channel
     }
 
-    /// Whether the channel takes uploads.
+    /// Returns true if the channel takes uploads.
     pub const fn takes_uploads(&self) -> bool {
         self.takes_uploads
     }
@@ -127,14 +127,15 @@ impl<S: SocketView> Route<S> {
         (self.check)(options)
     }
 
-    /// The channel's topic patterns.
+    /// Returns the channel's topic patterns.
     pub const fn topics(&self) -> &'static [&'static str] {
         self.topics
     }
 }
 
-/// What a `#[connect]` may borrow: the [`ConnectInfo`], the [`Params`], the [`Endpoint`] and the
-/// request's [`Extensions`]; and the application's state, where `#[socket(state = …)]` names one.
+/// The values that a `#[connect]` may borrow: the [`ConnectInfo`], the [`Params`], the
+/// [`Endpoint`], the request's [`Extensions`], and the application's state if `#[socket(state =
+/// …)]` names one.
 pub struct ConnectContext<'a, S: ChannelSocket> {
     pub(crate) request: &'a ConnectRequest,
     pub(crate) endpoint: &'a Endpoint,
@@ -142,7 +143,7 @@ pub struct ConnectContext<'a, S: ChannelSocket> {
 }
 
 impl<S: ChannelSocket> ConnectContext<'_, S> {
-    /// What `#[socket(state = …)]` names.
+    /// Returns the state that `#[socket(state = …)]` names.
     pub fn state(&self) -> &<S as ChannelSocket>::State {
         self.state
     }
@@ -176,7 +177,7 @@ impl<S: ChannelSocket> Provide<Endpoint, S, role::connect> for ConnectContext<'_
     }
 }
 
-/// What a `#[connect]` can return: the socket, or a `Result` of it whose error becomes a
+/// A value that a `#[connect]` can return: the socket, or a `Result` of it whose error becomes a
 /// [`Refusal`]; an `Option`'s `None` refuses without a reason.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the outcome of a connect",
@@ -184,11 +185,11 @@ impl<S: ChannelSocket> Provide<Endpoint, S, role::connect> for ConnectContext<'_
     note = "return `Self`, `Option<Self>` or `Result<Self, Refusal>`"
 )]
 pub trait IntoConnect<S> {
-    /// Makes the outcome.
+    /// Converts the value.
     ///
     /// # Errors
     ///
-    /// The refusal.
+    /// Returns the refusal.
     fn into_connect(self) -> Result<S, Refusal>;
 }
 
@@ -210,14 +211,14 @@ impl<S: ChannelSocket, E: IntoRefusal> IntoConnect<S> for Result<S, E> {
     }
 }
 
-/// What an `#[id]` can return: text, or an `Option` of it.
+/// A value that an `#[id]` can return: text, or an `Option` of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a socket id",
     label = "not an id",
     note = "return `Option<String>`, `String` or `&str`"
 )]
 pub trait IntoSocketId {
-    /// Makes the id.
+    /// Converts the value.
     fn into_socket_id(self) -> Option<String>;
 }
 
@@ -239,7 +240,7 @@ impl<T: IntoSocketId> IntoSocketId for Option<T> {
     }
 }
 
-/// The patterns of all routes, each once.
+/// Returns the patterns of all routes, each once.
 pub(crate) fn patterns<S: SocketView>(
     routes: &[Route<S>],
 ) -> BTreeSet<(&'static str, &'static str)> {

@@ -1,4 +1,4 @@
-//! What is mounted at a path, as every transport sees it, and a channel socket at its path.
+//! Mounts sockets at paths, for every transport.
 
 #[cfg(feature = "test")]
 use std::any::{TypeId, type_name};
@@ -23,7 +23,7 @@ use crate::{
     telemetry,
 };
 
-/// Runs a socket's own connect code: a panic in it refuses the client, and the outcome is told.
+/// Runs a socket's own connect code, and records the outcome. A panic refuses the client.
 pub(crate) async fn guarded(
     socket: &'static str,
     transport: &'static str,
@@ -45,44 +45,44 @@ pub(crate) async fn guarded(
 
 /// A socket type with its options, as the endpoint keeps it.
 pub(crate) trait Mount: Send + Sync {
-    /// Lets the client in, or not, and opens the connection.
+    /// Accepts or refuses the client, and opens the connection.
     fn connect(
         &self,
         endpoint: Endpoint,
         request: ConnectRequest,
     ) -> BoxFuture<'_, Result<Connection, ConnectError>>;
 
-    /// For the transports that are built in.
+    /// Returns the options for the built-in transports.
     #[cfg_attr(
         not(any(feature = "websocket", feature = "longpoll")),
         allow(dead_code)
     )]
     fn options(&self) -> &SocketOptions;
 
-    /// What cannot work with these options.
+    /// Checks that the socket can work with these options.
     fn check(&self) -> Result<(), ConfigError> {
         Ok(())
     }
 
-    /// Returns how many files its channels may keep open at once.
+    /// Returns the number of files that its channels may keep open at once.
     #[cfg(feature = "serve")]
     fn open_files(&self, _endpoint: &Endpoint) -> usize {
         0
     }
 
-    /// `(topic pattern, channel)` pairs.
+    /// Returns `(topic pattern, channel)` pairs.
     fn patterns(&self) -> Vec<(&'static str, &'static str)>;
 
     fn name(&self) -> &'static str;
 
-    /// The type of the state, and its name.
+    /// Returns the type of the state, and its name.
     #[cfg(feature = "test")]
     fn state(&self) -> (TypeId, &'static str) {
         (TypeId::of::<()>(), "()")
     }
 }
 
-/// The state that one client of a test is served with.
+/// The state for one client of a test.
 #[cfg(feature = "test")]
 pub(crate) struct TestState<T>(pub(crate) Arc<T>);
 
@@ -150,7 +150,7 @@ impl<S: ChannelSocket> MountOf<S> {
         Ok(Connection::new(Box::new(handler), outbox, registered))
     }
 
-    /// The state of one connection: the mount's, or what a test gives in its place.
+    /// Returns the state of one connection: the mount's, or the one that a test provides instead.
     fn state_for(&self, request: &ConnectRequest) -> Arc<<S as ChannelSocket>::State> {
         #[cfg(feature = "test")]
         if let Some(given) = request
@@ -175,7 +175,7 @@ impl<S: ChannelSocket> MountOf<S> {
     }
 }
 
-/// Ends the connection when somebody broadcasts `disconnect` to the socket's id, on whatever node.
+/// Ends the connection when `disconnect` is broadcast to the socket's id, on any node.
 async fn disconnect_on(topic: Topic, endpoint: &Endpoint, outbox: &Arc<Outbox>) -> Subscription {
     let outbox = Arc::downgrade(outbox);
     let relay = FnSubscriber::new(move |broadcast: &Broadcast| {
@@ -234,7 +234,7 @@ impl<S: ChannelSocket> Mount for MountOf<S> {
     }
 }
 
-/// What is mounted at the paths of an endpoint.
+/// The sockets mounted at the paths of an endpoint.
 #[derive(Default)]
 pub(crate) struct Mounts(Vec<(String, Arc<dyn Mount>)>);
 
@@ -253,8 +253,8 @@ impl Mounts {
             .any(|(_, mount)| mount.options().long_poll.is_some())
     }
 
-    /// What is mounted at a path, and the values of its variables. A path without variables goes
-    /// before one with.
+    /// Returns the socket mounted at a path, and the values of the path's variables. A path without
+    /// variables takes precedence over one with variables.
     pub(crate) fn at<'a>(&'a self, path: &'a str) -> Option<(&'a Arc<dyn Mount>, Values<'a>)> {
         self.iter()
             .filter_map(|(mounted, mount)| Some((mount, path::matches(mounted, path)?)))
@@ -278,7 +278,7 @@ pub(crate) fn check_path(
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteInfo {
-    /// Where the socket is mounted.
+    /// The path at which the socket is mounted.
     pub path: String,
     /// The socket type.
     pub socket: &'static str,
@@ -289,7 +289,7 @@ pub struct RouteInfo {
 }
 
 impl Endpoint {
-    /// The topics that can be joined, socket by socket: what `mix phx.routes` lists.
+    /// Returns the topics that can be joined, socket by socket: the list of `mix phx.routes`.
     pub fn routes(&self) -> Vec<RouteInfo> {
         self.mounts()
             .iter()
@@ -307,15 +307,15 @@ impl Endpoint {
             .collect()
     }
 
-    /// Opens a connection to the socket mounted at `path`: what a transport of your own calls.
-    /// See [`transport`](crate::transport). Mirrors `c:Phoenix.Socket.Transport.connect/1`.
+    /// Opens a connection to the socket mounted at `path`, for your own transports. See
+    /// [`transport`](crate::transport). Mirrors `c:Phoenix.Socket.Transport.connect/1`.
     ///
-    /// The values of the path's variables join the request's parameters: a socket mounted at
-    /// `/socket/{tenant}` is connected to at `/socket/acme`.
+    /// The values of the path's variables are added to the request's parameters: a socket mounted
+    /// at `/socket/{tenant}` is reached at `/socket/acme`.
     ///
     /// # Errors
     ///
-    /// A [`ConnectError`]: refused, draining, or nothing is mounted there.
+    /// Returns a [`ConnectError`]: refused, draining, or nothing is mounted there.
     pub async fn connect(
         &self,
         path: &str,

@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 
-/// Whether a path can be mounted: `/` and a segment, as often as it likes; a segment is text or
+/// Checks that a path can be mounted: `/` and a segment, any number of times; a segment is text or
 /// one variable in braces, each name once.
 pub(super) fn check(path: &str) -> Result<(), ConfigError> {
     let refuse = || ConfigError::Path(path.to_owned());
@@ -18,7 +18,7 @@ pub(super) fn check(path: &str) -> Result<(), ConfigError> {
                     && !name.is_empty()
                     && bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
             }
-            // The first characters of a wildcard, in other people's paths.
+            // The first characters of a wildcard in other routers.
             None => {
                 !segment.is_empty() && !segment.contains(['{', '}', '?', '#']) && {
                     !segment.starts_with([':', '*'])
@@ -32,12 +32,12 @@ pub(super) fn check(path: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The name of a variable segment.
+/// Returns the name of a variable segment.
 fn variable(segment: &str) -> Option<&str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// Whether two paths take the same requests, whatever they call their variables.
+/// Returns true if two paths take the same requests, whatever their variables are called.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     let shape = |path: &str| -> Vec<Option<String>> {
         let segments = path.split('/');
@@ -51,7 +51,7 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
 /// The names and values of variables.
 pub(crate) type Values<'a> = Vec<(&'a str, &'a str)>;
 
-/// The variables' values when `path` is one of `mounted`, in order; `None` when it is not.
+/// Returns the variables' values, in order, if `path` matches `mounted`, and `None` otherwise.
 pub(super) fn matches<'a>(mounted: &'a str, path: &'a str) -> Option<Values<'a>> {
     let mut values = Vec::new();
     let (mut expected, mut segments) = (mounted.split('/'), path.split('/'));

@@ -1,4 +1,4 @@
-//! The multiplexer of one connection: which channel a message belongs to. No I/O.
+//! The multiplexer of one connection: finds the channel of a message. No I/O.
 
 #[cfg(test)]
 mod properties;
@@ -13,14 +13,14 @@ use crate::protocol::{
     DecodeError, Frame, Message, Payload, Refusal, Reply, SharedSerializer, Term, Topic, reserved,
 };
 
-/// What one message of the client makes the connection do. `H` is a channel's handle.
+/// The effect of one message of the client on the connection. `H` is a channel's handle.
 #[derive(Debug)]
 pub(crate) enum Effect<H> {
     /// Answer the client.
     Send(Frame),
     /// Start a channel, and give its handle to [`Session::started`].
     Start(Join<H>),
-    /// Hand the message to a channel; what it does not take goes to [`Session::undelivered`].
+    /// Deliver the message to a channel; if it is not taken, call [`Session::undelivered`].
     Deliver { to: H, message: Message },
     /// Tell a channel that the client leaves, with the message's ref.
     Leave { to: H, message: Message },
@@ -30,14 +30,14 @@ pub(crate) enum Effect<H> {
     Wait,
 }
 
-/// Whether a message may wait for a channel, or start one.
+/// The room for a message to wait for a channel, or to start one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
     /// There is room for it.
     Free,
-    /// Not yet.
+    /// There is no room yet.
     Later,
-    /// It has waited for room in vain.
+    /// The message has waited for room until its time was over.
     Never,
 }
 
@@ -52,12 +52,12 @@ pub(crate) struct Join<H> {
     pub(crate) predecessor: Option<Former<H>>,
 }
 
-/// A channel that a new join of its topic waits for.
+/// A channel that must end before a new join of its topic starts.
 #[derive(Debug)]
 pub(crate) struct Former<H> {
     pub(crate) handle: H,
     pub(crate) join_ref: Term,
-    /// Whether the client has asked it to leave; otherwise the new join replaces it.
+    /// True if the client has asked it to leave; otherwise the new join replaces it.
     pub(crate) leaving: bool,
 }
 
@@ -66,7 +66,8 @@ struct Entry<H> {
     topic: Topic,
     id: ChannelId,
     join_ref: Term,
-    /// Whether the client has given the join_ref; otherwise any message of the topic belongs here.
+    /// True if the client has given the join_ref; otherwise every message of the topic belongs
+    /// here.
     named: bool,
     handle: Option<H>,
     leaving: bool,
@@ -74,12 +75,12 @@ struct Entry<H> {
 
 /// The state of one connection: its joined topics.
 ///
-/// A frame goes in, an [`Effect`] comes out; who carries it out, and over what, is not known
-/// here. WebSocket, long-poll, the test client and the fuzzer drive the same machine.
+/// A frame goes in, an [`Effect`] comes out; the caller carries it out. WebSocket, long-poll, the
+/// test client and the fuzzer drive the same machine.
 #[derive(Debug)]
 pub(crate) struct Session<H> {
     serializer: SharedSerializer,
-    /// By topic, in order: most connections have a few, for which nothing is as small.
+    /// The channels by topic, in order: most connections have a few, for which nothing is as small.
     channels: Vec<Entry<H>>,
     max_channels: usize,
     /// Channels that have started and not ended, replaced ones included.
@@ -99,8 +100,8 @@ impl<H: Clone> Session<H> {
     }
 
     /// Takes one frame; `route` finds the channel of a topic. Without room, as when too much waits
-    /// already, nothing is started or delivered; what needs none, such as a heartbeat or a leave,
-    /// is taken all the same.
+    /// already, nothing is started or delivered; a frame that needs no room, such as a heartbeat or
+    /// a leave, is still taken.
     pub(crate) fn receive(
         &mut self,
         frame: Frame,
@@ -111,7 +112,8 @@ impl<H: Clone> Session<H> {
         Ok(self.take(message, room, route))
     }
 
-    /// As [`Session::receive`], of a text frame; copies of it only what is kept.
+    /// Does the same as [`Session::receive`] for a text frame, and copies only the parts that are
+    /// kept.
     #[cfg(feature = "websocket")]
     pub(crate) fn receive_text(
         &mut self,
@@ -158,12 +160,12 @@ impl<H: Clone> Session<H> {
         }
     }
 
-    /// `named` is whether the client has given a join_ref.
+    /// Handles a join. `named` is true if the client has given a join_ref.
     fn join(&mut self, route: usize, message: Message, named: bool) -> Effect<H> {
         let topic = Topic::from(message.topic.as_str().unwrap_or_default());
         let place = self.place(&topic);
         let full = place.is_err() && self.channels.len() >= self.max_channels;
-        // A topic that is joined over and over leaves channels behind that are still ending.
+        // Joining a topic again and again leaves channels behind that are still ending.
         if full || self.live >= self.max_channels.saturating_mul(2) {
             return self.refuse(&message.join_ref, &message, "too many channels joined");
         }
@@ -219,14 +221,15 @@ impl<H: Clone> Session<H> {
         self.place(topic).ok().map(|at| &mut self.channels[at])
     }
 
-    /// The handle of a channel that [`Effect::Start`] has started.
+    /// Records the handle of a channel that [`Effect::Start`] has started.
     pub(crate) fn started(&mut self, topic: &Topic, id: ChannelId, handle: H) {
         if let Some(entry) = self.entry_mut(topic).filter(|entry| entry.id == id) {
             entry.handle = Some(handle);
         }
     }
 
-    /// The first leave of a join always finds room; further ones are messages like any other.
+    /// Handles a leave. The first leave of a join always finds room; further ones are treated like
+    /// any other message.
     fn leave(&mut self, message: Message, room: Room) -> Effect<H> {
         let Some(entry) = message
             .topic
@@ -259,7 +262,7 @@ impl<H: Clone> Session<H> {
         }
     }
 
-    /// What the client hears of a message that its channel did not take.
+    /// Returns the effect of a message that its channel did not take.
     pub(crate) fn undelivered(&self, message: &Message, why: Undelivered) -> Effect<H> {
         match why {
             Undelivered::Full => {
@@ -273,7 +276,7 @@ impl<H: Clone> Session<H> {
         }
     }
 
-    /// A channel is over.
+    /// Records that a channel is over.
     pub(crate) fn ended(&mut self, topic: &Topic, id: ChannelId) {
         self.live = self.live.saturating_sub(1);
         if let Ok(at) = self.place(topic)
@@ -291,7 +294,7 @@ impl<H: Clone> Session<H> {
         !self.channels.is_empty()
     }
 
-    /// Takes out the channels that are joined now, to end them with the connection.
+    /// Removes the channels that are joined now, to end them with the connection.
     pub(crate) fn take_channels(&mut self) -> impl Iterator<Item = H> + use<H> {
         mem::take(&mut self.channels)
             .into_iter()
@@ -330,8 +333,8 @@ impl<H: Clone> Session<H> {
     }
 }
 
-/// Whether a message is for the join that holds its topic now. A join without a join_ref cannot
-/// tell its messages from others, so it has them all.
+/// Returns true if a message is for the join that holds its topic now. A join without a join_ref
+/// cannot tell its messages from others, so it gets them all.
 fn belongs<H>(entry: &Entry<H>, message: &Message) -> bool {
     !entry.named || message.join_ref.is_null() || message.join_ref == entry.join_ref
 }

@@ -1,4 +1,4 @@
-//! Where the state of a socket comes from: all of the application's state, or a part of it.
+//! The state of a socket: all of the application's state, or a part of it.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use axum::extract::FromRef;
 use super::ChannelSocket;
 use crate::channel::NoState;
 
-/// A socket that can be served with the state `S`: its own is `S`, or is taken from it by
-/// [`FromRef`]. A socket without state can be served with any.
+/// A socket that can be served with the state `S`: its own state is `S`, or [`FromRef`] takes it
+/// from `S`. A socket without state can be served with any.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has a state that cannot be taken from `{S}`",
     label = "its state is another type",
@@ -35,7 +35,7 @@ impl<S> FromRef<S> for NoState {
     }
 }
 
-/// What `()` can stand for: a state that is missing cannot be had from nothing.
+/// A state that `()` can provide. A missing state cannot be taken from nothing.
 #[diagnostic::on_unimplemented(
     message = "the state of the endpoint's sockets is missing: `{S}`",
     label = "built without its state",

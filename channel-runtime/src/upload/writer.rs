@@ -113,7 +113,7 @@ pub trait UploadWriter: Send + 'static {
     fn init(&mut self, entry: &UploadEntry)
     -> impl Future<Output = Result<(), WriterError>> + Send;
 
-    /// Takes the next bytes. Is not called for an empty file.
+    /// Takes the next bytes. An empty file is one empty chunk.
     ///
     /// Need not be cancel safe: it is awaited to its end, or dropped with the writer.
     ///

@@ -1,5 +1,5 @@
-//! Whatever comes and goes: what waits is bounded, for each connection and for all, and a connection
-//! that waits for room is woken once there is some.
+//! In any order of events the waiting bytes are bounded, per connection and in total, and a
+//! connection that waits for room is woken once there is some.
 
 use std::{collections::VecDeque, sync::atomic::AtomicBool, task::Wake};
 
@@ -14,11 +14,11 @@ const CONNECTIONS: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A connection reads a message of so many bytes.
+    /// A connection reads a message of this many bytes.
     Read(usize, usize),
-    /// Its oldest message is done.
+    /// The oldest message of a connection is done.
     Done(usize),
-    /// Its newest is, as where another channel of it is quicker.
+    /// Its newest message is done, as when another of its channels is quicker.
     DoneLast(usize),
 }
 
@@ -41,7 +41,7 @@ impl Wake for Woken {
     }
 }
 
-/// A connection, which reads nothing while a message waits.
+/// A connection. It reads nothing while a message waits.
 struct Connection {
     budget: Arc<Budget>,
     shares: VecDeque<BudgetPermit>,
@@ -73,7 +73,7 @@ impl Connection {
         }
     }
 
-    /// As its task does when it is woken.
+    /// Polls the connection, as its task does when it is woken.
     fn poll(&mut self) {
         self.woken.0.store(false, SeqCst);
         let waker = self.woken.clone().into();
@@ -127,7 +127,7 @@ fn play(steps: Vec<Step>) {
         let largest = 100_000 + OVERHEAD;
         assert!(used <= beside + TOTAL + largest, "{used} bytes wait of all");
     }
-    // Once nothing waits any more, nothing that was read is held up.
+    // Once nothing waits any more, no message may still be held up.
     while let Some(one) = all.iter_mut().find(|one| !one.shares.is_empty()) {
         one.shares.clear();
         while let Some(woken) = all.iter_mut().find(|one| one.woken.0.load(SeqCst)) {

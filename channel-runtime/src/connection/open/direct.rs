@@ -1,4 +1,4 @@
-//! What only the WebSocket transport needs of a connection: frames written by whoever sends them.
+//! The parts of a connection for the WebSocket transport alone: frames written by their senders.
 
 use std::{
     sync::Arc,
@@ -19,9 +19,9 @@ impl Connection {
         &self.outbox
     }
 
-    /// Has frames written by whoever sends them, from now on; [`Connection::poll_direct`] says
-    /// what is left to do. `frame_in_place` makes a frame of text behind
-    /// [`HEADER_ROOM`](crate::protocol::HEADER_ROOM).
+    /// Lets senders write frames themselves from now on; [`Connection::poll_direct`] returns the
+    /// remaining tasks. `frame_in_place` turns text behind
+    /// [`HEADER_ROOM`](crate::protocol::HEADER_ROOM) into a frame.
     pub(crate) fn write_directly(
         &self,
         io: Sink,
@@ -33,7 +33,7 @@ impl Connection {
             .write_directly(Direct::new(io, encode), self.registered.worker());
     }
 
-    /// What is left to do where frames are written directly; cancel safe.
+    /// Returns the next task while senders write frames; cancel safe.
     pub(crate) fn poll_direct(&mut self, cx: &mut Context<'_>) -> Poll<DirectEvent> {
         loop {
             match std::task::ready!(self.outbox.poll_direct(cx)) {
@@ -52,13 +52,14 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, as far as the client takes it now; whether the last frame is whole.
+    /// Writes waiting frames as far as the client takes them now. Returns true if the last frame is
+    /// whole.
     pub(crate) fn flush(&self) -> bool {
         self.outbox.flush();
         !self.outbox.is_half_written()
     }
 
-    /// The next frame, when one waits right behind the last; a close is left where it is.
+    /// Returns the next frame if one waits directly behind the last; leaves a close in place.
     pub(crate) fn try_next(&mut self) -> Option<Frame> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         if !self.outbox.has_next_frame() {
@@ -70,13 +71,13 @@ impl Connection {
         }
     }
 
-    /// The client can be written to again.
+    /// Notes that the client can be written to again.
     pub(crate) fn unblock(&self) {
         self.outbox.unblock();
     }
 
-    /// Says how many bytes have come at `seen` of messages that are not whole, or wait; `half` holds
-    /// them while they are many. Closes those connections that have too many.
+    /// Records how many bytes of incomplete or waiting messages have arrived by `seen`; `half`
+    /// holds the record while they are many. Closes the connections that have too many.
     pub(crate) fn note_half(
         &self,
         half: &mut Option<Box<HalfMessage>>,

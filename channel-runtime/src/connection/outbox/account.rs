@@ -1,4 +1,4 @@
-//! The frames that wait in all outboxes of an endpoint, and which client goes when they are too many.
+//! The frames that wait in all outboxes of an endpoint, and the choice of the client to evict.
 
 #[cfg(test)]
 mod properties;
@@ -18,31 +18,32 @@ use tokio::time::Instant;
 use super::Outbox;
 use crate::protocol::Charge;
 
-/// Up to here, what waits for one connection is its own affair.
+/// The number of bytes waiting for one connection that are not counted.
 pub(super) const FREE: usize = 16 * 1024;
 
-/// In steps of this many bytes a connection tells what waits, so that a frame more costs nothing.
+/// The step, in bytes, in which a connection reports what waits, so that a single frame costs
+/// nothing.
 pub(super) const STEP: usize = 16 * 1024;
 
-/// The bytes that all connections of an endpoint may have waiting. One that keeps up never comes
-/// here.
+/// The bytes that all connections of an endpoint may have waiting. A connection that keeps up is
+/// never counted here.
 #[derive(Debug)]
 pub(crate) struct Account {
     used: Arc<AtomicUsize>,
     limit: usize,
     next: AtomicU64,
-    /// How many connections were too slow.
+    /// The number of connections that were too slow.
     evicted: AtomicU64,
     waiting: Mutex<HashMap<u64, Waiting>>,
 }
 
-/// A connection for which much waits.
+/// A connection with many waiting bytes.
 #[derive(Debug)]
 struct Waiting {
     outbox: Weak<Outbox>,
-    /// All that waits for it.
+    /// The bytes of all that waits for it.
     bytes: usize,
-    /// The part that waits for it alone.
+    /// The part of them that waits for it alone.
     charge: usize,
     since: Instant,
 }
@@ -62,7 +63,7 @@ impl Account {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// More waits for a connection than it has said.
+    /// Records that more waits for a connection than it has reported.
     pub(super) fn raise(&self, id: u64, outbox: &Arc<Outbox>, bytes: usize, charge: usize) {
         let mut waiting = self.waiting.lock();
         let known = waiting.entry(id).or_insert_with(|| Waiting {
@@ -74,7 +75,7 @@ impl Account {
         self.replace(known, bytes, charge);
     }
 
-    /// Less waits for a connection; one that is left out already stays so.
+    /// Records that less waits for a connection. One that was removed already stays removed.
     pub(super) fn lower(&self, id: u64, bytes: usize, charge: usize) {
         let mut waiting = self.waiting.lock();
         if bytes == 0 {
@@ -100,7 +101,7 @@ impl Account {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    /// Counts what many connections share, until it is dropped.
+    /// Counts bytes that many connections share, until the charge is dropped.
     pub(crate) fn charge(&self, bytes: usize) -> Charge {
         Charge::new(&self.used, bytes)
     }
@@ -120,8 +121,8 @@ impl Account {
         }
     }
 
-    /// While the limit is passed, the connection with the most bytes, of several the one that has
-    /// waited for longest. It counts no more.
+    /// Removes and returns the connection with the most bytes while the limit is exceeded; of
+    /// several, the one that has waited for longest.
     fn take_slowest(&self) -> Option<(usize, Weak<Outbox>)> {
         let mut waiting = self.waiting.lock();
         if !self.is_spent() {

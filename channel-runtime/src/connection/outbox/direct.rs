@@ -18,33 +18,33 @@ use crate::{
     protocol::{Frame, Topic},
 };
 
-/// How many frames one write takes.
+/// The largest number of frames in one write.
 const SLICES: usize = 64;
 
-/// How an outbox writes by itself.
+/// The means by which an outbox writes directly.
 pub(crate) struct Direct {
     io: Sink,
     /// Encodes a frame for the wire.
     encode: fn(&Frame) -> Bytes,
-    /// How much of the first frame has been written.
+    /// The number of bytes of the first frame that have been written.
     written: usize,
-    /// True if a flush is on its way.
+    /// True if a flush is scheduled.
     dirty: bool,
-    /// True if the client has to read before more can be written.
+    /// True if the client must read before more can be written.
     blocked: bool,
     broken: bool,
 }
 
-/// A task for the connection's own task, where senders write frames themselves.
+/// A task for the connection's own task while senders write frames themselves.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DirectEvent {
-    /// A channel is over; what follows it is not written before this is taken.
+    /// A channel is over; frames behind this are not written before it is taken.
     Ended(Topic, ChannelId),
     /// Wait until the client can be written to, and call [`Outbox::unblock`].
     Blocked,
     /// The client is gone.
     Broken,
-    /// Everything has been written that will be; the connection ends.
+    /// Everything has been written, and the connection ends.
     Close(Close),
 }
 
@@ -64,26 +64,26 @@ impl Direct {
         (self.encode)(frame)
     }
 
-    /// Returns whether a flush has to be scheduled now.
+    /// Returns true if a flush must be scheduled now.
     pub(super) fn begin_dirty(&mut self) -> bool {
         !self.blocked && !std::mem::replace(&mut self.dirty, true)
     }
 }
 
 impl Outbox {
-    /// From now on, text that comes behind room for a header is made a frame by this.
+    /// Sets the function that turns text behind room for a header into a frame.
     #[cfg(feature = "websocket")]
     pub(crate) fn frame_in_place(&self, make: fn(Vec<u8>) -> Bytes) {
         let _once = self.frame_in_place.set(make);
     }
 
-    /// What makes a frame of text that comes behind room for a header; what it makes is sent as
+    /// Returns the function that turns text behind room for a header into a frame, to be sent as
     /// [`OutboundFrame::Wire`](super::OutboundFrame::Wire).
     pub(crate) fn framing(&self) -> Option<fn(Vec<u8>) -> Bytes> {
         self.frame_in_place.get().copied()
     }
 
-    /// Lets senders write from now on. Frames that are queued already become bytes.
+    /// Lets senders write from now on. Frames that are queued already are encoded.
     pub(crate) fn write_directly(self: &Arc<Self>, direct: Direct, worker: Arc<FlushWorker>) {
         let _once = self.worker.set(worker);
         let mut state = self.state.lock();
@@ -106,7 +106,7 @@ impl Outbox {
         self.flush();
     }
 
-    /// Writes what waits, as far as the client takes it. Never waits.
+    /// Writes waiting frames as far as the client takes them. Never waits.
     pub(crate) fn flush(self: &Arc<Self>) {
         let mut state = self.state.lock();
         state.flush();
@@ -117,12 +117,12 @@ impl Outbox {
         }
     }
 
-    /// Returns whether a frame has been written in part.
+    /// Returns true if a frame has been written in part.
     pub(crate) fn is_half_written(&self) -> bool {
         self.state.lock().is_half_written()
     }
 
-    /// The client can be written to again.
+    /// Notes that the client can be written to again.
     pub(crate) fn unblock(self: &Arc<Self>) {
         if let Some(direct) = &mut self.state.lock().direct {
             direct.blocked = false;
@@ -163,7 +163,7 @@ impl State {
             .is_some_and(|direct| direct.written > 0)
     }
 
-    /// Does what [`Direct::begin_dirty`] has promised.
+    /// Runs the flush that [`Direct::begin_dirty`] has scheduled.
     pub(super) fn flush(&mut self) {
         if let Some(direct) = &mut self.direct {
             direct.dirty = false;
@@ -194,7 +194,7 @@ impl State {
         }
     }
 
-    /// Writes once; `None` when no frame is at the front.
+    /// Writes once. Returns `None` if no frame is at the front.
     fn write(&self, direct: &Direct) -> Option<io::Result<usize>> {
         let mut waiting = self
             .queue
@@ -214,7 +214,7 @@ impl State {
         Some(direct.io.try_write(&slices[..count]))
     }
 
-    /// Drops what has been written.
+    /// Drops the frames that have been written.
     fn advance(&mut self, direct: &mut Direct, written: usize) {
         let mut left = direct.written + written;
         while let Some(len) = self.queue.front().and_then(Queued::wire).map(Bytes::len) {

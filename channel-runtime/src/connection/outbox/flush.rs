@@ -1,9 +1,9 @@
-//! When queued frames are written: not one by one as they come, but when the task that sends
-//! them pauses, so that a burst for one client becomes one write.
+//! Decides when queued frames are written: not one by one as they come, but when the task that
+//! sends them pauses, so that a burst for one client becomes one write.
 //!
-//! A task that sends runs [`corked`]: outboxes that get frames meanwhile are remembered, and
-//! flushed when its turn is over, a few at once in place, many by the endpoint's [`FlushWorkers`]. Those
-//! of other connections do not wait for so long: they are flushed when their batch is over.
+//! A task that sends runs [`corked`]: the outboxes that get frames meanwhile are remembered and
+//! flushed when its turn is over, a few at once in place, many by the endpoint's [`FlushWorkers`].
+//! Those of other connections wait less: they are flushed when their batch is over.
 
 use std::{
     cell::RefCell,
@@ -18,14 +18,15 @@ use tokio::sync::Notify;
 
 use super::Outbox;
 
-/// How many outboxes are flushed in place.
+/// The number of outboxes that are flushed in place.
 const IN_PLACE: usize = 8;
 
-/// How many outboxes a worker flushes before other tasks have their turn. To give way costs more
-/// than it seems: a worker that finds nothing else to do wakes another one to look too.
+/// The number of outboxes that a worker flushes before it yields to other tasks. Yielding costs
+/// more than it seems: a worker that finds nothing else to do wakes another one to look too.
 const TURN: usize = 128;
 
-/// How many outboxes are fetched from memory together, which takes hardly longer than one.
+/// The number of outboxes that are fetched from memory together, which takes hardly longer than
+/// one.
 const FETCH: usize = 8;
 
 /// The outboxes that one thread is about to flush.
@@ -38,7 +39,7 @@ struct Cork {
 }
 
 impl Cork {
-    /// All but the task's own outbox.
+    /// Takes all but the task's own outbox.
     fn take_others(&mut self) -> Vec<Arc<Outbox>> {
         let own = |outbox: &Arc<Outbox>| Arc::as_ptr(outbox) == self.own;
         let kept = self.dirty.iter().position(own);
@@ -58,14 +59,14 @@ thread_local! {
     };
 }
 
-/// Runs `work` for a connection, and flushes the outboxes it has filled afterwards, also when it
+/// Runs `work` for a connection, and flushes the outboxes it has filled afterwards, even if it
 /// panics.
 pub(crate) fn corked<T>(own: &Arc<Outbox>, work: impl FnOnce() -> T) -> T {
     run_corked(Arc::as_ptr(own), work)
 }
 
-/// Runs `work`, which sends to many, and flushes the outboxes it has filled afterwards, also when
-/// it panics. Within a task that runs corked, that connection's own outbox waits for its end.
+/// Runs `work`, which sends to many, and flushes the outboxes it has filled afterwards, even if it
+/// panics. Within a task that runs corked, that connection's own outbox waits for the task's end.
 pub(crate) fn batched<T>(work: impl FnOnce() -> T) -> T {
     /// Flushes when dropped.
     struct Over;
@@ -83,7 +84,7 @@ pub(crate) fn batched<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// As [`batched`], for those that do not know what a connection is.
+/// Does the same as [`batched`], for callers that know nothing of connections.
 pub(crate) fn batch(work: &mut dyn FnMut()) {
     batched(work);
 }
@@ -110,12 +111,12 @@ fn run_corked<T>(own: *const Outbox, work: impl FnOnce() -> T) -> T {
         }
         outermost
     });
-    // Made only by the outermost call, since dropping one takes the cork off.
+    // Made only by the outermost call, since dropping one removes the cork.
     let _uncork = outermost.then(|| Uncork);
     work()
 }
 
-/// Flushes an outbox: when the corked task pauses, or now where none runs.
+/// Flushes an outbox: when the corked task pauses, or now if there is no such task.
 pub(super) fn flush_soon(outbox: &Arc<Outbox>) {
     let later = CORK.with_borrow_mut(|cork| {
         if cork.on {
@@ -140,7 +141,7 @@ fn flush_all(mut dirty: Vec<Arc<Outbox>>) {
         }
     }
     dirty.drain(..).for_each(|outbox| outbox.flush());
-    // The next burst of this thread finds room.
+    // Keeps the memory for the next burst of this thread.
     if dirty.capacity() <= 4096 {
         CORK.with_borrow_mut(|cork| {
             if cork.dirty.capacity() == 0 {
@@ -191,8 +192,8 @@ impl FlushWorker {
     }
 }
 
-/// The workers of an endpoint: one for every two threads of its runtime, since writing must not
-/// take all of them. They end with the endpoint.
+/// The workers of an endpoint: one for every two threads of its runtime, so that writing never
+/// takes all of them. They end with the endpoint.
 #[derive(Debug)]
 pub(crate) struct FlushWorkers {
     workers: Vec<Arc<FlushWorker>>,
@@ -200,7 +201,7 @@ pub(crate) struct FlushWorkers {
 }
 
 impl FlushWorkers {
-    /// Starts the workers on the runtime that this runs on.
+    /// Starts the workers on the current runtime.
     pub(crate) fn start() -> Self {
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         let workers: Vec<Arc<FlushWorker>> =
@@ -212,7 +213,7 @@ impl FlushWorkers {
         FlushWorkers { workers, tasks }
     }
 
-    /// The worker of a connection.
+    /// Returns the worker of a connection.
     pub(crate) fn worker(&self, connection: u64) -> Arc<FlushWorker> {
         let at = connection as usize % self.workers.len();
         self.workers[at].clone()
@@ -226,7 +227,7 @@ impl Drop for FlushWorkers {
 }
 
 pin_project! {
-    /// A future of a connection, whose every turn is corked.
+    /// A future of a connection whose every poll is corked.
     pub(crate) struct Corked<F> {
         outbox: Weak<Outbox>,
         #[pin]
@@ -235,7 +236,7 @@ pin_project! {
 }
 
 impl<F: Future> Corked<F> {
-    /// A future of the connection with this outbox.
+    /// Wraps a future of the connection with this outbox.
     pub(crate) fn new(outbox: &Arc<Outbox>, future: F) -> Self {
         let outbox = Arc::downgrade(outbox);
         Corked { outbox, future }

@@ -2,14 +2,14 @@ use std::collections::VecDeque;
 
 use super::Queued;
 
-/// How many a queue may have room for when it has run empty; more are given back.
+/// The capacity that an empty queue keeps; more is given back.
 const ROOM: usize = 64;
 
-/// What waits, in order. One that waits alone, as on a connection that keeps up, takes no memory
-/// but its own place.
+/// The waiting items, in order. A single item, as on a connection that keeps up, takes no memory
+/// besides its own place.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Empty only when all is.
+    /// `None` only if the whole queue is empty.
     first: Option<Queued>,
     rest: VecDeque<Queued>,
 }
@@ -46,7 +46,7 @@ impl Queue {
         self.first.iter_mut().chain(&mut self.rest)
     }
 
-    /// Takes out what stands at this place.
+    /// Removes the item at this position.
     pub(super) fn remove(&mut self, at: usize) -> Option<Queued> {
         match at.checked_sub(1) {
             None => self.pop_front(),

@@ -5,9 +5,9 @@ use std::io::{self, IoSlice};
 #[cfg(feature = "websocket")]
 use tokio::net::tcp::OwnedWriteHalf;
 
-/// Where an outbox writes, without ever waiting.
+/// The target of an outbox's writes, which never wait.
 ///
-/// It lies in the outbox itself: a delivery to a client that has been idle touches one piece of
+/// It lies in the outbox itself, so a delivery to a client that has been idle touches one piece of
 /// cold memory less.
 pub(crate) enum Sink {
     #[cfg(feature = "websocket")]
@@ -23,7 +23,7 @@ pub(crate) trait TryWrite: Send + Sync {
 }
 
 impl Sink {
-    /// Writes what can be written now.
+    /// Writes as much as possible now.
     #[cfg_attr(not(feature = "websocket"), allow(unused_variables))]
     pub(super) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match *self {
@@ -35,8 +35,8 @@ impl Sink {
     }
 }
 
-/// A connection's half to write to. Dropping it shuts nothing down: closing the stream, which the
-/// connection's own task does, says all that would.
+/// A connection's write half. Dropping it does not shut the connection down: the connection's own
+/// task closes the stream, which tells the peer the same.
 #[cfg(feature = "websocket")]
 pub(crate) struct Half(Option<OwnedWriteHalf>);
 
@@ -53,10 +53,10 @@ impl Half {
         let [slice] = slices else {
             return half.try_write_vectored(slices);
         };
-        // Past the runtime, whose record of what is ready is one more piece of cold memory.
+        // Bypasses the runtime, whose record of readiness is one more piece of cold memory.
         #[cfg(unix)]
         match rustix::net::send(half.as_ref(), slice, rustix::net::SendFlags::NOSIGNAL) {
-            // The runtime has to find out by itself, so that it says when there is room again.
+            // Lets the runtime find out by itself, so that it reports when there is room again.
             Err(rustix::io::Errno::AGAIN) => {}
             sent => return Ok(sent?),
         }

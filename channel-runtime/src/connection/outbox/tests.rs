@@ -8,7 +8,7 @@ fn outbox(policy: SlowConsumer) -> Arc<Outbox> {
     holding(3, policy)
 }
 
-/// Has room for so many frames, and for ten bytes in them.
+/// Creates an outbox with room for this many frames, and for ten bytes in them.
 fn holding(frames: usize, policy: SlowConsumer) -> Arc<Outbox> {
     let limits = OutboxLimits {
         frames: 3,
@@ -145,7 +145,7 @@ fn a_flood_of_tiny_frames_is_bounded_by_what_each_takes_beside_its_bytes() {
     assert_eq!(all(&outbox).len(), 100);
 }
 
-/// Outboxes that nothing bounds but the budget they have together.
+/// Creates outboxes that only their common budget bounds.
 fn sharing<const N: usize>(
     budget: usize,
     policy: SlowConsumer,
@@ -185,7 +185,7 @@ fn when_the_budget_is_spent_the_slowest_goes_first() {
             .into_iter()
             .any(|one| is_closed(one))
     );
-    // The one that spends the rest is not the one that goes.
+    // The one that spends the rest is not the one that is evicted.
     fill(&slow, 400);
     fill(&fast, 1);
     assert!(is_closed(&slowest), "holds the most");
@@ -279,7 +279,7 @@ impl io::Write for Lines {
     }
 }
 
-/// The lines of a test that have a word, and how many slow clients it counts, by their reasons.
+/// Returns the lines of a test that contain a word, and the slow clients counted, by reason.
 fn observed(word: &str, test: impl FnOnce()) -> (Vec<String>, Vec<(String, u64)>) {
     let (recorder, lines) = (DebuggingRecorder::new(), Lines::default());
     let writer = lines.clone();
@@ -327,7 +327,7 @@ fn many_that_go_for_the_budget_are_a_few_lines_and_each_is_counted() {
         let gone = outboxes.iter().filter(|outbox| is_closed(outbox)).count();
         assert!((32..50).contains(&gone), "{gone}");
     });
-    // At 1, 2, 4, 8, 16 and 32.
+    // At the counts 1, 2, 4, 8, 16 and 32.
     assert_eq!(lines.len(), 6, "{lines:?}");
     assert!(lines[5].contains("clients=32"), "{lines:?}");
     let [(reason, gone)] = &*counted else {

@@ -1,4 +1,4 @@
-//! Whatever a client sends: the session answers each message at most once, keeps the topics of a
+//! For any input of a client, the session answers each message at most once, keeps the topics of a
 //! simple model, and never holds more channels than it may.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use crate::protocol::Serializers;
 
 const MAX_CHANNELS: usize = 3;
 
-/// One thing that happens to a session.
+/// One event of a session.
 #[derive(Clone, Debug)]
 enum Step {
     /// A well-formed frame.
@@ -21,9 +21,9 @@ enum Step {
         event: &'static str,
         room: Room,
     },
-    /// A channel ends by itself: the one started as the nth, if it still runs.
+    /// The nth channel that was started ends by itself, if it still runs.
     End(usize),
-    /// Anything.
+    /// Any text.
     Text(String),
     Binary(Vec<u8>),
 }
@@ -54,10 +54,10 @@ fn room() -> impl Strategy<Value = Room> {
     prop_oneof![4 => Just(Room::Free), 1 => Just(Room::Later), 1 => Just(Room::Never)]
 }
 
-/// What a session must look like, kept the plain way.
+/// The expected state of a session, kept in the simplest way.
 #[derive(Default)]
 struct Model {
-    /// With the join_ref as the client gave it.
+    /// The joins, with the join_ref as the client gave it.
     joined: HashMap<Topic, (ChannelId, Term)>,
     running: Vec<(Topic, ChannelId)>,
 }
@@ -130,7 +130,7 @@ fn check(
         }
         Effect::Wait => {
             assert_eq!(room, Room::Later);
-            // Nothing has happened: it comes again.
+            // Nothing has happened: the message comes again.
             check(session, model, v1, (frame, message), Room::Free);
         }
     }

@@ -9,7 +9,7 @@ fn of_version(vsn: &str) -> Session<u64> {
     Session::new(Serializers::default().negotiate(vsn).unwrap(), 2)
 }
 
-/// A message of version 1, with a join_ref or without.
+/// Returns a message of version 1, with a join_ref or without.
 fn v1(join_ref: Option<&str>, event: &str) -> String {
     let join_ref = join_ref.map_or(String::new(), |given| format!(r#","join_ref":{given}"#));
     format!(r#"{{"topic":"room:a","event":"{event}","payload":{{}},"ref":"9"{join_ref}}}"#)

@@ -1,4 +1,4 @@
-//! Whatever happens to outboxes: they and their account agree on what waits, nothing is left counted
+//! In any order of events the outboxes and their account agree on what waits, nothing stays counted
 //! that is gone, and the budget holds.
 
 use std::task::{Context, Poll, Waker};
@@ -14,10 +14,10 @@ const BUDGET: usize = 1 << 20;
 #[derive(Clone, Debug)]
 enum Step {
     Own(usize, usize, Urgency),
-    /// To all that are in the set of bits.
+    /// A frame to all outboxes in the set of bits.
     Shared(u8, usize),
     Ended(usize),
-    /// The client takes so many.
+    /// The client takes this many frames.
     Take(usize, usize),
     InterceptPermit(usize, usize),
     /// The oldest broadcast that waits for a channel is taken.
@@ -46,7 +46,7 @@ fn text(len: usize) -> Frame {
     Frame::Text("x".repeat(len).into())
 }
 
-/// Checks that the outbox counts what it holds, and that the account agrees.
+/// Checks that the outbox counts its content right, and that the account agrees.
 fn check(outbox: &Outbox) {
     let state = outbox.state.lock();
     let costs: Vec<Cost> = state.queue.iter().filter_map(Queued::cost).collect();

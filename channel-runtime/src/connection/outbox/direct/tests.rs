@@ -11,7 +11,7 @@ use crate::{
     protocol::SharedFrame,
 };
 
-/// A client that takes as many bytes at a time as it is told.
+/// A client that takes the given number of bytes at a time.
 #[derive(Default)]
 struct Client {
     takes: Mutex<VecDeque<usize>>,
