@@ -1,4 +1,5 @@
-//! What every transport does with a request before the socket sees it, and after it said no.
+//! The checks that every transport runs on a request before the socket sees it, and the answer to a
+//! refused one.
 
 #![cfg_attr(not(feature = "websocket"), allow(dead_code))]
 
@@ -17,8 +18,8 @@ use crate::{
     telemetry,
 };
 
-/// Whether a request may be looked at any further: its log line, draining, its origin. For every
-/// request of a transport; `origin` is the transport's own check, or the socket's.
+/// Checks every request of a transport before anything else: logs it, and checks for draining and
+/// for its origin. `origin` is the transport's own check, or the socket's.
 ///
 /// # Errors
 ///
@@ -38,8 +39,8 @@ pub(crate) fn guard(
     guarded.inspect_err(|error| telemetry::turned_away(transport, error))
 }
 
-/// What a socket's connect gets to see of a request that opens a connection. Takes the
-/// extensions out of the request.
+/// Returns the part of a connecting request that a socket's connect sees. Takes the extensions out
+/// of the request.
 ///
 /// # Errors
 ///
@@ -60,7 +61,7 @@ async fn collect(
     transport: &'static str,
     request: &mut Parts,
 ) -> Result<ConnectRequest, ConnectError> {
-    // It is counted when it is registered; until then nothing is spent on it.
+    // It is counted when it is registered; until then no work is spent on it.
     endpoint.connections().check_room()?;
     let query = Params::from_query(request.uri.query().unwrap_or_default());
     let query = query.filtered(endpoint.filter());
@@ -93,21 +94,21 @@ async fn collect(
     })
 }
 
-/// The answer to a client that is not let in: the socket's error handler's, or an empty one with
+/// Returns the answer to a refused client: that of the socket's error handler, or an empty one with
 /// the error's status.
 pub(crate) fn refuse(options: &SocketOptions, error: &ConnectError) -> Response {
     let handled = options.error_handler.as_ref().and_then(|handler| {
-        // After a panic the plain answer is as good as any.
+        // After a panic the plain answer is sufficient.
         telemetry::caught("error_handler", || (handler.0)(error))
     });
     handled.unwrap_or_else(|| error.status().into_response())
 }
 
 impl Endpoint {
-    /// What a client that is not let in at `path` is answered over HTTP: by the socket's
-    /// [`error_handler`](crate::SocketOptions::error_handler), or with the error's
-    /// [status](ConnectError::status). For tests of the handler, and for transports of your own
-    /// that speak HTTP.
+    /// Returns the HTTP answer to a client that is refused at `path`: that of the socket's
+    /// [`error_handler`](crate::SocketOptions::error_handler), or one with the error's
+    /// [status](ConnectError::status). For tests of the handler, and for custom transports that
+    /// speak HTTP.
     pub fn refusal(&self, path: &str, error: &ConnectError) -> Response {
         match self.mounts().at(path) {
             Some((mount, _)) => refuse(mount.options(), error),

@@ -1,4 +1,4 @@
-//! What a request says of the client behind it.
+//! Connect info: the part of a request that describes its client.
 
 use std::net::SocketAddr;
 
@@ -10,11 +10,11 @@ use crate::{
     telemetry::FilterParameters,
 };
 
-/// Collects from a request what a socket has asked for, and nothing else. Mirrors
+/// Collects the connect info that a socket has asked for, and nothing else. Mirrors
 /// `Phoenix.Socket.Transport.connect_info/4`.
 ///
-/// Values are copied, so that a connection does not keep its whole request in memory. Headers
-/// that hold secrets, by their name, are marked sensitive; the auth token is not among them.
+/// Values are copied, so that a connection does not keep its whole request in memory. Headers whose
+/// names suggest a secret are marked sensitive; the auth token is not among them.
 ///
 /// ```
 /// use axum::http::Request;
@@ -37,7 +37,7 @@ pub fn connect_info(
     filtered_info(transport, keys, request, FilterParameters::built_in())
 }
 
-/// As [`connect_info`]; headers that the filter hides do not show.
+/// As [`connect_info`], but leaves out headers that the filter hides.
 pub(crate) fn filtered_info(
     transport: &'static str,
     keys: &[ConnectInfoKey],
@@ -74,7 +74,7 @@ pub(crate) fn filtered_info(
         })
 }
 
-/// What axum's server has noted of the connection underneath.
+/// Returns the peer address that axum's server has recorded.
 #[cfg(feature = "websocket")]
 fn peer_addr(request: &Parts) -> Option<SocketAddr> {
     use axum::extract::ConnectInfo;
@@ -83,7 +83,7 @@ fn peer_addr(request: &Parts) -> Option<SocketAddr> {
     peer.map(|peer| peer.0)
 }
 
-/// Without axum's server nobody has noted it.
+/// Returns `None`: without axum's server no address is recorded.
 #[cfg(not(feature = "websocket"))]
 fn peer_addr(_: &Parts) -> Option<SocketAddr> {
     None
@@ -92,7 +92,7 @@ fn peer_addr(_: &Parts) -> Option<SocketAddr> {
 /// The headers of W3C Trace Context and Baggage.
 const TRACE_CONTEXT: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
-/// A value that does not share the memory of the request it came in.
+/// Returns a copy of the value that does not share the memory of its request.
 fn copied(name: &HeaderName, value: &HeaderValue, filter: &FilterParameters) -> HeaderValue {
     let mut copy = HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone());
     let secret = !filter.shows(name.as_str()) || name == header::SEC_WEBSOCKET_PROTOCOL;

@@ -1,10 +1,10 @@
 //! Transports: how frames reach a connection and leave it. A transport knows no channel.
 //!
-//! WebSocket and long-poll are built in. Another one calls what they call:
-//! [`Endpoint::connect`](crate::Endpoint::connect) with a [`ConnectRequest`] gives a
-//! [`Connection`] or says why not; frames go in with [`Connection::receive`] and come out of
-//! [`Connection::next`]; dropping the connection ends it. One that has an HTTP request asks first
-//! whether its origin may connect, [`check_origin`], and learns more of the client with
+//! WebSocket and long-poll are built in. A custom transport calls the same functions:
+//! [`Endpoint::connect`](crate::Endpoint::connect) with a [`ConnectRequest`] returns a
+//! [`Connection`] or the reason for a refusal. Frames go in with [`Connection::receive`] and come
+//! out of [`Connection::next`]; dropping the connection ends it. A transport with an HTTP request
+//! first checks its origin with [`check_origin`], and learns more about the client with
 //! [`connect_info`], [`auth_token`] and [`choose_subprotocol`].
 //!
 //! ```

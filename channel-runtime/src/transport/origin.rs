@@ -2,8 +2,8 @@ use axum::http::request::Parts;
 
 use crate::{connection::ConnectError, endpoint::Endpoint, origin::CheckOrigin};
 
-/// Refuses a request whose `Origin` header is not allowed, with a warning in the log. A transport
-/// calls it first. Mirrors `Phoenix.Socket.Transport.check_origin/5`.
+/// Refuses a request whose `Origin` header is not allowed, and logs a warning. A transport calls
+/// this first. Mirrors `Phoenix.Socket.Transport.check_origin/5`.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Sockets of the user's own, without channels: frames in, frames out.
+//! Raw sockets: custom sockets without channels, which take and send frames.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ use crate::{
     telemetry,
 };
 
-/// How long a socket may take to end once its client is gone.
+/// The time a socket may take to end once its client is gone.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// A socket without channels, mounted with
@@ -69,10 +69,10 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
     label = "implement `RawSocket`, or mount a `#[socket]` type with `.socket::<{Self}>(…)`"
 )]
 pub trait RawSocket: Sized + Send + 'static {
-    /// What the server's own code may send it, through [`RawHandle::send`].
+    /// The type of message that server code may send it, through [`RawHandle::send`].
     type Message: Send + 'static;
 
-    /// Lets a client in, or not. Mirrors `c:connect/1`.
+    /// Accepts or refuses a client. Mirrors `c:connect/1`.
     fn connect(
         request: &ConnectRequest,
         endpoint: &Endpoint,
@@ -83,14 +83,14 @@ pub trait RawSocket: Sized + Send + 'static {
         async { Action::Continue }
     }
 
-    /// Takes a frame of the client. Mirrors `c:handle_in/2`.
+    /// Handles a frame of the client. Mirrors `c:handle_in/2`.
     fn handle_in(
         &mut self,
         frame: Frame,
         socket: &RawHandle<Self>,
     ) -> impl Future<Output = Action> + Send;
 
-    /// Hears of a ping or a pong, which the transport has answered already. Mirrors
+    /// Handles a ping or a pong, which the transport has already answered. Mirrors
     /// `c:handle_control/2`.
     fn handle_control(
         &mut self,
@@ -100,7 +100,7 @@ pub trait RawSocket: Sized + Send + 'static {
         async { Action::Continue }
     }
 
-    /// Takes a message of the server's own code. Mirrors `c:handle_info/2`.
+    /// Handles a message from server code. Mirrors `c:handle_info/2`.
     fn handle_info(
         &mut self,
         _message: Self::Message,
@@ -109,41 +109,41 @@ pub trait RawSocket: Sized + Send + 'static {
         async { Action::Continue }
     }
 
-    /// Runs last, but not after a panic; it has five seconds. Mirrors `c:terminate/2`.
+    /// Runs last, except after a panic; it has five seconds. Mirrors `c:terminate/2`.
     fn terminate(self, _reason: Reason) -> impl Future<Output = ()> + Send {
         async {}
     }
 }
 
-/// What follows from a handler of a [`RawSocket`].
+/// The outcome of a [`RawSocket`] handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Action {
-    /// Nothing. Mirrors `{:ok, state}`.
+    /// Does nothing. Mirrors `{:ok, state}`.
     Continue,
-    /// A frame for the client. Mirrors `{:reply, status, frame, state}` and
-    /// `{:push, frame, state}`.
+    /// Sends a frame to the client. Mirrors `{:reply, status, frame, state}` and `{:push, frame,
+    /// state}`.
     Push(Frame),
-    /// The connection ends. Mirrors `{:stop, reason, state}`.
+    /// Ends the connection. Mirrors `{:stop, reason, state}`.
     Stop(Close),
 }
 
-/// The address of a [`RawSocket`]: pushes to its client and sends it messages, from any task.
-/// Cheap to clone; it does not keep the connection open.
+/// A handle to a [`RawSocket`]: pushes to its client and sends it messages, from any task. Cheap to
+/// clone; it does not keep the connection open.
 pub struct RawHandle<S: RawSocket> {
     outbox: Arc<Outbox>,
     messages: mpsc::Sender<S::Message>,
 }
 
 impl<S: RawSocket> RawHandle<S> {
-    /// Sends a frame to the client. One that reads too slowly is dealt with by the
+    /// Sends a frame to the client. A client that reads too slowly is subject to the
     /// [`SlowConsumer`](crate::SlowConsumer) policy.
     pub fn push(&self, frame: Frame) {
         self.outbox
             .send(OutboundFrame::Own(frame), Urgency::MayDrop);
     }
 
-    /// Sends the socket a message, for [`RawSocket::handle_info`].
+    /// Sends a message to the socket's [`RawSocket::handle_info`].
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl<S: RawSocket> RawHandle<S> {
             })
     }
 
-    /// Ends the connection, once what was pushed before has gone out.
+    /// Ends the connection after the frames pushed so far.
     pub fn close(&self, close: Close) {
         self.outbox.close(close);
     }
@@ -201,7 +201,7 @@ impl<S: RawSocket> RawMount<S> {
             .await
             .map_err(ConnectError::Refused)?;
         let outbox = Outbox::new(self.options.outbox(), endpoint.connections().outboxes());
-        // One frame waits beside the one that is handled; the others wait at the transport.
+        // One frame waits beside the one being handled; the others wait at the transport.
         let (frames, incoming) = mpsc::channel(1);
         let (messages, mailbox) = mpsc::channel(self.options.mailbox_messages);
         let over = Over::default();
@@ -252,13 +252,13 @@ impl<S: RawSocket> Mount for RawMount<S> {
     }
 }
 
-/// What the transport tells the socket's task.
+/// An event from the transport to the socket's task.
 enum Input {
     Frame(Frame),
     Control(Control),
 }
 
-/// Says that the connection is gone, and why.
+/// Signals that the connection is gone, and why.
 #[derive(Clone, Default)]
 struct Over {
     reason: Arc<OnceLock<Reason>>,
@@ -285,7 +285,7 @@ impl ConnectionHandler for RawPeer {
             .poll_reserve(&mut Context::from_waker(Waker::noop()))
         {
             Poll::Pending => return Received::Full(frame),
-            // The task is over; its close is on the way.
+            // The task is over; its close is on its way.
             Poll::Ready(Err(_)) => return Received::Taken,
             Poll::Ready(Ok(())) => {}
         }

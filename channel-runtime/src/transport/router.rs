@@ -9,16 +9,16 @@ use super::websocket;
 use crate::endpoint::Endpoint;
 
 impl Endpoint {
-    /// The routes of all sockets, to serve alone or to merge into an application's router.
+    /// Returns the routes of all sockets, to serve alone or to merge into an application's router.
     ///
-    /// A socket mounted at `/socket` has its WebSocket at `/socket/websocket`, and is polled at
-    /// `/socket/longpoll` where its options say so. To let channels see the client's address,
-    /// serve the router with `Endpoint::serve`, or with
+    /// A socket mounted at `/socket` has its WebSocket at `/socket/websocket`, and long polling at
+    /// `/socket/longpoll` if its options enable it. To let channels see the client's address, serve
+    /// the router with `Endpoint::serve`, or with
     /// `into_make_service_with_connect_info::<std::net::SocketAddr>()`.
     ///
-    /// A request with more than 100 headers, or with more than about 400 KB of them, is answered
-    /// with status 431 by hyper, one with more than 64 KB of path and query with 414, before
-    /// anything here sees it.
+    /// hyper answers a request with more than 100 headers, or with more than about 400 KB of them,
+    /// with status 431, and one with more than 64 KB of path and query with 414. Such requests do
+    /// not reach the sockets.
     pub fn router<T>(&self) -> Router<T>
     where
         T: Clone + Send + Sync + 'static,
@@ -44,7 +44,7 @@ impl Endpoint {
     }
 }
 
-/// A route with and without a slash at its end.
+/// Adds a route with and without a trailing slash.
 fn both<T>(router: Router<T>, path: &str, serve: axum::routing::MethodRouter<T>) -> Router<T>
 where
     T: Clone + Send + Sync + 'static,

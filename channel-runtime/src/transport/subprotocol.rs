@@ -5,16 +5,16 @@ use data_encoding::BASE64_NOPAD;
 
 use super::ConnectError;
 
-/// What marks the auth token among the subprotocols that a client offers.
+/// The prefix of the auth token among the subprotocols that a client offers.
 const BEARER: &str = "base64url.bearer.phx.";
 
-/// The header of the auth token over long-poll.
+/// The header that carries the auth token over long polling.
 pub(crate) const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-phoenix-authtoken");
 
 /// Chooses the subprotocol of a connection: the first of `ours` that the client offers.
 ///
-/// `None` when the client offers none, or there is none to choose from; its other entries, the
-/// one with an auth token in it above all, are never chosen. Mirrors
+/// `None` when the client offers none, or `ours` is empty. The client's other entries, above all
+/// the one with an auth token, are never chosen. Mirrors
 /// `Phoenix.Socket.Transport.check_subprotocols/2`.
 ///
 /// ```
@@ -32,7 +32,7 @@ pub(crate) const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-phoenix-aut
 ///
 /// # Errors
 ///
-/// [`ConnectError::Subprotocol`] when the client offers some, and none of them is among `ours`.
+/// [`ConnectError::Subprotocol`] when the client offers some, but none of them is in `ours`.
 pub fn choose_subprotocol<'a>(
     ours: &'a [String],
     request: &HeaderMap,
@@ -50,13 +50,13 @@ pub fn choose_subprotocol<'a>(
         .ok_or(ConnectError::Subprotocol)
 }
 
-/// The auth token that a client sends: as the subprotocol `base64url.bearer.phx.` with the token
-/// in base64 behind it, or as the header `x-phoenix-authtoken`. Both alphabets of base64 are
-/// taken, with and without padding, since clients differ. Mirrors the `:auth_token` option.
+/// Returns the auth token that a client sends: as the subprotocol `base64url.bearer.phx.` followed
+/// by the token in base64, or as the header `x-phoenix-authtoken`. Both alphabets of base64 are
+/// accepted, with and without padding, since clients differ. Mirrors the `:auth_token` option.
 ///
 /// # Errors
 ///
-/// [`ConnectError::AuthToken`] when it cannot be decoded, is no text, or is sent twice.
+/// [`ConnectError::AuthToken`] when the token cannot be decoded, is not text, or is sent twice.
 pub fn auth_token(request: &HeaderMap) -> Result<Option<String>, ConnectError> {
     let encoded = offered(request).filter_map(|entry| entry.ok()?.strip_prefix(BEARER));
     let plain = request.get_all(AUTH_TOKEN).iter();
@@ -79,7 +79,7 @@ fn decode(encoded: &str) -> Option<String> {
     String::from_utf8(BASE64_NOPAD.decode(standard.as_bytes()).ok()?).ok()
 }
 
-/// The entries of the header, all its lines together; `Err` stands for a line that is no text.
+/// Returns the entries of the header's lines; `Err` stands for a line that is not text.
 fn offered(request: &HeaderMap) -> impl Iterator<Item = Result<&str, ()>> {
     let lines = request.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     lines
@@ -146,7 +146,7 @@ mod tests {
             (b"phoenix, base64url.bearer.phx.dG9r", Some("tok")),
             (b"base64url.bearer.phx.dG9r", Some("tok")),
             (b"base64url.bearer.phx.", Some("")),
-            // `>>>???` in the one alphabet and in the other, and with padding.
+            // `>>>???` in both alphabets, and with padding.
             (b"base64url.bearer.phx.Pj4-Pz8_", Some(">>>???")),
             (b"base64url.bearer.phx.Pj4+Pz8/", Some(">>>???")),
             (b"base64url.bearer.phx.dG9rMQ==", Some("tok1")),

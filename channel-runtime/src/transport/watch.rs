@@ -1,4 +1,4 @@
-//! What a connection waits for its client to do, and since when.
+//! Tracks what a connection waits for its client to do, and since when.
 
 use std::{
     any::Any,
@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::options::ServeTimes as Times;
 
-/// Which of its limits a client has passed.
+/// The limit that a client has exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Late {
     Request,
@@ -44,36 +44,36 @@ impl Late {
 
 #[derive(Clone, Copy)]
 enum Phase {
-    /// No byte of a first request.
+    /// No byte of a first request has arrived.
     Silent(Instant),
     /// The head of a request has begun.
     Head(Instant),
-    /// The application has a request.
+    /// The application handles a request.
     Answering,
-    /// No byte of a next request.
+    /// No byte of a next request has arrived.
     Idle(Instant),
 }
 
 #[derive(Clone, Copy)]
 enum Intake {
     Whole,
-    /// More of a body is to come; since when the application waits for it.
+    /// More of the body is to come; holds the time since which the application waits for it.
     Open(Option<Instant>),
 }
 
 struct State {
     phase: Phase,
     intake: Intake,
-    /// Since when the client takes no byte.
+    /// The time since which the client takes no bytes.
     blocked: Option<Instant>,
-    /// Since when the server is to end.
+    /// The time since which the server is shutting down.
     ending: Option<Instant>,
-    /// Which request it is: a body may outlive its own.
+    /// The number of the current request: a body may outlive its own.
     request: u64,
     over: bool,
 }
 
-/// One connection, as its stream, its bodies and its task see it.
+/// The state of one connection, shared by its stream, its bodies and its task.
 #[derive(Clone)]
 pub(crate) struct Watch(Arc<(Times, Mutex<State>)>);
 
@@ -94,7 +94,7 @@ impl Watch {
         change(&mut self.0.1.lock())
     }
 
-    /// The application gets a request, whose body it reads through what is returned.
+    /// Starts a request; returns its tracked body, and a guard for its answer.
     pub(crate) fn request<B: HttpBody>(&self, body: B) -> (Request<B>, Answering) {
         let open = !body.is_end_stream();
         let request = self.with(|state| {
@@ -117,18 +117,18 @@ impl Watch {
         (request, answering)
     }
 
-    /// The server is to end: clients have little time from here on.
+    /// Starts the shutdown: from now on clients have little time.
     pub(crate) fn ending(&self) {
         self.with(|state| state.ending = state.ending.or_else(|| Some(Instant::now())));
     }
 
-    /// It ends while it is served: nothing more is written to a client that takes nothing.
+    /// Ends the connection in the middle of a request: a blocked client is sent nothing more.
     pub(crate) fn over(&self) {
         self.with(|state| state.over = state.blocked.is_some());
     }
 
-    /// Ready when the client is late. To be polled after what reads and writes, so that what has
-    /// come counts, however late the server itself is.
+    /// Waits until the client is late. Poll it after the reads and writes, so that data that has
+    /// arrived counts even if the server itself runs late.
     pub(crate) async fn late(&self) -> Late {
         let mut timer = pin!(sleep_until(Instant::now() + self.0.0.head));
         std::future::poll_fn(|cx| {
@@ -140,11 +140,11 @@ impl Watch {
                     Due::Late(at, late) if at <= now => return Poll::Ready(late),
                     Due::Late(at, _) => at,
                 };
-                // Not moved for what is later: it looks again when it fires.
+                // The timer is not moved back for a later deadline: it checks again when it fires.
                 if due < timer.deadline() || timer.is_elapsed() {
                     timer.as_mut().reset(due);
                 }
-                // Without a budget: that of a task that reads and writes much is used up.
+                // Unconstrained, because a task that reads and writes much has used up its budget.
                 ready!(pin!(tokio::task::coop::unconstrained(timer.as_mut())).poll(cx));
             }
         })
@@ -154,7 +154,7 @@ impl Watch {
 
 enum Due {
     Never,
-    /// Then it may be waited for something of which this task hears nothing.
+    /// Check again at this time: the wait for a body may begin without this task noticing.
     Look(Instant),
     Late(Instant, Late),
 }
@@ -177,7 +177,7 @@ impl State {
                 Due::Look(now + limit.min(times.body))
             }
             (Phase::Answering, None, Intake::Open(Some(since))) => {
-                // At the end all of it counts, or one byte a second would hold it up.
+                // During a shutdown the whole wait counts, or one byte a second would delay it.
                 let ending = self.ending.map(|at| at + times.last);
                 let due = since + times.body;
                 Due::Late(ending.map_or(due, |ending| ending.min(due)), Late::Body)
@@ -195,14 +195,14 @@ impl State {
 
     fn has_written(&mut self) {
         self.blocked = None;
-        // The last of an answer is written after the application has given it away.
+        // The last bytes of an answer are written after the application has given it away.
         if let Phase::Idle(since) = &mut self.phase {
             *since = Instant::now();
         }
     }
 }
 
-/// A request's body: notes when it is waited for.
+/// A request's body, which records when the application waits for it.
 pub(crate) struct Request<B> {
     body: B,
     watch: Watch,
@@ -254,7 +254,7 @@ impl<B> Drop for Request<B> {
     }
 }
 
-/// A request that is being answered, until its answer's body is given away.
+/// A guard for a request that is being answered, until its answer's body is given away.
 pub(crate) struct Answering {
     watch: Watch,
     request: u64,
@@ -279,7 +279,7 @@ impl Drop for Answering {
     }
 }
 
-/// An answer's body.
+/// The body of an answer.
 pub(crate) struct Answer {
     body: Body,
     _answering: Answering,
@@ -305,7 +305,7 @@ impl HttpBody for Answer {
     }
 }
 
-/// A stream that notes when the client sends and takes bytes, until it is upgraded.
+/// A stream that records when the client sends and takes bytes, until it is upgraded.
 pub(crate) struct Watched<I> {
     io: I,
     watch: Watch,
@@ -328,7 +328,8 @@ impl<I: 'static> Watched<I> {
         written
     }
 
-    /// A flush that succeeds tells nothing of bytes, since it is asked for while there are none.
+    /// Passes the result of a flush on. A successful flush says nothing about bytes, since it is
+    /// also called when there are none.
     fn flushed(&self, flushed: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
         self.watch.with(|state| match flushed {
             Poll::Ready(_) => state.blocked = None,
@@ -337,14 +338,14 @@ impl<I: 'static> Watched<I> {
         flushed
     }
 
-    /// An error once it is over. What the kernel has for the client goes with the connection,
-    /// where it would wait for its client for minutes.
+    /// Returns an error once the connection is over. Data that the kernel holds for the client is
+    /// discarded with the connection, or it would wait for the client for minutes.
     fn check(&self) -> io::Result<()> {
         if !self.watch.with(|state| state.over) {
             return Ok(());
         }
         if let Some(tcp) = (&self.io as &dyn Any).downcast_ref::<TcpStream>() {
-            // Else it is closed as any other.
+            // On failure the connection closes as any other.
             let _reset = tcp.set_zero_linger();
         }
         Err(io::ErrorKind::TimedOut.into())

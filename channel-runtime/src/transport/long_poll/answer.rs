@@ -1,4 +1,4 @@
-//! What a request is answered with: JSON, with the status that counts in it.
+//! The answers to requests: JSON, with the authoritative status in it.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -13,15 +13,15 @@ use crate::{connection::ConnectError, protocol::Frame};
 /// The statuses that clients know.
 pub(super) mod status {
     pub(in super::super) const OK: u16 = 200;
-    /// A poll was in vain.
+    /// The poll timed out without a message.
     pub(in super::super) const NO_CONTENT: u16 = 204;
     pub(in super::super) const BAD_REQUEST: u16 = 400;
     pub(in super::super) const FORBIDDEN: u16 = 403;
     pub(in super::super) const TIMEOUT: u16 = 408;
-    /// There is no such session; to a poll, here is a new one.
+    /// There is no such session; the answer to a poll carries the token of a new one.
     pub(in super::super) const GONE: u16 = 410;
     pub(in super::super) const TOO_LARGE: u16 = 413;
-    /// Clients try again.
+    /// Makes clients retry.
     pub(in super::super) const ERROR: u16 = 500;
 }
 
@@ -56,7 +56,7 @@ pub(super) fn polled(status: u16, token: &str, frames: Vec<Frame>) -> Response {
     polled_raw(status, token, &messages(frames))
 }
 
-/// As [`polled`], with messages that another node has written.
+/// As [`polled`], with messages that another node has encoded.
 pub(super) fn polled_raw(status: u16, token: &str, messages: &RawValue) -> Response {
     let answer = Polled {
         status,
@@ -66,10 +66,10 @@ pub(super) fn polled_raw(status: u16, token: &str, messages: &RawValue) -> Respo
     json(StatusCode::OK, &answer)
 }
 
-/// The messages of an answer, as it has them.
+/// Encodes the messages of an answer.
 pub(super) fn messages(frames: Vec<Frame>) -> Box<RawValue> {
     let messages: Vec<_> = frames.into_iter().map(Message).collect();
-    // Strings cannot fail to be JSON.
+    // Strings always serialize.
     to_raw_value(&messages).unwrap_or_default()
 }
 
@@ -82,8 +82,8 @@ pub(super) fn status(status: u16) -> Response {
     json(http, &Status { status })
 }
 
-/// The answer to a client that is not let in. Proxies and people read the HTTP status, the
-/// official client only the one in the body, where it knows no more than 403 and 500.
+/// Returns the answer to a refused client. Proxies and people read the HTTP status; the official
+/// client reads only the one in the body, where it knows only 403 and 500.
 pub(super) fn refused(error: &ConnectError) -> Response {
     let (http, status) = match error.status() {
         StatusCode::FORBIDDEN => (StatusCode::OK, status::FORBIDDEN),
@@ -93,7 +93,7 @@ pub(super) fn refused(error: &ConnectError) -> Response {
     json(http, &Status { status })
 }
 
-/// What a browser asks before a page of another origin may send the real request.
+/// Answers a browser's CORS preflight, which precedes the real request of a page of another origin.
 pub(super) fn preflight(request: &HeaderMap) -> Response {
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
@@ -111,7 +111,7 @@ pub(super) fn preflight(request: &HeaderMap) -> Response {
 }
 
 fn json(status: StatusCode, answer: &impl Serialize) -> Response {
-    // Numbers and strings cannot fail to be JSON.
+    // Numbers and strings always serialize.
     let body = serde_json::to_vec(answer).unwrap_or_default();
     let headers = [
         (header::CONTENT_TYPE, "application/json; charset=utf-8"),

@@ -1,4 +1,4 @@
-//! What a client has not taken, as far as is known.
+//! The messages that a client is not known to have received.
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use crate::{
     protocol::{Charge, Frame},
 };
 
-/// How many answers through other nodes a client may get without showing that it has one. A client
-/// that gets more keeps the token it got first, and what it is given counts as taken.
+/// The number of answers through other nodes that a client may get without confirming one. A client
+/// that gets more keeps its first token, and its answers count as received.
 const UNSHOWN: u32 = 1;
 
-/// Messages that are out of the outbox and wait for a poll.
+/// The messages that have left the outbox and wait for a poll.
 ///
 /// An answer that leaves through another node can get lost between the nodes. So it has a number,
-/// which the client gets in its next token and hands back with its next poll: without that number
-/// it gets the messages again. An answer of this node is not kept.
+/// which the client gets in its next token and returns with its next poll. Without that number the
+/// client gets the messages again. An answer of this node is not kept.
 ///
-/// A request of another node may come twice, the second time after it was answered. It gets what it
-/// got, under the same number: under another one its client, which has the first, would get the
-/// messages twice.
+/// A request of another node may arrive twice, the second time after it was answered. It gets the
+/// same answer under the same number: under another number its client, which has the first, would
+/// get the messages twice.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// Messages whose poll was gone before it got them.
+    /// Messages whose poll went away before it got them.
     waiting: Vec<Frame>,
-    /// The answer with the last number, until the client has shown that it has it.
+    /// The answer with the last number, until the client has confirmed it.
     sent: Option<Sent>,
     number: u32,
-    /// The highest number that the client has shown.
+    /// The highest number that the client has confirmed.
     shown: u32,
-    /// Their bytes, of what may wait at the endpoint.
+    /// The charge for the waiting bytes on the endpoint's account.
     charge: Option<Charge>,
 }
 
@@ -42,12 +42,13 @@ struct Sent {
 }
 
 impl Backlog {
-    /// Whether the client has all that was meant for it.
+    /// Returns true if the client has everything.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.sent.is_none()
     }
 
-    /// Counts what waits in the endpoint's account, where it counted in an outbox before.
+    /// Charges the waiting messages to the endpoint's account, since they have left the outbox that
+    /// counted them.
     pub(super) fn count(&mut self, account: &Arc<Account>) {
         let sent = self.sent.iter().flat_map(|sent| &sent.frames);
         let bytes = self.waiting.iter().chain(sent).map(Frame::len).sum();
@@ -58,7 +59,8 @@ impl Backlog {
         self.waiting.extend(frames);
     }
 
-    /// A poll has come, to be answered unless it is the last one again.
+    /// Takes a poll. Repeats the last answer if the poll is a repeat of the last one; returns any
+    /// other poll for an answer.
     pub(super) fn meet(&mut self, poll: Poll) -> Option<Poll> {
         match &self.sent {
             Some(sent) if poll.asked.call == Some(sent.call) => {
@@ -75,7 +77,7 @@ impl Backlog {
         }
     }
 
-    /// A poll has come, of a client whose last answer had this number.
+    /// Records that a client polls whose last answer had this number.
     fn confirm(&mut self, taken: u32) {
         self.shown = self.shown.max(taken.min(self.number));
         let Some(mut sent) = self.sent.take() else {
@@ -88,7 +90,7 @@ impl Backlog {
         }
     }
 
-    /// Answers a poll, if there is something for it.
+    /// Answers a poll with the waiting messages; returns false if there are none, or no poll.
     pub(super) fn answer(&mut self, poll: &mut Option<Poll>) -> bool {
         if self.waiting.is_empty() {
             return false;
@@ -124,7 +126,7 @@ mod tests {
         vec![Frame::Text(text.into())]
     }
 
-    /// What a poll gets: the messages and their number.
+    /// Returns the answer to a poll: the messages and their number.
     fn poll(backlog: &mut Backlog, asked: Asked) -> Option<(String, Option<u32>)> {
         let (answer, mut polled) = oneshot::channel();
         let mut met = backlog.meet(Poll { answer, asked });
@@ -141,7 +143,7 @@ mod tests {
         Some((texts.to_owned(), number))
     }
 
-    /// Each is a request of its own.
+    /// Returns a poll through another node; each is a request of its own.
     fn far(taken: u32) -> Asked {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         let call = Some(CALLS.fetch_add(1, Ordering::Relaxed));

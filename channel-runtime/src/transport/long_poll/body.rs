@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::answer::status;
 use crate::{connection::HalfReceived, protocol::Frame};
 
-/// Whether a body that says its length is within `most` bytes.
+/// Refuses a body whose announced length exceeds `most` bytes.
 pub(super) fn check_length(body: &Body, most: usize) -> Result<(), u16> {
     match body.size_hint().lower() {
         length if length > most as u64 => Err(status::TOO_LARGE),
@@ -21,8 +21,8 @@ pub(super) fn check_length(body: &Body, most: usize) -> Result<(), u16> {
     }
 }
 
-/// Reads a body, and no more than `most` bytes of it. It counts with all that is half received, and
-/// may have to go.
+/// Reads a body of at most `most` bytes. It counts towards the half-received data of all clients,
+/// and may be cut off to make room.
 pub(super) async fn read(body: Body, most: usize, all: &Arc<HalfReceived>) -> Result<Vec<u8>, u16> {
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
@@ -39,7 +39,7 @@ pub(super) async fn read(body: Body, most: usize, all: &Arc<HalfReceived>) -> Re
             return Err(status::TOO_LARGE);
         }
         bytes.extend_from_slice(&chunk);
-        // Its client is let in, and has a limited time: it goes as one that has joined.
+        // Its client is admitted and has limited time, so it is evicted like one that has joined.
         all.note(&mut half, bytes.len(), true, Instant::now(), || {
             let cut_off = cut_off.clone();
             Box::new(move || cut_off.notify_one())
@@ -48,26 +48,26 @@ pub(super) async fn read(body: Body, most: usize, all: &Arc<HalfReceived>) -> Re
     Ok(bytes)
 }
 
-/// One text frame.
+/// Decodes one text frame.
 pub(super) fn single(body: Vec<u8>) -> Result<Vec<Frame>, u16> {
     text(body).map(|frame| vec![frame])
 }
 
-/// One frame a line: JSON as text, anything else as base64 of a binary frame. Blank lines do not
-/// count. With more than `most` frames, or one that cannot be read, none is taken.
+/// Decodes one frame per line: JSON as text, anything else as base64 of a binary frame. Skips blank
+/// lines. Takes no frame if there are more than `most`, or if one is malformed.
 pub(super) fn batch(body: &[u8], most: usize) -> Result<Vec<Frame>, u16> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let lines = lines.filter(|line| !line.is_empty());
     if lines.clone().nth(most).is_some() {
         return Err(status::TOO_LARGE);
     }
-    // Copies, so that a frame that is kept does not keep the whole batch.
+    // Copies, so that a frame that is kept does not hold on to the whole batch.
     lines.map(line).collect()
 }
 
 fn line(line: &[u8]) -> Result<Frame, u16> {
     match line {
-        // The second is what version 1 of the protocol sends; base64 begins with neither.
+        // `{` opens a frame of version 1 of the protocol; base64 begins with neither.
         [b'[' | b'{', ..] => text(line.to_vec()),
         _ => {
             let padding = line.iter().rev().take_while(|byte| **byte == b'=').count();

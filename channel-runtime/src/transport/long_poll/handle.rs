@@ -1,4 +1,4 @@
-//! The way of a request to its session's task.
+//! The handle through which requests reach their session's task.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,36 +10,36 @@ use tokio::{
 use super::answer::status;
 use crate::{connection::Close, protocol::Frame};
 
-/// How many polls may wait to be looked at; the task takes them as they come.
+/// The number of polls that may queue for the task, which takes them as they arrive.
 const POLLS: usize = 4;
 
-/// What becomes of a poll. Without any of these the session has ended.
+/// The outcome of a poll. Without any of these the session has ended.
 pub(super) enum Polled {
-    /// There is something for the client.
+    /// There are messages for the client.
     Messages(Answered),
     /// A later poll has taken its place.
     Displaced,
 }
 
-/// What a client gets.
+/// The messages for a client.
 #[derive(Debug, Default)]
 pub(super) struct Answered {
-    /// None where there were none in time.
+    /// Empty if no message arrived in time.
     pub(super) frames: Vec<Frame>,
-    /// What the client hands back with its next poll, to show that it has got them.
+    /// The number that the client returns with its next poll, to confirm that it has the messages.
     pub(super) number: Option<u32>,
 }
 
-/// Who polls.
+/// The request behind a poll.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    /// The number of the last answer that the client has got.
+    /// The number of the last answer that the client has received.
     pub(super) taken: u32,
-    /// The number of the request, where the answer leaves through another node.
+    /// The number of the request, if the answer leaves through another node.
     pub(super) call: Option<u64>,
 }
 
-/// A poll that waits.
+/// A waiting poll.
 pub(super) struct Poll {
     pub(super) answer: oneshot::Sender<Polled>,
     pub(super) asked: Asked,
@@ -48,13 +48,13 @@ pub(super) struct Poll {
 /// Frames that one request brought.
 pub(super) struct Batch {
     pub(super) frames: std::vec::IntoIter<Frame>,
-    /// The frame that the session had no room for yet.
+    /// The next frame, while the session has no room for it.
     pub(super) next: Option<Frame>,
-    /// Gets an error where one of them cannot be read.
+    /// Receives an error if one of the frames is malformed.
     pub(super) answer: oneshot::Sender<Result<(), Close>>,
 }
 
-/// What requests hold of a session.
+/// The requests' side of a session.
 #[derive(Clone)]
 pub(super) struct Handle {
     polls: mpsc::Sender<Poll>,
@@ -83,7 +83,7 @@ impl Handle {
         (handle, requests)
     }
 
-    /// Waits for messages; none when there are none in time.
+    /// Waits for messages; returns none if the window ends first.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Handle {
             Ok(polled) => polled.map_err(|_| Ended)?,
             Err(_) => {
                 polled.close();
-                // What was on its way when the time was over counts.
+                // A message that arrived as the time ran out counts.
                 match polled.try_recv() {
                     Ok(polled) => polled,
                     Err(_) => return Ok(Answered::default()),
@@ -112,7 +112,7 @@ impl Handle {
         match polled {
             Polled::Messages(answered) => Ok(answered),
             Polled::Displaced => {
-                // Answered at once, it would come back and displace the other in turn.
+                // If answered at once, it would come back and displace the other in turn.
                 tokio::select! {
                     () = sleep_until(until) => {}
                     () = draining => {}
@@ -127,7 +127,7 @@ impl Handle {
         PollGuard(self.batches.clone().lock_owned().await)
     }
 
-    /// Ready once the session has ended.
+    /// Waits until the session has ended.
     pub(super) async fn ended(&self) {
         self.polls.closed().await;
     }

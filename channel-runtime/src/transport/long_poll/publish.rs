@@ -1,4 +1,4 @@
-//! What a client publishes, on its way into its session.
+//! The path of a client's frames into its session.
 
 use tokio::time::timeout;
 

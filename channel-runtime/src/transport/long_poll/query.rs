@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, Uri, request::Parts, uri::PathAndQuery};
 const HEADER: HeaderName = HeaderName::from_static("x-phoenix-longpoll-token");
 const PARAMETER: &str = "token";
 
-/// What may be the token of a session: the header's, then the query's last.
+/// Returns the possible session tokens of a request: the header's, then the query's last.
 pub(super) fn tokens(request: &Parts) -> impl Iterator<Item = &str> {
     let query = request.uri.query().unwrap_or_default();
     header(&request.headers)
@@ -17,7 +17,7 @@ fn header(headers: &HeaderMap) -> Option<&str> {
     headers.get(HEADER)?.to_str().ok()
 }
 
-/// The query's last token, and its place among the parameters.
+/// Returns the query's last token, and its index among the parameters.
 fn last(query: &str) -> Option<(usize, &str)> {
     let pairs = query.split('&').enumerate();
     pairs
@@ -30,8 +30,9 @@ fn value(pair: &str) -> Option<&str> {
     (name == PARAMETER).then_some(value)
 }
 
-/// Leaves the connect only its own parameters: the official client appends the session's token to
-/// them, `null` when it has none yet, whether or not there is a `token` of the application.
+/// Returns the URI without the session's token, or `None` if there is none, so that the connect
+/// sees only its own parameters. The official client appends the session's token to them, `null` if
+/// it has none yet, even if the application has a `token` of its own.
 pub(super) fn without_session(uri: &Uri, is_session: impl Fn(&str) -> bool) -> Option<Uri> {
     let query = uri.query()?;
     let (at, token) = last(query)?;

@@ -31,10 +31,10 @@ use crate::{
     transport::{check_origin, connect_request},
 };
 
-/// The transport's name, in logs and in what a socket learns of its client.
+/// The transport's name, in logs and in the connect info.
 const NAME: &str = "longpoll";
 
-/// A socket that clients may poll.
+/// A socket with the long-poll transport.
 pub(in crate::transport) struct LongPoll {
     endpoint: Endpoint,
     mount: Arc<dyn Mount>,
@@ -42,7 +42,7 @@ pub(in crate::transport) struct LongPoll {
     remote: Arc<RemoteSessions>,
 }
 
-/// Where a session is.
+/// The location of a session.
 enum Place {
     Here(Handle),
     Elsewhere(Peer),
@@ -80,14 +80,14 @@ impl LongPoll {
         }
     }
 
-    /// Polls the session, or opens one.
+    /// Polls the session, or opens a new one.
     async fn get(&self, request: Parts) -> Response {
         if let Some((token, ticket, place)) = self.session(&request) {
             let polled = match place {
                 Place::Here(session) => self.poll(token, &ticket, &session).await,
                 Place::Elsewhere(host) => self.poll_elsewhere(token, ticket, &host).await,
             };
-            // Of one that has ended, the client learns from the new one.
+            // If the session has ended, the client learns it from the new one.
             if let Some(answer) = polled {
                 return answer;
             }
@@ -100,7 +100,7 @@ impl LongPoll {
         }
     }
 
-    /// The answer to a poll, unless the session has ended.
+    /// Returns the answer to a poll, unless the session has ended.
     async fn poll(&self, token: &str, ticket: &Ticket, session: &Handle) -> Option<Response> {
         let asked = Asked {
             taken: ticket.taken,
@@ -153,7 +153,7 @@ impl LongPoll {
         publish(session, &self.options, is_batch, read).await
     }
 
-    /// The session whose token a request has, and that token.
+    /// Returns the session whose token a request carries, and that token.
     fn session<'r>(&self, request: &'r Parts) -> Option<(&'r str, Ticket, Place)> {
         query::tokens(request).find_map(|token| {
             let ticket = self.remote.tokens().decrypt::<Ticket>(token).ok()?;
@@ -178,8 +178,8 @@ impl LongPoll {
         self.mount.connect(self.endpoint.clone(), connect).await
     }
 
-    /// Whether another session may open. Those that are there work on while the server drains,
-    /// until their turn has come.
+    /// Checks whether another session may open. While the server drains, existing sessions keep
+    /// working until their turn comes.
     fn check_room(&self) -> Result<(), ConnectError> {
         if self.endpoint.is_draining() {
             return Err(ConnectError::Draining);
@@ -190,7 +190,7 @@ impl LongPoll {
         }
     }
 
-    /// Makes a session of a connection; its token.
+    /// Creates a session of a connection; returns its token.
     fn open(&self, connection: Connection) -> Result<String, ConnectError> {
         let (handle, requests) = Handle::new();
         let id = SessionId::random().map_err(unnamed)?;
@@ -199,7 +199,7 @@ impl LongPoll {
             host: self.endpoint.pubsub().here().cloned(),
             taken: 0,
         })?;
-        // Others may have come while the socket's connect ran.
+        // Other sessions may have opened while the socket's connect ran.
         let most = self.options.most_sessions();
         let entry = self.remote.sessions().insert(id, handle, most);
         let entry = entry.ok_or(ConnectError::Full)?;
@@ -213,7 +213,7 @@ impl LongPoll {
     }
 }
 
-/// There is no randomness, which happens to no server that runs.
+/// Returns the error for missing randomness, which does not occur on a running server.
 fn unnamed(error: Error) -> ConnectError {
     tracing::error!(error = %shown(&error), "a long-poll session cannot be named");
     ConnectError::Full

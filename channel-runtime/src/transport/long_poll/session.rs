@@ -19,7 +19,7 @@ use crate::{
     protocol::Frame,
 };
 
-/// How many bytes one answer holds, before the rest waits for the next poll.
+/// The maximum size of one answer, in bytes; the rest waits for the next poll.
 const ANSWER_BYTES: usize = 1 << 20;
 
 /// One session.
@@ -28,27 +28,27 @@ pub(super) struct Session {
     requests: Requests,
     /// The poll that waits for messages.
     poll: Option<Poll>,
-    /// The frames that are handed to the connection.
+    /// The frames that are being handed to the connection.
     batch: Option<Batch>,
     /// Messages that no poll has taken yet.
     backlog: Backlog,
-    /// How long it lives without a poll.
+    /// The time it lives without a poll.
     lifetime: Duration,
-    /// When the last poll was answered, or went away.
+    /// The time at which the last poll was answered, or went away.
     polled: Instant,
 }
 
-/// What the connection and those who wait at it have come to.
+/// An event of the connection or of a waiting request.
 enum Progress {
     /// The batch is taken.
     Taken,
-    /// Whoever polled is gone.
+    /// The client of the poll is gone.
     Unpolled,
     /// Messages for the poll.
     Messages(Vec<Frame>),
-    /// The connection ends, after these messages.
+    /// The connection ends after these messages.
     Closed(Vec<Frame>),
-    /// The client sent what cannot be read.
+    /// The client sent a malformed frame.
     Unreadable,
 }
 
@@ -69,17 +69,18 @@ impl Session {
     pub(super) async fn run(mut self, entry: Entry) {
         let is_closed = self.serve().await;
         let account = self.connection.account().clone();
-        // The channels end now, whoever still fetches their last messages.
+        // The channels end now, even if their last messages are still to be fetched.
         drop(self.connection);
-        // What is left has no slowest client to make room.
+        // This backlog cannot be evicted for a slow client, so it needs free room.
         if is_closed && !self.backlog.is_empty() && !account.is_spent() {
             let until = Instant::now() + self.lifetime;
-            // Not a task that a shutdown waits for.
+            // Spawned untracked, so that a shutdown does not wait for it.
             tokio::spawn(linger(self.backlog, self.requests, until, entry, account));
         }
     }
 
-    /// Whether it ends in order, so that its client may fetch what is left.
+    /// Serves until the session ends; returns true if the client may still fetch the remaining
+    /// messages.
     async fn serve(&mut self) -> bool {
         loop {
             let Session {
@@ -115,7 +116,7 @@ impl Session {
         }
     }
 
-    /// Of two polls at once, the later one gets the messages.
+    /// Takes a poll. Of two concurrent polls, the later one gets the messages.
     fn take_over(&mut self, poll: Poll) {
         let Some(poll) = self.backlog.meet(poll) else {
             return;
@@ -126,7 +127,7 @@ impl Session {
         self.answer(Vec::new());
     }
 
-    /// Gives messages to the poll that waits, or keeps them for the next one.
+    /// Gives messages to the waiting poll, or keeps them for the next one.
     fn answer(&mut self, frames: Vec<Frame>) {
         self.backlog.push(frames);
         if self.backlog.answer(&mut self.poll) {
@@ -136,8 +137,8 @@ impl Session {
     }
 }
 
-/// Moves frames in both directions. Out of the connection they come only for a poll: until then
-/// they wait in its outbox, which is bounded.
+/// Moves frames in both directions. Frames leave the connection only for a poll; until then they
+/// wait in its bounded outbox.
 fn poll_progress(
     connection: &mut Connection,
     batch: &mut Option<Batch>,
@@ -193,7 +194,7 @@ fn poll_batch(
     }
 }
 
-/// What waits in the connection: at least one message, or its end.
+/// Returns the connection's waiting messages, at least one, or its end.
 fn poll_messages(
     connection: &mut Connection,
     cx: &mut Context<'_>,

@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::handle::Handle;
 use crate::{error::Error, pubsub::Peer, token::random};
 
-/// What a session's token says. It is encrypted: the names of nodes are nobody's business.
+/// The contents of a session's token, encrypted so that node names do not leak.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Ticket {
     pub(super) id: SessionId,
-    /// The node that has the session; `None` where there are no others.
+    /// The node that has the session; `None` if there are no other nodes.
     pub(super) host: Option<Peer>,
-    /// The number of the last answer that came through another node.
+    /// The number of the last answer that went through another node.
     pub(super) taken: u32,
 }
 
-/// Names a session: random, so that no token of an earlier process fits.
+/// The id of a session: random, so that no token of an earlier process matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct SessionId(u64, u64);
 
@@ -42,7 +42,7 @@ impl Sessions {
         self.0.lock().get(&id).cloned()
     }
 
-    /// Adds a session, unless there are `most` of them.
+    /// Adds a session, unless there are `most` of them already.
     pub(super) fn insert(&self, id: SessionId, handle: Handle, most: usize) -> Option<Entry> {
         let mut sessions = self.0.lock();
         if sessions.len() >= most {
@@ -54,7 +54,7 @@ impl Sessions {
     }
 }
 
-/// A session's place among the sessions; it leaves when dropped.
+/// A session's entry among the sessions; removed when dropped.
 pub(super) struct Entry {
     sessions: Sessions,
     id: SessionId,

@@ -1,14 +1,14 @@
-//! What is logged and counted of requests for sessions of other nodes.
+//! Logs and metrics of requests for sessions of other nodes.
 
 use crate::telemetry::line;
 
-/// A request for a long-poll session of another node has its answer.
+/// Records the outcome of a request for a long-poll session of another node.
 pub(crate) fn forwarded(kind: &'static str, outcome: &'static str) {
     let labels = [("kind", kind), ("outcome", outcome)];
     metrics::counter!("channel_longpoll_forwarded_total", &labels).increment(1);
 }
 
-/// Tokens of one node are worth nothing to the others.
+/// Warns that tokens of one node are invalid on the others.
 pub(crate) fn no_secret() {
     tracing::warn!(
         "without a secret_key that all nodes share, a long-poll client loses its session whenever \
@@ -16,8 +16,7 @@ pub(crate) fn no_secret() {
     );
 }
 
-/// A client brings a session's token that is none here: the first is a warning, and then each that
-/// doubles the count.
+/// Records an unknown session token. Warns at the first, and then whenever the count has doubled.
 pub(crate) fn unknown_token(count: u64) {
     if count.is_power_of_two() {
         tracing::warn!(
@@ -29,7 +28,7 @@ pub(crate) fn unknown_token(count: u64) {
     }
 }
 
-/// A node says nothing when it is asked for a session of its own: logged as above.
+/// Records that a node does not answer a request for one of its sessions; logged as above.
 pub(crate) fn silent(node: &str, count: u64) {
     if count.is_power_of_two() {
         tracing::warn!(

@@ -1,5 +1,5 @@
-//! WebSocket frames of a server (RFC 6455): what a client sends becomes messages, and what it
-//! is sent gets its header. No I/O, and no buffer while nothing is half received.
+//! The server side of WebSocket framing (RFC 6455): decodes a client's bytes into messages, and
+//! adds headers to the server's. No I/O, and no buffer unless a message is half received.
 
 #[cfg(test)]
 mod properties;
@@ -11,19 +11,19 @@ use bytestring::ByteString;
 
 use crate::{connection::Close, protocol::HEADER_ROOM};
 
-/// A whole message, or a control frame, of the client.
+/// A whole message or a control frame from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
     Text(ByteString),
     Binary(Bytes),
     Ping(Bytes),
     Pong(Bytes),
-    /// With the client's code, when it gave one.
+    /// Carries the client's code, if there is one.
     Close(Option<u16>),
 }
 
 impl Message {
-    /// How many bytes it carries.
+    /// Returns the size of its payload, in bytes.
     pub(super) fn len(&self) -> usize {
         match self {
             Message::Text(text) => text.len(),
@@ -33,11 +33,11 @@ impl Message {
     }
 }
 
-/// A message as it is read.
+/// A decoded message, borrowed from the read buffer where possible.
 pub(super) enum Read<'a> {
-    /// Text in one frame, which most messages are, where it was received.
+    /// A text message in one frame, as most are.
     Text(&'a str),
-    /// Any other.
+    /// Any other message.
     Message(Message),
 }
 
@@ -60,10 +60,10 @@ pub(super) enum Opcode {
     Pong,
 }
 
-/// The largest header a server writes.
+/// The size of the largest header a server writes, in bytes.
 pub(super) const MAX_HEADER: usize = HEADER_ROOM;
 
-/// The most a control frame can carry.
+/// The maximum payload of a control frame, in bytes.
 pub(super) const MAX_CONTROL: usize = 125;
 
 impl Opcode {
@@ -95,7 +95,7 @@ impl Opcode {
     }
 }
 
-/// Writes the header of a server's whole frame; how many bytes of it are used.
+/// Writes the header of a server's whole frame; returns the number of bytes used.
 pub(super) fn header(opcode: Opcode, len: usize, out: &mut [u8; MAX_HEADER]) -> usize {
     out[0] = 0x80 | opcode.bits();
     match (u8::try_from(len), u16::try_from(len)) {
@@ -116,7 +116,7 @@ pub(super) fn header(opcode: Opcode, len: usize, out: &mut [u8; MAX_HEADER]) -> 
     }
 }
 
-/// A whole frame of the server: header and payload.
+/// Encodes a whole frame of the server: header and payload.
 pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     let mut head = [0; MAX_HEADER];
     let head_len = header(opcode, payload.len(), &mut head);
@@ -126,7 +126,7 @@ pub(super) fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// A whole frame of text that stands behind room for its header.
+/// Encodes a whole text frame in the buffer of its text, which starts with room for the header.
 pub(super) fn frame_in_place(mut text: Vec<u8>) -> Bytes {
     let mut head = [0; MAX_HEADER];
     let head_len = header(Opcode::Text, text.len() - MAX_HEADER, &mut head);
@@ -137,7 +137,7 @@ pub(super) fn frame_in_place(mut text: Vec<u8>) -> Bytes {
     frame
 }
 
-/// What a client may send.
+/// The limits on a client's messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) frame: usize,
@@ -148,13 +148,13 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) struct Decoder {
     limits: Limits,
-    /// A frame that has come in part.
+    /// A partially received frame.
     partial: BytesMut,
-    /// The fragments so far of a message, and whether it is text.
+    /// The fragments so far of a message, and true if it is text.
     fragments: Option<(bool, BytesMut)>,
 }
 
-/// A client's frame, once its header is there.
+/// The header of a client's frame.
 struct Head {
     fin: bool,
     opcode: Opcode,
@@ -179,25 +179,26 @@ impl Decoder {
         }
     }
 
-    /// How many bytes it keeps of a message that is not whole.
+    /// Returns the number of bytes it keeps of an incomplete message.
     pub(super) fn kept(&self) -> usize {
         let fragments = self.fragments.as_ref().map_or(0, |(_, bytes)| bytes.len());
         self.partial.len() + fragments
     }
 
-    /// Takes what has been read, and gives each message to `each`. The bytes are unmasked in
-    /// place; a frame that is not there whole is kept.
+    /// Decodes received bytes, and calls `each` with every message. The bytes are unmasked in
+    /// place; an incomplete frame is kept.
     ///
     /// # Errors
     ///
-    /// How the connection must end. The messages before the one that is wrong have been given.
+    /// The close with which the connection must end. Messages before the faulty one have been
+    /// passed on.
     pub(super) fn read(
         &mut self,
         mut bytes: &mut [u8],
         mut each: impl FnMut(Read<'_>),
     ) -> Result<(), Close> {
         while !self.partial.is_empty() && !bytes.is_empty() {
-            // Only as much as completes the frame, so that what follows is read in place.
+            // Take only enough to complete the frame, so that the rest is read in place.
             let wanted = self.missing()?.clamp(1, bytes.len());
             let (now, rest) = bytes.split_at_mut(wanted);
             bytes = rest;
@@ -230,7 +231,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// How many bytes the partial frame lacks, or its header while that is incomplete.
+    /// Returns the number of bytes the partial frame lacks, or its header while that is incomplete.
     fn missing(&self) -> Result<usize, Close> {
         let have = self.partial.len();
         Ok(match self.head(&self.partial)? {
@@ -247,7 +248,7 @@ impl Decoder {
         })
     }
 
-    /// Reads and checks a header; `None` while it is incomplete.
+    /// Parses and checks a header; `None` while it is incomplete.
     fn head(&self, bytes: &[u8]) -> Result<Option<Head>, Close> {
         let Some((&[first, second], _)) = bytes.split_first_chunk::<2>() else {
             return Ok(None);
@@ -355,7 +356,7 @@ fn message(text: bool, bytes: Bytes) -> Result<Message, Close> {
         .map_err(|_| NOT_UTF8)
 }
 
-/// Reads the payload of a close.
+/// Decodes the payload of a close.
 fn close(payload: &[u8]) -> Result<Option<u16>, Close> {
     let Some((code, reason)) = payload.split_first_chunk::<2>() else {
         return if payload.is_empty() {

@@ -29,21 +29,21 @@ use crate::{
     protocol::Frame,
 };
 
-/// How long a client may take to answer a close.
+/// The time a client may take to answer a close.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// The longest reason a close frame can carry, in bytes.
 const MAX_REASON: usize = 123;
 
-/// How much is read at once: into one buffer a thread, not one a connection.
+/// The maximum number of bytes read at once, into one buffer per thread rather than per connection.
 const READ: usize = 64 * 1024;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends the thread's buffer. What is read is handed over while it is lent, so handlers run in
-/// here; one that comes back to read gets another.
+/// Lends the thread's buffer. Handlers run while it is lent, because received data is handed over
+/// within the closure; a nested read gets another buffer.
 fn with_buffer<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut buffer = BUFFER.take();
     buffer.resize(READ, 0);
@@ -52,9 +52,9 @@ fn with_buffer<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
     done
 }
 
-/// Why the task stops.
+/// The reason the task stops.
 enum End {
-    /// The server closes.
+    /// The server closes the connection.
     Close(Close),
     /// The client has closed, with this code.
     Closed(Option<u16>),
@@ -62,7 +62,7 @@ enum End {
     Gone,
 }
 
-/// Runs a connection that has just been upgraded, to its end.
+/// Runs a newly upgraded connection to its end.
 pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &SocketOptions) {
     let limits = Limits {
         frame: options.max_frame_size,
@@ -85,8 +85,8 @@ pub(super) async fn run(upgraded: Upgraded, connection: Connection, options: &So
     }
 }
 
-/// The stream without the layers that HTTP needed, where the server is `Endpoint::serve` or
-/// axum's own; and what has come from the client already.
+/// Unwraps the HTTP layers of the stream, if the server is `Endpoint::serve` or axum's own; also
+/// returns the bytes already received.
 fn plain(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
     #[cfg(feature = "serve")]
     let upgraded = match upgraded.downcast::<TokioIo<crate::transport::Watched<TcpStream>>>() {
@@ -101,7 +101,7 @@ fn plain(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
 }
 
 impl Session {
-    /// Ends the connection, and its channels.
+    /// Ends the connection and its channels.
     fn end(mut self, end: &End) {
         if let End::Close(close) = end {
             self.intake.connection.note_end(close);
@@ -109,26 +109,26 @@ impl Session {
     }
 }
 
-/// A connection with what reading it takes.
+/// A connection with the state for reading it.
 struct Session {
     intake: Intake,
     decoder: Decoder,
-    /// What has come in part or waits, once it is much.
+    /// The accounting of incomplete and waiting messages, once they are large.
     half: Option<Box<HalfMessage>>,
-    /// How the connection ends behind the messages that wait.
+    /// The error that ends the connection after the waiting messages.
     wrong: Option<End>,
-    /// Whether something has to be seen to before more is read.
+    /// True if other work must be done before the next read.
     held_up: bool,
     idle: Idle,
 }
 
-/// Where messages go.
+/// The destination of messages.
 struct Intake {
     connection: Connection,
     backlog: Backlog,
 }
 
-/// What became of a message.
+/// The outcome of handing over a message.
 enum Taken {
     Whole,
     NoRoom(Message),
@@ -136,7 +136,7 @@ enum Taken {
 }
 
 impl Session {
-    /// Reads the client's bytes, which are unmasked in place, and hands over the messages.
+    /// Decodes the client's bytes, unmasking them in place, and hands over the messages.
     fn decode(&mut self, bytes: &mut [u8]) {
         let (intake, wrong) = (&mut self.intake, &mut self.wrong);
         let read = || {
@@ -166,7 +166,7 @@ impl Session {
         self.note_half(at);
     }
 
-    /// Counts what has come in part, and what is whole and waits.
+    /// Counts incomplete messages and whole ones that wait.
     fn note_half(&mut self, at: Instant) {
         let bytes = self.decoder.kept() + self.intake.backlog.len();
         if bytes > 0 || self.half.is_some() {
@@ -174,8 +174,9 @@ impl Session {
         }
     }
 
-    /// Ready when nothing waits any more, with how the connection ends where it does. Meanwhile
-    /// nothing is read, but for the connection's own end and what goes out all else goes on.
+    /// Hands over the waiting messages. Ready once none waits any more, with the end of the
+    /// connection if there is one. Until then nothing is read except the connection's own end;
+    /// writing goes on.
     fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let intake = &mut self.intake;
         while let Some(message) = intake.backlog.pop_front() {
@@ -185,7 +186,7 @@ impl Session {
                 Taken::NoRoom(message) => {
                     intake.backlog.push_front(message);
                     std::task::ready!(intake.connection.poll_room(cx));
-                    // What a client sends while it is not read does not count as silence.
+                    // The server does not read meanwhile, so the client's silence does not count.
                     self.idle.seen(Instant::now());
                 }
             }
@@ -228,13 +229,13 @@ impl From<Received> for Taken {
     }
 }
 
-/// Ends a connection whose client says nothing. The timer is looked at when it fires, not moved
-/// at every frame.
+/// Ends a connection whose client is silent. The timer is checked when it fires instead of being
+/// moved at every frame.
 struct Idle {
     limit: Duration,
     seen: Instant,
     timer: Pin<Box<Sleep>>,
-    /// Whom the timer wakes.
+    /// The task that the timer wakes.
     task: Option<Waker>,
 }
 
@@ -259,7 +260,7 @@ impl Idle {
             return Poll::Pending;
         }
         loop {
-            // Without a budget, since a timer that gives way has not kept the waker.
+            // Unconstrained, because a timer that yields has not stored the waker.
             if pin!(unconstrained(self.timer.as_mut()))
                 .poll(cx)
                 .is_pending()
@@ -276,7 +277,7 @@ impl Idle {
     }
 }
 
-/// What a frame of the server is on the wire.
+/// Encodes a frame of the server for the wire.
 fn encode(out: &Frame) -> Bytes {
     match out {
         Frame::Text(text) => frame(Opcode::Text, text.as_bytes()),
@@ -284,7 +285,7 @@ fn encode(out: &Frame) -> Bytes {
     }
 }
 
-/// The last frame: the server's close, or the answer to the client's.
+/// Returns the last frame: the server's close, or the answer to the client's.
 fn last_frame(end: &End) -> Option<Bytes> {
     let (code, reason) = match end {
         End::Close(close) => (close.code, &*close.reason),
@@ -298,8 +299,8 @@ fn last_frame(end: &End) -> Option<Bytes> {
     Some(frame(Opcode::Close, &payload))
 }
 
-/// Whether the client has answered the close, as far as can be told from what it sends after it
-/// may have broken the protocol.
+/// Returns true if the client has answered the close, as far as its bytes show; it may have broken
+/// the protocol before.
 fn has_close(bytes: &mut [u8]) -> bool {
     let mut closed = false;
     let limits = Limits {

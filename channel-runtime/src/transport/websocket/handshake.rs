@@ -1,4 +1,4 @@
-//! What RFC 6455 asks of a client's opening handshake.
+//! Checks a client's opening handshake (RFC 6455).
 
 use axum::{
     http::{
@@ -8,10 +8,10 @@ use axum::{
 };
 use thiserror::Error as ThisError;
 
-/// The version of the WebSocket protocol that is spoken.
+/// The supported version of the WebSocket protocol.
 const VERSION: &str = "13";
 
-/// Why a request opens no WebSocket.
+/// The reason a request opens no WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 pub(super) enum Fault {
     #[error("a WebSocket request is a GET")]
@@ -35,7 +35,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Whether the request asks for a WebSocket, and does so wrongly.
+    /// Returns true if the request asks for a WebSocket, but is invalid.
     pub(super) fn is_broken(self) -> bool {
         !matches!(self, Fault::Method | Fault::Connection | Fault::Upgrade)
     }
@@ -56,7 +56,7 @@ impl IntoResponse for Fault {
     }
 }
 
-/// The key of a valid handshake.
+/// Returns the key of a valid handshake.
 pub(super) fn check(request: &Parts) -> Result<HeaderValue, Fault> {
     let headers = &request.headers;
     if request.method != Method::GET {
@@ -88,21 +88,21 @@ pub(super) fn check(request: &Parts) -> Result<HeaderValue, Fault> {
         .ok_or(Fault::Key)
 }
 
-/// A header that must not be there twice.
+/// Returns a header that must not appear twice.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Whether these are 16 bytes in base64. The bits that are left over may be set: a client whose
-/// encoder sets them has been let in so far, and the key is only echoed.
+/// Returns true if these are 16 bytes in base64. The unused bits may be set, because some clients'
+/// encoders set them, and the key is only echoed.
 fn is_key(key: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.strip_suffix(b"==")
         .is_some_and(|digits| digits.len() == 22 && digits.iter().all(is_digit))
 }
 
-/// Whether a header lists a token, whatever its case.
+/// Returns true if a header lists a token, ignoring case.
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     headers
         .get_all(name)
@@ -126,7 +126,7 @@ mod tests {
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
 
-    /// A valid request whose headers of one name are these.
+    /// Returns a valid request, except that the header of this name has these values.
     fn with(name: &str, values: &[&str]) -> Parts {
         let mut request = Request::new(());
         let kept = VALID.iter().filter(|(known, _)| *known != name);

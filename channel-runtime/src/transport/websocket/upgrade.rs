@@ -26,10 +26,10 @@ use crate::{
     transport::{choose_subprotocol, connect_request, guard, refuse},
 };
 
-/// The transport's name, in logs and in what a socket learns of its client.
+/// The transport's name, in logs and in the connect info.
 const NAME: &str = "websocket";
 
-/// Connects first, so that a refusal is told before anything else, and upgrades then.
+/// Connects first, so that a refusal is reported before the upgrade, and then upgrades.
 pub(in crate::transport) async fn serve(
     endpoint: Endpoint,
     mount: Arc<dyn Mount>,
@@ -51,7 +51,7 @@ pub(in crate::transport) async fn serve(
     }
 }
 
-/// A client that has been let in.
+/// An admitted client.
 struct Admitted {
     key: HeaderValue,
     connection: Connection,
@@ -60,7 +60,7 @@ struct Admitted {
     handover: Option<Handover>,
 }
 
-/// Why a client gets no WebSocket.
+/// The reason a client gets no WebSocket.
 enum Rejected {
     Client(ConnectError),
     Handshake(Fault),
@@ -78,8 +78,8 @@ impl From<Fault> for Rejected {
     }
 }
 
-/// Where a server takes a connection over that has been upgraded, so that it goes on in the task
-/// that has answered its request: an extension of the request.
+/// A request extension that hands an upgraded connection to the server, so that it is driven in the
+/// task that answered its request.
 #[derive(Clone, Default)]
 pub(crate) struct Handover(Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
 
@@ -98,7 +98,8 @@ async fn admit(
     let options = mount.options();
     guard(endpoint, options, &options.check_origin, NAME, request)?;
     let key = handshake::check(request);
-    // A broken handshake is told before the socket is asked; a request for something else after.
+    // A broken handshake is reported before the socket is asked; a request that is no handshake,
+    // after.
     if let Err(fault) = key
         && fault.is_broken()
     {

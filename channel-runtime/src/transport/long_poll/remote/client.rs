@@ -18,30 +18,31 @@ use crate::{
     transport::long_poll::{answer::status, body, telemetry::forwarded},
 };
 
-/// How long the other node may take to say that a request has come, each of so many times, before
-/// it counts as gone. In all that is longer than a node may need to come back to an engine that was
-/// away, and than a machine may be too busy to run it: a session is not lost to either.
+/// The time the other node may take to acknowledge one attempt of a request. After `ATTEMPTS` of
+/// them it counts as gone. The total exceeds the time in which a node reconnects to its engine, and
+/// in which a busy machine gets to run it, so neither loses a session.
 const REACH: Duration = Duration::from_secs(1);
 const ATTEMPTS: u32 = 10;
 
-/// The same where another node has answered that has its name: it has restarted, or there are two.
+/// The number of attempts once another node of the same name has answered: the node has restarted,
+/// or two nodes share the name.
 const WITH_STRANGER: u32 = 2;
 
-/// How long to wait before an engine is tried again that was out of reach.
+/// The pause before an unreachable engine is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How long a poll waits at most while this node goes down.
+/// The maximum time that a poll waits while this node drains.
 const DRAINING: Duration = Duration::from_secs(1);
 
-/// How many answers to one request wait to be looked at.
+/// The maximum number of queued events for one request.
 const ANSWERS: usize = 16;
 
-/// Why a client gets nothing.
+/// The reason a client gets no answer.
 #[derive(Debug)]
 pub(in crate::transport::long_poll) enum RpcError {
-    /// The session is gone, or its node is.
+    /// The session has ended, or its node is gone.
     Gone,
-    /// The engine between the nodes is out of reach.
+    /// The engine between the nodes is unreachable.
     Unreachable,
 }
 
@@ -52,20 +53,20 @@ pub(super) struct Asked {
     news: mpsc::Sender<RpcEvent>,
 }
 
-/// What the other node has said.
+/// An event that the other node has reported.
 #[derive(Debug)]
 enum RpcEvent {
     Alive,
     Ready,
-    /// A node of the same name.
+    /// A node of the same name has answered.
     Stranger,
     Messages(u32, Vec<u8>),
     Done(u16),
 }
 
 impl RemoteSessions {
-    /// Polls a session of another node; what comes, and its number. `None` when nothing comes in
-    /// time.
+    /// Polls a session of another node; returns the messages and their number, or `None` if no
+    /// message arrives in time.
     pub(in crate::transport::long_poll) async fn poll(
         self: &Arc<Self>,
         token: &str,
@@ -79,7 +80,7 @@ impl RemoteSessions {
         let polled = tokio::select! {
             polled = self.poll_for(window, token, host) => polled,
             () = self.draining.cancelled(), if !was_draining => Ok(None),
-            // The other node says nothing: the client finds out from a node that stays.
+            // The other node does not answer; the client learns more from a node that stays.
             () = sleep(DRAINING * 2), if was_draining => Ok(None),
         };
         forwarded("poll", outcome(polled.as_ref().err()));
@@ -99,12 +100,12 @@ impl RemoteSessions {
             window_ms: millis(until - Instant::now()),
         };
         let mut news = Some(call.begin(until, request).await?);
-        // The other node's answer at the end of the window is on its way for a moment.
+        // Allow a moment for the answer that the other node sends at the end of the window.
         let until = until + (window / 4).min(REACH);
         loop {
             match news {
                 Some(RpcEvent::Messages(number, bytes)) => {
-                    // What is no JSON is lost, and comes again.
+                    // Messages that are not JSON are lost, and sent again.
                     let messages = serde_json::from_slice(&bytes).ok();
                     return Ok(messages.map(|messages| (number, messages)));
                 }
@@ -160,7 +161,7 @@ impl RemoteSessions {
             RpcError::Gone => status::GONE,
             RpcError::Unreachable => status::ERROR,
         })?;
-        // Nothing of the body is read before it is this client's turn.
+        // The body is read only when it is this client's turn.
         while !matches!(news, RpcEvent::Ready) {
             if let RpcEvent::Done(status) = news {
                 return Err(status);
@@ -181,7 +182,7 @@ impl RemoteSessions {
         }
     }
 
-    /// Another node has said something of a request.
+    /// Takes an answer of another node.
     pub(super) fn answered(&self, from: &Peer, call: u64, answer: Answer, body: &[u8]) {
         let mut asked = self.asked.lock();
         let Some(asked) = asked.get_mut(&call) else {
@@ -198,11 +199,12 @@ impl RemoteSessions {
             Answer::Done(status) => RpcEvent::Done(status),
             Answer::Messages { number, piece } => match asked.pieces.take(piece, body) {
                 Ok(Some(messages)) => RpcEvent::Messages(number, messages),
-                // With a piece missing there is no answer, and the next poll gets it again.
+                // If a piece is missing there is no answer, and the next poll gets the messages
+                // again.
                 Ok(None) | Err(_) => return,
             },
         };
-        // More than a node says: nobody listens to that.
+        // The queue is full: the rest exceeds what a node sends, so it is dropped.
         let _full = asked.news.try_send(news);
     }
 }
@@ -219,13 +221,13 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One request to another node; dropped before its end, it is taken back.
+/// One request to another node; cancelled if it is dropped before it is done.
 struct Call {
     remote: Arc<RemoteSessions>,
     node: Peer,
     id: u64,
     news: mpsc::Receiver<RpcEvent>,
-    /// How often it was made.
+    /// The number of attempts so far.
     made: u32,
     is_done: bool,
 }
@@ -236,7 +238,7 @@ impl Call {
         let (news, heard) = mpsc::channel(ANSWERS);
         let asked = Asked {
             node: node.clone(),
-            // A node's outbox bounds what it sends.
+            // The other node's outbox bounds the messages.
             pieces: Pieces::new(usize::MAX),
             news,
         };
@@ -251,7 +253,7 @@ impl Call {
         }
     }
 
-    /// Makes the request, until the other node says something.
+    /// Repeats the request until the other node answers.
     async fn begin(
         &mut self,
         until: Instant,
@@ -260,13 +262,13 @@ impl Call {
         let (mut silent, mut attempts) = (0, ATTEMPTS);
         while silent < attempts {
             if self.reach(until, &request).await? {
-                // The engine was away: for the other node it may still be.
+                // The engine was unreachable; for the other node it may still be.
                 silent = 0;
             }
             let heard_until = Instant::now() + REACH;
             while let Some(news) = self.next(heard_until).await {
                 match news {
-                    // Its process is likely to be the next one after that of the session.
+                    // This process has probably replaced the session's.
                     RpcEvent::Stranger => attempts = WITH_STRANGER,
                     news => return Ok(news),
                 }
@@ -279,8 +281,8 @@ impl Call {
         Err(RpcError::Gone)
     }
 
-    /// Waits for the engine where it is out of reach, and says whether it was. That it has taken
-    /// the request says nothing of the other node.
+    /// Sends the request, waiting for the engine while it is unreachable; returns true if it was.
+    /// That the engine has taken the request says nothing about the other node.
     async fn reach(
         &mut self,
         until: Instant,
@@ -298,7 +300,7 @@ impl Call {
                 was_away = true;
             }
         };
-        // A request that was made before its time was over is made once more all the same.
+        // Even after the deadline, a repeated request is sent once more.
         let until = until.max(Instant::now() + REACH);
         let reached = timeout_at(until, reached).await;
         reached.map_err(|_| RpcError::Unreachable)
@@ -310,7 +312,7 @@ impl Call {
         news
     }
 
-    /// Sends a body, one piece after the other.
+    /// Sends a body piece by piece.
     async fn send(&self, bytes: &[u8]) -> Result<(), u16> {
         for (piece, bytes) in pieces(bytes) {
             let frame = RpcFrame::Request(Request::Body(piece));
@@ -327,10 +329,10 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.remote.asked.lock().remove(&self.id);
-        // Of a request that was made more than once, another copy may still be served.
+        // If the request was made more than once, another copy may still be served.
         if !self.is_done || self.made > 1 {
             let frame = RpcFrame::Request(Request::Cancel);
-            // It is under way; without it, the other node finds out in time.
+            // The cancel is on its way; if it gets lost, the other node times out.
             drop(self.remote.write(&self.node, self.id, &frame, &[]));
         }
     }

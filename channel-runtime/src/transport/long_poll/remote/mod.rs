@@ -4,21 +4,21 @@
 //! ```text
 //! node of the request                                node of the session
 //! Poll, with the client's token            →
-//!                                          ←  Alive, where there is nothing yet
-//!                                          ←  Messages …, or Done: in vain, or no such session
+//!                                          ←  Alive, if there is no message yet
+//!                                          ←  Messages …, or Done: timed out, or no such session
 //! Publish, with the token                  →
-//!                                          ←  Alive, where somebody else publishes; Ready
+//!                                          ←  Alive, if another request publishes; Ready
 //! Body …                                   →
-//!                                          ←  Done: how it went
+//!                                          ←  Done: the status
 //! Cancel, once the client is gone          →
 //! ```
 //!
-//! Letters are sealed (see `pubsub::node_message`): only nodes that share a secret key can read and write
-//! them, each counts once, and for the one process that it was written to. Another one that has its
-//! name, be it beside it or after it, says that it is a stranger.
+//! RPC frames are sealed node messages (see `pubsub::node_message`). Only nodes that share a secret
+//! key can read and write them, each counts once, and each is addressed to one process. Another
+//! process of the same name, running beside it or started later, answers as a stranger.
 //!
-//! A frame may get lost, with the engine. A request that is not answered at all is made again, ten
-//! times in ten seconds, then its node counts as gone. An answer that is lost costs nothing: see
+//! A frame may get lost with the engine. A request without any answer is repeated, ten times in ten
+//! seconds; then its node counts as gone. A lost answer costs nothing: see
 //! [`Backlog`](super::backlog::Backlog).
 
 mod client;
@@ -54,10 +54,10 @@ use crate::{
     transport::long_poll::telemetry,
 };
 
-/// One socket's polled sessions, those of this node and the way to the others'.
+/// The long-poll sessions of one socket: those of this node, and access to those of other nodes.
 pub(crate) struct RemoteSessions {
     mailbox: String,
-    /// The mailboxes belong to it.
+    /// The PubSub that owns the mailboxes.
     pubsub: Weak<PubSub>,
     sessions: Sessions,
     tokens: Token,
@@ -65,19 +65,19 @@ pub(crate) struct RemoteSessions {
     tasks: TaskTracker,
     draining: CancellationToken,
     half_received: Arc<HalfReceived>,
-    /// Requests of this node's clients, by their calls.
+    /// Requests of this node's clients, by call number.
     asked: Mutex<HashMap<u64, Asked>>,
     /// Requests of other nodes.
     hosted: Mutex<HashMap<Caller, Hosted>>,
     next_call: AtomicU64,
-    /// How many tokens came that no key opens.
+    /// The number of tokens received that no key opens.
     unknown: AtomicU64,
-    /// How many requests another node did not answer.
+    /// The number of requests that another node did not answer.
     silent: AtomicU64,
 }
 
 impl RemoteSessions {
-    /// Hears other nodes from now on. `token` makes tokens of a salt.
+    /// Starts receiving RPC frames of other nodes. `token` creates tokens from a salt.
     pub(crate) fn open(
         path: &str,
         options: LongPollOptions,
@@ -87,7 +87,7 @@ impl RemoteSessions {
         draining: CancellationToken,
         half_received: Arc<HalfReceived>,
     ) -> Arc<Self> {
-        // A socket's tokens are of a kind of their own, so that none opens a session of another.
+        // Each socket has its own kind of token, so that none opens a session of another socket.
         let name = format!("channel long-poll {path}");
         let remote = Arc::new(RemoteSessions {
             tokens: token(&name).max_age(options.token_age()),
@@ -118,15 +118,15 @@ impl RemoteSessions {
         &self.tokens
     }
 
-    /// The node of a session, where that is another one.
+    /// Returns the node of a session if it is another one.
     pub(super) fn host_of<'t>(&self, ticket: &'t Ticket) -> Option<&'t Peer> {
         let pubsub = self.pubsub.upgrade()?;
         let (here, host) = (pubsub.here()?, ticket.host.as_ref()?);
         (host.origin != here.origin).then_some(host)
     }
 
-    /// A client's request finds no session. Where it brings a token that no key opens, nodes may
-    /// have other keys.
+    /// Records a request that finds no session. A token that no key opens suggests that the nodes
+    /// have different keys.
     pub(super) fn unknown<'t>(&self, mut tokens: impl Iterator<Item = &'t str>) {
         let has_others = self
             .pubsub
@@ -141,12 +141,12 @@ impl RemoteSessions {
         }
     }
 
-    /// A node did not answer.
+    /// Records that a node did not answer.
     fn is_silent(&self, node: &str) {
         telemetry::silent(node, self.silent.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
-    /// The frame is under way when this returns.
+    /// Sends a frame. It is on its way when this returns.
     fn write(
         &self,
         to: &Peer,
@@ -161,12 +161,12 @@ impl RemoteSessions {
     }
 }
 
-/// The polled sessions of an endpoint's sockets, by the paths of their mounts.
+/// The long-poll sessions of an endpoint's sockets, by mount path.
 #[derive(Default)]
 pub(crate) struct AllRemoteSessions(HashMap<String, Arc<RemoteSessions>>);
 
 impl AllRemoteSessions {
-    /// Hears other nodes from now on.
+    /// Starts receiving RPC frames of other nodes.
     pub(crate) fn open(
         mounts: &Mounts,
         pubsub: &Arc<PubSub>,
@@ -189,8 +189,8 @@ impl AllRemoteSessions {
 }
 
 impl Endpoint {
-    /// How many sessions of long-poll clients there are on this node. Each is a connection too,
-    /// until it has ended; then it may wait for its last messages to be fetched.
+    /// Returns the number of long-poll sessions on this node. Each is also a connection until it
+    /// has ended; then it may wait for its last messages to be fetched.
     pub fn long_poll_session_count(&self) -> usize {
         self.extension::<AllRemoteSessions>()
             .0
@@ -204,13 +204,13 @@ impl Endpoint {
     }
 }
 
-/// No number of an earlier process with this node's name.
+/// Returns a first call number that no earlier process of this node's name has used.
 fn first_call() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
 }
 
-/// The mailbox, which does not keep its remote.
+/// The mailbox for RPC frames, which does not keep its sessions alive.
 struct Letters(Weak<RemoteSessions>);
 
 impl NodeHandler for Letters {
@@ -250,7 +250,7 @@ impl RemoteSessions {
     }
 }
 
-/// A node with the right key wrote it, so it is of another version.
+/// Records an unreadable frame. A node with the right key sent it, so it runs another version.
 fn unreadable(from: &Peer) {
     tracing::warn!(
         node = &*crate::telemetry::line(&from.node),

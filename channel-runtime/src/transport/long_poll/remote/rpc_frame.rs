@@ -1,4 +1,4 @@
-//! What nodes write to each other of a polled session, as bytes.
+//! The byte format of the RPC frames that nodes exchange about a polled session.
 //!
 //! ```text
 //! bytes  0..8    the call: a number of the node whose client asks
@@ -9,12 +9,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-/// How much of a body one frame takes, so that an engine which takes 64 KiB takes every frame.
+/// The maximum part of a body in one frame, in bytes, so that an engine which takes 64 KiB takes
+/// every frame.
 pub(super) const PIECE: usize = 60 << 10;
 
 const HEADER: usize = 12;
 
-/// What a node asks of the one that has a session, and what that one says.
+/// A request to the node that has a session, or that node's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum RpcFrame {
     Request(Request),
@@ -23,31 +24,31 @@ pub(super) enum RpcFrame {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// The client polls. It has said so with its token, which opens the session there too.
+    /// The client polls. Carries the client's token, which opens the session on the other node too.
     Poll { token: String, window_ms: u64 },
-    /// The client publishes, as soon as it is its turn.
+    /// The client publishes, once it is its turn.
     Publish { token: String, is_batch: bool },
-    /// A piece of what it publishes.
+    /// A piece of the published body.
     Body(Piece),
-    /// Nobody waits for the answer any more.
+    /// The client no longer waits for the answer.
     Cancel,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// The request has come, and takes a while.
+    /// The request has arrived, and takes a while.
     Alive,
     /// It is the client's turn to publish.
     Ready,
-    /// A piece of the messages for a poll, which are the answer with this number.
+    /// A piece of the messages for a poll, whose answer has this number.
     Messages { number: u32, piece: Piece },
     /// The request's status.
     Done(u16),
-    /// Of a node that has the name, but is another one.
+    /// From another node of the same name.
     Stranger,
 }
 
-/// Where in a body a piece belongs.
+/// The position of a piece in its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Piece {
     pub(super) at: usize,
@@ -55,18 +56,18 @@ pub(super) struct Piece {
 }
 
 pub(super) fn encode(call: u64, frame: &RpcFrame, body: &[u8]) -> Bytes {
-    // Numbers and strings cannot fail to be JSON.
+    // Numbers and strings always serialize.
     let head = serde_json::to_vec(frame).unwrap_or_default();
     let mut bytes = BytesMut::with_capacity(HEADER + head.len() + body.len());
     bytes.put_u64(call);
-    // A head is as long as a token and a bit.
+    // A head is only slightly longer than a token.
     bytes.put_u32(head.len() as u32);
     bytes.put_slice(&head);
     bytes.put_slice(body);
     bytes.freeze()
 }
 
-/// The call, what is said of it, and the piece of the body; `None` for what is no frame.
+/// Decodes the call, the head and the piece of the body; `None` if the bytes are not a frame.
 pub(super) fn decode(bytes: &Bytes) -> Option<(u64, RpcFrame, Bytes)> {
     let call = u64::from_be_bytes(*bytes.first_chunk()?);
     let len = u32::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
@@ -75,14 +76,14 @@ pub(super) fn decode(bytes: &Bytes) -> Option<(u64, RpcFrame, Bytes)> {
     Some((call, frame, bytes.slice(end..)))
 }
 
-/// A body that comes in pieces, in order.
+/// A body that arrives in pieces, in order.
 #[derive(Debug)]
 pub(super) struct Pieces {
     bytes: Vec<u8>,
     most: usize,
 }
 
-/// A piece does not fit to those before it, or is one too many.
+/// The piece does not follow those before it, or is one too many.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ChunkError {
     Missing,
@@ -90,13 +91,13 @@ pub(super) enum ChunkError {
 }
 
 impl Pieces {
-    /// A body of at most so many bytes.
+    /// Creates a body of at most this many bytes.
     pub(super) fn new(most: usize) -> Self {
         let bytes = Vec::new();
         Pieces { bytes, most }
     }
 
-    /// Takes a piece; the whole with the last one. The first piece begins again.
+    /// Takes a piece; returns the whole body with the last one. The first piece starts over.
     pub(super) fn take(
         &mut self,
         piece: Piece,
@@ -116,7 +117,7 @@ impl Pieces {
     }
 }
 
-/// A body as pieces: at least one.
+/// Splits a body into pieces: at least one.
 pub(super) fn pieces(body: &[u8]) -> impl Iterator<Item = (Piece, &[u8])> {
     let starts = (0..body.len().max(1)).step_by(PIECE);
     starts.map(|at| {

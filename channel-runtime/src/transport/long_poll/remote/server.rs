@@ -20,24 +20,25 @@ use crate::{
     },
 };
 
-/// After how long the other node is told that its request has come: most are answered by then.
+/// The time after which the other node is told that its request has arrived; most are answered by
+/// then.
 const SOON: Duration = Duration::from_millis(50);
 
-/// Which request of which node.
+/// The node and the number of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Caller {
     node: Peer,
     call: u64,
 }
 
-/// A request that is being served.
+/// A request in progress.
 #[derive(Default)]
 pub(super) struct Hosted {
     cancelled: CancellationToken,
     body: Option<Body>,
 }
 
-/// What a client publishes, as it comes.
+/// The published body, as it arrives.
 struct Body {
     pieces: Pieces,
     whole: oneshot::Sender<Result<Vec<u8>, u16>>,
@@ -71,7 +72,7 @@ impl RemoteSessions {
                 let Some(mut body) = body else { return };
                 let whole = match body.pieces.take(piece, bytes) {
                     Ok(None) => {
-                        // Back in its place, for the next piece.
+                        // Put it back for the next piece.
                         if let Some(hosted) = hosted.get_mut(&caller) {
                             hosted.body = Some(body);
                         }
@@ -91,8 +92,8 @@ impl RemoteSessions {
         }
     }
 
-    /// Serves a request in a task of its own, until it is done or nobody waits for it any more. A
-    /// request that comes twice is served once.
+    /// Serves a request in a task of its own, until it is done or cancelled. A request that arrives
+    /// twice is served once.
     fn serve<F>(
         self: &Arc<Self>,
         caller: Caller,
@@ -176,7 +177,8 @@ impl RemoteSessions {
         self.tell(caller, Answer::Done(published.err().unwrap_or(status::OK)));
     }
 
-    /// Tells the other node that it has been heard, where the outcome takes longer than that.
+    /// Awaits the work, and acknowledges the request to the other node if the work takes longer
+    /// than `SOON`.
     async fn promptly<T>(&self, caller: &Caller, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         if let Ok(done) = timeout(SOON, &mut work).await {
@@ -186,7 +188,7 @@ impl RemoteSessions {
         work.await
     }
 
-    /// Sends the messages of a poll, one piece after the other.
+    /// Sends the messages of a poll piece by piece.
     async fn send(
         &self,
         caller: &Caller,
@@ -200,13 +202,13 @@ impl RemoteSessions {
         Ok(())
     }
 
-    /// Whether it arrives or not.
+    /// Sends an answer without waiting for its delivery.
     fn tell(&self, caller: &Caller, answer: Answer) {
         drop(self.write(&caller.node, caller.call, &RpcFrame::Answer(answer), &[]));
     }
 }
 
-/// A request's place among those that are served; it leaves when dropped.
+/// A request's entry among those in progress; removed when dropped.
 struct Place(Arc<RemoteSessions>, Caller);
 
 impl Drop for Place {

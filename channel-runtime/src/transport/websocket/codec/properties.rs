@@ -1,5 +1,5 @@
-//! Beside tungstenite: what it writes is read as it was sent, however it is cut; and whatever
-//! bytes come, both take or both refuse them.
+//! Compares the codec with tungstenite: its output is read as it was sent, however it is split, and
+//! both accept or both refuse arbitrary bytes.
 
 use std::io::{Cursor, Read, Write};
 
@@ -14,7 +14,7 @@ use super::{
     *,
 };
 
-/// Reads these bytes; forgets what is written.
+/// A stream that reads these bytes and discards writes.
 struct Bytewise(Cursor<Vec<u8>>);
 
 impl Read for Bytewise {
@@ -33,7 +33,7 @@ impl Write for Bytewise {
     }
 }
 
-/// What tungstenite makes of the same bytes, with the same limits.
+/// Returns tungstenite's result for the same bytes, with the same limits.
 fn oracle(bytes: &[u8]) -> (Vec<Message>, bool) {
     let config = WebSocketConfig::default()
         .max_frame_size(Some(1000))
@@ -47,7 +47,7 @@ fn oracle(bytes: &[u8]) -> (Vec<Message>, bool) {
             Ok(tungstenite::Message::Binary(bytes)) => Message::Binary(bytes),
             Ok(tungstenite::Message::Ping(bytes)) => Message::Ping(bytes),
             Ok(tungstenite::Message::Pong(bytes)) => Message::Pong(bytes),
-            // What it makes of a close whose code nobody may send.
+            // tungstenite's result for a close with a forbidden code.
             Ok(tungstenite::Message::Close(Some(close)))
                 if close.reason == "Protocol violation" =>
             {
@@ -90,7 +90,7 @@ fn is_control(message: &Message) -> bool {
 proptest! {
     #[test]
     fn both_read_the_same_messages(bytes in frames(), piece in 1_usize..50) {
-        // A close ends tungstenite's reading; here the transport stops by itself.
+        // A close ends tungstenite's reading; here the transport stops on its own.
         let (mut messages, close) = decode(&bytes, piece);
         let closed = messages.iter().position(|message| matches!(message, Message::Close(_)));
         if let Some(at) = closed {
@@ -98,7 +98,8 @@ proptest! {
         }
         let (expected, refused) = oracle(&bytes);
         if refused {
-            // It refuses a fragment of text that is not UTF-8, we the message it belongs to.
+            // tungstenite refuses a text fragment that is not UTF-8, this codec the message it
+            // belongs to.
             prop_assert_eq!(&messages[..expected.len()], &expected[..]);
             prop_assert!(messages[expected.len()..].iter().all(is_control));
         } else {

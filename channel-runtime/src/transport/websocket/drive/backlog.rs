@@ -1,4 +1,4 @@
-//! What has been read and waits.
+//! The received messages that wait.
 
 use std::collections::VecDeque;
 
@@ -6,26 +6,26 @@ use bytes::{Bytes, BytesMut};
 
 use crate::transport::websocket::codec::{Message, Opcode, frame};
 
-/// Messages that have found no room, and answers to pings. Most connections never have any, so
-/// there is no memory for it before.
+/// Messages that found no room, and answers to pings. Most connections never have any, so memory is
+/// allocated only when needed.
 #[derive(Default)]
 pub(super) struct Backlog(Option<Box<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    /// The rest of what was read at once.
+    /// The remaining messages of one read.
     messages: VecDeque<Message>,
-    /// For the driver to write.
+    /// The pongs for the driver to write.
     pongs: BytesMut,
 }
 
 impl Backlog {
-    /// Whether a message waits.
+    /// Returns true if a message waits.
     pub(super) fn has_messages(&self) -> bool {
         self.0.as_ref().is_some_and(|it| !it.messages.is_empty())
     }
 
-    /// How many bytes the messages have that wait.
+    /// Returns the size of the waiting messages, in bytes.
     pub(super) fn len(&self) -> usize {
         let messages = self.0.iter().flat_map(|waiting| &waiting.messages);
         messages.map(Message::len).sum()
@@ -35,7 +35,7 @@ impl Backlog {
         self.waiting().messages.push_back(message);
     }
 
-    /// Puts a message back that has found no room.
+    /// Puts back a message that found no room.
     pub(super) fn push_front(&mut self, message: Message) {
         self.waiting().messages.push_front(message);
     }
@@ -46,13 +46,13 @@ impl Backlog {
         message
     }
 
-    /// Answers a ping, with what it carried.
+    /// Answers a ping with its payload.
     pub(super) fn pong(&mut self, data: &Bytes) {
         let pong = frame(Opcode::Pong, data);
         self.waiting().pongs.extend_from_slice(&pong);
     }
 
-    /// The answers that are to be written.
+    /// Removes and returns the answers to write.
     pub(super) fn take_pongs(&mut self) -> Option<BytesMut> {
         let pongs = std::mem::take(&mut self.0.as_mut()?.pongs);
         self.trim();

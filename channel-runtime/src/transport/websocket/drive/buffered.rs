@@ -1,4 +1,4 @@
-//! Over any other stream, such as TLS: this task reads and writes.
+//! Drives any stream other than plain TCP, such as TLS: this task reads and writes.
 
 use crate::telemetry::shown;
 use std::{
@@ -20,7 +20,7 @@ use crate::{
     protocol::Frame,
 };
 
-/// The most bytes gathered for one write, but for a larger frame.
+/// The maximum number of bytes gathered for one write, unless a single frame is larger.
 const WRITE: usize = 16 * 1024;
 
 /// The size of a connection's read buffer, in bytes.
@@ -43,7 +43,7 @@ pub(super) async fn run<I: AsyncRead + AsyncWrite>(io: I, mut session: Session) 
                 && !has_close(&mut scrap[..read])
             {}
         }
-        // Over TLS, an end that is not announced looks like an attack.
+        // Over TLS, an unannounced end looks like an attack.
         writer.shutdown().await
     };
     if let Ok(Err(error)) = timeout(CLOSING, goodbye).await {
@@ -87,7 +87,7 @@ async fn serve<I: AsyncRead + AsyncWrite>(
                 session.decode(&mut buffer[..read]);
                 session.held_up = true;
             }
-            // A server that is late finds the end of the time and what came in it together.
+            // If the server itself ran late, the timeout and the client's data are found together.
             Next::Idle => match reader.read(&mut buffer).now_or_never() {
                 Some(Ok(read @ 1..)) => {
                     session.decode(&mut buffer[..read]);
@@ -99,17 +99,18 @@ async fn serve<I: AsyncRead + AsyncWrite>(
     }
 }
 
-/// What there is to do.
+/// The next event.
 enum Next {
-    /// Nothing waits any more that was read before.
+    /// No earlier message waits any more.
     HandedOver(Option<End>),
     Event(Event),
     Read(usize),
-    /// The client has said nothing for too long.
+    /// The client has been silent for too long.
     Idle,
 }
 
-/// What is next beside reading. What cannot be handed over yet holds up nothing that goes out.
+/// Returns the next event besides reading. Messages that cannot be handed over yet do not delay
+/// writes.
 fn poll_next(session: &mut Session, cx: &mut Context<'_>) -> Poll<Next> {
     if session.held_up
         && let Poll::Ready(end) = session.poll_hand_over(cx)
@@ -125,7 +126,7 @@ fn poll_next(session: &mut Session, cx: &mut Context<'_>) -> Poll<Next> {
     }
 }
 
-/// A frame and what waits behind it.
+/// Collects a frame and those that wait behind it.
 fn gather(session: &mut Session, first: &Frame) -> BytesMut {
     let mut batch = BytesMut::from(encode(first));
     while batch.len() < WRITE
@@ -136,7 +137,8 @@ fn gather(session: &mut Session, first: &Frame) -> BytesMut {
     batch
 }
 
-/// Gives up as soon as the connection is to end: a client that does not read must not keep it.
+/// Writes, but gives up as soon as the connection is to end: a client that does not read must not
+/// delay it.
 async fn write<I: AsyncRead + AsyncWrite>(
     writer: &mut WriteHalf<I>,
     session: &mut Session,
@@ -150,7 +152,7 @@ async fn write<I: AsyncRead + AsyncWrite>(
     tokio::select! {
         biased;
         written = written => written.err().map(|_| End::Gone),
-        // What is half written cannot be followed by a close.
+        // A close cannot follow a half-written frame.
         _ = closing => Some(End::Gone),
         () = poll_fn(|cx| session.idle.poll(cx)) => Some(End::Gone),
     }

@@ -1,4 +1,4 @@
-//! Over a TCP connection: whoever sends writes. This task reads, and sees to what is left.
+//! Drives a TCP connection: senders write to it themselves. This task reads, and writes the rest.
 
 use crate::telemetry::shown;
 use std::{
@@ -19,9 +19,9 @@ use super::{CLOSING, End, Session, encode, has_close, last_frame, with_buffer};
 use crate::connection::{Close, DirectEvent, Half, Sink};
 use crate::transport::websocket::codec::frame_in_place;
 
-/// `read` is what has come from the client already.
+/// Runs the connection to its end. `read` holds the bytes already received.
 ///
-/// What an open connection keeps is kept once: the session is not handed from future to future.
+/// An open connection stores its state once: the session is not moved from future to future.
 pub(super) fn run(
     stream: TcpStream,
     read: Bytes,
@@ -37,15 +37,15 @@ pub(super) fn run(
         let connection = &session.intake.connection;
         connection.write_directly(writer, encode, frame_in_place);
         session.decode(&mut read.to_vec());
-        // Even when empty, it holds on to the buffer that HTTP was read into.
+        // Even an empty one holds on to the buffer that HTTP was read into.
         drop(read);
         let end = poll_fn(|cx| poll(&mut reader, &mut session, cx)).await;
-        // What waits goes out before the close, as far as the client takes it.
+        // Waiting frames go out before the close, as far as the client takes them.
         let whole = session.intake.connection.flush();
         // The channels end now, not after the closing handshake.
         session.end(&end);
         if let Some(frame) = last_frame(&end).filter(|_| whole) {
-            // Boxed, so that an open connection is no larger for its end.
+            // Boxed, so that this future does not enlarge an open connection.
             let goodbye = Box::pin(say_goodbye(reader.as_ref(), &frame, &end));
             let _late = Box::pin(timeout(CLOSING, goodbye)).await;
         }
@@ -54,7 +54,7 @@ pub(super) fn run(
 
 /// Reads and hands over until the connection ends.
 ///
-/// Most often it is woken by what it reads, so it looks first there, and once at the rest.
+/// It is usually woken by incoming data, so it reads first, and checks the rest once.
 fn poll(reader: &mut OwnedReadHalf, session: &mut Session, cx: &mut Context<'_>) -> Poll<End> {
     let mut settled = false;
     loop {
@@ -77,7 +77,7 @@ fn poll(reader: &mut OwnedReadHalf, session: &mut Session, cx: &mut Context<'_>)
     }
 }
 
-/// Reads what has come, as far as the buffer goes, and hands it over.
+/// Reads the available data, up to the size of the buffer, and hands it over.
 fn poll_read(
     reader: &mut OwnedReadHalf,
     session: &mut Session,
@@ -93,7 +93,7 @@ fn poll_read(
     })
 }
 
-/// Ready when nothing that came before keeps the connection from reading, or with its end.
+/// Ready when no earlier message blocks reading, or with the end of the connection.
 fn poll_settled(
     stream: &TcpStream,
     session: &mut Session,
@@ -121,8 +121,8 @@ fn poll_settled(
     }
 }
 
-/// Ready when the client takes more, and reads nothing meanwhile: who floods and does not read
-/// waits too. Gives up as soon as the connection is to end.
+/// Ready when the client takes more. Does not read meanwhile, so that a client that floods without
+/// reading waits too. Gives up as soon as the connection is to end.
 fn poll_blocked(
     stream: &TcpStream,
     session: &mut Session,
@@ -130,7 +130,7 @@ fn poll_blocked(
 ) -> Poll<Option<End>> {
     if let Poll::Ready(ready) = stream.poll_write_ready(cx) {
         session.intake.connection.unblock();
-        // A client that takes what it is sent is there, though nothing of it is read meanwhile.
+        // A client that takes frames is alive, even though nothing is read from it meanwhile.
         session.idle.seen(Instant::now());
         return Poll::Ready(ready.err().map(|_| End::Gone));
     }
@@ -143,8 +143,8 @@ fn poll_blocked(
         .map(|()| Some(End::Close(Close::TIMEOUT)))
 }
 
-/// Writes the last frame and, where it is the server's close, waits for the client's, so that
-/// the last frames are not lost with the connection.
+/// Writes the last frame and, if it is the server's close, waits for the client's, so that the last
+/// frames are not lost with the connection.
 async fn say_goodbye(stream: &TcpStream, frame: &[u8], end: &End) {
     let mut left = frame;
     while !left.is_empty() {
