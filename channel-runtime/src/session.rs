@@ -1,4 +1,4 @@
-//! Sessions that live in a cookie, shared by pages and sockets.
+//! Sessions in a cookie, shared by pages and sockets.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::{
     error::{ConfigError, Error},
 };
 
-/// The longest cookie that every browser keeps, in bytes, its name and attributes included.
+/// The maximum size of a cookie that every browser keeps, in bytes, with its name and attributes.
 const MAX_COOKIE_BYTES: usize = 4096;
 
-/// How long a session lives unless told otherwise: two weeks.
+/// The default lifetime of a session, in seconds: two weeks.
 const MAX_AGE_S: u64 = 14 * 24 * 60 * 60;
 
-/// The parameter with which a page proves that it was made for this session.
+/// The parameter with which a page proves that it belongs to this session.
 const CSRF_PARAM: &str = "_csrf_token";
 
-/// The cookie that holds the [`Session`]s of an application: its name, and how long they live.
-/// Mirrors `Plug.Session` with a cookie store, encrypted.
+/// The cookie that holds the [`Session`]s of an application: its name and their lifetime. Mirrors
+/// `Plug.Session` with an encrypted cookie store.
 ///
-/// A login hands out the session, and the page its CSRF token:
+/// A login sets the session cookie, and gives the page its CSRF token:
 ///
 /// ```
 /// use axum::{extract::State, http::header::SET_COOKIE, response::IntoResponse};
@@ -49,9 +49,9 @@ const CSRF_PARAM: &str = "_csrf_token";
 /// let options = SocketOptions::default().session(cookie());
 /// ```
 ///
-/// Pages and sockets on several nodes, or after a restart, share sessions when the endpoint has a
-/// [`secret_key`](crate::EndpointBuilder::secret_key). In a configuration file it is
-/// `{"cookie": "_my_app", "max_age_s": 1209600}`.
+/// Pages and sockets share sessions across nodes and restarts if the endpoint has a
+/// [`secret_key`](crate::EndpointBuilder::secret_key). In a configuration file it is `{"cookie":
+/// "_my_app", "max_age_s": 1209600}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Config")]
 pub struct CookieSession {
@@ -81,11 +81,11 @@ impl TryFrom<Config> for CookieSession {
 }
 
 impl CookieSession {
-    /// Sessions in a cookie of this name, for two weeks each.
+    /// Creates sessions in a cookie of this name, with a lifetime of two weeks.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Cookie`] where a cookie cannot have the name.
+    /// [`ConfigError::Cookie`] if the name is not valid for a cookie.
     pub fn new(cookie: impl Into<String>) -> Result<Self, ConfigError> {
         let cookie = cookie.into();
         if HeaderName::from_bytes(cookie.as_bytes()).is_err() {
@@ -97,14 +97,14 @@ impl CookieSession {
         })
     }
 
-    /// How long a session lives after it was written; two weeks unless given. Whole seconds.
+    /// Sets the lifetime of a session after it was written; two weeks by default. Whole seconds.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age_s = age.as_secs();
         self
     }
 
-    /// The session of a request, where it has one that was made here and is not too old.
+    /// Returns the session of a request, if it has a genuine one that has not expired.
     pub fn read(&self, endpoint: &Endpoint, request: &HeaderMap) -> Option<Session> {
         let tokens = endpoint
             .token(&self.salt("session"))
@@ -120,24 +120,23 @@ impl CookieSession {
         })
     }
 
-    /// The value of a `set-cookie` header that hands the session to the visitor's browser: for
-    /// this site alone, out of reach of its scripts, and over TLS alone where the endpoint's
-    /// [`url`](crate::EndpointBuilder::url) says `https`.
+    /// Returns the value of a `set-cookie` header that stores the session in the visitor's browser:
+    /// for this site only, hidden from scripts, and over TLS only if the endpoint's
+    /// [`url`](crate::EndpointBuilder::url) is `https`.
     ///
     /// # Errors
     ///
-    /// [`Error::CookieTooLong`] where the session does not fit in a cookie;
-    /// [`Error::NoRandomness`].
+    /// [`Error::CookieTooLong`] if the session does not fit in a cookie; [`Error::NoRandomness`].
     pub fn write(&self, endpoint: &Endpoint, session: &Session) -> Result<HeaderValue, Error> {
         let value = endpoint.token(&self.salt("session")).encrypt(session)?;
         self.set_cookie(endpoint, &value, self.max_age_s)
     }
 
-    /// The value of a `set-cookie` header that makes the browser forget its session.
+    /// Returns the value of a `set-cookie` header that makes the browser forget its session.
     ///
     /// # Errors
     ///
-    /// [`Error::CookieTooLong`] where the cookie's name alone is too long.
+    /// [`Error::CookieTooLong`] if the cookie's name alone is too long.
     pub fn forget(&self, endpoint: &Endpoint) -> Result<HeaderValue, Error> {
         self.set_cookie(endpoint, "", 0)
     }
@@ -162,14 +161,15 @@ impl CookieSession {
         if cookie.len() > MAX_COOKIE_BYTES {
             return Err(too_long);
         }
-        // A word, base64 and ASCII: always the value of a header.
+        // The name, base64 and ASCII attributes always form a valid header value.
         let mut value = HeaderValue::from_str(&cookie).map_err(|_| too_long)?;
         value.set_sensitive(true);
         Ok(value)
     }
 
-    /// A token for a page of this session: its socket sends it back as the parameter
-    /// `_csrf_token`, its forms as they like. Another one each time, all of them good.
+    /// Returns a CSRF token for a page of this session. Its socket sends the token back as the
+    /// parameter `_csrf_token`; its forms may use any way. Each call returns a different token, and
+    /// all of them are valid.
     ///
     /// # Errors
     ///
@@ -178,15 +178,15 @@ impl CookieSession {
         endpoint.token(&self.salt("csrf")).encrypt(&session.id)
     }
 
-    /// Whether a token was made for a page of this session.
+    /// Returns true if a token was made for a page of this session.
     pub fn is_csrf_token(&self, endpoint: &Endpoint, session: &Session, token: &str) -> bool {
         let tokens = endpoint.token(&self.salt("csrf")).any_age();
-        // Nobody can make a token for an id of his choice, so the comparison tells nothing.
+        // A token cannot be forged for a chosen id, so the comparison's timing reveals nothing.
         tokens.decrypt::<String>(token) == Ok(session.id.clone())
     }
 
-    /// The session of a request whose page knows it: a stranger's page sends the cookie as well,
-    /// but cannot read the CSRF token.
+    /// Returns the session of a request whose page has its CSRF token. A foreign page sends the
+    /// cookie too, but cannot read the token.
     pub(crate) fn of_page(
         &self,
         endpoint: &Endpoint,

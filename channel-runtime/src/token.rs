@@ -1,4 +1,4 @@
-//! Tokens a client carries and cannot forge: what `Phoenix.Token` is.
+//! Tokens that a client carries and cannot forge. Mirrors `Phoenix.Token`.
 
 mod keys;
 #[cfg(test)]
@@ -22,28 +22,27 @@ use crate::{
     protocol::{EncodeError, Refusal},
 };
 
-/// The shortest secret that is taken, in bytes.
+/// The minimum length of a secret, in bytes.
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// How old a token may be unless told otherwise: a day.
+/// The default maximum age of a token: a day.
 const MAX_AGE: Duration = Duration::from_secs(86_400);
 
-/// What a token's first byte says of it.
+/// The meaning of a token's first byte.
 const SIGNED: u8 = 1;
 const ENCRYPTED: u8 = 2;
 
-/// The milliseconds since 1970 at which it was made.
+/// The size of the creation time, in milliseconds since 1970.
 const TIME_BYTES: usize = 8;
 
-/// Makes and checks one kind of token: text that says something, and that nobody without the
-/// server's secret can make or alter.
+/// Creates and verifies one kind of token: text with a value in it, which cannot be created or
+/// altered without the server's secret.
 ///
-/// A kind is named by its salt: a token made for one salt is worth nothing at another.
-/// [`Token::sign`] leaves the value readable to whoever holds the token; [`Token::encrypt`] does
-/// not. The text has only letters, digits, `-` and `_`. Mirrors `Phoenix.Token`.
+/// The salt names the kind: a token made for one salt is invalid for another. [`Token::sign`]
+/// leaves the value readable to anyone who holds the token; [`Token::encrypt`] does not. The text
+/// has only letters, digits, `-` and `_`. Mirrors `Phoenix.Token`.
 ///
-/// A login page signs the user's id into the page; the page hands it back when its socket
-/// connects:
+/// A login page signs the user's id into the page, which sends it back when its socket connects:
 ///
 /// ```
 /// use std::time::Duration;
@@ -87,24 +86,24 @@ const TIME_BYTES: usize = 8;
 #[derive(Clone)]
 pub struct Token {
     salt: Arc<str>,
-    /// The first makes tokens, each of them opens them.
+    /// The first key creates tokens, all of them open tokens.
     keys: Arc<[Keys]>,
     max_age: Option<Duration>,
 }
 
-/// Why a token is not accepted. It says so to the server's own code; a client is told
-/// `unauthorized` whatever the reason.
+/// The reason a token is rejected. It is meant for server code; a client is told `unauthorized`
+/// whatever the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// There is none.
+    /// There is no token.
     #[error("the token is missing")]
     Missing,
-    /// It was not made here, not with these secrets or this salt, or not whole; or it holds
-    /// another type.
+    /// The token was not made with these secrets and this salt, is incomplete, or holds another
+    /// type.
     #[error("the token is invalid")]
     Invalid,
-    /// It is older than its [`Token::max_age`].
+    /// The token is older than its [`Token::max_age`].
     #[error("the token has expired")]
     Expired,
 }
@@ -116,11 +115,11 @@ impl From<TokenError> for Refusal {
 }
 
 impl Token {
-    /// The tokens of a salt, with secrets of their own: an
-    /// [`Endpoint::token`](crate::Endpoint::token) takes the endpoint's.
+    /// Creates the tokens of a salt with secrets of their own; an
+    /// [`Endpoint::token`](crate::Endpoint::token) uses the endpoint's.
     ///
-    /// To change a secret, put the new one in front and keep the old one until the tokens made
-    /// with it are too old: the first makes tokens, all are tried to check one.
+    /// To rotate a secret, put the new one first and keep the old one until the tokens made with it
+    /// have expired: the first creates tokens, and all are tried to verify one.
     ///
     /// ```
     /// use channel_runtime::Token;
@@ -134,7 +133,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Secret`] where there is no secret, or one under 32 bytes.
+    /// [`ConfigError::Secret`] if there is no secret, or one under 32 bytes.
     pub fn new<S: AsRef<[u8]>>(
         secrets: impl IntoIterator<Item = S>,
         salt: &str,
@@ -146,7 +145,7 @@ impl Token {
         Ok(Token::of(&list.check()?, salt))
     }
 
-    /// `secrets` has been checked.
+    /// Creates the tokens of a salt; `secrets` has already been checked.
     pub(crate) fn of(secrets: &Secrets, salt: &str) -> Self {
         Token {
             salt: salt.into(),
@@ -155,26 +154,26 @@ impl Token {
         }
     }
 
-    /// How old a token may be; a day unless given. Whoever checks it decides, not whoever made
-    /// it. Mirrors `:max_age`, which is in seconds there.
+    /// Sets the maximum age of a token; a day by default. The verifier decides, not the creator.
+    /// Mirrors `:max_age`, which is in seconds there.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// A token of any age is accepted. Mirrors `max_age: :infinity`.
+    /// Accepts a token of any age. Mirrors `max_age: :infinity`.
     #[must_use]
     pub fn any_age(mut self) -> Self {
         self.max_age = None;
         self
     }
 
-    /// A token that says `value`, readable to whoever holds it. Mirrors `Phoenix.Token.sign/4`.
+    /// Creates a token of `value`, readable to anyone who holds it. Mirrors `Phoenix.Token.sign/4`.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] where the value cannot be JSON.
+    /// [`Error::Encode`] if the value cannot be serialized as JSON.
     pub fn sign<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, Error> {
         self.sign_at(value, now())
     }
@@ -187,8 +186,8 @@ impl Token {
         Ok(BASE64.encode(&bytes))
     }
 
-    /// What a token of [`Token::sign`] says: takes the token, or an `Option` of it. Compares in
-    /// constant time. Mirrors `Phoenix.Token.verify/4`.
+    /// Returns the value of a [`Token::sign`] token; takes the token, or an `Option` of it.
+    /// Compares in constant time. Mirrors `Phoenix.Token.verify/4`.
     ///
     /// # Errors
     ///
@@ -208,11 +207,12 @@ impl Token {
         self.read(said.ok_or(TokenError::Invalid)?)
     }
 
-    /// A token that says `value` to nobody but this server. Mirrors `Phoenix.Token.encrypt/4`.
+    /// Creates a token of `value` that only this server can read. Mirrors
+    /// `Phoenix.Token.encrypt/4`.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] where the value cannot be JSON; [`Error::NoRandomness`].
+    /// [`Error::Encode`] if the value cannot be serialized as JSON; [`Error::NoRandomness`].
     pub fn encrypt<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, Error> {
         self.encrypt_at(value, now())
     }
@@ -224,8 +224,8 @@ impl Token {
         Ok(BASE64.encode(&[&[ENCRYPTED][..], &sealed].concat()))
     }
 
-    /// What a token of [`Token::encrypt`] says: takes the token, or an `Option` of it. Mirrors
-    /// `Phoenix.Token.decrypt/4`.
+    /// Returns the value of a [`Token::encrypt`] token; takes the token, or an `Option` of it.
+    /// Mirrors `Phoenix.Token.decrypt/4`.
     ///
     /// # Errors
     ///
@@ -242,20 +242,20 @@ impl Token {
         self.read(&said.ok_or(TokenError::Invalid)?)
     }
 
-    /// Bytes for nobody to read or alter who has not got the secret. `context` is readable, and has
-    /// to be the same when they are opened.
+    /// Encrypts and authenticates bytes with the secret. `context` is authenticated but readable,
+    /// and must be the same when they are opened.
     #[cfg(feature = "longpoll")]
     pub(crate) fn seal(&self, bytes: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
         self.keys[0].seal(bytes, context)
     }
 
-    /// What [`Token::seal`] has sealed, of any age.
+    /// Opens bytes sealed by [`Token::seal`], of any age.
     #[cfg(feature = "longpoll")]
     pub(crate) fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
         self.keys.iter().find_map(|keys| keys.open(sealed, context))
     }
 
-    /// The value of a token that is genuine.
+    /// Decodes the value of a genuine token.
     fn read<T: DeserializeOwned>(&self, said: &[u8]) -> Result<T, TokenError> {
         let (time, json) = said
             .split_first_chunk::<TIME_BYTES>()
@@ -284,13 +284,13 @@ fn write<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T, time: u64) -> Re
 
 fn decode(token: Option<&str>) -> Result<Vec<u8>, TokenError> {
     let token = token.ok_or(TokenError::Missing)?;
-    // Strict: only one text stands for the same bytes.
+    // Strict: only one text decodes to the same bytes.
     BASE64
         .decode(token.as_bytes())
         .map_err(|_| TokenError::Invalid)
 }
 
-/// In milliseconds since 1970.
+/// Returns the current time, in milliseconds since 1970.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)

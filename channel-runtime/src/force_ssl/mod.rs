@@ -1,4 +1,5 @@
-//! Plain HTTP is sent to HTTPS, and told to stay there. Mirrors `force_ssl` and `Plug.SSL`.
+//! Redirects plain HTTP to HTTPS, and tells browsers to stay there. Mirrors `force_ssl` and
+//! `Plug.SSL`.
 //!
 //! A layer for a whole router, sockets included:
 //!
@@ -33,27 +34,27 @@ use tower_layer::Layer;
 
 pub use self::{request::ClientAddress, service::ForceSslService};
 
-/// A request extension that says the connection is encrypted: the router of a TLS listener gets
-/// it with `.layer(axum::Extension(Https))`, outside of [`ForceSsl`].
+/// A request extension that marks the connection as encrypted. The router of a TLS listener gets it
+/// with `.layer(axum::Extension(Https))`, outside of [`ForceSsl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Https;
 
-/// A header that a proxy sets and anybody can: trust it only behind a proxy that sets it on every
-/// request, whatever the client sent. Where it lists several values, the last counts.
+/// A header set by a proxy. Any client can set it too, so trust it only behind a proxy that sets it
+/// on every request, whatever the client sent. If it lists several values, the last one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Forwarded {
     /// `x-forwarded-proto`: `https` or `wss` when the client's connection is encrypted. Without
     /// the header it counts as plain.
     Proto,
-    /// `x-forwarded-host`: the host that the client asked for.
+    /// `x-forwarded-host`: the host that the client requested.
     Host,
-    /// `x-forwarded-port`: the port that the client asked at. Found by handlers in
-    /// [`ClientAddress`]; a redirect has no use for the port of plain HTTP.
+    /// `x-forwarded-port`: the port that the client connected to. Handlers find it in
+    /// [`ClientAddress`]; a redirect does not use the port of plain HTTP.
     Port,
 }
 
-/// The `strict-transport-security` header: for how long a browser is to use HTTPS only.
+/// The `strict-transport-security` header: how long a browser must use HTTPS only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Hsts {
@@ -63,7 +64,7 @@ pub struct Hsts {
 }
 
 impl Default for Hsts {
-    /// One year, this host only.
+    /// Returns the default: one year, this host only.
     fn default() -> Self {
         Hsts {
             max_age: Duration::from_secs(31_536_000),
@@ -74,20 +75,20 @@ impl Default for Hsts {
 }
 
 impl Hsts {
-    /// How long a browser remembers it, in whole seconds; a year unless given. Zero makes it
+    /// Sets how long a browser remembers it, in whole seconds; a year by default. Zero makes it
     /// forget. Mirrors `:expires`.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
         self
     }
 
-    /// It holds for subdomains, too. Mirrors `:subdomains`.
+    /// Includes subdomains. Mirrors `:subdomains`.
     pub fn include_subdomains(mut self) -> Self {
         self.include_subdomains = true;
         self
     }
 
-    /// Browsers may ship the host in their lists. Mirrors `:preload`.
+    /// Lets browsers ship the host in their preload lists. Mirrors `:preload`.
     pub fn preload(mut self) -> Self {
         self.preload = true;
         self
@@ -105,14 +106,14 @@ impl Hsts {
     }
 }
 
-/// Whether a request is left alone: by its host without the port, and its URI.
+/// Returns true if a request is excluded, given its host without the port and its URI.
 type Exclude = Arc<dyn Fn(&str, &Uri) -> bool + Send + Sync>;
 
-/// A tower layer that answers plain HTTP with a redirect to HTTPS, 301 for GET and HEAD and 307
-/// for other methods, and adds [`Hsts`] to what is answered over HTTPS.
+/// A tower layer that answers plain HTTP with a redirect to HTTPS, 301 for GET and HEAD and 307 for
+/// other methods, and adds [`Hsts`] to responses over HTTPS.
 ///
 /// A connection is encrypted when [`Https`] or a trusted [`Forwarded::Proto`] says so. Requests to
-/// `localhost` are left alone unless [`ForceSsl::exclude_hosts`] names others.
+/// `localhost` are passed through unless [`ForceSsl::exclude_hosts`] names other hosts.
 #[derive(Clone)]
 #[must_use]
 pub struct ForceSsl(Arc<Rules>);
@@ -133,7 +134,8 @@ impl Default for ForceSsl {
 }
 
 impl ForceSsl {
-    /// Redirects to the request's own host, with the default [`Hsts`], and trusts no header.
+    /// Creates a layer that redirects to the request's own host, with the default [`Hsts`], and
+    /// trusts no header.
     pub fn new() -> Self {
         ForceSsl(Arc::new(Rules {
             host: None,
@@ -149,16 +151,16 @@ impl ForceSsl {
         self
     }
 
-    /// Redirects to this host, with a port where it is not 443, rather than to the request's own:
-    /// nothing that a client sends can then become the target. Mirrors `:host`.
+    /// Redirects to this host, with a port if it is not 443, rather than to the request's own, so
+    /// that a client cannot choose the target. Mirrors `:host`.
     ///
     /// # Panics
     ///
-    /// When it is not a host with an optional port.
+    /// If it is not a host with an optional port.
     pub fn host(self, host: &str) -> Self {
         let authority = Authority::try_from(host).ok();
         let authority = authority.filter(|authority| !authority.as_str().contains('@'));
-        // Documented to panic: the host is the program's own constant or configuration.
+        // Documented panic: the host is a constant or configuration of the program.
         let authority = authority.unwrap_or_else(|| panic!("{host:?} is not a host"));
         self.with(|rules| rules.host = Some(authority))
     }
@@ -173,14 +175,14 @@ impl ForceSsl {
         self.with(|rules| rules.hsts = None)
     }
 
-    /// Trusts a header of the proxy in front; none unless said so. Mirrors `:rewrite_on`.
+    /// Trusts a header of the proxy in front; none by default. Mirrors `:rewrite_on`.
     pub fn trust(self, header: Forwarded) -> Self {
         self.with(|rules| {
             rules.trusted.insert(header);
         })
     }
 
-    /// Leaves requests to these hosts alone; `localhost` unless given. Mirrors `:exclude`.
+    /// Passes requests to these hosts through; `localhost` by default. Mirrors `:exclude`.
     pub fn exclude_hosts<H: Into<String>>(self, hosts: impl IntoIterator<Item = H>) -> Self {
         let hosts = hosts
             .into_iter()
@@ -188,8 +190,8 @@ impl ForceSsl {
         self.with(|rules| rules.excluded = hosts.collect())
     }
 
-    /// Leaves requests alone of which this says so, from the host without its port and the URI:
-    /// a health check's path, say. Mirrors a function for `:exclude`.
+    /// Passes requests through for which `exclude` returns true, given the host without its port
+    /// and the URI: for example, the path of a health check. Mirrors a function for `:exclude`.
     ///
     /// ```
     /// use channel_runtime::force_ssl::ForceSsl;

@@ -1,19 +1,19 @@
-//! What a request tells of the client's side of the connection.
+//! The client's side of a request's connection.
 
 use axum::http::{Extensions, HeaderMap, Uri, header, uri::Authority};
 
 use super::{Forwarded, Https, Rules};
 
-/// The address that the client used, as far as the trusted headers tell: a request extension for
+/// The address that the client used, according to the trusted headers: a request extension for
 /// handlers behind [`ForceSsl`](super::ForceSsl).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientAddress {
-    /// Whether its connection is encrypted.
+    /// True if its connection is encrypted.
     pub https: bool,
-    /// The host it asked for, without the port.
+    /// The requested host, without the port.
     pub host: Option<String>,
-    /// The port it asked at, where that was said.
+    /// The requested port, if known.
     pub port: Option<u16>,
 }
 
@@ -47,7 +47,8 @@ impl ClientAddress {
     }
 }
 
-/// The last value of the last header of a name: what the nearest proxy has set or added.
+/// Returns the last value of the last header of this name: the one the nearest proxy has set or
+/// added.
 fn last(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     value
@@ -60,7 +61,7 @@ fn is_secure(proto: &str) -> bool {
     proto.eq_ignore_ascii_case("https") || proto.eq_ignore_ascii_case("wss")
 }
 
-/// The host and port that a request names: in its target, or in its `host` header.
+/// Returns the requested host and port, from the target or the `host` header.
 fn asked(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let header = || authority(headers.get(header::HOST)?.to_str().ok()?);
     uri.authority().cloned().or_else(header)

@@ -32,15 +32,15 @@ impl<S: std::fmt::Debug> std::fmt::Debug for ForceSslService<S> {
     }
 }
 
-/// What is done with a request.
+/// The decision about a request.
 enum Verdict {
-    /// It is none of ours.
+    /// The request is excluded.
     Pass,
-    /// It came over HTTPS.
+    /// The request came over HTTPS.
     Secure,
-    /// It must come again over HTTPS.
+    /// The request must be repeated over HTTPS.
     Redirect(HeaderValue),
-    /// It names no host to send it to.
+    /// The request names no host to redirect to.
     NoHost,
 }
 
@@ -70,7 +70,7 @@ impl Rules {
             None => host?,
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        // `OPTIONS *` has no path to go to.
+        // `OPTIONS *` has no path to redirect to.
         let path = if path.starts_with('/') { path } else { "/" };
         HeaderValue::try_from(format!("https://{host}{path}")).ok()
     }

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::{Payload, Topic};
 
-/// An event on a topic, as its subscribers get it.
+/// An event on a topic, as its subscribers receive it.
 ///
 /// It has no refs, so one value serves all subscribers; cloning shares it. Mirrors
 /// `Phoenix.Socket.Broadcast`.
@@ -18,7 +18,7 @@ struct Inner {
 }
 
 impl Broadcast {
-    /// An event on a topic.
+    /// Creates an event on a topic.
     pub fn new(topic: impl Into<Topic>, event: impl AsRef<str>, payload: Payload) -> Self {
         let event = SmolStr::new(event);
         Broadcast(Arc::new(Inner {
@@ -28,12 +28,12 @@ impl Broadcast {
         }))
     }
 
-    /// The topic it was sent to.
+    /// Returns the topic it was sent to.
     pub fn topic(&self) -> &Topic {
         &self.0.topic
     }
 
-    /// The event's name.
+    /// Returns the event's name.
     pub fn event(&self) -> &str {
         &self.0.event
     }

@@ -4,40 +4,40 @@ use thiserror::Error as ThisError;
 
 use crate::telemetry::{line, shown};
 
-/// The longest topic, event or ref a client may send, in bytes.
+/// The maximum length of a topic, event or ref that a client sends, in bytes.
 ///
-/// They are kept as long as the channel is joined, so they are bounded apart from the frame.
+/// They are kept while the channel is joined, so they have a limit apart from the frame's.
 pub const MAX_NAME_BYTES: usize = 4096;
 
-/// Why a frame is no message. The socket it came on is closed with a code that fits.
+/// The reason a frame is not a valid message. Its socket is closed with the matching code.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// Not JSON, or JSON of another shape than the protocol's.
     #[error("malformed message: {}", line(.0))]
     Malformed(String),
-    /// A binary frame whose lengths do not fit it.
+    /// A binary frame whose lengths do not match its size.
     #[error("malformed binary frame: {0}")]
     Binary(&'static str),
     /// A field of a binary frame that is not UTF-8.
     #[error("the {0} of a binary frame is not UTF-8")]
     Utf8(&'static str),
-    /// A topic, event or ref past [`MAX_NAME_BYTES`].
+    /// A topic, event or ref longer than [`MAX_NAME_BYTES`].
     #[error("the {0} is over 4096 bytes")]
     TooLong(&'static str),
 }
 
-/// Why a message cannot be sent to a client.
+/// The reason a message cannot be sent to a client.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The value cannot be serialized as JSON.
     #[error("the payload cannot be encoded as JSON: {}", shown(.0))]
     Json(serde_json::Error),
-    /// A binary frame has one byte for each length, so no field may pass 255 bytes.
+    /// A binary frame has one byte for each length, so no field may exceed 255 bytes.
     #[error("the {field} is {len} bytes long, but a binary frame holds at most 255")]
     FieldTooLong {
-        /// Which field: `join_ref`, `ref`, `topic`, `event` or `status`.
+        /// The field: `join_ref`, `ref`, `topic`, `event` or `status`.
         field: &'static str,
         /// Its length in bytes.
         len: usize,
@@ -50,24 +50,24 @@ pub enum EncodeError {
     BinaryRequest,
 }
 
-/// A payload that does not fit the type a handler takes.
+/// A payload that does not match the type a handler takes.
 ///
-/// As text, it says what serde says, for the log; a client is told the field, and whether that is
-/// missing or does not fit.
+/// Its text is serde's message, for the log. A client is told only the field, and whether it is
+/// missing or invalid.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[error("{}", line(.message))]
 pub struct PayloadError {
     field: Option<String>,
     message: String,
-    /// What the client is told instead of serde's words, which speak of types and columns.
+    /// The message for the client, instead of serde's, which mentions types and columns.
     told: Option<&'static str>,
-    /// Each field that breaks a rule, with a message.
+    /// The fields that break a rule, each with a message.
     fields: Vec<(String, String)>,
 }
 
 impl PayloadError {
-    /// `path` as `serde_path_to_error` writes it: `.` is the payload as a whole. A field that is
-    /// missing is known by name only, from serde's own words.
+    /// Creates an error at a `path` as written by `serde_path_to_error`, where `.` is the whole
+    /// payload. The name of a missing field is taken from serde's message.
     pub(crate) fn at(path: String, message: String) -> Self {
         let path = (path != ".").then_some(path);
         let missing = message
@@ -90,7 +90,7 @@ impl PayloadError {
         }
     }
 
-    /// A payload error in the words of a decoder of your own, which the client gets.
+    /// Creates a payload error with a custom decoder's message, which the client gets.
     pub fn new(message: impl Into<String>) -> Self {
         PayloadError {
             field: None,
@@ -100,8 +100,8 @@ impl PayloadError {
         }
     }
 
-    /// A payload whose fields break rules: each with its path, such as `items[2].price`, and a
-    /// message, which the client gets. The first 100 are kept.
+    /// Creates an error for fields that break rules: each with its path, such as `items[2].price`,
+    /// and a message, which the client gets. Keeps the first 100.
     pub fn fields(fields: impl IntoIterator<Item = (String, String)>) -> Self {
         /// A list of any length may break a rule in every element.
         const MOST: usize = 100;
@@ -119,7 +119,7 @@ impl PayloadError {
         }
     }
 
-    /// Each field that breaks a rule, with a message.
+    /// Returns the fields that break a rule, each with a message.
     pub(super) fn broken(&self) -> &[(String, String)] {
         &self.fields
     }
@@ -132,13 +132,13 @@ impl PayloadError {
         PayloadError::new("expected binary data, got JSON")
     }
 
-    /// What the client is told: the words of a decoder of your own, and none of serde's.
+    /// Returns the message for the client: that of a custom decoder, never serde's.
     pub(super) fn told(&self) -> &str {
         self.told.unwrap_or(&self.message)
     }
 
-    /// The path of the field that does not fit, such as `items[2].price`; `None` when it is the
-    /// payload as a whole.
+    /// Returns the path of the invalid field, such as `items[2].price`; `None` if the payload as a
+    /// whole is invalid.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Events: named messages to clients, each with its type.
+//! Events: named, typed messages to clients.
 
 use super::{Binary, EncodeError, FromPayload, Payload, PayloadError};
 
@@ -26,16 +26,16 @@ pub trait Event: Send + Sync {
     /// The event's name on the wire, at most 255 bytes.
     const NAME: &'static str;
 
-    /// The payload that clients get.
+    /// Returns the payload that clients receive.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Json`] when the value cannot be JSON.
+    /// [`EncodeError::Json`] when the value cannot be serialized as JSON.
     fn to_payload(&self) -> Result<Payload, EncodeError>;
 }
 
-/// An [`Event`] whose payload is JSON: one that a client can be asked with, since only a JSON
-/// push has a ref. `#[derive(Event)]` implements it for all that are not `binary`.
+/// An [`Event`] whose payload is JSON, which a request to a client needs, since only a JSON push
+/// has a ref. `#[derive(Event)]` implements it for every event that is not `binary`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot ask a client: it is a binary event, and a binary push has no ref",
     label = "not a JSON event",
@@ -43,7 +43,7 @@ pub trait Event: Send + Sync {
 )]
 pub trait JsonEvent: Event {}
 
-/// What a `#[handle_out]` handler can take: an [`Event`] that can be decoded again, a raw
+/// A type that a `#[handle_out]` handler can take: an [`Event`] that can be decoded again, a raw
 /// [`Payload`], or [`Binary`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken by a `handle_out` handler",
@@ -51,7 +51,7 @@ pub trait JsonEvent: Event {}
     note = "derive `Event` and `serde::Deserialize` for it, or take `Payload` or `Binary`"
 )]
 pub trait Intercepted: Sized {
-    /// The event this type stands for, `None` when it takes any.
+    /// The event of this type; `None` if it takes any.
     const EVENT: Option<&'static str>;
 
     /// Decodes the broadcast's payload.

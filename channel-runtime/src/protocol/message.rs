@@ -7,14 +7,15 @@ use bytestring::ByteString;
 
 use super::{Broadcast, DecodeError, EncodeError, Payload, Term};
 
-/// How many bytes before a frame's text are for the header of a transport's frame, at most.
+/// The maximum number of bytes reserved before a frame's text for the header of a transport's
+/// frame.
 #[cfg(any(feature = "websocket", test))]
 pub(crate) const HEADER_ROOM: usize = ROOM.len();
 
-/// Placeholder for the header.
+/// A placeholder for the header.
 pub(super) const ROOM: &str = "          ";
 
-/// The events that belong to the protocol itself.
+/// The events of the protocol itself.
 pub(crate) mod reserved {
     pub(crate) const JOIN: &str = "phx_join";
     pub(crate) const LEAVE: &str = "phx_leave";
@@ -22,7 +23,7 @@ pub(crate) mod reserved {
     pub(crate) const ERROR: &str = "phx_error";
     pub(crate) const REPLY: &str = "phx_reply";
     pub(crate) const HEARTBEAT: &str = "heartbeat";
-    /// The topic that heartbeats are sent on.
+    /// The topic of heartbeats.
     pub(crate) const PHOENIX: &str = "phoenix";
     pub(crate) const PREFIX: &str = "phx_";
 }
@@ -37,17 +38,17 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// The number of payload bytes.
+    /// Returns the number of payload bytes.
     pub fn len(&self) -> usize {
         self.bytes().len()
     }
 
-    /// Returns whether the frame has no payload.
+    /// Returns true if the frame has no payload.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The payload, whatever the kind of the frame.
+    /// Returns the payload of either kind of frame.
     pub fn bytes(&self) -> &Bytes {
         match self {
             Frame::Text(text) => text.as_bytes(),
@@ -59,10 +60,10 @@ impl Frame {
 /// A message from a client. Mirrors `Phoenix.Socket.Message`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Names the join this message belongs to; null matches any, and a join without one takes the
-    /// messages of its topic whatever theirs is.
+    /// The id of the join this message belongs to. Null matches any, and a join without one takes
+    /// all messages of its topic.
     pub join_ref: Term,
-    /// The client's own number for the message; echoed in the reply.
+    /// The client's ref for the message; echoed in the reply.
     pub reference: Term,
     /// The topic: text, unless the client is broken.
     pub topic: Term,
@@ -77,7 +78,7 @@ pub struct Message {
 pub struct Reply<'a> {
     /// The join_ref of the channel.
     pub join_ref: &'a Term,
-    /// The ref of the message that is answered.
+    /// The ref of the answered message.
     pub reference: &'a Term,
     /// The topic the message came on.
     pub topic: &'a Term,
@@ -87,7 +88,7 @@ pub struct Reply<'a> {
     pub payload: &'a Payload,
 }
 
-/// A message to one client that answers nothing. Mirrors a `Phoenix.Socket.Message` without ref.
+/// A message to one client that is not a reply. Mirrors a `Phoenix.Socket.Message` without ref.
 #[derive(Clone, Copy, Debug)]
 pub struct Push<'a> {
     /// The join_ref of the channel.
@@ -102,40 +103,40 @@ pub struct Push<'a> {
     pub payload: &'a Payload,
 }
 
-/// How messages become frames: one implementation a version of the protocol.
+/// A codec between messages and frames: one implementation per protocol version.
 ///
-/// [`V1`](super::V1) and [`V2`](super::V2) are the protocol's own. Mirrors `Phoenix.Socket.Serializer`
+/// [`V1`](super::V1) and [`V2`](super::V2) are built in. Mirrors `Phoenix.Socket.Serializer`
 /// (`decode!/2`, `encode!/1`, `fastlane!/1`).
 pub trait Serializer: Send + Sync + 'static {
-    /// Reads one frame of a client.
+    /// Decodes one frame of a client.
     ///
     /// # Errors
     ///
-    /// A [`DecodeError`] when the frame is no message of this version.
+    /// A [`DecodeError`] when the frame is not a message of this version.
     fn decode(&self, frame: Frame) -> Result<Message, DecodeError>;
 
-    /// Writes a reply.
+    /// Encodes a reply.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::FieldTooLong`] or [`EncodeError::BinaryUnsupported`], before anything is sent.
+    /// [`EncodeError::FieldTooLong`] or [`EncodeError::BinaryUnsupported`]; nothing is sent then.
     fn reply(&self, reply: Reply<'_>) -> Result<Frame, EncodeError>;
 
-    /// Writes a push.
+    /// Encodes a push.
     ///
     /// # Errors
     ///
     /// As [`Serializer::reply`].
     fn push(&self, push: Push<'_>) -> Result<Frame, EncodeError>;
 
-    /// Writes a broadcast: once for all subscribers that share this serializer.
+    /// Encodes a broadcast, once for all subscribers that share this serializer.
     ///
     /// # Errors
     ///
-    /// As [`Serializer::reply`]; the subscribers of this serializer are then left out.
+    /// As [`Serializer::reply`]; the subscribers of this serializer then do not receive it.
     fn broadcast(&self, broadcast: &Broadcast) -> Result<Frame, EncodeError>;
 
-    /// As [`Serializer::decode`], of a text frame that is only lent: copies of it what is kept.
+    /// As [`Serializer::decode`], for a borrowed text frame; copies only the parts that are kept.
     ///
     /// # Errors
     ///
@@ -145,34 +146,35 @@ pub trait Serializer: Send + Sync + 'static {
         self.decode(Frame::Text(text.into()))
     }
 
-    /// A reply that is text, behind room for the header of a transport's frame, which spares a
-    /// copy; `None` where [`Serializer::reply`] is to be asked.
+    /// Encodes a text reply behind room for the header of a transport's frame, which saves a copy;
+    /// `None` if [`Serializer::reply`] must be used.
     #[doc(hidden)]
     fn reply_behind_room(&self, _reply: Reply<'_>) -> Option<String> {
         None
     }
 
-    /// As `reply_behind_room`, of a push.
+    /// As `reply_behind_room`, for a push.
     #[doc(hidden)]
     fn push_behind_room(&self, _push: Push<'_>) -> Option<String> {
         None
     }
 
-    /// Returns whether a join without a join_ref goes by its ref; otherwise its join_ref stays null.
+    /// Returns true if a join without a join_ref is identified by its ref; otherwise its join_ref
+    /// stays null.
     #[doc(hidden)]
     fn names_joins(&self) -> bool {
         true
     }
 
-    /// The same messages without binary frames, for transports that carry none to a client, such
-    /// as long-poll. `None` unless implemented: such a transport then makes of a binary frame
-    /// what it can.
+    /// Returns a variant without binary frames, for transports that carry none to a client, such as
+    /// long polling. `None` by default: such a transport then converts binary frames in its own
+    /// way.
     fn text_only(&self) -> Option<Arc<dyn Serializer>> {
         None
     }
 }
 
-/// A serializer as connections share it; which one it is shows in its address.
+/// A serializer as connections share it, identified by its address.
 #[derive(Clone)]
 pub(crate) struct SharedSerializer(Arc<dyn Serializer>);
 

@@ -1,4 +1,4 @@
-//! The Phoenix wire protocol: what travels, frames in, messages out, and back. No I/O.
+//! The Phoenix wire protocol: messages, and their encoding to and from frames. No I/O.
 
 mod broadcast;
 mod error;

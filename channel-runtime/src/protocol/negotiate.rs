@@ -1,4 +1,4 @@
-//! Which serializer a client's `vsn` asks for.
+//! Chooses the serializer for a client's `vsn`.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use thiserror::Error as ThisError;
 
 use super::{Serializer, SharedSerializer, V1, V2};
 
-/// The versions a serializer serves: `~> 2.0.0` takes every `2.0.x`, `~> 2.0` every `2.x`.
+/// The versions that a serializer supports: `~> 2.0.0` matches every `2.0.x`, `~> 2.0` every `2.x`.
 ///
 /// Release versions only, as in the reference: a pre-release such as `2.0.0-rc.1` matches
 /// nothing.
@@ -21,7 +21,7 @@ pub struct VersionRequirement {
     patch: Option<u64>,
 }
 
-/// A version requirement that cannot be read.
+/// A malformed version requirement.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[error("a version requirement looks like `~> 2.0.0` or `~> 2.0`, got {0:?}")]
 pub struct VersionRequirementError(String);
@@ -70,7 +70,7 @@ impl fmt::Display for VersionRequirement {
     }
 }
 
-/// A run of ASCII digits.
+/// Parses a run of ASCII digits.
 fn number(text: &str) -> Option<u64> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -95,17 +95,17 @@ pub struct Serializers(Vec<Offer>);
 struct Offer {
     versions: VersionRequirement,
     serializer: SharedSerializer,
-    /// For clients that can be sent text only.
+    /// The serializer for clients that can be sent text only.
     text_only: SharedSerializer,
 }
 
 impl Serializers {
-    /// No serializers yet: every connect is refused until one is added.
+    /// Returns an empty set: every connect is refused until a serializer is added.
     pub fn none() -> Self {
         Serializers(Vec::new())
     }
 
-    /// Offers `serializer` to clients whose `vsn` meets the requirement; the first added wins.
+    /// Offers `serializer` to clients whose `vsn` meets the requirement; the first match wins.
     #[must_use]
     pub fn with(mut self, versions: VersionRequirement, serializer: impl Serializer) -> Self {
         let text_only = serializer.text_only().map(SharedSerializer::new);
@@ -118,7 +118,7 @@ impl Serializers {
         self
     }
 
-    /// The serializer for a client's `vsn`; `None` refuses the client.
+    /// Returns the serializer for a client's `vsn`; `None` refuses the client.
     pub(crate) fn negotiate(&self, vsn: &str) -> Option<SharedSerializer> {
         self.offer(vsn).map(|offer| offer.serializer.clone())
     }

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use super::{EncodeError, PayloadError};
 
-/// The payload of a message: JSON, kept as the text it came in, or binary.
+/// The payload of a message: JSON, kept in its original text, or binary.
 ///
-/// Cloning shares the bytes. JSON is decoded only where a handler asks for a type, so a payload
-/// that is passed on costs no parsing and keeps every digit of its numbers. Mirrors Phoenix's
-/// `map | {:binary, binary}`.
+/// Cloning shares the bytes. JSON is decoded only when a handler takes a type, so forwarding a
+/// payload costs no parsing and keeps every digit of its numbers. Mirrors Phoenix's `map |
+/// {:binary, binary}`.
 ///
 /// ```
 /// use channel_runtime::Payload;
@@ -31,7 +31,7 @@ enum Kind {
 }
 
 impl Payload {
-    /// The empty object `{}`, which Phoenix sends where there is nothing to say.
+    /// Returns the empty object `{}`, which Phoenix sends when there is no payload.
     pub const fn empty() -> Self {
         Payload(Kind::Json(ByteString::from_static("{}")))
     }
@@ -40,15 +40,15 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Json`] when the value cannot be JSON, such as a map with keys that are not
-    /// text.
+    /// [`EncodeError::Json`] when the value cannot be serialized as JSON, such as a map whose keys
+    /// are not text.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, EncodeError> {
         serde_json::to_string(value)
             .map(|text| Payload(Kind::Json(text.into())))
             .map_err(EncodeError::Json)
     }
 
-    /// Takes text that is JSON already.
+    /// Wraps text that is already JSON.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Payload {
         Ok(Payload(Kind::Json(text)))
     }
 
-    /// Text that a JSON parser has walked over already.
+    /// Wraps text that a JSON parser has already checked.
     pub(crate) fn from_checked_json(text: ByteString) -> Self {
         Payload(Kind::Json(text))
     }
@@ -69,7 +69,7 @@ impl Payload {
         Payload(Kind::Binary(bytes.into()))
     }
 
-    /// The JSON text, or `None` for a binary payload.
+    /// Returns the JSON text, or `None` for a binary payload.
     pub fn as_json(&self) -> Option<&str> {
         match &self.0 {
             Kind::Json(text) => Some(text),
@@ -77,7 +77,7 @@ impl Payload {
         }
     }
 
-    /// The bytes of a binary payload, or `None` for JSON.
+    /// Returns the bytes of a binary payload, or `None` for JSON.
     pub fn as_binary(&self) -> Option<&Bytes> {
         match &self.0 {
             Kind::Json(_) => None,
@@ -95,7 +95,7 @@ impl Payload {
         self.decode_borrowed()
     }
 
-    /// The same, of a value that borrows from the text.
+    /// As [`Payload::decode`], for a value that borrows from the text.
     pub(crate) fn decode_borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, PayloadError> {
         let text = self.as_json().ok_or_else(PayloadError::not_json)?;
         let mut reader = serde_json::Deserializer::from_str(text);
@@ -105,7 +105,7 @@ impl Payload {
         })
     }
 
-    /// The number of bytes of the JSON text or the binary data.
+    /// Returns the number of bytes of the JSON text or the binary data.
     pub fn len(&self) -> usize {
         match &self.0 {
             Kind::Json(text) => text.len(),
@@ -113,14 +113,14 @@ impl Payload {
         }
     }
 
-    /// Returns whether there are no bytes at all; JSON always has some.
+    /// Returns true if there are no bytes at all; JSON always has some.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// As [`Payload::json`], with `()` as `{}`.
     pub(crate) fn reply<T: Serialize>(value: &T) -> Result<Self, EncodeError> {
-        // A reply may borrow, so it has no `TypeId`. A type of another name is never taken for it.
+        // A reply may borrow, so it has no `TypeId`. No other type has the name of `()`.
         if size_of::<T>() == 0 && type_name::<T>() == type_name::<()>() {
             return Ok(Payload::empty());
         }
@@ -134,7 +134,7 @@ impl Default for Payload {
     }
 }
 
-/// Binary data as a handler's message or as an answer.
+/// Binary data as a handler's message or reply.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -167,8 +167,7 @@ impl<T: Into<Bytes>> From<T> for Binary {
 
 /// A type that a handler takes by value, decoded from a client's payload.
 ///
-/// Every `Deserialize` type reads JSON, [`Binary`] takes binary data, and [`Payload`] takes
-/// whatever came.
+/// Every `Deserialize` type reads JSON, [`Binary`] takes binary data, and [`Payload`] takes either.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be decoded from a client payload",
     label = "not a payload",
@@ -190,7 +189,7 @@ impl<T: DeserializeOwned> FromPayload for T {
     }
 }
 
-/// As [`FromPayload`], for a type that is named as an extractor of axum is.
+/// As [`FromPayload`], for a type whose name is that of an axum extractor.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is an extractor, but a handler is given a client's payload and no request",

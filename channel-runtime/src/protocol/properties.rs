@@ -1,5 +1,5 @@
-//! Whatever bytes arrive, the decoders answer with a message or an error; and what they read is
-//! what was sent.
+//! The decoders answer arbitrary bytes with a message or an error, and decode every encoded message
+//! unchanged.
 
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
@@ -41,7 +41,7 @@ fn as_json(term: &Term) -> Value {
     }
 }
 
-/// Frames that are nearly right, which random bytes hardly ever are.
+/// Generates almost valid frames, which random bytes hardly ever are.
 fn near_frame() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         payload().prop_map(|value| value.to_string()),

@@ -1,4 +1,4 @@
-//! Why a client is refused.
+//! Refusals of clients.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Binary, Payload, PayloadError};
 use crate::telemetry::shown;
 
-/// Why a client's connect, join or push is refused: the payload of an error reply.
+/// The reason a client's connect, join or push is refused: the payload of an error reply.
 ///
 /// [`Refusal::new`] gives `{"reason": …}`. Implement `From<YourError> for Refusal` and `?` works
 /// in every handler that answers a client. Mirrors Phoenix's `{:error, reason}`.
@@ -27,7 +27,7 @@ enum Shape {
 }
 
 impl Refusal {
-    /// A refusal that says `{"reason": reason}`.
+    /// Creates a refusal with the payload `{"reason": reason}`.
     pub fn new(reason: impl Into<String>) -> Self {
         Refusal(Shape::Fields(Map::from_iter([(
             "reason".to_owned(),
@@ -35,13 +35,13 @@ impl Refusal {
         )])))
     }
 
-    /// A refusal that says nothing: `{}`, as a bare `:error`.
+    /// Creates a refusal with the empty payload `{}`, as a bare `:error`.
     pub fn empty() -> Self {
         Refusal(Shape::Fields(Map::new()))
     }
 
-    /// Any value as the payload of the refusal. A value that cannot be JSON is logged, and the
-    /// client gets the reason `server error`.
+    /// Creates a refusal with any value as its payload. If the value cannot be serialized, the
+    /// error is logged and the client gets the reason `server error`.
     pub fn json<T: Serialize>(value: &T) -> Self {
         match Payload::json(value) {
             Ok(payload) => Refusal(Shape::Payload(payload)),
@@ -52,17 +52,17 @@ impl Refusal {
         }
     }
 
-    /// Binary data as the payload of the refusal.
+    /// Creates a refusal with binary data as its payload.
     pub fn binary(data: impl Into<Binary>) -> Self {
         Refusal(Shape::Payload(Payload::binary(data.into().0)))
     }
 
-    /// Any [`Payload`], as it is.
+    /// Creates a refusal with any [`Payload`].
     pub fn raw(payload: Payload) -> Self {
         Refusal(Shape::Payload(payload))
     }
 
-    /// Adds a field. On a refusal made from a payload this is a no-op: its shape is the caller's.
+    /// Adds a field. No effect on a refusal made from a payload, whose shape the caller chose.
     #[must_use]
     pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
         if let Shape::Fields(fields) = &mut self.0 {
@@ -71,7 +71,7 @@ impl Refusal {
         self
     }
 
-    /// The `reason`, where it is text.
+    /// Returns the `reason`, if it is text.
     pub fn reason(&self) -> Option<&str> {
         match &self.0 {
             Shape::Fields(fields) => fields.get("reason").and_then(Value::as_str),
@@ -79,11 +79,11 @@ impl Refusal {
         }
     }
 
-    /// The payload that the client gets.
+    /// Returns the payload that the client gets.
     pub fn payload(&self) -> Payload {
         match &self.0 {
             Shape::Payload(payload) => payload.clone(),
-            // Text keys and JSON values cannot fail to be JSON; should they, `{}` is the honest rest.
+            // Text keys and JSON values always serialize; `{}` is a safe fallback.
             Shape::Fields(fields) => Payload::json(fields).unwrap_or_default(),
         }
     }

@@ -7,17 +7,16 @@ use bytes::Bytes;
 
 use super::Frame;
 
-/// A frame for many connections, with the bytes it becomes on the wire once one of them needs
-/// those.
+/// A frame for many connections. Its wire bytes are encoded once a connection needs them.
 #[derive(Debug)]
 pub(crate) struct SharedFrame {
     pub(crate) frame: Frame,
-    /// Once it waits for a client that is slow.
+    /// Set once the frame waits for a slow client.
     pub(crate) charge: OnceLock<Charge>,
     wire: OnceLock<Arc<SharedWire>>,
 }
 
-/// A shared frame on the wire: one allocation for all clients that it waits for.
+/// The wire bytes of a shared frame: one allocation for all the clients it waits for.
 #[derive(Debug)]
 pub(crate) struct SharedWire {
     pub(crate) bytes: Bytes,
@@ -33,7 +32,7 @@ impl SharedFrame {
         })
     }
 
-    /// The bytes on the wire, which `encode` makes for the first that asks.
+    /// Returns the wire bytes, which the first caller's `encode` creates.
     pub(crate) fn wire(&self, encode: impl FnOnce(&Frame) -> Bytes) -> Arc<SharedWire> {
         let wire = self.wire.get_or_init(|| {
             Arc::new(SharedWire {
@@ -45,7 +44,7 @@ impl SharedFrame {
     }
 }
 
-/// Bytes that count in a sum, until this is dropped.
+/// Bytes that count towards a sum until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     sum: Arc<AtomicUsize>,

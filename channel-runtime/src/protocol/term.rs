@@ -7,8 +7,8 @@ use smol_str::SmolStr;
 
 use super::{DecodeError, MAX_NAME_BYTES};
 
-/// A ref, topic or event as a client sent it: text in the ordinary case, but the protocol allows
-/// any JSON value, and it is echoed unchanged.
+/// A ref, topic or event as a client sent it: usually text, but the protocol allows any JSON value,
+/// and it is echoed unchanged.
 ///
 /// Two terms are equal when they are the same value: `1` and `"1"` differ, and so do `1` and
 /// `1.0`.
@@ -19,12 +19,12 @@ pub enum Term {
     Null,
     /// Text.
     Text(SmolStr),
-    /// Any other JSON value, as it was written.
+    /// Any other JSON value, in its original text.
     Json(Arc<str>),
 }
 
 impl Term {
-    /// The text, or `None` for anything else.
+    /// Returns the text, or `None` for anything else.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Term::Text(text) => Some(text),
@@ -32,12 +32,12 @@ impl Term {
         }
     }
 
-    /// Returns whether this is `null`.
+    /// Returns true if this is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Term::Null)
     }
 
-    /// Reads one JSON value.
+    /// Parses one JSON value.
     pub(super) fn from_raw(raw: &RawValue, field: &'static str) -> Result<Self, DecodeError> {
         let json = raw.get();
         if json.len() > MAX_NAME_BYTES + 2 {
@@ -69,7 +69,7 @@ impl Term {
         }
     }
 
-    /// How long the JSON is, where nothing in it is escaped.
+    /// Returns the length of the JSON, assuming that nothing in it is escaped.
     pub(super) fn json_len(&self) -> usize {
         match self {
             Term::Null => 4,
@@ -78,7 +78,7 @@ impl Term {
         }
     }
 
-    /// The value as a field of a binary frame, where all is text and null is empty.
+    /// Returns the value as a field of a binary frame, where every value is text and null is empty.
     pub(super) fn as_field(&self) -> &str {
         match self {
             Term::Null => "",
@@ -107,12 +107,12 @@ pub(super) fn write_json_str(out: &mut String, text: &str) {
         out.push_str(text);
         out.push('"');
     } else if let Ok(escaped) = serde_json::to_string(text) {
-        // Text is always JSON.
+        // Text always serializes.
         out.push_str(&escaped);
     }
 }
 
-/// Returns whether a byte stands for itself in a JSON string.
+/// Returns true if a byte needs no escape in a JSON string.
 pub(super) fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\'
 }

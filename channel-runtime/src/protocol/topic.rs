@@ -19,12 +19,12 @@ use smol_str::SmolStr;
 pub struct Topic(SmolStr);
 
 impl Topic {
-    /// The topic as text.
+    /// Returns the topic as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the rest after `prefix`, or `None` when the topic does not start with it.
+    /// Returns the rest after `prefix`, or `None` if the topic does not start with it.
     pub fn suffix(&self, prefix: &str) -> Option<&str> {
         self.0.strip_prefix(prefix)
     }
@@ -72,8 +72,8 @@ impl Borrow<str> for Topic {
     }
 }
 
-/// The topic as it is: a client has chosen it, so a log line has it as `?topic`, where control
-/// characters are escaped.
+/// Writes the topic unescaped. A client has chosen it, so log it as `?topic`, which escapes control
+/// characters.
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -98,10 +98,10 @@ impl PartialEq<&str> for Topic {
     }
 }
 
-/// Returns whether `topic` is one of the topics of `pattern`: the same text, or, when the pattern ends
-/// in `*`, a topic that starts with what stands before the star.
+/// Returns true if `topic` matches `pattern`: the same text or, if the pattern ends in `*`, a topic
+/// that starts with the text before the star.
 ///
-/// A `const fn`, since `#[socket]` asks the same question while it compiles.
+/// A `const fn`, because `#[socket]` calls it at compile time.
 pub const fn pattern_matches(pattern: &str, topic: &str) -> bool {
     let (pattern, topic) = (pattern.as_bytes(), topic.as_bytes());
     match pattern.split_last() {
@@ -110,7 +110,7 @@ pub const fn pattern_matches(pattern: &str, topic: &str) -> bool {
     }
 }
 
-/// Returns whether every topic of the pattern `inner` is a topic of the pattern `outer` too.
+/// Returns true if every topic of the pattern `inner` is also a topic of the pattern `outer`.
 pub const fn pattern_covers(outer: &str, inner: &str) -> bool {
     match (outer.as_bytes().split_last(), inner.as_bytes().split_last()) {
         (Some((b'*', outer)), Some((b'*', inner))) => starts_with(inner, outer),
@@ -136,8 +136,8 @@ const fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
 /// Splits `topic` at the literal parts of a join pattern: `room:{id}:user:{user}` has the
 /// literals `["room:", ":user:", ""]` and two captures.
 ///
-/// A capture takes the text up to the next literal, the last one all that is left, so
-/// `room:{id}` gives `a:b` for `room:a:b`. `None` when the topic does not fit.
+/// A capture takes the text up to the next literal, and the last one takes the rest, so `room:{id}`
+/// yields `a:b` for `room:a:b`. `None` if the topic does not match.
 pub(crate) fn captures<'t, const N: usize>(
     literals: &[&str],
     topic: &'t str,

@@ -1,4 +1,4 @@
-//! Version 1: JSON objects, a join_ref where the client gives one, no binary.
+//! Version 1: JSON objects, with an optional join_ref, and no binary payloads.
 
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -11,10 +11,10 @@ use super::{
 
 /// `{"topic", "event", "payload", "ref"}`, as spoken by clients older than Phoenix 1.4.
 ///
-/// A client may add a `join_ref` to the join and to what it sends then, as Supabase's clients do:
-/// messages of another join are dropped, and `phx_close` and `phx_error` carry it as their `ref`,
-/// which is null otherwise. Without one, every message is the channel's that is joined now. Binary
-/// frames that hold JSON are read; binary payloads cannot be sent. Mirrors
+/// A client may add a `join_ref` to the join and to its later messages, as Supabase's clients do.
+/// Messages of another join are then dropped, and `phx_close` and `phx_error` carry it as their
+/// `ref`, which is null otherwise. Without one, every message belongs to the currently joined
+/// channel. Binary frames that hold JSON are read; binary payloads cannot be sent. Mirrors
 /// `Phoenix.Socket.V1.JSONSerializer`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct V1;
@@ -40,7 +40,7 @@ impl Serializer for V1 {
             Frame::Binary(bytes) => ByteString::try_from(bytes)
                 .map_err(|_| DecodeError::Malformed("not UTF-8".to_owned()))?,
         };
-        // Serde would read an array as the fields in their order.
+        // Serde would accept an array as the fields in their order.
         if !text.trim_start().starts_with('{') {
             return Err(DecodeError::Malformed("expected an object".to_owned()));
         }

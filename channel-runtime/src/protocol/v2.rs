@@ -15,11 +15,10 @@ use super::{
     Term, reserved, write_json_str,
 };
 
-/// `[join_ref, ref, topic, event, payload]` as text, and binary frames with one byte a length.
+/// `[join_ref, ref, topic, event, payload]` as text, and binary frames with one byte per length.
 ///
-/// Mirrors `Phoenix.Socket.V2.JSONSerializer`. To a client that polls, a binary payload goes out
-/// as the JSON `{"base64": "…"}`, in the standard alphabet with padding: no such client reads
-/// binary frames.
+/// Mirrors `Phoenix.Socket.V2.JSONSerializer`. Long-poll clients cannot read binary frames, so they
+/// get a binary payload as the JSON `{"base64": "…"}`, in the standard alphabet with padding.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct V2;
 
@@ -34,7 +33,7 @@ mod kind {
 const STATUS: &str = "\",{\"status\":";
 const RESPONSE: &str = ",\"response\":";
 
-/// How long a reply is, but for its parts.
+/// The length of a reply without its parts.
 const REPLY_LEN: usize =
     "[,,,\"\"\"}]".len() + reserved::REPLY.len() + STATUS.len() + RESPONSE.len();
 
@@ -109,7 +108,7 @@ impl Serializer for V2 {
     }
 }
 
-/// A reply behind `room`.
+/// Encodes a reply behind `room`.
 fn reply_text(room: &str, reply: &Reply<'_>, response: &str) -> String {
     let Reply {
         join_ref,
@@ -119,7 +118,7 @@ fn reply_text(room: &str, reply: &Reply<'_>, response: &str) -> String {
         ..
     } = *reply;
     let names = join_ref.json_len() + reference.json_len() + topic.json_len() + status.len();
-    // With the room it takes, it becomes a frame without another allocation.
+    // The capacity covers the frame, so no other allocation follows.
     let mut out = String::with_capacity(room.len() + REPLY_LEN + names + response.len());
     out.push_str(room);
     out.push('[');
@@ -138,7 +137,7 @@ fn reply_text(room: &str, reply: &Reply<'_>, response: &str) -> String {
     out
 }
 
-/// A message behind `room`.
+/// Encodes a push behind `room`.
 fn array(room: &str, push: &Push<'_>) -> String {
     let Push {
         join_ref,
@@ -166,7 +165,7 @@ fn array(room: &str, push: &Push<'_>) -> String {
     out
 }
 
-/// The kind, the length of each field, the fields, the data.
+/// Encodes a frame: the kind, the length of each field, the fields, the data.
 fn binary<const N: usize>(
     kind: u8,
     fields: [(&'static str, &str); N],

@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 
 use super::{FromPayload, Payload, PayloadError};
 
-/// A payload that keeps its own rules, which [`garde`] checks: what a handler takes by value.
+/// A payload validated with [`garde`], as a parameter of a handler.
 ///
 /// ```
 /// use channel_runtime::{Valid, prelude::*};
@@ -27,9 +27,9 @@ use super::{FromPayload, Payload, PayloadError};
 /// # }
 /// ```
 ///
-/// A payload that breaks a rule is refused as one that does not fit: the reason is
-/// `invalid payload`, and `errors` has each field that fails with a message, 100 at most. The
-/// names are those of the Rust fields. Works in a `#[join]` too, and for the answer of a
+/// A payload that breaks a rule is refused like one that does not match the type: the reason is
+/// `invalid payload`, and `errors` has each invalid field with a message, 100 at most. The names
+/// are those of the Rust fields. Works in a `#[join]` too, and for the answer of a
 /// [request](crate::Socket::request). Needs the feature `garde`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Valid<T>(pub T);

@@ -1,4 +1,4 @@
-//! The script's tag in every page.
+//! Injects the script's tag into every page.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// The largest page that is changed; larger ones are left alone.
+/// The size of the largest page that is changed, in bytes; larger ones pass through.
 const LARGEST: u64 = 16 << 20;
 
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub(super) async fn inject(State(Tag(tag)): State<Tag>, request: Request, next: 
     Response::from_parts(parts, Body::from(page))
 }
 
-/// Whether a response is plain HTML whose size is known: one that is streamed stays a stream.
+/// Returns true if a response is plain HTML of known size; a streamed one stays a stream.
 fn is_page(response: &Response) -> bool {
     let headers = response.headers();
     let size = response.body().size_hint().exact();
@@ -51,7 +51,7 @@ fn is_html(headers: &HeaderMap) -> bool {
     kind.trim().eq_ignore_ascii_case("text/html")
 }
 
-/// Before the end of the body, or at the end where there is none.
+/// Inserts the tag before the end of the body, or appends it if there is none.
 fn with_tag(page: &[u8], tag: &str) -> Vec<u8> {
     const END: &[u8] = b"</body>";
     let at = page

@@ -1,5 +1,5 @@
-//! For development: pages reload themselves when the server has been restarted or a file has
-//! changed. What `Phoenix.CodeReloader` and `phoenix_live_reload` give a developer.
+//! For development: pages reload themselves when the server restarts or a file changes. Mirrors
+//! `Phoenix.CodeReloader` and `phoenix_live_reload`.
 //!
 //! ```no_run
 //! # use channel_runtime::{Endpoint, serve::listen};
@@ -12,10 +12,10 @@
 //! # }
 //! ```
 //!
-//! A program that restarts is one that [`listen`](crate::serve::listen)s on a socket it was
-//! started with, so that no connection is refused in between. In this project's workspace
-//! `cargo xtask dev -p chat` holds the socket, builds on every change, and restarts what was
-//! built. Elsewhere, with [systemfd](https://crates.io/crates/systemfd) and
+//! A restarting program should [`listen`](crate::serve::listen) on a socket passed in at its start,
+//! so that no connection is refused in between. In this project's workspace `cargo xtask dev -p
+//! chat` holds the socket, rebuilds on every change, and restarts the program. Elsewhere, with
+//! [systemfd](https://crates.io/crates/systemfd) and
 //! [watchexec](https://crates.io/crates/watchexec-cli):
 //!
 //! ```sh
@@ -51,10 +51,10 @@ use crate::endpoint::Endpoint;
 const SCRIPT: &str = "/__reload/script.js";
 const EVENTS: &str = "/__reload/events";
 
-/// How soon a page asks again after the server is gone.
+/// The interval at which a page retries after the server is gone.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How long an editor may take to write all of its files.
+/// The time an editor may take to write all of its files.
 const QUIET: Duration = Duration::from_millis(50);
 
 /// Makes the pages of an application reload themselves: see [the module](self).
@@ -63,11 +63,11 @@ const QUIET: Duration = Duration::from_millis(50);
 pub struct Reload {
     endpoint: Endpoint,
     watch: Watch,
-    /// Another one after every start of the program.
+    /// The id of this process; a new one at every start of the program.
     server: String,
 }
 
-/// What a page's stream of events needs.
+/// The state of a page's event stream.
 #[derive(Clone)]
 struct Pages {
     endpoint: Endpoint,
@@ -76,8 +76,8 @@ struct Pages {
 }
 
 impl Reload {
-    /// Pages reload when this process has given way to a newer one. Their streams of events end
-    /// when the endpoint is drained.
+    /// Creates a reloader: pages reload when a newer process replaces this one. Their event streams
+    /// end when the endpoint is drained.
     pub fn new(endpoint: &Endpoint) -> Self {
         let started = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -89,11 +89,11 @@ impl Reload {
         }
     }
 
-    /// Pages reload also when this file, or anything in this folder, changes.
+    /// Reloads pages also when this file, or anything in this folder, changes.
     ///
     /// # Errors
     ///
-    /// A [`WatchError`], such as that there is no such file.
+    /// A [`WatchError`], for example if the file does not exist.
     pub fn watch(self, path: impl AsRef<Path>) -> Result<Self, WatchError> {
         self.watch.add(path.as_ref())?;
         Ok(self)
@@ -125,7 +125,7 @@ async fn script() -> impl IntoResponse {
     (headers, include_str!("script.js"))
 }
 
-/// First which server this is, then every change.
+/// Streams the id of this server first, then every change.
 fn events(pages: Pages) -> Sse<impl Stream<Item = Result<sse::Event, axum::Error>>> {
     let server = sse::Event::default().event("server").data(&pages.server);
     let hello = stream::iter([Ok(server.retry(RETRY))]);
@@ -135,7 +135,7 @@ fn events(pages: Pages) -> Sse<impl Stream<Item = Result<sse::Event, axum::Error
             () = pages.endpoint.draining() => None,
             changed = changed(&mut changes) => {
                 changed?;
-                // A browser does not hear an event without data.
+                // A browser ignores an event without data.
                 let event = sse::Event::default().event("changed").data("a file");
                 Some((Ok(event), (pages, changes)))
             }
@@ -145,7 +145,7 @@ fn events(pages: Pages) -> Sse<impl Stream<Item = Result<sse::Event, axum::Error
     Sse::new(both).keep_alive(sse::KeepAlive::default())
 }
 
-/// Waits for a change, and until no other follows at once.
+/// Waits for a change, until no other follows immediately.
 async fn changed(changes: &mut broadcast::Receiver<()>) -> Option<()> {
     if let Err(RecvError::Closed) = changes.recv().await {
         return None;
@@ -177,7 +177,7 @@ mod tests {
         app.clone().oneshot(request).await.unwrap()
     }
 
-    /// The next event; a stream in which nothing happens is kept alive with comments.
+    /// Returns the next event; an idle stream is kept alive with comments.
     async fn text(
         stream: &mut (impl Stream<Item = Result<bytes::Bytes, axum::Error>> + Unpin),
     ) -> String {
@@ -210,7 +210,7 @@ mod tests {
         let mut events = pin!(ask(&app, EVENTS).await.into_body().into_data_stream());
         let hello = text(&mut events).await;
         assert!(hello.contains(&format!("data: {server}")), "{hello}");
-        // Nobody reads the file's old state as a change.
+        // The stream must not report the file's old state as a change.
         fs::write(folder.join("a.css"), "a").unwrap();
         assert!(text(&mut events).await.contains("event: changed\ndata: "));
         fs::remove_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! Files that are watched.
+//! Watches files.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use thiserror::Error as ThisError;
 use tokio::sync::broadcast;
 
-/// A file cannot be watched.
+/// The error when a file cannot be watched.
 #[derive(Debug, ThisError)]
 #[error("cannot watch {}", path.display())]
 pub struct WatchError {
@@ -19,7 +19,7 @@ pub struct WatchError {
     source: notify::Error,
 }
 
-/// Tells of changes, as long as it lives.
+/// Reports changes as long as it lives.
 #[derive(Clone)]
 pub(super) struct Watch {
     changed: broadcast::Sender<()>,
@@ -55,13 +55,13 @@ impl Watch {
         Ok(())
     }
 
-    /// The changes from now on.
+    /// Returns a receiver of the changes from now on.
     pub(super) fn changes(&self) -> broadcast::Receiver<()> {
         self.changed.subscribe()
     }
 }
 
-/// Reading a file, as the server itself does, is no change.
+/// Returns true for a change; reading a file, as the server itself does, is not one.
 fn is_change(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(_))
 }

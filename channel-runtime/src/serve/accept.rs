@@ -1,4 +1,4 @@
-//! How connections are accepted: what fails is said, counted and tried again.
+//! Accepts connections: logs, counts and retries failures.
 
 use std::{any::Any, io, time::Duration};
 
@@ -7,17 +7,17 @@ use tokio::{net::TcpListener, time::sleep};
 
 use super::telemetry;
 
-/// How long to wait after a failure that is likely to come again, such as too many open files:
-/// short, as whatever closes a file anywhere ends it.
+/// The pause after a failure that is likely to recur, such as too many open files. It is short,
+/// because closing a file anywhere ends the failure.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Accepts until that succeeds, for an [`axum::serve::Listener`] of your own.
+/// Accepts until that succeeds, for a custom [`axum::serve::Listener`].
 ///
-/// A failure is counted as `channel_accept_errors_total`, and logged as an error, with one line
-/// in ten seconds at most. It is tried again 20 times a second while the process, or the machine,
-/// has no more open files; at once where a client was gone before it was accepted.
+/// A failure counts in `channel_accept_errors_total` and is logged as an error, at most once in ten
+/// seconds. While the process or the machine is out of files, it is retried 20 times a second; if a
+/// client left before it was accepted, at once.
 ///
-/// [`Endpoint::serve`](crate::Endpoint::serve) does so by itself for Tokio's listeners.
+/// [`Endpoint::serve`](crate::Endpoint::serve) does this for Tokio's listeners.
 ///
 /// ```no_run
 /// # async fn run(listener: tokio::net::TcpListener) {
@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// # }
 /// ```
 ///
-/// Cancel safe where `accept` is.
+/// Cancel safe if `accept` is.
 pub async fn accept<T, F>(mut accept: impl FnMut() -> F) -> T
 where
     F: Future<Output = io::Result<T>>,
@@ -53,13 +53,14 @@ fn is_of_a_client(error: &io::Error) -> bool {
     )
 }
 
-/// The next connection of any listener; axum's own keep their failures to themselves.
+/// Accepts the next connection of any listener. Calls Tokio's listeners directly, because axum's
+/// implementations hide their failures.
 pub(super) async fn next<L: Listener>(listener: &mut L) -> (L::Io, L::Addr)
 where
     L::Addr: 'static,
 {
     if let Some(tcp) = is::<_, TcpListener>(listener) {
-        // Both are those of Tokio's listener, as the type is the same.
+        // The types are equal: both are those of Tokio's listener.
         if let Some(accepted) = same(accept(|| tcp.accept()).await) {
             return accepted;
         }

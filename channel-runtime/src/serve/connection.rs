@@ -28,24 +28,24 @@ use crate::{
     transport::{Handover, Watch, Watched},
 };
 
-/// How long a connection that was accepted just before the end may take to send its request:
-/// whoever connected in time is answered.
+/// The time that a connection accepted just before the shutdown may take to send its request, so
+/// that clients who connected in time are answered.
 const LAST: Duration = Duration::from_millis(500);
 
-/// What all connections of a server share.
+/// The state shared by all connections of a server.
 #[derive(Clone)]
 pub(super) struct Connections {
     pub(super) app: Router,
     pub(super) times: Times,
-    /// No further requests.
+    /// Cancelled when no further requests are accepted.
     pub(super) stop: CancellationToken,
-    /// Not even answers.
+    /// Cancelled when answers end too.
     pub(super) over: CancellationToken,
 }
 
 impl Connections {
-    /// Answers requests, and goes on with what one of them has turned the connection into;
-    /// `answering` is held until then.
+    /// Answers requests, and then drives the upgraded connection if there is one. `answering` is
+    /// held until the upgrade.
     pub(super) fn serve<I, A>(
         self,
         io: I,
@@ -57,7 +57,7 @@ impl Connections {
         A: Clone + Send + Sync + 'static,
     {
         let handover = Handover::default();
-        // Boxed, so that a connection that is upgraded does not keep what HTTP took.
+        // Boxed, so that an upgraded connection does not keep the memory of HTTP.
         let answered = Box::pin(self.answer(io, address, handover.clone()));
         async move {
             answered.await;
@@ -100,8 +100,8 @@ impl Connections {
                     .map(|answer| answer.map(|body| answering.with(body)))
             }
         });
-        // Not hyper-util's builder for all versions: it waits for the first bytes without a limit.
-        // Without hyper's limit of a head, which runs between requests too.
+        // Not hyper-util's builder for all versions, which waits for the first bytes without a
+        // limit. Not hyper's limit for a head, which also runs between requests.
         let connection = http1::Builder::new()
             .serve_connection(TokioIo::new(Watched::new(io, watch.clone())), service)
             .with_upgrades();
@@ -115,8 +115,8 @@ impl Connections {
             }
         };
         let served = tokio::select! {
-            // What has come is read first: a server that is late finds it together with the end
-            // of the time in which it had to come.
+            // Data is read first: if the server itself runs late, it finds the data together with
+            // the expired deadline.
             biased;
             served = connection.as_mut() => Some(served),
             late = late.as_mut() => {
@@ -143,7 +143,7 @@ impl Connections {
                 tracing::debug!(error = %shown(&error), "an HTTP connection ended badly")
             }
             None => {
-                // It writes once more, and so hears that it is over.
+                // The connection tries to write once more, and learns that it is over.
                 watch.over();
                 poll_fn(|cx| {
                     let _broken = connection.as_mut().poll(cx);

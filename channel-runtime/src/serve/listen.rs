@@ -1,31 +1,32 @@
-//! Where a server listens.
+//! Opens the listener of a server.
 
 use std::{env, ffi::OsString, io, net::SocketAddr};
 
 use thiserror::Error as ThisError;
 use tokio::net::TcpListener;
 
-/// Why a server cannot listen.
+/// The reason a server cannot listen.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// The `PORT` variable holds something else.
+    /// The `PORT` variable is not a port number.
     #[error("PORT must be a number from 0 to 65535, not {0:?}")]
     Port(OsString),
-    /// The address is taken, or not this machine's.
+    /// The address is in use, or is not this machine's.
     #[error("cannot listen on port {}; set PORT to another", .0.port())]
     Bind(SocketAddr, #[source] io::Error),
-    /// The listener that the process was given cannot be used.
+    /// The listener passed to the process cannot be used.
     #[cfg(feature = "listenfd")]
     #[error("the listener this process was started with cannot be used")]
     Inherited(#[source] io::Error),
 }
 
-/// Listens on an address whose port the `PORT` variable replaces; `PORT=0` asks for a free one.
+/// Listens on an address whose port can be overridden by the `PORT` variable; `PORT=0` picks a free
+/// one.
 ///
-/// With the feature `listenfd`, a listening socket that the process was started with
-/// (`LISTEN_FDS`, as systemd, systemfd and `cargo xtask dev` pass it) comes before both: the
-/// program can be replaced by a newer build while the socket stays open.
+/// With the feature `listenfd`, a listening socket passed to the process (`LISTEN_FDS`, as set by
+/// systemd, systemfd and `cargo xtask dev`) takes precedence over both, so that a newer build can
+/// replace the program while the socket stays open.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), channel_runtime::serve::ListenError> {

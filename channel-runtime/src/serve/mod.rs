@@ -1,8 +1,8 @@
-//! From a listener to a drained endpoint: an HTTP server that ends as it should.
+//! An HTTP server that drains the endpoint when it shuts down.
 //!
-//! [`Endpoint::serve`](crate::Endpoint::serve) is `axum::serve` with what a server of sockets
-//! needs besides: SIGTERM and ctrl-c end it in order, clients may not take for ever and may not be
-//! more than the process has files for ([`ServeOptions`]), and the end waits for WebSockets too.
+//! [`Endpoint::serve`](crate::Endpoint::serve) is `axum::serve` plus the needs of a server of
+//! sockets: SIGTERM and ctrl-c shut it down in order, clients have time limits and their number is
+//! bounded by the process's files ([`ServeOptions`]), and the shutdown also waits for WebSockets.
 //!
 //! ```no_run
 //! # use channel_runtime::{Endpoint, serve::listen};
@@ -56,7 +56,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct ServeLimits {
     options: ServeOptions,
-    /// Of the connections of all servers; set by the first of them.
+    /// The permits for connections of all servers; set by the first of them.
     places: OnceLock<Arc<Semaphore>>,
 }
 
@@ -68,7 +68,7 @@ impl ServeLimits {
         }
     }
 
-    /// Files that channels may keep open are no connections.
+    /// Creates the permits. Files that channels may keep open are not available to connections.
     fn places(&self, endpoint: &Endpoint) -> Arc<Semaphore> {
         let places = || {
             let mounts = endpoint.mounts();
@@ -80,21 +80,21 @@ impl ServeLimits {
     }
 }
 
-/// A server that is about to run: see [`Endpoint::serve`]. It runs when awaited.
+/// A configured server: see [`Endpoint::serve`]. It runs when awaited.
 #[must_use = "a server does nothing unless awaited"]
 pub struct Serve<L> {
     endpoint: Endpoint,
     listener: L,
     app: Router,
     until: Until,
-    /// Instead of the endpoint's.
+    /// The head timeout of this server, instead of the endpoint's.
     head: Option<Duration>,
 }
 
-/// Ready when the server is to end, with what is ready when it is to end at once.
+/// A future that resolves at the shutdown, to one that resolves when it must be immediate.
 type Until = BoxFuture<'static, io::Result<BoxFuture<'static, ()>>>;
 
-/// One of the places of connections, taken.
+/// A permit for one connection.
 struct Place {
     _permit: OwnedSemaphorePermit,
 }
@@ -113,22 +113,23 @@ impl Drop for Place {
 }
 
 impl Endpoint {
-    /// Serves an application until the process is asked to stop, by SIGTERM or ctrl-c, or the
-    /// endpoint is drained otherwise; and then ends in order: nothing new is accepted, requests
-    /// that have begun are answered, all sockets are [drained](Endpoint::drain).
+    /// Serves an application until SIGTERM or ctrl-c asks the process to stop, or until the
+    /// endpoint is drained in another way. It then shuts down in order: it accepts nothing new,
+    /// answers requests that have begun, and [drains](Endpoint::drain) all sockets.
     ///
-    /// The signals are heard from this call on, not only once it is awaited. Handlers find the
+    /// Signals are handled from this call on, not only once it is awaited. Handlers find the
     /// client's address as `axum::extract::ConnectInfo`, channels in
-    /// [`ConnectInfo::peer_addr`](crate::ConnectInfo). HTTP/1.1 is spoken; HTTP/2 is a proxy's.
+    /// [`ConnectInfo::peer_addr`](crate::ConnectInfo). The server speaks HTTP/1.1; leave HTTP/2 to
+    /// a proxy.
     ///
-    /// Any [`axum::serve::Listener`] will do, such as one that speaks TLS. Handshakes belong into
-    /// its streams, as in `examples/tls`, and not into its `accept`: then they are counted, and
-    /// have a limit.
+    /// Any [`axum::serve::Listener`] works, such as one that speaks TLS. Do handshakes in its
+    /// streams, as `examples/tls` does, and not in its `accept`, so that they are counted and time
+    /// out.
     ///
-    /// At the end, clients that hold it up have a quarter of the drain's
-    /// [deadline](crate::DrainOptions::deadline): for the rest of a head or a body, and to take
+    /// During the shutdown, clients that delay it have a quarter of the drain's
+    /// [deadline](crate::DrainOptions::deadline) to send the rest of a head or a body, and to take
     /// more of an answer. A second signal ends the process at once, without destructors, with the
-    /// status that a shell gives for it: 143 for SIGTERM, 130 for ctrl-c.
+    /// status that a shell reports for it: 143 for SIGTERM, 130 for ctrl-c.
     ///
     /// # Panics
     ///
@@ -148,7 +149,7 @@ impl Endpoint {
         self.server(listener, app, Box::pin(until))
     }
 
-    /// As [`Endpoint::serve`], until a future of your own is ready; signals do what they did.
+    /// As [`Endpoint::serve`], until a custom future is ready; signals keep their own effect.
     ///
     /// ```no_run
     /// # use channel_runtime::Endpoint;
@@ -183,17 +184,17 @@ impl Endpoint {
 }
 
 impl<L: Listener> Serve<L> {
-    /// As [`ServeOptions::head_timeout`], for this server alone.
+    /// As [`ServeOptions::head_timeout`], for this server only.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head = Some(timeout.min(MAX_TIMEOUT));
         self
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     ///
     /// # Errors
     ///
-    /// The listener's.
+    /// The listener's error.
     pub fn local_addr(&self) -> io::Result<L::Addr> {
         self.listener.local_addr()
     }
@@ -214,7 +215,7 @@ impl<L: Listener> Serve<L> {
         times.head = head.unwrap_or(times.head);
         let places = limits.places(&endpoint);
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
-        // Also when this future is dropped.
+        // Also cancelled when this future is dropped.
         let _over = over.clone().drop_guard();
         let tasks = TaskTracker::new();
         let connections = Connections {
@@ -225,7 +226,7 @@ impl<L: Listener> Serve<L> {
         };
         let draining = endpoint.draining();
         let answering = tasks.clone();
-        // A task of its own, so that it runs among those it starts and not on another thread.
+        // A separate task, so that it runs among those it spawns and not on another thread.
         let mut accepting = AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 let permit = match places.clone().try_acquire_owned() {
@@ -257,7 +258,7 @@ impl<L: Listener> Serve<L> {
         let (again, stopped): (Option<Until>, _) = match stopped {
             Some(Ok(again)) => (Some(Box::pin(async { Ok(again) })), Ok(())),
             Some(Err(error)) => (None, Err(error)),
-            // It ends for another reason: a signal that comes now is the first.
+            // It shuts down for another reason: a signal that comes now is the first.
             None => (Some(until), Ok(())),
         };
         let _again = again.map(|again| {
@@ -268,7 +269,7 @@ impl<L: Listener> Serve<L> {
             }))
         });
         accepting.abort();
-        // Nobody connects from here on: the listener is gone with its task.
+        // No client connects from here on: the listener is gone with its task.
         let _aborted = accepting.await;
         stop.cancel();
         tasks.close();

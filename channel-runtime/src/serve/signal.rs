@@ -1,4 +1,4 @@
-//! How the process is asked to stop.
+//! The signals that ask the process to stop.
 
 use std::io;
 
@@ -20,7 +20,7 @@ impl Signals {
         })
     }
 
-    /// The next one, as the status of a process that it ends.
+    /// Waits for the next one; returns the exit status of a process that it kills.
     pub(super) async fn next(&mut self) -> i32 {
         tokio::select! {
             _ = self.terminate.recv() => 128 + 15,
@@ -71,14 +71,14 @@ impl Signals {
     }
 }
 
-/// Ready at the first SIGTERM or ctrl-c from this call on, not only from the first poll on; on
+/// Completes at the first SIGTERM or ctrl-c from this call on, not only from the first poll on; on
 /// Windows at the first ctrl-c, or when the console closes; elsewhere never.
 ///
-/// From then on these signals no longer end the process by themselves.
+/// From then on these signals no longer end the process on their own.
 ///
 /// # Errors
 ///
-/// The operating system's, where signals cannot be listened to.
+/// The operating system's error, if the signals cannot be handled.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Of the server itself: connections, accepts, and clients that are late.
+//! Logs and metrics of the server itself: connections, accepts, and clients that time out.
 
 use crate::telemetry::shown;
 use std::{
@@ -8,14 +8,14 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// How long nothing more is said of what goes on happening.
+/// The interval in which a recurring message is logged at most once.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// A line that may come a thousand times a second, and is written once in [`QUIET`].
+/// A log line for an event that may occur a thousand times a second, written once per [`QUIET`].
 struct Seldom {
     said: Option<Instant>,
     unsaid: u64,
-    /// Whether it has happened since it last went well.
+    /// True if it has occurred since the last success.
     bad: bool,
 }
 
@@ -28,7 +28,7 @@ impl Seldom {
         }
     }
 
-    /// How often it has happened since it was said, where it is time to say it again.
+    /// Records an occurrence; returns the count since the last line if it is time to log again.
     fn happens(&mut self, now: Instant) -> Option<u64> {
         self.bad = true;
         self.unsaid += 1;
@@ -41,7 +41,7 @@ impl Seldom {
     }
 }
 
-/// Of the process, as its files are.
+/// Shared by the process, as its files are.
 static NOT_ACCEPTED: Mutex<Seldom> = Mutex::new(Seldom::new());
 static FULL: Mutex<Seldom> = Mutex::new(Seldom::new());
 
@@ -53,7 +53,7 @@ pub(crate) fn closed() {
     metrics::gauge!("channel_http_connections").decrement(1.0);
 }
 
-/// All places are taken.
+/// Records that all permits for connections are taken.
 pub(crate) fn full() {
     metrics::counter!("channel_http_full_total").increment(1);
     if let Some(times) = FULL.lock().happens(Instant::now()) {
@@ -77,7 +77,7 @@ pub(crate) fn client_was_gone(error: &io::Error) {
     tracing::debug!(error = %shown(&error), "a client was gone before it was accepted");
 }
 
-/// A client was accepted, perhaps after failures.
+/// Records an accepted client, perhaps after failures.
 pub(crate) fn accepted() {
     let mut failures = NOT_ACCEPTED.lock();
     if std::mem::take(&mut failures.bad) {
@@ -86,7 +86,7 @@ pub(crate) fn accepted() {
     }
 }
 
-/// A client has passed a limit of time, and its connection ends.
+/// Records that a client exceeded a time limit, which ends its connection.
 pub(crate) fn late(limit: &'static str) {
     metrics::counter!("channel_http_timeouts_total", "limit" => limit).increment(1);
     tracing::debug!(limit, "a client is late: its connection ends");

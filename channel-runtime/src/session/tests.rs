@@ -14,7 +14,7 @@ fn ada() -> Session {
     session
 }
 
-/// What a browser sends back of `set-cookie`.
+/// Returns the headers that a browser sends back after `set-cookie`.
 fn request(set_cookie: &HeaderValue) -> HeaderMap {
     let pair = set_cookie.to_str().unwrap().split(';').next().unwrap();
     let line = format!("other=1; {pair}; _app2=2");

@@ -1,4 +1,4 @@
-//! Secrets, and the keys that are derived from them.
+//! Secrets, and the keys derived from them.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ const KEY_BYTES: usize = 32;
 pub(super) const MAC_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
-/// The secrets of an endpoint, newest first. Has no `Debug`, so that none reaches a log.
+/// The secrets of an endpoint, newest first. Has no `Debug`, so that they cannot be logged.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<Vec<u8>>);
 
 impl Secrets {
-    /// Adds one that is only used to check tokens, unless it is the first.
+    /// Adds a secret that only verifies tokens, unless it is the first.
     pub(crate) fn add(&mut self, secret: &[u8]) {
         self.0.push(secret.to_vec());
     }
@@ -32,7 +32,7 @@ impl Secrets {
         self.0.is_empty()
     }
 
-    /// These, or one for this process alone where there are none.
+    /// Returns these secrets, or a random one for this process if there are none.
     pub(crate) fn or_random(mut self) -> Result<Self, ConfigError> {
         if self.0.is_empty() {
             let secret = random::<KEY_BYTES>().map_err(|_| ConfigError::NoRandomness)?;
@@ -41,7 +41,7 @@ impl Secrets {
         self.check()
     }
 
-    /// These, where each of them is long enough.
+    /// Returns these secrets if each of them is long enough.
     pub(super) fn check(self) -> Result<Self, ConfigError> {
         let long_enough = |secret: &Vec<u8>| secret.len() >= MIN_SECRET_BYTES;
         if self.0.is_empty() || !self.0.iter().all(long_enough) {
@@ -56,7 +56,7 @@ impl Secrets {
     }
 }
 
-/// Random bytes of the operating system.
+/// Returns random bytes from the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
@@ -93,13 +93,13 @@ impl Keys {
             .into()
     }
 
-    /// Whether the MAC is of these bytes; in constant time.
+    /// Returns true if the MAC matches these bytes; compares in constant time.
     pub(super) fn made(&self, bytes: &[u8], mac: &[u8; MAC_BYTES]) -> bool {
         let expected = self.mac.clone().chain_update(bytes);
         expected.verify(mac.into()).is_ok()
     }
 
-    /// A nonce, and behind it `bytes` for nobody else to read.
+    /// Encrypts `bytes`; returns a nonce followed by the ciphertext.
     pub(super) fn seal(&self, bytes: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
         let nonce = random::<NONCE_BYTES>()?;
         let payload = Payload { msg: bytes, aad };
@@ -110,7 +110,7 @@ impl Keys {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// What [`Keys::seal`] has sealed.
+    /// Opens bytes sealed by [`Keys::seal`].
     pub(super) fn open(&self, sealed: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
         let (nonce, msg) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         self.cipher

@@ -10,7 +10,7 @@ fn token() -> Token {
     Token::new([SECRET], "login").unwrap()
 }
 
-/// Both ways to make a token and to check it.
+/// The functions that create a token and verify it.
 type Way = (
     fn(&Token, &Value, u64) -> String,
     fn(&Token, Option<&str>) -> Result<Value, TokenError>,

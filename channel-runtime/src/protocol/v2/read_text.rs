@@ -1,4 +1,4 @@
-//! A text message of version 2, taken apart.
+//! The parser of a version 2 text message.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::super::{DecodeError, MAX_NAME_BYTES, Message, Payload, Term, is_plain};
 
-/// Reads a message; `keep` makes the payload of its text.
+/// Parses a message; `keep` converts the text of its payload.
 pub(super) fn read_text<'a>(
     text: &'a str,
     keep: impl FnOnce(&'a str) -> ByteString,
@@ -27,8 +27,8 @@ pub(super) fn read_text<'a>(
     })
 }
 
-/// The parts of a message whose first four are null or text without escapes, as clients write
-/// them.
+/// Returns the parts of a message whose first four are null or text without escapes, as clients
+/// write them.
 fn read_plain(text: &str) -> Option<([Term; 4], &str)> {
     let mut rest = text.strip_prefix('[')?;
     let mut next = || {
@@ -46,7 +46,7 @@ fn read_plain(text: &str) -> Option<([Term; 4], &str)> {
     Some((names, payload.get()))
 }
 
-/// The parts of any message, or why it is none.
+/// Returns the parts of any message, or the reason it is malformed.
 fn read_any(text: &str) -> Result<([Term; 4], &str), DecodeError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let malformed = |error: serde_json::Error| DecodeError::Malformed(error.to_string());

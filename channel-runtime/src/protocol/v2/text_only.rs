@@ -1,4 +1,4 @@
-//! Version 2 for clients that are sent text alone.
+//! Version 2 for clients that can be sent text only.
 
 use std::borrow::Cow;
 
