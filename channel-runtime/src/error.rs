@@ -1,4 +1,4 @@
-//! The errors that functions of several rooms return.
+//! The errors shared by functions of several modules.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use crate::{
     telemetry::shown,
 };
 
-/// Why something could not be sent, called or subscribed.
+/// The reason a message could not be sent, a channel called or a topic subscribed to.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
     /// The message cannot be encoded for its client.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// A broadcast may not have reached the other nodes; this node's subscribers got it.
+    /// A broadcast may not have reached the other nodes; this node's subscribers received it.
     #[error("the broadcast may not have reached the other nodes: {0}")]
     Publish(PublishError),
     /// The channel has ended: it left, was closed, stopped or crashed.
@@ -28,10 +28,10 @@ pub enum Error {
     /// A session is too large for a cookie; browsers keep 4096 bytes.
     #[error("the session's cookie is {len} bytes long, but browsers keep at most 4096")]
     CookieTooLong {
-        /// Its length in bytes.
+        /// The size of the cookie, in bytes.
         len: usize,
     },
-    /// The operating system gives no random bytes, so nothing can be encrypted.
+    /// The operating system provides no random bytes, so nothing can be encrypted.
     #[error("the operating system gives no random bytes")]
     NoRandomness,
 }
@@ -49,14 +49,14 @@ impl From<Error> for Refusal {
     }
 }
 
-/// Any error, which a client hears of as `internal error`: the error type of a handler that calls
-/// what fails for reasons of its own.
+/// Any error, which a client sees as `internal error`. The error type of a handler that calls
+/// fallible functions.
 ///
-/// `?` makes one of every [`std::error::Error`], of `anyhow::Error`, of `Box<dyn Error + Send + Sync>`
-/// and of text. The client gets `{"reason": "internal error"}`, and nothing of the error's text; the
-/// log gets one error line with the error and its causes. A [`Refusal`] goes through as it is, so
-/// a handler may do both. Text reaches a client only where a refusal is made of it:
-/// `.map_err(|error| Refusal::new(error.to_string()))?`.
+/// `?` converts every [`std::error::Error`], `anyhow::Error`, `Box<dyn Error + Send + Sync>` and
+/// text. The client gets `{"reason": "internal error"}` without the error's text; the log gets one
+/// line at error level with the error and its causes. A [`Refusal`] is passed on unchanged, so a
+/// handler may use both. To send a text to the client, convert it to a refusal: `.map_err(|error|
+/// Refusal::new(error.to_string()))?`.
 ///
 /// ```
 /// use channel_runtime::{InternalError, prelude::*};
@@ -93,8 +93,8 @@ impl From<Refusal> for InternalError {
     }
 }
 
-/// The error and its causes, in one line. An error that says what its cause says already is not
-/// repeated.
+/// Writes the error and its causes on one line. Skips a cause whose text the error above it already
+/// ends with.
 impl fmt::Display for InternalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = match &self.0 {
@@ -123,7 +123,7 @@ impl fmt::Debug for InternalError {
 }
 
 impl From<InternalError> for Refusal {
-    /// Logs the error, once: an error becomes a refusal where it is answered.
+    /// Logs the error, once: an error becomes a refusal when the client is answered.
     fn from(error: InternalError) -> Self {
         match error.0 {
             Outcome::Refused(refusal) => refusal,
@@ -135,18 +135,18 @@ impl From<InternalError> for Refusal {
     }
 }
 
-/// A server-side configuration that cannot work, found when the [`Endpoint`](crate::Endpoint) is
-/// built.
+/// An invalid server-side configuration, found when the [`Endpoint`](crate::Endpoint) is built.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A socket's path is `/` and a segment, once or more; a segment is text or a variable.
+    /// A socket's path must be one or more segments, each after a `/`; a segment is text or a
+    /// variable.
     #[error("the socket path {0:?} must look like \"/socket\" or \"/socket/{{tenant}}\"")]
     Path(String),
     /// Two sockets share a path.
     #[error("two sockets are mounted at {0:?}")]
     DuplicatePath(String),
-    /// The way to the other nodes cannot be taken.
+    /// The adapter cannot start.
     #[error("the pubsub adapter cannot start: {0}")]
     PubSub(#[from] StartError),
     /// An entry of a list of allowed origins that would never match.
@@ -155,28 +155,28 @@ pub enum ConfigError {
          \"//*.example.com\", in lower case and without a path"
     )]
     Origin(String),
-    /// The URL of an endpoint that is none.
+    /// The URL of an endpoint is malformed.
     #[error(
         "`url`: the endpoint's URL {0:?} must look like \"https://example.com\" or \"//localhost:4000\", \
          in lower case and without a path"
     )]
     Url(String),
-    /// A subprotocol that no client could offer.
+    /// A subprotocol that no client can offer.
     #[error("`subprotocols`: {0:?} must be a word of letters, digits and `!#$%&'*+-.^_`|~`")]
     Subprotocol(String),
-    /// A session cookie whose name no cookie can have.
+    /// The name of a session cookie is not valid for a cookie.
     #[error("`cookie`: {0:?} must be a word of letters, digits and `!#$%&'*+-.^_`|~`")]
     Cookie(String),
-    /// A version requirement of a configuration file that cannot be read.
+    /// A version requirement in a configuration file is malformed.
     #[error("`serializers`: {0}")]
     Versions(#[source] VersionRequirementError),
     /// A time that is longer than a year.
     #[error("`{0}` must be less than a year")]
     TooLong(&'static str),
-    /// A limit or a time of zero would refuse or end everything.
+    /// A limit or a time is zero, which would refuse or end everything.
     #[error("`{0}` must be more than zero")]
     Zero(&'static str),
-    /// A chunk of an upload that no frame of its socket can carry.
+    /// A chunk of an upload does not fit in a frame of its socket.
     #[error(
         "the upload {upload:?} has a `chunk_size` of {chunk_size} bytes, but a message of its socket \
          has at most {most}: lower it, or raise `max_frame_size` and `max_message_size`"
@@ -184,25 +184,25 @@ pub enum ConfigError {
     ChunkSize {
         /// The upload's name.
         upload: &'static str,
-        /// Its chunks, in bytes.
+        /// The size of its chunks, in bytes.
         chunk_size: u32,
-        /// The most bytes of a chunk.
+        /// The maximum size of a chunk, in bytes.
         most: usize,
     },
-    /// An upload of more files than a page can be shown with every change.
+    /// An upload allows more files than a page can be shown with every change.
     #[error(
         "the upload {upload:?} has `max_entries` of {max_entries}, but at most {most} are allowed"
     )]
     MaxEntries {
         /// The upload's name.
         upload: &'static str,
-        /// Its files at once.
+        /// The number of files it allows at once.
         max_entries: u32,
-        /// The most files at once.
+        /// The maximum number of files at once.
         most: u32,
     },
-    /// An upload of more files than its client can join channels: each file comes through one of
-    /// its own, beside the channel that takes it.
+    /// An upload allows more files than its client can join channels: each file has a channel of
+    /// its own, in addition to the one that takes the upload.
     #[error(
         "the upload {upload:?} has {max_entries} `max_entries`, each with a channel of its own beside the \
          one that takes them, but its socket has {max_channels} `max_channels`: lower the one, or raise the \
@@ -211,24 +211,25 @@ pub enum ConfigError {
     EntriesOverChannels {
         /// The upload's name.
         upload: &'static str,
-        /// Its files at once.
+        /// The number of files it allows at once.
         max_entries: u32,
-        /// The channels of a connection.
+        /// The maximum number of channels of a connection.
         max_channels: usize,
     },
-    /// A secret key that can be guessed protects nothing.
+    /// A secret key is too short, and could be guessed.
     #[error("a secret key must be at least 32 bytes long")]
     Secret,
-    /// Without a secret key an endpoint makes one, and could not.
+    /// The endpoint has no secret key, and could not generate one.
     #[error("the operating system gives no random bytes; give the endpoint a secret key")]
     NoRandomness,
 }
 
-/// Why a broadcast may not have reached the other nodes. The subscribers of this node got it.
+/// The reason a broadcast may not have reached the other nodes. The subscribers of this node
+/// received it.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The engine is out of reach; the message was not sent.
+    /// The engine is unreachable; the message was not sent.
     #[error("the pubsub engine is out of reach")]
     Unreachable,
     /// The connection ended before the engine confirmed the message: it may have arrived, or not.
@@ -242,7 +243,7 @@ pub enum PublishError {
     TooLarge {
         /// The size of the message with its topic and event, in bytes.
         len: usize,
-        /// The most there may be.
+        /// The maximum size, in bytes.
         limit: usize,
     },
     /// The engine refused the message.
@@ -251,7 +252,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// In a word, for metrics.
+    /// Returns the error as a label for metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             PublishError::Unreachable => "unreachable",
@@ -263,7 +264,8 @@ impl PublishError {
     }
 }
 
-/// Why an [`Adapter`](crate::pubsub::Adapter) cannot start: a wrong URL, wrong credentials, or no server there.
+/// The reason an [`Adapter`](crate::pubsub::Adapter) cannot start: a wrong URL, wrong credentials,
+/// or an unreachable server.
 #[derive(Debug, ThisError)]
 #[error("{message}")]
 pub struct StartError {
@@ -272,7 +274,7 @@ pub struct StartError {
 }
 
 impl StartError {
-    /// An error in words of your own.
+    /// Creates an error with a custom message.
     pub fn new(message: impl Into<String>) -> Self {
         StartError {
             message: message.into(),
@@ -280,7 +282,7 @@ impl StartError {
         }
     }
 
-    /// Adds what caused it.
+    /// Adds the cause.
     #[must_use]
     pub fn with_source(
         mut self,

@@ -1,7 +1,7 @@
-//! Log lines, spans and metrics: what is said of connects, joins and messages, and how.
+//! Log lines, spans and metrics of connects, joins and messages.
 //!
-//! Metrics go through the [`metrics`] facade; [`describe_metrics`] gives a recorder their words.
-//! With Prometheus, see the example `notifications`.
+//! Metrics go through the [`metrics`] facade; [`describe_metrics`] passes their descriptions to a
+//! recorder. The example `notifications` uses Prometheus.
 #![doc = include_str!("docs/metrics.md")]
 
 mod describe;
@@ -33,7 +33,7 @@ pub enum LogLevel {
     At(Level),
 }
 
-/// An event or a span whose level is known at run time only.
+/// Emits an event or a span whose level is known only at run time.
 macro_rules! at_level {
     ($level:expr, $what:ident, $($rest:tt)*) => {
         match $level {
@@ -47,7 +47,7 @@ macro_rules! at_level {
 }
 pub(crate) use at_level;
 
-/// A connect was accepted or refused.
+/// Records an accepted or refused connect.
 pub(crate) fn connected(
     socket: &'static str,
     transport: &'static str,
@@ -65,33 +65,33 @@ pub(crate) fn connected(
     }
 }
 
-/// A connection has its place.
+/// Records an opened connection.
 pub(crate) fn opened() {
     metrics::gauge!("channel_connections").increment(1.0);
 }
 
-/// A connection has given its place back.
+/// Records a closed connection.
 pub(crate) fn closed() {
     metrics::gauge!("channel_connections").decrement(1.0);
 }
 
-/// A connection has ended, for this reason.
+/// Records the reason a connection ended.
 pub(crate) fn disconnected(reason: &'static str) {
     metrics::counter!("channel_disconnects_total", "reason" => reason).increment(1);
 }
 
-/// The span a `#[connect]` runs in.
+/// Returns the span a `#[connect]` runs in.
 pub(crate) fn connect_span(socket: &'static str, transport: &'static str) -> Span {
     tracing::info_span!("connect", socket, transport)
 }
 
-/// A client was not let in before its socket was asked.
+/// Records a client that was refused before its socket was asked.
 pub(crate) fn turned_away(transport: &'static str, why: &dyn fmt::Display) {
     metrics::counter!("channel_connects_total", "outcome" => "refused").increment(1);
     tracing::info!(transport, reason = %shown(why), "connect refused");
 }
 
-/// A request to one of the transports, without its query.
+/// Logs a request to one of the transports, without its query.
 pub(crate) fn transport_request(level: LogLevel, transport: &'static str, request: &Parts) {
     if let LogLevel::At(level) = level {
         let (method, path) = (shown(&request.method), &*line(request.uri.path()));
@@ -99,9 +99,9 @@ pub(crate) fn transport_request(level: LogLevel, transport: &'static str, reques
     }
 }
 
-/// A page of an origin that is not allowed has tried to connect.
+/// Warns that a page of a forbidden origin has tried to connect.
 pub(crate) fn origin_refused(origin: &HeaderValue, check: &dyn fmt::Debug) {
-    /// The most bytes of a header that a log line shows.
+    /// The maximum number of bytes of a header that a log line shows.
     const MOST: usize = 200;
     let bytes = origin.as_bytes();
     let origin = bytes[..bytes.len().min(MOST)].escape_ascii();
@@ -113,7 +113,7 @@ pub(crate) fn origin_refused(origin: &HeaderValue, check: &dyn fmt::Debug) {
     );
 }
 
-/// All places of the endpoint are taken.
+/// Warns that the endpoint has no room for another connection.
 pub(crate) fn endpoint_full(max_connections: usize) {
     tracing::warn!(
         max_connections,
@@ -121,7 +121,7 @@ pub(crate) fn endpoint_full(max_connections: usize) {
     );
 }
 
-/// A socket's `timeout` is met by the official client only when nothing is ever late.
+/// Warns that the official client meets a socket's `timeout` only if none of its messages is late.
 pub(crate) fn short_timeout(path: &str, timeout: Duration, heartbeat: Duration) {
     tracing::warn!(
         path,
@@ -132,7 +132,7 @@ pub(crate) fn short_timeout(path: &str, timeout: Duration, heartbeat: Duration) 
     );
 }
 
-/// A poll may wait as long as the official client does, which then takes it for broken.
+/// Warns that a poll may last as long as the official client waits, which then gives the poll up.
 #[cfg(feature = "longpoll")]
 pub(crate) fn long_window(path: &str, window: Duration, client: Duration) {
     tracing::warn!(
@@ -143,7 +143,7 @@ pub(crate) fn long_window(path: &str, window: Duration, client: Duration) {
     );
 }
 
-/// Calls a function of the user's, such as an origin check; `None` when it panics.
+/// Calls a custom function, such as an origin check; returns `None` when it panics.
 pub(crate) fn caught<T>(what: &'static str, run: impl FnOnce() -> T) -> Option<T> {
     let caught = catch_unwind(AssertUnwindSafe(run));
     caught
@@ -157,8 +157,8 @@ pub(crate) fn caught<T>(what: &'static str, run: impl FnOnce() -> T) -> Option<T
         .ok()
 }
 
-/// A socket's own code panicked: its connect, which refuses the client, or a handler of a raw
-/// socket, which ends the connection.
+/// Records a panic in a socket's own code: in its connect, which refuses the client, or in a
+/// handler of a raw socket, which ends the connection.
 pub(crate) fn socket_panicked(socket: &'static str, panic: &(dyn Any + Send)) {
     tracing::error!(
         socket,
@@ -167,7 +167,7 @@ pub(crate) fn socket_panicked(socket: &'static str, panic: &(dyn Any + Send)) {
     );
 }
 
-/// Returns the message of a panic, where it is text.
+/// Returns the message of a panic, if it is text.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))

@@ -1,5 +1,5 @@
-//! The end: connections are sent away in batches, so that the servers they come back to are not
-//! overrun.
+//! Draining at shutdown: connections are closed in batches, so that the servers they reconnect to
+//! are not overrun.
 
 use std::{sync::Weak, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     error::ConfigError,
 };
 
-/// How connections are ended at a shutdown: see [`Endpoint::drain`].
+/// The options for closing connections at a shutdown: see [`Endpoint::drain`].
 ///
-/// In code, or from a configuration file with serde, where times are in milliseconds and the
-/// unit is in the name:
+/// Set them in code, or load them from a configuration file with serde, where times are in
+/// milliseconds and the unit is in the name:
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,24 +48,23 @@ impl Default for DrainOptions {
 }
 
 impl DrainOptions {
-    /// How many connections are closed at once; 10,000 unless given. Mirrors `:batch_size`.
+    /// Sets how many connections are closed at once; 10,000 by default. Mirrors `:batch_size`.
     #[must_use]
     pub fn batch_size(mut self, connections: usize) -> Self {
         self.batch_size = connections;
         self
     }
 
-    /// How long to wait from one batch to the next; 2 seconds unless given. Shorter where the
-    /// batches would take more than half of the [`deadline`](Self::deadline). Mirrors
-    /// `:batch_interval`.
+    /// Sets the time between batches; 2 seconds by default. It is shortened if the batches would
+    /// take more than half of the [`deadline`](Self::deadline). Mirrors `:batch_interval`.
     #[must_use]
     pub fn batch_interval(mut self, interval: Duration) -> Self {
         self.batch_interval_ms = millis(interval);
         self
     }
 
-    /// How long the whole may take; 30 seconds unless given, as most process managers wait
-    /// before they kill. Mirrors `:shutdown`.
+    /// Sets the maximum duration of the whole drain; 30 seconds by default, as most process
+    /// managers wait before they kill. Mirrors `:shutdown`.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline_ms = millis(deadline);
@@ -80,8 +79,8 @@ impl DrainOptions {
         }
     }
 
-    /// The time between batches when there are so many: the last one must start at half time, so
-    /// that its channels have the other half to terminate.
+    /// Returns the time between this many batches: the last one must start at half time, so that
+    /// its channels have the other half to terminate.
     fn interval(&self, batches: usize) -> Duration {
         let waits = u64::try_from(batches.saturating_sub(1).max(1)).unwrap_or(u64::MAX);
         Duration::from_millis(self.batch_interval_ms.min(self.deadline_ms / 2 / waits))
@@ -92,7 +91,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Those still to be sent away; all at once when the drain is given up.
+/// The connections still to be closed; dropping it closes them all at once.
 struct Waiting(Vec<Weak<Outbox>>);
 
 impl Waiting {
@@ -111,16 +110,16 @@ impl Drop for Waiting {
 }
 
 impl Endpoint {
-    /// Ends all connections with close code 1012, so that the clients reconnect elsewhere, and
-    /// waits until every channel has run its `#[terminate]` or used up its `shutdown` time.
-    /// New connects are refused with HTTP status 503 from now on.
+    /// Closes all connections with code 1012, so that the clients reconnect elsewhere, and waits
+    /// until every channel has run its `#[terminate]` or used up its `shutdown` time. Refuses new
+    /// connects with HTTP status 503 from now on.
     ///
-    /// The connections are closed in batches, as the endpoint's [`DrainOptions`] say, those that
-    /// came last first; one whose turn has not come yet works on as before. At the
-    /// deadline it returns, whatever is left.
+    /// Connections are closed in batches according to the endpoint's [`DrainOptions`], the newest
+    /// first; one whose turn has not come keeps working. At the deadline this returns even if
+    /// channels are left.
     ///
-    /// `Endpoint::serve` calls it. A server of your own does so when it is asked to stop,
-    /// at the same time as its graceful shutdown, which does not wait for WebSockets:
+    /// `Endpoint::serve` calls it. A custom server calls it when it is asked to stop, together with
+    /// its graceful shutdown, which does not wait for WebSockets:
     ///
     /// ```no_run
     /// # use channel_runtime::Endpoint;
@@ -138,7 +137,7 @@ impl Endpoint {
     /// # }
     /// ```
     ///
-    /// Cancel safe: the connections end all the same, those that are left at once.
+    /// Cancel safe: the connections still close, the remaining ones at once.
     pub async fn drain(&self) {
         let options = self.extension::<DrainOptions>();
         let started = Instant::now();

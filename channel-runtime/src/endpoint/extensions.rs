@@ -6,7 +6,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-/// Values that the layers above keep in an endpoint, each under a type of its own.
+/// Values that the layers above keep in an endpoint, one per type.
 #[derive(Default)]
 pub(crate) struct Extensions(RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 
@@ -15,7 +15,7 @@ impl Extensions {
         self.0.write().insert(TypeId::of::<T>(), Arc::new(value));
     }
 
-    /// The value of a type; its default from now on where there is none yet.
+    /// Returns the value of a type; stores its default if there is none yet.
     pub(crate) fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let id = TypeId::of::<T>();
         let known = self.0.read().get(&id).cloned();
@@ -25,7 +25,7 @@ impl Extensions {
                 .or_insert_with(|| Arc::new(T::default()))
                 .clone()
         });
-        // A value stands under the id of its own type.
+        // Every value is stored under the id of its own type.
         value.downcast().unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! The endpoint: sockets at their paths, and broadcasts from anywhere.
+//! The endpoint: the sockets at their paths, and broadcasts from anywhere.
 
 mod drain;
 mod extensions;
@@ -21,9 +21,10 @@ use crate::{
     telemetry::FilterParameters,
 };
 
-/// Where sockets are mounted and broadcasts come from: one for an application, cheap to clone.
+/// The hub of an application: sockets are mounted on it, and server code broadcasts through it.
+/// Cheap to clone.
 ///
-/// Mirrors `Phoenix.Endpoint`, as far as channels go.
+/// Mirrors `Phoenix.Endpoint`, as far as channels are concerned.
 ///
 /// ```no_run
 /// # use channel_runtime::{Endpoint, prelude::*};
@@ -53,18 +54,18 @@ pub struct Endpoint(Arc<Inner>);
 /// The parts of an endpoint.
 pub(crate) struct Inner {
     pub(crate) pubsub: Arc<PubSub>,
-    /// The tasks of channels and connections, to wait for at the end.
+    /// The tasks of channels and connections, which the drain waits for.
     pub(crate) tasks: TaskTracker,
     pub(crate) draining: CancellationToken,
     pub(crate) connections: Connections,
     /// The budget of messages that wait for the channels of all connections.
     pub(crate) mailbox_budget: Arc<TotalBudget>,
-    /// The address under which clients reach the endpoint.
+    /// The URL under which clients reach the endpoint.
     pub(crate) url: Option<OriginPattern>,
     pub(crate) filter: Arc<FilterParameters>,
     #[cfg(feature = "token")]
     pub(crate) secrets: Secrets,
-    /// Values of the layers above, each under a type of its own.
+    /// The values of the layers above, one per type.
     pub(crate) extensions: Extensions,
 }
 
@@ -73,7 +74,7 @@ impl Endpoint {
         Endpoint(Arc::new(inner))
     }
 
-    /// Returns the value that a layer above keeps here; its default where there is none yet.
+    /// Returns the value that a layer above keeps here; its default if there is none yet.
     pub(crate) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.0.extensions.get()
     }
@@ -82,9 +83,9 @@ impl Endpoint {
         &self.0.mailbox_budget
     }
 
-    /// Tokens of one kind, made with the endpoint's
-    /// [secret key](crate::EndpointBuilder::secret_key). Mirrors `Phoenix.Token` with an endpoint as
-    /// its first argument.
+    /// Returns the tokens of one kind, made with the endpoint's [secret
+    /// key](crate::EndpointBuilder::secret_key). Mirrors `Phoenix.Token` with an endpoint as its
+    /// first argument.
     #[cfg(feature = "token")]
     pub fn token(&self, salt: &str) -> Token {
         Token::of(&self.0.secrets, salt)
@@ -93,13 +94,13 @@ impl Endpoint {
     /// Sends an event to all subscribers of a topic, on every node. Mirrors
     /// `c:Phoenix.Endpoint.broadcast/3`.
     ///
-    /// The subscribers of this node get it before anything waits. Cancel safe: what was sent was
-    /// sent to all.
+    /// The subscribers of this node receive it before anything waits. Cancel safe: what has been
+    /// sent reaches all subscribers.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`], before anybody gets it, or [`Error::Publish`], when other nodes may not
-    /// have got it: see [`pubsub`](crate::pubsub).
+    /// [`Error::Encode`], in which case no subscriber receives it, or [`Error::Publish`], when
+    /// other nodes may not have received it: see [`pubsub`](crate::pubsub).
     pub async fn broadcast<E: Event + ?Sized>(
         &self,
         topic: impl Into<Topic>,
@@ -108,7 +109,7 @@ impl Endpoint {
         self.publish(None, topic.into(), event).await
     }
 
-    /// As [`Endpoint::broadcast`], without one subscriber: a channel's is
+    /// As [`Endpoint::broadcast`], except for one subscriber; a channel's id is
     /// [`ChannelRef::id`](crate::ChannelRef::id). Mirrors `c:Phoenix.Endpoint.broadcast_from/4`.
     ///
     /// # Errors
@@ -137,11 +138,11 @@ impl Endpoint {
         self.publish_local(None, topic.into(), event)
     }
 
-    /// Sends a payload that has no event type, such as one that came over HTTP.
+    /// Broadcasts a payload without an event type, such as one that arrived over HTTP.
     ///
     /// # Errors
     ///
-    /// [`Error::Publish`]: none in this process alone.
+    /// [`Error::Publish`]; never without an adapter.
     pub async fn broadcast_raw(
         &self,
         topic: impl Into<Topic>,
@@ -174,15 +175,14 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Hears the broadcasts of a topic outside of any channel, until the subscription is
-    /// dropped. Those of other nodes may take a moment to arrive: see
-    /// [`EndpointSubscription::confirmed`]. A `Stream`, beside its own methods. Mirrors
-    /// `c:Phoenix.Endpoint.subscribe/2`.
+    /// Subscribes to a topic outside of any channel, until the subscription is dropped. Broadcasts
+    /// of other nodes may take a moment to arrive: see [`EndpointSubscription::confirmed`]. The
+    /// subscription is also a `Stream`. Mirrors `c:Phoenix.Endpoint.subscribe/2`.
     pub fn subscribe(&self, topic: impl Into<Topic>) -> EndpointSubscription {
         EndpointSubscription::new(&self.0.pubsub, topic.into())
     }
 
-    /// Ends every connection whose `#[id]` is `id`, with close code 1001; the clients reconnect.
+    /// Closes every connection whose `#[id]` is `id`, with close code 1001; the clients reconnect.
     /// Mirrors `Endpoint.broadcast("users:1", "disconnect", %{})`.
     ///
     /// # Errors
@@ -192,12 +192,12 @@ impl Endpoint {
         self.broadcast_raw(id, "disconnect", Payload::empty()).await
     }
 
-    /// How many subscribers a topic has on this node.
+    /// Returns the number of subscribers that a topic has on this node.
     pub fn subscriber_count(&self, topic: &str) -> usize {
         self.0.pubsub.count(&Topic::from(topic))
     }
 
-    /// How many connections are open on this node.
+    /// Returns the number of open connections on this node.
     pub fn connection_count(&self) -> usize {
         self.0.connections.len()
     }
@@ -219,13 +219,13 @@ impl Endpoint {
         &self.0.filter
     }
 
-    /// The configured address of the endpoint.
+    /// Returns the configured URL of the endpoint.
     pub(crate) fn url(&self) -> Option<&OriginPattern> {
         self.0.url.as_ref()
     }
 
-    /// Ready once the server goes down: what a response that would never end, such as a stream of
-    /// events, watches in order to end.
+    /// Completes once the server shuts down. A response that would never end, such as a stream of
+    /// events, watches it in order to end.
     ///
     /// Cancel safe, and borrows nothing.
     pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
@@ -241,30 +241,30 @@ impl Endpoint {
         self.0.tasks.close();
     }
 
-    /// Takes one of the endpoint's places for a connection.
+    /// Registers a connection, unless `max_connections` are open.
     pub(crate) fn register(&self, outbox: &Arc<Outbox>) -> Result<Registered, ConnectError> {
         let registered = self.0.connections.register(outbox)?;
-        // Draining may have begun between the check at the door and here.
+        // Draining may have begun since the check of the request.
         if self.is_draining() {
             outbox.close(Close::DRAINING);
         }
         Ok(registered)
     }
 
-    /// This node's name among the nodes; empty where there are no others. Mirrors
+    /// Returns this node's name among the nodes; empty if there are no other nodes. Mirrors
     /// `Phoenix.PubSub.node_name/1`.
     pub fn node(&self) -> &str {
         self.pubsub().node()
     }
 
-    /// Returns how the other nodes can be reached, and what was sent, received and lost.
+    /// Returns the state of the connection to the other nodes, and the counts of messages sent,
+    /// received and lost.
     pub fn health(&self) -> Health {
         self.pubsub().health()
     }
 
-    /// As [`Endpoint::broadcast`], to the subscribers of one node, by its
-    /// [name](Endpoint::node). Nothing happens where no node has that name. Mirrors
-    /// `Phoenix.PubSub.direct_broadcast/5`.
+    /// As [`Endpoint::broadcast`], to the subscribers of one node, by its [name](Endpoint::node).
+    /// No effect if no node has that name. Mirrors `Phoenix.PubSub.direct_broadcast/5`.
     ///
     /// # Errors
     ///

@@ -16,14 +16,14 @@ use crate::{
     pubsub::{FnSubscriber, PubSub, Subscription},
 };
 
-/// How many broadcasts wait for a subscriber outside of any channel.
+/// The number of broadcasts that may wait for a subscriber outside of any channel.
 const CAPACITY: usize = 1024;
 
 /// The broadcasts of a topic: see [`Endpoint::subscribe`](crate::Endpoint::subscribe). A [`Stream`] that
 /// never ends.
 #[derive(Debug)]
 pub struct EndpointSubscription {
-    // Dropped first, so that nothing is sent to a receiver that is gone.
+    // Dropped first, so that nothing is sent to a dropped receiver.
     subscription: Subscription,
     broadcasts: mpsc::Receiver<Broadcast>,
     missed: Arc<AtomicU64>,
@@ -47,14 +47,15 @@ impl EndpointSubscription {
         }
     }
 
-    /// Waits until broadcasts of other nodes are sure to arrive: what they send after this, this
-    /// subscription hears. At once where there are no others or they are out of reach. Cancel
+    /// Waits until broadcasts of other nodes are sure to arrive: those sent after this reach this
+    /// subscription. Returns at once if there are no other nodes or they are unreachable. Cancel
     /// safe.
     pub async fn confirmed(&self) {
         self.subscription.confirmed().await;
     }
 
-    /// The next broadcast; at most 1024 wait, further ones are counted as missed. Cancel safe.
+    /// Waits for the next broadcast. At most 1024 wait; further ones are counted as missed. Cancel
+    /// safe.
     pub async fn recv(&mut self) -> Broadcast {
         poll_fn(|cx| self.poll(cx)).await
     }
@@ -62,12 +63,12 @@ impl EndpointSubscription {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Broadcast> {
         match self.broadcasts.poll_recv(cx) {
             Poll::Ready(Some(broadcast)) => Poll::Ready(broadcast),
-            // The sender lives in the subscription that this value holds.
+            // The sender lives in the subscription that this value owns.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 
-    /// How many broadcasts found no room since the subscription began.
+    /// Returns the number of broadcasts missed for lack of room since the subscription began.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Which pages may connect: the `Origin` header, and what it is held against.
+//! The check of the `Origin` header, which decides which pages may connect.
 
 mod pattern;
 
@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header, request::Parts};
 pub(crate) use self::pattern::{Host, OriginPattern};
 use crate::{error::ConfigError, telemetry};
 
-/// Where the page that connects comes from, as its browser says.
+/// The origin of the connecting page, as its browser reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
@@ -18,17 +18,18 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The scheme: `https`, or `app` and the like for pages that come from no server.
+    /// Returns the scheme: `https`, or one such as `app` for pages that come from no server.
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
-    /// The host, without its port; an IPv6 address in brackets.
+    /// Returns the host without its port; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port; that of the scheme where the browser left it out. `None` for schemes without one.
+    /// Returns the port, or the scheme's default if the browser left it out. `None` for schemes
+    /// without one.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
@@ -37,8 +38,8 @@ impl Origin {
 impl FromStr for Origin {
     type Err = ();
 
-    /// `scheme://host` or `scheme://host:port`, and nothing else: a browser never sends a path or
-    /// a user, and `null` is no origin.
+    /// Parses `scheme://host` or `scheme://host:port`, and nothing else: a browser never sends a
+    /// path or a user, and `null` is not an origin.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (scheme, rest) = text.split_once("://").ok_or(())?;
         let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
@@ -54,7 +55,7 @@ impl FromStr for Origin {
     }
 }
 
-/// The port of a scheme, where a URL gives none.
+/// Returns the default port of a scheme.
 fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" | "ws" => Some(80),
@@ -63,12 +64,11 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Which pages may connect, by their `Origin` header: what keeps a stranger's page from using the
-/// cookies and the network of its visitor. Mirrors the `:check_origin` option.
+/// The origins whose pages may connect, checked against the `Origin` header. It keeps foreign pages
+/// from using their visitor's cookies and network. Mirrors the `:check_origin` option.
 ///
-/// A request without the header passes every check: only browsers send it, and only they must be
-/// kept from it. One whose header cannot be read, or is `null`, passes none but
-/// [`CheckOrigin::off`].
+/// A request without the header passes every check, since only browsers send it, and only browsers
+/// need the check. A request whose header is malformed or `null` passes only [`CheckOrigin::off`].
 ///
 /// The default is [`CheckOrigin::host`].
 ///
@@ -87,49 +87,47 @@ enum Rule {
     Host,
     Connection,
     List(Arc<[OriginPattern]>),
-    /// An entry of a list that cannot be read; refused when the endpoint is built.
+    /// A malformed entry of a list; refused when the endpoint is built.
     Unreadable(String),
     By(Arc<dyn Fn(&Origin) -> bool + Send + Sync>),
 }
 
 impl CheckOrigin {
-    /// Every page may connect. Mirrors `check_origin: false`.
+    /// Allows every page. Mirrors `check_origin: false`.
     ///
-    /// For sockets that trust nothing a browser sends by itself: neither cookies nor the
-    /// client's address.
+    /// For sockets that trust nothing a browser sends on its own: neither cookies nor the client's
+    /// address.
     pub fn off() -> Self {
         CheckOrigin(Rule::Off)
     }
 
-    /// Pages of the endpoint's own host may connect, on whatever port and scheme: the host of
+    /// Allows pages of the endpoint's own host, on any port and scheme: the host of
     /// [`EndpointBuilder::url`](crate::EndpointBuilder::url). Mirrors `check_origin: true`.
     ///
-    /// Without a configured URL it is the host that the request names (Phoenix would take
-    /// `localhost`), so that a program works on 127.0.0.1, on `localhost` and in its first
-    /// deployment alike, while a stranger's page is refused in each of them. The request's
-    /// host is what a page says as well, so a stranger who controls a name server can make a
-    /// browser say that host (DNS rebinding), and a proxy may put its own in its place: configure
-    /// the URL in production.
+    /// Without a configured URL the host is that of the request (Phoenix uses `localhost`), so that
+    /// a program works on 127.0.0.1, on `localhost` and in its first deployment, while foreign
+    /// pages are still refused. However, a page determines the request's host: an attacker who
+    /// controls a name server can make a browser send that host (DNS rebinding), and a proxy may
+    /// replace it with its own. Configure the URL in production.
     pub fn host() -> Self {
         CheckOrigin(Rule::Host)
     }
 
-    /// Pages that were served from where they connect to: same scheme, host and port. Mirrors
-    /// `check_origin: :conn`.
+    /// Allows pages of the same scheme, host and port that they connect to. Mirrors `check_origin:
+    /// :conn`.
     ///
-    /// The request's scheme is that of its URI where it has one, which is HTTP/2 and what tower
-    /// layers set, otherwise the one of [`EndpointBuilder::url`](crate::EndpointBuilder::url),
-    /// otherwise `http`.
+    /// The request's scheme is that of its URI if it has one, as over HTTP/2 or from tower layers,
+    /// otherwise that of [`EndpointBuilder::url`](crate::EndpointBuilder::url), otherwise `http`.
     pub fn connection() -> Self {
         CheckOrigin(Rule::Connection)
     }
 
-    /// Pages of these origins, such as `https://example.com`, `//example.com:8080`,
-    /// `//*.example.org` (which takes `example.org` too) or `https://*`. What an entry leaves
-    /// out, scheme or port, may be any; `https://example.com` stands for port 443 alone. Hosts
-    /// are compared byte for byte. Mirrors `check_origin: [ … ]`.
+    /// Allows pages of these origins, such as `https://example.com`, `//example.com:8080`,
+    /// `//*.example.org` (which includes `example.org`) or `https://*`. An entry without a scheme
+    /// or a port allows any; `https://example.com` allows port 443 only. Hosts are compared byte by
+    /// byte. Mirrors `check_origin: [ … ]`.
     ///
-    /// An entry that cannot be read is a [`ConfigError`] when the endpoint is built.
+    /// A malformed entry is a [`ConfigError`] when the endpoint is built.
     pub fn list<I>(origins: I) -> Self
     where
         I: IntoIterator,
@@ -145,8 +143,8 @@ impl CheckOrigin {
         CheckOrigin(Rule::List(patterns.into()))
     }
 
-    /// Pages whose origin the function allows. It runs for every connect; one that panics
-    /// refuses. Mirrors `check_origin: {module, function, args}`.
+    /// Allows pages whose origin the function allows. It runs at every connect; if it panics, the
+    /// page is refused. Mirrors `check_origin: {module, function, args}`.
     pub fn by(allows: impl Fn(&Origin) -> bool + Send + Sync + 'static) -> Self {
         CheckOrigin(Rule::By(Arc::new(allows)))
     }
@@ -158,7 +156,7 @@ impl CheckOrigin {
         }
     }
 
-    /// Returns whether the page that sends the request may connect; `url` is the endpoint's own.
+    /// Returns true if the page that sends the request may connect; `url` is the endpoint's own.
     pub(crate) fn allows_request(&self, url: Option<&OriginPattern>, request: &Parts) -> bool {
         let mut sent = request.headers.get_all(header::ORIGIN).iter();
         let (Some(header), false) = (sent.next(), matches!(self.0, Rule::Off)) else {
@@ -214,7 +212,7 @@ impl fmt::Debug for CheckOrigin {
     }
 }
 
-/// The host a request is for: of its URI, or of its `Host` header.
+/// Returns the host of a request: that of its URI, or of its `Host` header.
 fn request_host(request: &Parts) -> Option<Host> {
     let authority = request.uri.authority().map(|authority| authority.as_str());
     authority

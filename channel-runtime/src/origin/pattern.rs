@@ -1,10 +1,10 @@
-//! Origins as a configuration writes them.
+//! Origin patterns, as written in a configuration.
 
 use std::{fmt, str::FromStr};
 
 use super::{Origin, default_port};
 
-/// A host and a port, as a URL writes them.
+/// A host and a port, as written in a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     pub(crate) host: String,
@@ -14,7 +14,7 @@ pub(crate) struct Host {
 impl FromStr for Host {
     type Err = ();
 
-    /// `example.com`, `example.com:8080`, `[::1]:8080`.
+    /// Parses `example.com`, `example.com:8080` or `[::1]:8080`.
     fn from_str(text: &str) -> Result<Self, ()> {
         let end_of_host = match text.starts_with('[') {
             true => text.find(']').ok_or(())? + 1,
@@ -43,7 +43,7 @@ impl FromStr for Host {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct OriginPattern {
     pub(crate) scheme: Option<String>,
-    /// `*.` before it stands for all its subdomains as well, `*` for every host.
+    /// The host; a leading `*.` adds all its subdomains, and `*` matches every host.
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
 }
@@ -68,7 +68,7 @@ impl OriginPattern {
             .is_some_and(|sub| sub.is_empty() || sub.ends_with('.'))
     }
 
-    /// Returns whether it stands for one host.
+    /// Returns true if it matches one host only.
     pub(crate) fn is_exact(&self) -> bool {
         !self.host.contains('*')
     }
@@ -77,8 +77,8 @@ impl OriginPattern {
 impl FromStr for OriginPattern {
     type Err = ();
 
-    /// `https://example.com`, `//example.com:8080`, `//*.example.org`. Lower case, as browsers
-    /// send it: anything else would never match.
+    /// Parses `https://example.com`, `//example.com:8080` or `//*.example.org`. Lower case only, as
+    /// browsers send it: an upper-case pattern would never match.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (scheme, rest) = text.split_once("//").ok_or(())?;
         let scheme = match scheme.strip_suffix(':') {
@@ -95,7 +95,7 @@ impl FromStr for OriginPattern {
             return Err(());
         }
         if let Some(scheme) = scheme {
-            // The same letters as in what a browser says.
+            // Checks the scheme by the rules for a browser's origin.
             let _origin: Origin = format!("{scheme}://x").parse()?;
         }
         Ok(OriginPattern {

@@ -19,26 +19,26 @@ use crate::{
     transport::{RawMount, RawSocket},
 };
 
-/// How many bytes of half received messages may wait, of all clients together.
+/// The default for the bytes of half-received messages, of all clients together.
 const RECEIVE_BYTES: usize = 64 << 20;
 
-/// How many bytes may wait for all slow clients together.
+/// The default for the bytes that may wait for all slow clients together.
 const OUTBOX_BYTES: usize = 256 << 20;
 
-/// How many bytes may wait for all channels together.
+/// The default for the bytes that may wait for all channels together.
 const MAILBOX_BYTES: usize = 256 << 20;
 
 /// Configures an [`Endpoint`]: see [`Endpoint::builder`].
 ///
-/// `S` is the state that its sockets need and do not have yet. As of axum's `Router<S>`, it is
-/// inferred, and [`EndpointBuilder::with_state`] gives it last.
+/// `S` is the state that its sockets still need. As with axum's `Router<S>`, it is inferred, and
+/// [`EndpointBuilder::with_state`] provides it last.
 #[must_use = "call `build`"]
 pub struct EndpointBuilder<S = ()> {
     mounts: Vec<(SocketOptions, MakeMount<S>)>,
     settings: Settings,
 }
 
-/// All but the sockets.
+/// All settings except the sockets.
 #[derive(Default)]
 struct Settings {
     config: EndpointConfig,
@@ -47,7 +47,7 @@ struct Settings {
     secrets: crate::token::Secrets,
 }
 
-/// Mounts a socket type, once its options are known to work and its state is there.
+/// Mounts a socket type, once its options have been checked and its state is available.
 type MakeMount<S> = Box<dyn FnOnce(SocketOptions, &S) -> Arc<dyn Mount> + Send + Sync>;
 
 fn mount<K: StateFrom<S>, S>(options: SocketOptions, state: &S) -> Arc<dyn Mount> {
@@ -68,7 +68,7 @@ impl<S> Default for EndpointBuilder<S> {
 }
 
 impl<S: Send + Sync + 'static> EndpointBuilder<S> {
-    /// Mounts a socket: at a path with the default options, or as [`SocketOptions`] say. Its WebSocket
+    /// Mounts a socket at a path with the default options, or with [`SocketOptions`]. Its WebSocket
     /// is at `<path>/websocket`. Mirrors `Phoenix.Endpoint.socket/3`.
     ///
     /// ```
@@ -99,39 +99,38 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
         self
     }
 
-    /// Mounts a socket without channels, as [`EndpointBuilder::socket`] does one with channels.
+    /// Mounts a socket without channels; the options are those of [`EndpointBuilder::socket`].
     pub fn raw_socket<K: RawSocket>(mut self, options: impl Into<SocketOptions>) -> Self {
         self.mounts
             .push((options.into(), Box::new(raw_mount::<K, S>)));
         self
     }
 
-    /// What a configuration file says of the endpoint: takes the place of what was given
-    /// before, key by key.
+    /// Applies the endpoint's part of a configuration file. Its keys override earlier settings one
+    /// by one.
     pub fn config(mut self, config: EndpointConfig) -> Self {
         self.settings.config = config.or(self.settings.config);
         self
     }
 
-    /// The address under which clients reach the endpoint, such as `https://example.com` or
-    /// `//localhost`: pages of this host may connect where a socket's
-    /// [`check_origin`](SocketOptions::check_origin) asks for the endpoint's. Without one, the
-    /// host that a request names counts as the endpoint's. Mirrors `url: [host: …]`.
+    /// Sets the URL under which clients reach the endpoint, such as `https://example.com` or
+    /// `//localhost`. Pages of this host may connect if a socket's
+    /// [`check_origin`](SocketOptions::check_origin) asks for the endpoint's host. Without a URL,
+    /// the host of each request counts as the endpoint's. Mirrors `url: [host: …]`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.settings.config.url = Some(url.into());
         self
     }
 
-    /// How many connections may be open at once, over all sockets and transports of this node;
-    /// as many as the machine bears unless given. Further clients get status 503, with a
-    /// warning in the log, and come again.
+    /// Sets how many connections may be open at once, over all sockets and transports of this node;
+    /// unlimited by default. Further clients get status 503, with a warning in the log, and retry.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.config.max_connections = Some(connections);
         self
     }
 
-    /// Which parameters of joins, messages and connects the log shows, and which only as
-    /// `[FILTERED]`; unless given, passwords, tokens and the like are filtered, see
+    /// Sets which parameters of joins, messages and connects the log shows, and which it replaces
+    /// with `[FILTERED]`. By default passwords, tokens and the like are filtered, see
     /// [`FilterParameters`]. Mirrors `config :phoenix, :filter_parameters`.
     ///
     /// ```
@@ -146,101 +145,101 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
         self
     }
 
-    /// How many bytes of the clients' messages may wait for channels, of all connections together;
-    /// 256 MiB unless given, 4 GiB at most. Each connection may have 16 KiB beside that, so that a
-    /// few clients which send far ahead of their channels do not keep out the others.
+    /// Sets how many bytes of the clients' messages may wait for channels, of all connections
+    /// together; 256 MiB by default, 4 GiB at most. Each connection may use another 16 KiB, so that
+    /// a few clients which send far ahead of their channels do not keep out the others.
     ///
-    /// Without room, nothing more is read of a connection that has more than that waiting, which
-    /// holds its client back; after the socket's
-    /// [`mailbox_wait`](SocketOptions::mailbox_wait) its messages are refused with `channel overloaded`.
-    /// The limit of one connection is [`SocketOptions::mailbox_bytes`].
+    /// When the budget is spent, a connection that exceeds its own 16 KiB is not read, which slows
+    /// its client down. After the socket's [`mailbox_wait`](SocketOptions::mailbox_wait) its
+    /// messages are refused with `channel overloaded`. The limit of one connection is
+    /// [`SocketOptions::mailbox_bytes`].
     pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
         self.settings.config.mailbox_bytes = Some(bytes);
         self
     }
 
-    /// How many bytes may wait for slow clients, over all connections of this node; 256 MiB unless
-    /// given. [`SocketOptions::outbox_bytes`] bounds one connection, this bounds their sum.
+    /// Sets how many bytes may wait for slow clients, over all connections of this node; 256 MiB by
+    /// default. [`SocketOptions::outbox_bytes`] limits one connection, this limits their sum.
     ///
-    /// Each frame counts as in its outbox. One that is broadcast to many is kept once, so its
-    /// bytes count once, and for each client that it waits for 128 bytes. Broadcasts that wait for
-    /// a channel which intercepts them count for each channel. Up to 16 KiB of a connection do
-    /// not count.
+    /// Each frame counts as in its outbox. A frame broadcast to many clients is stored once, so its
+    /// bytes count once, plus 128 bytes for each client that it waits for. Broadcasts that wait for
+    /// a channel which intercepts them count for each channel. Up to 16 KiB per connection do not
+    /// count.
     ///
-    /// When the budget is spent, the slowest connection goes: the one for which the most bytes
-    /// wait, of several the one that has waited for longest. It is closed with code 1013;
-    /// where its [`SlowConsumer`](crate::SlowConsumer) policy leaves broadcasts
-    /// out, those that wait are left out, and it is closed if that is not enough.
-    /// `channel_slow_consumer_total` counts it with the reason `endpoint`; a warning is logged each
-    /// time that their number has doubled.
+    /// When the budget is spent, the slowest connection is evicted: the one with the most waiting
+    /// bytes, and among equals the one that has waited longest. It is closed with code 1013. If its
+    /// [`SlowConsumer`](crate::SlowConsumer) policy drops broadcasts, the waiting ones are dropped
+    /// first, and it is closed only if that is not enough. `channel_slow_consumer_total` counts it
+    /// with the reason `endpoint`; a warning is logged whenever their number has doubled.
     pub fn outbox_bytes(mut self, bytes: usize) -> Self {
         self.settings.config.outbox_bytes = Some(bytes);
         self
     }
 
-    /// How many bytes the clients of this node may have sent of messages that are not whole, all
-    /// together; 64 MiB unless given. [`SocketOptions::max_frame_size`] and
-    /// [`max_message_size`](SocketOptions::max_message_size) bound one connection, this bounds their
-    /// sum. Bodies of polling clients count while they come in, and messages that have come whole
+    /// Sets how many bytes of incomplete messages the clients of this node may have sent, all
+    /// together; 64 MiB by default. [`SocketOptions::max_frame_size`] and
+    /// [`max_message_size`](SocketOptions::max_message_size) limit one connection, this limits
+    /// their sum. The bodies of long-poll clients count while they arrive, and complete messages
     /// while they wait for room. Up to 64 KiB of each do not count.
     ///
-    /// When it is spent, those go that have sent nothing more for longest, so that clients which stop
-    /// in the middle cannot keep out those which go on; first of all, clients which have joined no
-    /// channel. A WebSocket is closed with code 1013, a POST is answered with status 500, and clients
-    /// try both again. `channel_half_received_dropped_total` counts them, and a warning is
-    /// logged each time that their number has doubled. A message that is alone may come whole, however large it is.
+    /// When the budget is spent, the clients that have been silent longest are evicted, so that
+    /// stalled clients cannot keep out active ones; clients that have joined no channel go first. A
+    /// WebSocket is closed with code 1013, a POST is answered with status 500, and clients retry
+    /// after both. `channel_half_received_dropped_total` counts them, and a warning is logged
+    /// whenever their number has doubled. A message that is the only one may complete, however
+    /// large it is.
     pub fn receive_bytes(mut self, bytes: usize) -> Self {
         self.settings.config.receive_bytes = Some(bytes);
         self
     }
 
-    /// How connections are ended at a shutdown. Mirrors the `:drainer` option.
+    /// Sets how connections are closed at a shutdown. Mirrors the `:drainer` option.
     pub fn drainer(mut self, options: DrainOptions) -> Self {
         self.settings.config.drainer = Some(options);
         self
     }
 
-    /// The limits of [`Endpoint::serve`]: how long clients may take, and how many connections there
-    /// may be, those included that have sent nothing.
+    /// Sets the limits of [`Endpoint::serve`]: how long clients may take, and how many connections
+    /// may be open, including those that have sent nothing.
     #[cfg(feature = "serve")]
     pub fn serve_options(mut self, options: ServeOptions) -> Self {
         self.settings.config.serve = Some(options);
         self
     }
 
-    /// How many uploads may be open at once, of one socket and of all, so that files which clients
-    /// begin and do not end leave room for connections.
+    /// Sets how many uploads may be open at once, of one socket and of all, so that unfinished
+    /// files of clients leave room for connections.
     #[cfg(feature = "uploads")]
     pub fn upload_options(mut self, options: crate::upload::UploadOptions) -> Self {
         self.settings.config.uploads = Some(options);
         self
     }
 
-    /// The secret that the endpoint's tokens are made with: at least 32 random bytes, the same on
-    /// every node, and kept out of the repository. Without one, the endpoint makes one that lives
-    /// as long as its process: then tokens, and the sessions of long-poll clients, do not survive
+    /// Sets the secret of the endpoint's tokens: at least 32 random bytes, the same on every node,
+    /// and kept out of the repository. Without one, the endpoint generates a secret for the
+    /// lifetime of its process; tokens, and the sessions of long-poll clients, then do not survive
     /// a restart. Mirrors `:secret_key_base`.
     ///
-    /// To change it, give the new one first and then, in a second call, the old one: tokens are
-    /// made with the first and accepted from all.
+    /// To rotate it, pass the new secret first and then, in a second call, the old one: tokens are
+    /// created with the first and accepted from all.
     #[cfg(feature = "token")]
     pub fn secret_key(mut self, secret: impl AsRef<[u8]>) -> Self {
         self.settings.secrets.add(secret.as_ref());
         self
     }
 
-    /// Connects the endpoint to those of other nodes: what one broadcasts, the subscribers of all
-    /// hear. Without an adapter, the endpoint is alone. Mirrors the `:pubsub_server` option.
+    /// Connects the endpoint to those of other nodes: a broadcast on one reaches the subscribers of
+    /// all. Without an adapter, the endpoint is alone. Mirrors the `:pubsub_server` option.
     ///
-    /// See [`pubsub`](crate::pubsub) for what holds across nodes, and what may be lost.
+    /// See [`pubsub`](crate::pubsub) for the guarantees across nodes, and for what may be lost.
     pub fn pubsub(mut self, adapter: impl Adapter) -> Self {
         self.settings.adapter = Some(Box::new(adapter));
         self
     }
 
-    /// Gives the sockets their state: the one that `#[socket(state = …)]` names, or one that it is
-    /// taken from by [`FromRef`](crate::FromRef), so that each socket has its part of it. Called last,
-    /// as of axum's `Router`; a state that is missing does not compile.
+    /// Provides the state of the sockets: the type that `#[socket(state = …)]` names, or one from
+    /// which it is extracted by [`FromRef`](crate::FromRef), so that each socket gets its part.
+    /// Call it last, as with axum's `Router`; a missing state does not compile.
     ///
     /// ```
     /// use channel_runtime::prelude::*;
@@ -271,8 +270,7 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
     /// # Ok::<(), channel_runtime::ConfigError>(())
     /// ```
     ///
-    /// Sockets that are mounted afterwards have a state of their own, given by a further
-    /// `with_state`.
+    /// Sockets mounted afterwards have a separate state, provided by a further `with_state`.
     pub fn with_state<T>(self, state: S) -> EndpointBuilder<T> {
         let state = Arc::new(state);
         let with_state = |(options, mount): (_, MakeMount<S>)| {
@@ -286,11 +284,11 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
         }
     }
 
-    /// Checks the configuration and makes the endpoint.
+    /// Checks the configuration and creates the endpoint.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] that names the option which cannot work.
+    /// A [`ConfigError`] that names the invalid option.
     pub fn build(self) -> Result<Endpoint, ConfigError>
     where
         (): Supplies<S>,
@@ -349,7 +347,7 @@ impl Settings {
 }
 
 impl Endpoint {
-    /// Starts to configure an endpoint.
+    /// Returns a builder for an endpoint.
     pub fn builder<S: Send + Sync + 'static>() -> EndpointBuilder<S> {
         EndpointBuilder::default()
     }
@@ -372,7 +370,7 @@ fn mount_all<S>(
     Ok(Mounts::new(mounted))
 }
 
-/// The URL of one host.
+/// Parses the URL of a single host.
 fn endpoint_url(url: String) -> Result<OriginPattern, ConfigError> {
     let parsed = url.parse::<OriginPattern>().ok();
     let exact = parsed.filter(OriginPattern::is_exact);

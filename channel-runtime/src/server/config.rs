@@ -8,8 +8,8 @@ use crate::{
 #[cfg(feature = "serve")]
 use crate::{options::ServeOptions, serve::ServeLimits};
 
-/// What holds for all sockets of an endpoint, as a configuration file has it: for
-/// [`EndpointBuilder::config`](crate::EndpointBuilder::config). Keys that are none are refused.
+/// The options for all sockets of an endpoint, as read from a configuration file: for
+/// [`EndpointBuilder::config`](crate::EndpointBuilder::config). Unknown keys are rejected.
 ///
 /// ```
 /// use channel_runtime::{Endpoint, EndpointConfig, SocketOptions, prelude::*};
@@ -72,7 +72,7 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// Takes from `other` the keys that are not given.
+    /// Returns these keys, with missing ones taken from `other`.
     pub(super) fn or(self, other: Self) -> Self {
         EndpointConfig {
             url: self.url.or(other.url),
@@ -103,7 +103,7 @@ impl EndpointConfig {
         self.drainer.as_ref().map_or(Ok(()), DrainOptions::check)
     }
 
-    /// Gives the layers above the endpoint their options.
+    /// Passes the options of the layers above on to them.
     pub(super) fn install(&self, extensions: &Extensions) -> Result<(), ConfigError> {
         if let Some(drainer) = &self.drainer {
             extensions.insert(drainer.clone());

@@ -1,4 +1,4 @@
-//! How an endpoint is configured.
+//! The configuration of an endpoint.
 
 mod builder;
 mod config;

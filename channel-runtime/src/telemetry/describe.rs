@@ -1,4 +1,4 @@
-//! The metrics in words, for what collects them.
+//! The descriptions of the metrics, for recorders.
 
 use metrics::Unit;
 
@@ -10,7 +10,8 @@ enum Kind {
 
 use Kind::{Counter, Gauge, Histogram};
 
-/// Describes all metrics to the recorder, with their units: once, after it was installed.
+/// Describes all metrics to the recorder, with their units. Call it once, after the recorder is
+/// installed.
 ///
 /// ```
 /// // let handle = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
@@ -26,7 +27,7 @@ pub fn describe_metrics() {
     }
 }
 
-/// What `docs/metrics.md` shows as a table.
+/// The metrics, which `docs/metrics.md` shows as a table.
 #[rustfmt::skip]
 const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("channel_connections", Gauge, Unit::Count, "Connections that are open"),

@@ -1,10 +1,10 @@
-//! Which parameters a log may show.
+//! The filter that decides which parameters a log may show.
 
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// Names whose values never reach a log, unless told otherwise.
+/// Names whose values are never logged by default.
 const SECRETS: [&str; 16] = [
     "password",
     "passwd",
@@ -24,14 +24,15 @@ const SECRETS: [&str; 16] = [
     "xsrf",
 ];
 
-/// Which parameters of joins, messages and connects the log shows, and which only as
-/// `[FILTERED]`: for [`EndpointBuilder::filter_parameters`](crate::EndpointBuilder::filter_parameters).
-/// Mirrors `config :phoenix, :filter_parameters`.
+/// The parameters of joins, messages and connects that the log shows, and those that it replaces
+/// with `[FILTERED]`: for
+/// [`EndpointBuilder::filter_parameters`](crate::EndpointBuilder::filter_parameters). Mirrors
+/// `config :phoenix, :filter_parameters`.
 ///
-/// A name is compared without its case and its separators, so `api_key` means `apiKey`, `API-Key` and
-/// `x-api-key-id` as well. Maps and arrays are looked through to the bottom.
+/// Case and separators of a name are ignored, so `api_key` also matches `apiKey`, `API-Key` and
+/// `x-api-key-id`. Maps and arrays are searched at every depth.
 ///
-/// The default discards what contains `password`, `passwd`, `passphrase`, `token`, `secret`,
+/// The default discards names that contain `password`, `passwd`, `passphrase`, `token`, `secret`,
 /// `authorization`, `bearer`, `api_key`, `access_key`, `private_key`, `credential`, `jwt`, `cookie`,
 /// `session`, `csrf` or `xsrf`.
 ///
@@ -53,13 +54,13 @@ pub struct FilterParameters(Rule);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rule {
-    /// Names that contain one of these are not shown.
+    /// Hides names that contain one of these.
     Discard(Vec<String>),
-    /// Only these are.
+    /// Shows only these names.
     Keep(Vec<String>),
 }
 
-/// As a configuration file has it.
+/// The format in a configuration file.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum InFile {
@@ -92,8 +93,8 @@ impl Default for FilterParameters {
 }
 
 impl FilterParameters {
-    /// Discards the parameters whose names contain one of these, in the place of the default.
-    /// Mirrors a list as `:filter_parameters`.
+    /// Discards parameters whose names contain one of these, instead of the default names. Mirrors
+    /// a list as `:filter_parameters`.
     #[must_use]
     pub fn discard<I>(names: I) -> Self
     where
@@ -103,8 +104,8 @@ impl FilterParameters {
         FilterParameters(Rule::Discard(plain_all(names)))
     }
 
-    /// Shows the parameters of exactly these names, with all that is in them, and no other. Mirrors
-    /// `{:keep, […]}`.
+    /// Shows only the parameters of exactly these names, with all their contents. Mirrors `{:keep,
+    /// […]}`.
     #[must_use]
     pub fn keep<I>(names: I) -> Self
     where
@@ -114,7 +115,7 @@ impl FilterParameters {
         FilterParameters(Rule::Keep(plain_all(names)))
     }
 
-    /// Discards these as well; where names are [kept](Self::keep), these are not.
+    /// Also discards these names; if names are [kept](Self::keep), these are no longer kept.
     #[must_use]
     pub fn also<I>(mut self, names: I) -> Self
     where
@@ -129,13 +130,13 @@ impl FilterParameters {
         self
     }
 
-    /// The default, which also holds where no endpoint is known.
+    /// Returns the default, which also applies if no endpoint is known.
     pub(crate) fn built_in() -> &'static Self {
         static BUILT_IN: OnceLock<FilterParameters> = OnceLock::new();
         BUILT_IN.get_or_init(FilterParameters::default)
     }
 
-    /// Returns how the value of a name is shown.
+    /// Returns how the value of a name is treated.
     pub(crate) fn of(&self, name: &str) -> Fate {
         let name = plain(name);
         match &self.0 {
@@ -148,12 +149,12 @@ impl FilterParameters {
         }
     }
 
-    /// Returns whether a value without a name, or one whose names are none of the list's, is shown.
+    /// Returns true if a value without a name, or without a listed name, is shown.
     fn shows_others(&self) -> bool {
         matches!(self.0, Rule::Discard(_))
     }
 
-    /// Returns whether text of this name is shown.
+    /// Returns true if text of this name is shown.
     pub(crate) fn shows(&self, name: &str) -> bool {
         match self.of(name) {
             Fate::Hidden => false,
@@ -162,7 +163,7 @@ impl FilterParameters {
         }
     }
 
-    /// A payload as the log may have it.
+    /// Returns a payload with its filtered values masked.
     pub(crate) fn mask(&self, value: serde_json::Value) -> serde_json::Value {
         use serde_json::Value;
 
@@ -190,16 +191,16 @@ impl FilterParameters {
 /// The text in place of a filtered value.
 pub(crate) const FILTERED: &str = "[FILTERED]";
 
-/// How a value is shown.
+/// The treatment of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Hidden,
     Shown,
-    /// By the names in it, or by the rule for all others.
+    /// Decided by the names in it, or by the rule for all others.
     Searched,
 }
 
-/// Letters and digits in lower case.
+/// Returns the letters and digits in lower case.
 fn plain(name: &str) -> String {
     name.chars()
         .filter(|char| char.is_alphanumeric())
@@ -213,7 +214,7 @@ where
     I::Item: AsRef<str>,
 {
     let names = names.into_iter().map(|name| plain(name.as_ref()));
-    // Nothing is in every name.
+    // The empty text is contained in every name.
     names.filter(|name| !name.is_empty()).collect()
 }
 

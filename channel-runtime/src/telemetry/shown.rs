@@ -1,26 +1,26 @@
-//! Text of a client, a node or an error, as a log line or an error's text may have it.
+//! Makes text of a client, a node or an error safe for a log line or an error message.
 
 use std::{
     borrow::Cow,
     fmt::{self, Write as _},
 };
 
-/// The most bytes of one value, before they are escaped.
+/// The maximum size of one value, in bytes before escaping.
 const MOST: usize = 512;
 
-/// A value whose text is one line that a terminal obeys nothing of, and bounded: control
-/// characters, line separators and changes of direction are escaped, and of more than 512 bytes the
-/// beginning stands, with how many there were. For every field that is written with `%`.
+/// Wraps a value so that its text is bounded, fits on one line and cannot control a terminal.
+/// Control characters, line separators and changes of direction are escaped. Text of more than 512
+/// bytes is cut off, followed by its size. For every field that is written with `%`.
 pub(crate) fn shown<T: fmt::Display + ?Sized>(value: &T) -> Shown<'_, T> {
     Shown { value, most: MOST }
 }
 
-/// As [`shown`], with another bound.
+/// As [`shown`], with a different limit.
 pub(crate) fn shown_to<T: fmt::Display + ?Sized>(value: &T, most: usize) -> Shown<'_, T> {
     Shown { value, most }
 }
 
-/// As [`shown`], for fields that are text: what is harmless is only lent.
+/// As [`shown`], for fields that are text; borrows the text if it is harmless.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     match text.len() <= MOST && !text.chars().any(acts) {
         true => Cow::Borrowed(text),
@@ -51,12 +51,12 @@ impl<T: fmt::Display + ?Sized> fmt::Display for Shown<'_, T> {
     }
 }
 
-/// Escapes what passes, as far as it has room.
+/// A writer that escapes its text, as far as there is room.
 struct Line<'a, 'f> {
     out: &'a mut fmt::Formatter<'f>,
     left: usize,
     cut: bool,
-    /// Of all that has come.
+    /// The total size of the text, in bytes.
     len: usize,
 }
 
@@ -82,8 +82,8 @@ impl fmt::Write for Line<'_, '_> {
     }
 }
 
-/// Returns whether a character does something instead of being seen: it ends a line, begins a terminal's
-/// command, turns the direction of what follows, or hides.
+/// Returns true if a character acts instead of being visible: if it ends a line, starts a terminal
+/// command, changes the direction of the following text, or hides.
 fn acts(char: char) -> bool {
     char.is_control()
         || matches!(char,
@@ -114,7 +114,7 @@ mod tests {
         let expected = format!("{}… [1200 bytes]", "ü".repeat(256));
         assert_eq!(shown(&long).to_string(), expected);
         assert_eq!(line(&long), expected);
-        // In pieces as well.
+        // The limit also counts across several writes.
         let pieces = format_args!("{}{}{}", "x".repeat(511), "ü", "y").to_string();
         assert!(shown(&pieces).to_string().ends_with("x… [514 bytes]"));
         let exact = "x".repeat(512);
