@@ -1,4 +1,4 @@
-//! What handlers return, and what becomes of it.
+//! The values that handlers return, and their conversion into replies.
 
 use std::{fmt, sync::Arc};
 
@@ -25,21 +25,21 @@ use crate::{
 /// ```
 pub type Reply<T = (), E = Refusal> = Result<T, E>;
 
-/// What a client's message gets: a reply or silence, and perhaps the end of the channel.
+/// The answer to a client's message: a reply or silence, and perhaps the end of the channel.
 ///
-/// Handlers rarely name it: `()`, a [`Reply`], a [`Stop`] and so on become one. Return it from a
-/// handler that decides between them.
+/// Handlers rarely name it: `()`, a [`Reply`], a [`Stop`] and so on convert into one. Return it
+/// from a handler that decides between them.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     pub(crate) reply: Option<(SmolStr, Payload)>,
     pub(crate) stop: Option<Reason>,
-    /// What replies in its place.
+    /// The part that replies later, in place of `reply`.
     pub(super) later: Option<Arc<dyn ReplyLater>>,
 }
 
-/// An answer whose reply comes by itself: a stream.
+/// An answer that sends its own reply: a stream.
 pub(super) trait ReplyLater: fmt::Debug + Send + Sync {
-    /// Begins it, for the message that it answers.
+    /// Starts it for the message that it answers.
     fn begin(&self, client: &ClientSender, join_ref: &Term, reference: &Term, topic: &Topic);
 }
 
@@ -47,8 +47,8 @@ pub(crate) const OK: SmolStr = SmolStr::new_static("ok");
 pub(crate) const ERROR: SmolStr = SmolStr::new_static("error");
 
 impl Answer {
-    /// Sends the reply, if there is one. A reply that this client's serializer cannot carry
-    /// becomes an error reply that says so.
+    /// Sends the reply, if there is one. A reply that this client's serializer cannot carry becomes
+    /// an error reply that says so.
     pub(super) fn send(
         self,
         client: &ClientSender,
@@ -65,17 +65,17 @@ impl Answer {
         }
     }
 
-    /// Silence. Mirrors `{:noreply, socket}`.
+    /// Creates an answer without a reply. Mirrors `{:noreply, socket}`.
     pub fn none() -> Self {
         Answer::default()
     }
 
-    /// A reply with status `ok`. Mirrors `{:reply, {:ok, response}, socket}`.
+    /// Creates a reply with status `ok`. Mirrors `{:reply, {:ok, response}, socket}`.
     pub fn ok(response: impl IntoReply) -> Self {
         response.into_reply()
     }
 
-    /// A reply with status `error`. Mirrors `{:reply, {:error, response}, socket}`.
+    /// Creates a reply with status `error`. Mirrors `{:reply, {:error, response}, socket}`.
     pub fn refuse(refusal: impl Into<Refusal>) -> Self {
         Answer {
             reply: Some((ERROR, refusal.into().payload())),
@@ -93,14 +93,14 @@ impl Answer {
         }
     }
 
-    /// The answer to an event that no handler takes.
+    /// Creates the answer to an event that no handler takes.
     #[doc(hidden)]
     pub fn unknown_event() -> Self {
         Answer::refuse(Refusal::new("unknown event"))
     }
 }
 
-/// A reply with a status of your own, where `ok` and `error` do not say it.
+/// A reply with a status of your own, besides `ok` and `error`.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -111,15 +111,16 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub struct Status<T = ()>(pub &'static str, pub T);
 
-/// What can stand in the `Ok` of a handler's answer: any `Serialize` value as JSON, [`Binary`],
-/// a [`Payload`], a [`Status`], a [`Stop`], a [`PushStream`] or an [`Answer`]; `()` is the response `{}`.
+/// A value that can stand in the `Ok` of a handler's answer: any `Serialize` value as JSON,
+/// [`Binary`], a [`Payload`], a [`Status`], a [`Stop`], a [`PushStream`] or an [`Answer`]; `()` is
+/// the response `{}`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a response to a client message",
     label = "not a response",
     note = "derive `serde::Serialize` for it, or use `Binary`, `Payload`, `Status`, `Stop` or `Answer`"
 )]
 pub trait IntoReply {
-    /// Makes the reply.
+    /// Converts the value.
     fn into_reply(self) -> Answer;
 }
 
@@ -169,14 +170,14 @@ impl IntoReply for Answer {
     }
 }
 
-/// An error that a client can be refused with: whatever is `Into<Refusal>`.
+/// An error that a client can be refused with: any type that is `Into<Refusal>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error that a client can be refused with",
     label = "not a refusal",
     note = "return `Result<_, InternalError>`, which takes any error by `?` and keeps its text from the client; or implement `From` of your own error for `Refusal`"
 )]
 pub trait IntoRefusal {
-    /// Makes the refusal.
+    /// Converts the error.
     fn into_refusal(self) -> Refusal;
 }
 
@@ -187,14 +188,14 @@ impl<E: Into<Refusal>> IntoRefusal for E {
     }
 }
 
-/// What a `#[handle_in]` handler can return.
+/// A value that a `#[handle_in]` handler can return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an answer to a client message",
     label = "not an answer",
     note = "an answer is `()` for silence, `Reply<T>` or `Result<T, E>` for a reply, `Status<T>`, `Stop` or `Answer`"
 )]
 pub trait IntoAnswer {
-    /// Makes the answer.
+    /// Converts the value.
     fn into_answer(self) -> Answer;
 }
 
@@ -231,7 +232,7 @@ impl IntoAnswer for Answer {
     }
 }
 
-/// Whether the channel goes on after a handler that answers nobody.
+/// The outcome of a handler without a reply: the channel goes on or ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct NoReply {
@@ -239,7 +240,7 @@ pub struct NoReply {
 }
 
 impl NoReply {
-    /// The channel goes on.
+    /// Lets the channel go on.
     pub const CONTINUE: NoReply = NoReply { stop: None };
 }
 
@@ -252,7 +253,7 @@ impl From<NoReply> for Answer {
     }
 }
 
-/// What a handler that answers nobody can return: `()` to go on, [`Stop`] to end the channel, a
+/// A value that a handler without a reply can return: `()` to go on, [`Stop`] to end the channel, a
 /// [`NoReply`], an `Option` of one, or a `Result` of one whose error ends the channel with
 /// [`Reason::Error`].
 #[diagnostic::on_unimplemented(
@@ -261,7 +262,7 @@ impl From<NoReply> for Answer {
     note = "return `()`, `Stop`, `Option<Stop>` or `Result<(), Error>`, whose error may be any that can be displayed"
 )]
 pub trait IntoNoReply {
-    /// Makes the flow.
+    /// Converts the value.
     fn into_no_reply(self) -> NoReply;
 }
 

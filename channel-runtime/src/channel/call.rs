@@ -41,7 +41,7 @@ pub trait CastFor<C: Channel>: Sized + Send + 'static {
     note = "add one to its `#[channel]` block: `#[handle_call] async fn name(&mut self, message: {Self}) -> Answer`"
 )]
 pub trait CallFor<C: Channel>: Sized + Send + 'static {
-    /// What the caller gets.
+    /// The result for the caller.
     type Reply: Send + 'static;
 
     /// Runs the handler.
@@ -53,27 +53,27 @@ pub trait CallFor<C: Channel>: Sized + Send + 'static {
     ) -> HandlerFuture<'a, NoReply>;
 }
 
-/// Who waits for the result of a call: for a `#[handle_call]` that answers later.
+/// The caller that waits for the result of a call: for a `#[handle_call]` that answers later.
 ///
-/// A `#[handle_call]` that returns the result needs none. Dropping it without an answer gives the
-/// caller [`Error::ChannelEnded`](crate::Error::ChannelEnded). Mirrors the `from` of
+/// A `#[handle_call]` that returns the result needs none. If it is dropped without an answer, the
+/// caller gets [`Error::ChannelEnded`](crate::Error::ChannelEnded). Mirrors the `from` of
 /// `c:Phoenix.Channel.handle_call/3`.
 #[derive(Debug)]
 #[must_use = "the caller waits until this is answered or dropped"]
 pub struct Caller<T>(pub(super) oneshot::Sender<T>);
 
 impl<T> Caller<T> {
-    /// Returns whether the caller has stopped waiting, so that its answer need not be made.
+    /// Returns true if the caller has stopped waiting, so that its result need not be computed.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
 
-    /// Waits until the caller stops waiting: to give up what takes long. Cancel safe.
+    /// Waits until the caller stops waiting, to abandon long work. Cancel safe.
     pub async fn closed(&mut self) {
         self.0.closed().await;
     }
 
-    /// Gives the caller its result; one that no longer waits is no error. Mirrors
+    /// Sends the result to the caller. It is no error if the caller no longer waits. Mirrors
     /// `GenServer.reply/2`.
     pub fn reply(self, result: T) {
         let _gone = self.0.send(result);
@@ -89,7 +89,7 @@ pub(crate) trait ServerMessage<C: Channel>: Send {
     ) -> HandlerFuture<'a, NoReply>;
 }
 
-/// The contexts of the roles an [`ServerMessage`] may have.
+/// The contexts of the roles that a [`ServerMessage`] may have.
 pub(crate) struct Contexts<'a, C: Channel> {
     pub(crate) info: Context<'a, C, role::handle_info>,
     pub(super) cast: Context<'a, C, role::handle_cast>,

@@ -1,4 +1,4 @@
-//! What a handler may borrow, by its role.
+//! The values that a handler may borrow, by its role.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use crate::{
     protocol::{FromPayload, Payload, Refusal, Term, Topic},
 };
 
-/// The roles of handlers, named as their attributes are, for [`Context`] and [`Provide`].
+/// The roles of handlers for [`Context`] and [`Provide`], named like their attributes.
 #[allow(non_camel_case_types)]
 pub mod role {
     macro_rules! roles {
@@ -67,12 +67,12 @@ pub mod role {
     impl AfterJoin for handle_progress {}
 }
 
-/// Lends a `T` to the handlers of `C` that have the role `R`: what a `&T` parameter is filled
-/// from.
+/// Provides a `T` to the handlers of `C` that have the role `R`: the source of a `&T` parameter.
 ///
-/// Every handler may borrow a [`Topic`], a [`ChannelRef`], the [`Endpoint`], the
-/// [`ConnectInfo`], the socket type its channel names and the state that this one names; all but `#[join]` the [`Socket`];
-/// a `#[handle_in]` that names no event, and a `#[before_handle_in]`, the event's name as `&str`.
+/// Every handler may borrow a [`Topic`], a [`ChannelRef`], the [`Endpoint`], the [`ConnectInfo`],
+/// the socket type that its channel names, and that socket's state. All but `#[join]` may borrow
+/// the [`Socket`]. A `#[handle_in]` that names no event, and a `#[before_handle_in]`, may borrow
+/// the event's name as `&str`.
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to a `{R}` handler",
     label = "not lent here",
@@ -83,7 +83,7 @@ pub trait Provide<T: ?Sized, C, R> {
     fn provide(&self) -> &T;
 }
 
-/// As [`Provide`], to a `#[connect]`.
+/// Provides a `T` to a `#[connect]`, like [`Provide`].
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to `#[connect]`",
@@ -102,7 +102,7 @@ impl<X: Provide<T, C, R>, T: ?Sized, C, R> ProvideToConnect<T, C, R> for X {
     }
 }
 
-/// As [`FromPayload`] and [`FromParams`], for a type that is named as one that is lent.
+/// Decodes a type whose name is that of a borrowed one, like [`FromPayload`] and [`FromParams`].
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is lent, not given: a client cannot send one",
@@ -110,7 +110,7 @@ impl<X: Provide<T, C, R>, T: ?Sized, C, R> ProvideToConnect<T, C, R> for X {
     note = "take it by reference: `&{Self}`"
 )]
 pub trait Given<From>: Sized {
-    /// Decodes what the client sent.
+    /// Decodes the client's value.
     fn given(from: From) -> Result<Self, Refusal>;
 }
 
@@ -128,7 +128,7 @@ impl<T: FromParams> Given<&Params> for T {
     }
 }
 
-/// Where one call of a handler borrows from.
+/// The source of the values that one call of a handler borrows.
 pub struct Context<'a, C: Channel, R> {
     socket: &'a Socket<C>,
     event: &'a str,
@@ -155,35 +155,36 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
         }
     }
 
-    /// The joined channel: for [`Proof`](super::Proof)s.
+    /// Returns the joined channel, for [`Proof`](super::Proof)s.
     #[doc(hidden)]
     pub fn socket(&self) -> &'a Socket<C> {
         self.socket
     }
 
-    /// The event that is handled; empty in the roles that have none.
+    /// Returns the event that is handled; empty in the roles that have none.
     pub fn event(&self) -> &str {
         self.event
     }
 
-    /// The channel's topic.
+    /// Returns the channel's topic.
     pub fn topic(&self) -> &Topic {
         self.socket.topic()
     }
 
-    /// What `socket = …` names.
+    /// Returns the socket that `socket = …` names.
     pub fn user(&self) -> &C::Socket {
         self.socket.user()
     }
 
-    /// What the `#[socket(state = …)]` of that socket names.
+    /// Returns the state that the `#[socket(state = …)]` of that socket names.
     pub fn state(&self) -> &<C::Socket as SocketView>::State {
         self.socket.state()
     }
 }
 
 impl<C: Channel> Context<'_, C, role::handle_in> {
-    /// The means to answer the message later. Mirrors `Phoenix.Channel.socket_ref/1`.
+    /// Returns the reference for answering the message later. Mirrors
+    /// `Phoenix.Channel.socket_ref/1`.
     pub fn socket_ref(&self) -> SocketRef {
         self.socket.reply_to(self.reference)
     }

@@ -1,4 +1,4 @@
-//! A channel as its connection, or the channel that takes its place, sees it.
+//! The view of a channel for its connection, and for the join that replaces it.
 
 use std::{
     future::poll_fn,
@@ -19,22 +19,22 @@ use crate::{
     protocol::{Message, Term},
 };
 
-/// What a connection needs of a channel, whatever its type.
+/// The operations of a connection on a channel of any type.
 pub(crate) trait Handle: Send + Sync {
-    /// Hands over a client's message. Called by the channel's own connection, in whose task the
-    /// channel runs then, as far as it does not wait.
+    /// Passes a client's message to the channel. Called by the channel's own connection, in whose
+    /// task the channel then runs, as far as it does not wait.
     fn push(&self, message: Message, claim: Reservation<'_>) -> Result<(), (Message, Undelivered)>;
-    /// The client leaves; the ref of its message.
+    /// Tells the channel that the client leaves, with the ref of its message.
     fn leave(&self, reference: Term) -> bool;
-    /// The connection is gone.
+    /// Tells the channel that the connection is gone.
     fn closed(&self);
     /// Ends the channel within its shutdown time.
     fn stop(&self, reason: Reason);
     /// Ready when the channel is over.
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ended>;
-    /// How long the channel may take to end.
+    /// Returns the time that the channel may take to end.
     fn shutdown(&self) -> Duration;
-    /// Drops what the channel is doing.
+    /// Drops the channel's current work.
     fn abort(&self);
 }
 
@@ -42,7 +42,7 @@ pub(crate) type ChannelHandle = Arc<dyn Handle>;
 
 impl<C: Channel> Handle for Mailbox<C> {
     fn push(&self, message: Message, claim: Reservation<'_>) -> Result<(), (Message, Undelivered)> {
-        // Before the mailbox: a handler that waits for an answer must not hold it up.
+        // Before the mailbox: a handler that waits for an answer must not hold the answer up.
         if let Some(taken) = self.requests.take(&message) {
             let answer = match taken {
                 Ok(()) => Answer::ok(()),
@@ -79,7 +79,7 @@ impl<C: Channel> Handle for Mailbox<C> {
 
     fn closed(&self) {
         self.requests.closed();
-        // A channel that has ended already needs no telling.
+        // A channel that has ended already needs no message.
         let _ended = self.push_final(Command::Closed);
     }
 
@@ -100,7 +100,7 @@ impl<C: Channel> Handle for Mailbox<C> {
     }
 }
 
-/// The channel whose place a new one takes.
+/// The channel that a new join replaces.
 pub(crate) struct Predecessor {
     pub(crate) handle: ChannelHandle,
     pub(crate) join_ref: Term,
@@ -108,13 +108,13 @@ pub(crate) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Waits until it is over; whether the client is still to be told.
+    /// Waits until it is over. Returns true if the client still needs its `phx_close`.
     pub(super) async fn wait(&self) -> bool {
         if !self.leaving {
             self.handle.stop(Reason::Rejoined);
         }
         let ended = || poll_fn(|cx| self.handle.poll_ended(cx));
-        // Twice the channel's own time: it ends itself after once, and this is for one that
+        // Twice the channel's own time: it ends itself after once, and the rest is for one that
         // blocks its thread.
         let ended = match timeout(self.handle.shutdown() * 2, ended()).await {
             Ok(ended) => ended,

@@ -1,6 +1,6 @@
 use std::{future::Future, pin::Pin};
 
-/// What a handler gave: its value at once, or a future of it.
+/// The result of a handler: its value at once, or a future of it.
 ///
 /// A handler that is not async costs no allocation; an async one is boxed, so that an idle
 /// channel stays small however large its handlers' futures are.
@@ -13,12 +13,12 @@ pub enum HandlerFuture<'a, T> {
 }
 
 impl<'a, T> HandlerFuture<'a, T> {
-    /// The value of a handler that is not async.
+    /// Wraps the value of a handler that is not async.
     pub fn ready(value: T) -> Self {
         HandlerFuture::Ready(value)
     }
 
-    /// The future of an async handler.
+    /// Wraps the future of an async handler.
     pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
         HandlerFuture::Pending(Box::pin(future))
     }

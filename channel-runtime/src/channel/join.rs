@@ -3,7 +3,7 @@ use crate::protocol::{Payload, Refusal};
 
 /// The outcome of a join.
 pub enum Joined<C> {
-    /// The client is in; the payload is the response of the `ok` reply.
+    /// The client has joined; the payload is the response of the `ok` reply.
     Accepted(C, Payload),
     /// The client gets an `error` reply.
     Refused(Refusal),
@@ -11,15 +11,15 @@ pub enum Joined<C> {
     Unmatched,
 }
 
-/// What a `#[join]` can return: the channel, the channel with a response, or a `Result` of these
-/// whose error becomes a [`Refusal`].
+/// A value that a `#[join]` can return: the channel, the channel with a response, or a `Result` of
+/// these whose error becomes a [`Refusal`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the outcome of a join",
     label = "a `#[join]` returns the channel",
     note = "return `Self`, `(Self, response)`, `Result<Self, Refusal>` or `Result<(Self, response), Refusal>`"
 )]
 pub trait IntoJoin<C> {
-    /// Makes the outcome.
+    /// Converts the value.
     fn into_join(self) -> Joined<C>;
 }
 

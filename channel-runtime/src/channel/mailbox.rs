@@ -1,4 +1,4 @@
-//! A channel's bounded mailbox, where the channel itself rests while nothing happens to it.
+//! A channel's bounded mailbox, which also holds the channel itself while it is idle.
 
 use std::{
     collections::VecDeque,
@@ -35,17 +35,17 @@ use crate::{
 pub(crate) enum Ended {
     /// The client has been told: `phx_close` or `phx_error` is on its way.
     Announced,
-    /// The client has yet to be told.
+    /// The client has not been told yet.
     Silent,
 }
 
-/// The messages that wait for a channel, and its address. It holds at most `capacity` messages of the
-/// server's own code, as many of its client as the connection's [`Budget`](crate::connection::Budget)
-/// has bytes for, and as many broadcasts as the outbox has. A command that ends the channel always
-/// finds room.
+/// The messages that wait for a channel, and its address. It holds at most `capacity` messages of
+/// the server's own code, as many of its client as the connection's
+/// [`Budget`](crate::connection::Budget) has bytes for, and as many broadcasts as the outbox has. A
+/// command that ends the channel always finds room.
 ///
-/// A channel that has nothing to do has no task: it rests in here. A message takes it out and runs
-/// it: in place if its own connection brings the message, otherwise in a task of its own.
+/// An idle channel has no task: it rests in here. A message takes it out and runs it: in place if
+/// its own connection brings the message, otherwise in a task of its own.
 pub(crate) struct Mailbox<C: Channel> {
     pub(super) id: SubscriberId,
     pub(super) topic: Topic,
@@ -60,7 +60,7 @@ pub(crate) struct Mailbox<C: Channel> {
     state: Mutex<State<C>>,
 }
 
-/// A mailbox in use keeps this many places.
+/// The number of places that a mailbox in use keeps.
 const PLACES: usize = 64;
 
 struct State<C: Channel> {
@@ -73,12 +73,12 @@ struct State<C: Channel> {
     resting: Option<Box<Server<C>>>,
     /// Ends the channel before any command that still waits.
     stop: Option<Reason>,
-    /// The channel must end within its shutdown time.
+    /// True once the channel must end within its shutdown time.
     shutting_down: bool,
-    /// It has had that time, and more.
+    /// True once that time is over.
     aborted: bool,
     open: bool,
-    /// The number of messages without an answer, where the channel limits it.
+    /// The number of messages without an answer, if the channel limits it.
     unanswered: usize,
     ended: Option<Ended>,
     /// Wakes the task that runs the channel once `shutting_down` is set.
@@ -90,7 +90,7 @@ struct State<C: Channel> {
     watch: Option<AbortHandle>,
 }
 
-/// What waits in a mailbox.
+/// An item of a mailbox.
 pub(super) enum Command<C: Channel> {
     /// A client's message.
     Push(
@@ -98,15 +98,15 @@ pub(super) enum Command<C: Channel> {
         #[expect(dead_code, reason = "gives its bytes back when it is dropped")]
         Option<BudgetPermit>,
     ),
-    /// The client leaves; the ref of its message.
+    /// The client leaves; holds the ref of its message.
     Leave(Term),
     /// An intercepted broadcast.
     Broadcast(
         Broadcast,
         #[expect(dead_code, reason = "gives its bytes back when it is dropped")] InterceptPermit,
     ),
-    /// A message of the server's own code, taken out when it is handled. One that a broadcast caused
-    /// waits at the expense of the outbox.
+    /// A message of the server's own code, taken out when it is handled. One that a broadcast
+    /// caused counts against the outbox.
     Server(Option<Box<dyn ServerMessage<C>>>, Option<InterceptPermit>),
     /// The connection is gone.
     Closed,
@@ -132,7 +132,7 @@ impl From<Undelivered> for Error {
     }
 }
 
-/// The next thing that the channel does.
+/// The next task of the channel.
 pub(super) enum Next<C: Channel> {
     Join(Box<Joining>),
     Command(Command<C>),
@@ -142,7 +142,7 @@ pub(super) enum Next<C: Channel> {
 impl<C: Channel> Mailbox<C> {
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// Panics outside of a Tokio runtime.
     pub(super) fn new(
         id: SubscriberId,
         topic: Topic,
@@ -195,7 +195,7 @@ impl<C: Channel> Mailbox<C> {
         Ok(())
     }
 
-    /// Queues a client's message, with what it takes of its connection's budget; gives it back when
+    /// Queues a client's message, with its part of the connection's budget. Returns the message if
     /// the channel has ended.
     pub(super) fn deliver(&self, message: Message, claim: Reservation<'_>) -> Result<(), Message> {
         let mut state = self.state.lock();
@@ -209,7 +209,7 @@ impl<C: Channel> Mailbox<C> {
         Ok(())
     }
 
-    /// Queues a broadcast, or does what the policy says when there is no room.
+    /// Queues a broadcast, or applies the policy if there is no room.
     pub(super) fn try_broadcast(
         &self,
         broadcast: &Broadcast,
@@ -226,7 +226,7 @@ impl<C: Channel> Mailbox<C> {
         }
     }
 
-    /// Counts a message of the client; returns false if too many have no answer yet.
+    /// Counts a message of the client. Returns false if too many have no answer yet.
     pub(super) fn admit(&self) -> bool {
         let Some(most) = C::OPTIONS.pushes else {
             return true;
@@ -237,7 +237,7 @@ impl<C: Channel> Mailbox<C> {
         admitted
     }
 
-    /// The client is about to have the answer to a message.
+    /// Counts an answer that the client is about to get.
     pub(super) fn answered(&self) {
         if C::OPTIONS.pushes.is_some() {
             let mut state = self.state.lock();
@@ -245,7 +245,7 @@ impl<C: Channel> Mailbox<C> {
         }
     }
 
-    /// Queues a command that ends the channel; gives it back when that has happened already.
+    /// Queues a command that ends the channel. Returns it if the channel has ended already.
     pub(super) fn push_final(&self, command: Command<C>) -> Result<(), Command<C>> {
         let mut state = self.state.lock();
         if !state.open {
@@ -269,14 +269,14 @@ impl<C: Channel> Mailbox<C> {
         self.wake(state);
     }
 
-    /// Drops what the channel is doing.
+    /// Drops the channel's current work.
     pub(super) fn abort(&self) {
         let mut state = self.state.lock();
         state.aborted = true;
         state.begin_shutdown();
     }
 
-    /// Keeps what a message takes of the client's budget until the channel is done with it.
+    /// Keeps a message's part of the client's budget until the channel is done with it.
     pub(super) fn hold(&self, share: BudgetPermit) {
         self.state.lock().held = Some(share);
     }
@@ -299,7 +299,7 @@ impl<C: Channel> Mailbox<C> {
         state.resting.take()
     }
 
-    /// Lays the channel to rest; returns it if something waits for it.
+    /// Lays the channel to rest. Returns it if something waits for it.
     pub(super) fn rest(self: &Arc<Self>, server: Box<Server<C>>) -> Option<Box<Server<C>>> {
         let mut state = self.state.lock();
         state.held = None;
@@ -332,7 +332,8 @@ impl<C: Channel> Mailbox<C> {
         }
     }
 
-    /// As [`Mailbox::try_send`]; a message that finds no room is dropped with a warning.
+    /// Does the same as [`Mailbox::try_send`]. A message that finds no room is dropped with a
+    /// warning.
     pub(super) fn send(&self, message: Box<dyn ServerMessage<C>>) {
         if self.try_send(message) == Err(Undelivered::Full) {
             metrics::counter!("channel_messages_dropped_total", "channel" => C::NAME).increment(1);
@@ -352,7 +353,7 @@ impl<C: Channel> Mailbox<C> {
         }
         let command = state.commands.pop_front()?;
         state.counted -= usize::from(command.is_counted());
-        // A burst's places are given back while it is worked off: its bytes count no longer.
+        // Gives the memory of a burst back while it is handled, since its bytes no longer count.
         let (waiting, places) = (state.commands.len(), state.commands.capacity());
         if places > PLACES && waiting < places / 4 {
             state.commands.shrink_to(places / 2);
@@ -381,7 +382,7 @@ impl<C: Channel> Mailbox<C> {
         })
     }
 
-    /// Takes no more commands and gives back those that wait.
+    /// Closes the mailbox and returns the waiting commands.
     pub(super) fn close(&self) -> VecDeque<Command<C>> {
         let mut state = self.state.lock();
         state.open = false;
@@ -412,8 +413,8 @@ impl<C: Channel> Mailbox<C> {
         }
     }
 
-    /// Gives the memory of a burst back if the channel has rested for long enough; otherwise returns
-    /// the time that is left.
+    /// Gives the memory of a burst back if the channel has rested for long enough. Otherwise
+    /// returns the remaining time.
     pub(super) fn hibernate(&self, after: Duration) -> Option<Duration> {
         let mut state = self.state.lock();
         let rested = match (&state.resting, state.rested) {
@@ -462,8 +463,8 @@ impl<C: Channel> State<C> {
 
 /// Gives the memory of a burst back once the channel has been idle for a while.
 ///
-/// Begins when there is something to give back, and looks at the channel when it is due; it is
-/// not moved with every message.
+/// Begins when there is memory to give back, and checks the channel when the time is over; messages
+/// do not move the timer.
 async fn watch<C: Channel>(mailbox: Weak<Mailbox<C>>, after: Duration) {
     let mut left = after;
     loop {

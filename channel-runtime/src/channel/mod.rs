@@ -1,4 +1,4 @@
-//! Channels: what `#[channel]` implements, and what runs it.
+//! Channels: the traits that `#[channel]` implements, and the actor that runs them.
 
 mod answer;
 mod call;
@@ -53,45 +53,45 @@ pub(crate) use self::{
 };
 use crate::protocol::{Broadcast, Payload};
 
-/// A channel: the state of one client on one topic. `#[channel]` implements it; nothing stops
-/// you from doing so by hand.
+/// A channel: the state of one client on one topic. `#[channel]` implements it; you may also do so
+/// by hand.
 ///
-/// A channel takes one message after the other; one that waits holds up no other. Mirrors the
-/// `Phoenix.Channel` behaviour.
+/// A channel handles one message after the other; a channel that waits holds up no other channel.
+/// Mirrors the `Phoenix.Channel` behaviour.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a channel",
     label = "not a channel",
     note = "annotate an impl block of it: `#[channel(\"topic:*\")] impl {Self} {{ … }}`"
 )]
 pub trait Channel: Sized + Send + 'static {
-    /// The socket type that `#[channel(socket = …)]` names, `()` when it names none.
+    /// The socket type that `#[channel(socket = …)]` names, or `()` without one.
     type Socket: SocketView;
 
-    /// The part that the crate adds to the channel: `upload::UploadsExtension` where it takes
-    /// files, `()` otherwise.
+    /// The part that the crate adds to the channel: `upload::UploadsExtension` if it takes files,
+    /// `()` otherwise.
     type Extension: ChannelExtension<Self>;
 
     /// The type's name, for logs and metrics.
     const NAME: &'static str;
 
-    /// The topic patterns: a `*` at the end takes all that starts with what is before it.
+    /// The topic patterns. A `*` at the end matches any rest of a topic.
     const TOPICS: &'static [&'static str];
 
-    /// The broadcast events that [`Channel::handle_out`] takes instead of the client.
+    /// The broadcast events that [`Channel::handle_out`] gets instead of the client.
     const INTERCEPTS: &'static [&'static str];
 
     /// Log levels and times.
     const OPTIONS: ChannelOptions;
 
-    /// How often clients may send what.
+    /// The rate limits of client messages.
     const RATE_LIMITS: &'static [RateLimit] = &[];
 
-    /// Decides whether a client may join at all, before the payload is read.
+    /// Decides if a client may join at all, before the payload is read.
     fn before_join<'a>(_cx: &'a Context<'a, Self, role::before_join>) -> HandlerFuture<'a, Gate> {
         HandlerFuture::ready(Gate::PASS)
     }
 
-    /// Decides whether a client's message goes on to [`Channel::handle_in`].
+    /// Decides if a client's message reaches [`Channel::handle_in`].
     fn before_handle_in<'a>(
         &'a mut self,
         _cx: &'a Context<'a, Self, role::before_handle_in>,
@@ -99,20 +99,20 @@ pub trait Channel: Sized + Send + 'static {
         HandlerFuture::ready(Gate::PASS)
     }
 
-    /// Creates the channel, or refuses. Mirrors `c:Phoenix.Channel.join/3`.
+    /// Creates the channel, or refuses the join. Mirrors `c:Phoenix.Channel.join/3`.
     fn join<'a>(
         cx: &'a Context<'a, Self, role::join>,
         payload: Payload,
     ) -> HandlerFuture<'a, Joined<Self>>;
 
-    /// Takes a client's message. Mirrors `c:Phoenix.Channel.handle_in/3`.
+    /// Handles a client's message. Mirrors `c:Phoenix.Channel.handle_in/3`.
     fn handle_in<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
     ) -> HandlerFuture<'a, Answer>;
 
-    /// Takes an intercepted broadcast. Mirrors `c:Phoenix.Channel.handle_out/3`.
+    /// Handles an intercepted broadcast. Mirrors `c:Phoenix.Channel.handle_out/3`.
     fn handle_out<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_out>,

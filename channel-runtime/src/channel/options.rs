@@ -4,30 +4,30 @@ use tracing::Level;
 
 use crate::telemetry::LogLevel;
 
-/// The options of a channel that are not about its routing: what `use Phoenix.Channel` takes.
+/// The options of a channel besides its routing: those of `use Phoenix.Channel`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ChannelOptions {
-    /// The level of the log line of a join; `info` unless given.
+    /// The level of the log line of a join. Default: `info`.
     pub log_join: LogLevel,
-    /// The level of the log line of a client's message; `debug` unless given.
+    /// The level of the log line of a client's message. Default: `debug`.
     pub log_handle_in: LogLevel,
-    /// The idle time after which the channel gives spare memory back; 15 seconds unless given,
-    /// `None` for never.
+    /// The idle time after which the channel gives spare memory back, `None` for never. Default: 15
+    /// seconds.
     pub hibernate_after: Option<Duration>,
-    /// How long a channel that must end may take for the handler it is in and its
-    /// `#[terminate]`; 5 seconds unless given. It is dropped afterwards.
+    /// The time that a channel which must end may take for its current handler and its
+    /// `#[terminate]`. It is dropped afterwards. Default: 5 seconds.
     pub shutdown: Duration,
-    /// How many messages of the server's own code, and intercepted broadcasts, may wait for the
-    /// channel; as many as the socket's
-    /// [`mailbox_messages`](crate::SocketOptions::mailbox_messages) unless given.
+    /// The number of messages of the server's own code, and intercepted broadcasts, that may wait
+    /// for the channel. Default: the socket's
+    /// [`mailbox_messages`](crate::SocketOptions::mailbox_messages).
     pub mailbox: Option<usize>,
-    /// How many messages of the client may be unanswered, where they are large.
+    /// The number of client messages that may be unanswered, for channels with large ones.
     pub(crate) pushes: Option<usize>,
 }
 
 impl ChannelOptions {
-    /// What holds when `#[channel]` says nothing.
+    /// The options of a `#[channel]` that sets none.
     pub const DEFAULT: ChannelOptions = ChannelOptions {
         log_join: LogLevel::At(Level::INFO),
         log_handle_in: LogLevel::At(Level::DEBUG),

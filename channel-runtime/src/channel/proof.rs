@@ -1,4 +1,4 @@
-//! What a handler demands of its client by the type of a parameter.
+//! Proofs, which a handler demands of its client by the type of a parameter.
 
 use std::ops::Deref;
 
@@ -7,8 +7,8 @@ use crate::protocol::Refusal;
 
 /// A role or another proof that a `#[handle_in]` demands of its client by borrowing it.
 ///
-/// The channel lists it, and a handler that takes `&Admin` is reached by admins alone: the others
-/// get the refusal, before their payload is looked at.
+/// The channel lists it, and only admins reach a handler that takes `&Admin`: other clients get the
+/// refusal, before their payload is read.
 ///
 /// ```
 /// use channel_runtime::{Proof, prelude::*};
@@ -46,8 +46,8 @@ use crate::protocol::Refusal;
 /// }
 /// ```
 ///
-/// A proof may carry what it has found, such as the user's rights. It is made for one message and
-/// dropped after it. What has to ask a database first belongs in the channel's state or in a
+/// A proof may carry its result, such as the user's rights. It is made for one message and dropped
+/// after it. A check that must ask a database first belongs in the channel's state or in a
 /// `#[before_handle_in]`, which may be async.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` proves nothing of a client of `{C}`",
@@ -55,15 +55,15 @@ use crate::protocol::Refusal;
     note = "implement `channel_runtime::Proof<{C}>` for it"
 )]
 pub trait Proof<C: Channel>: Sized + Send + Sync {
-    /// Proves it, from the channel's state and from its socket.
+    /// Checks the client, by the channel's state and its socket.
     ///
     /// # Errors
     ///
-    /// The refusal that the client gets.
+    /// Returns the refusal that the client gets.
     fn prove(channel: &C, socket: &Socket<C>) -> Result<Self, Refusal>;
 }
 
-/// What a `#[handle_in]` of a channel with proofs borrows: what is lent, or a proof.
+/// A value that a `#[handle_in]` of a channel with proofs borrows: a provided one, or a proof.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`&{T}` is not lent to a `{R}` handler",
@@ -76,7 +76,7 @@ pub trait Supply<T: ?Sized, C, R> {
     where
         Self: 'l;
 
-    /// Lends it, or refuses the client.
+    /// Provides it, or refuses the client.
     fn supply(&self, channel: &C) -> Result<Self::Loan<'_>, Refusal>;
 }
 
@@ -92,7 +92,7 @@ impl<X: Provide<T, C, R>, T: ?Sized + 'static, C, R> Supply<T, C, R> for X {
     }
 }
 
-/// A proof, for the time of one call.
+/// A proof for the time of one call.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Proven<T>(pub T);

@@ -1,4 +1,4 @@
-//! A stream as an answer: its items are pushes, its end is the reply.
+//! Answers with a stream: its items are pushes, its end is the reply.
 
 use std::{
     fmt,
@@ -22,19 +22,19 @@ use crate::{
     protocol::{Event, Payload, Refusal, Term, Topic},
 };
 
-/// The streams of one channel at once.
+/// The number of streams that one channel may run at once.
 const MOST: usize = 16;
 
-/// An answer that is a stream: what [`Socket::stream`](super::Socket::stream) makes.
+/// An answer that is a stream, made by [`Socket::stream`](super::Socket::stream).
 ///
-/// Its items are pushed one after the other, its end is the reply. It is pulled in a task of its
-/// own, and only while less than half of the client's outbox waits, so a client that reads slowly
-/// slows it down; the channel goes on meanwhile. The channel's end drops it.
+/// Its items are pushed one after the other, and its end is the reply. A task of its own polls it,
+/// only while less than half of the client's outbox waits, so a slow client slows it down; the
+/// channel goes on meanwhile. The channel's end drops it.
 #[derive(Clone)]
 #[must_use = "a stream begins when the handler returns it"]
 pub struct PushStream(Arc<Once>);
 
-/// Taken out when it begins.
+/// The source, taken out when the stream begins.
 struct Once(Mutex<Option<Source>>);
 
 type Items = Pin<Box<dyn Stream<Item = Result<Push, Refusal>> + Send>>;
@@ -53,7 +53,7 @@ struct Source {
     end: End,
 }
 
-/// An event that is to be pushed.
+/// An event to be pushed.
 #[doc(hidden)]
 pub struct Push {
     event: &'static str,
@@ -68,11 +68,11 @@ pub struct Push {
     note = "a stream's items are events of `#[channel(…, pushes = […])]`, or a `Result` of one"
 )]
 pub trait IntoPush<C> {
-    /// Makes the push.
+    /// Converts the item.
     ///
     /// # Errors
     ///
-    /// The refusal that ends the stream.
+    /// Returns the refusal that ends the stream.
     #[doc(hidden)]
     fn into_push(self) -> Result<Push, Refusal>;
 }
@@ -118,7 +118,7 @@ impl PushStream {
         PushStream(Arc::new(Once(Mutex::new(Some(source)))))
     }
 
-    /// Replies this at the end, from how many items were pushed; `{}` unless it is called.
+    /// Sets the reply at the end, computed from the number of items pushed. Default: `{}`.
     pub fn reply<R: IntoReply>(self, end: impl FnOnce(u64) -> R + Send + 'static) -> Self {
         if let Some(source) = &mut *self.0.0.lock() {
             source.end = Box::new(|pushed| end(pushed).into_reply());
@@ -168,7 +168,7 @@ impl Source {
                 return to.error(Error::from(error));
             }
             pushed += 1;
-            // A stream that is always ready gives others their turn.
+            // A stream that is always ready yields to other tasks.
             coop::consume_budget().await;
         }
     }
@@ -201,7 +201,7 @@ impl fmt::Debug for Once {
     }
 }
 
-/// The places of a channel's streams: nothing until the first.
+/// The places of a channel's streams, empty until the first one.
 #[derive(Debug, Default)]
 pub(super) struct Streams(OnceLock<Arc<Semaphore>>);
 

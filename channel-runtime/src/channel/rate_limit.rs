@@ -1,4 +1,4 @@
-//! How often a client, or a user, may send what.
+//! Rate limits of the messages of a client, or of a user.
 
 use std::{
     any::TypeId,
@@ -27,20 +27,21 @@ use crate::{
 /// A limit of messages, as `rate_limit(per_second = 5, burst = 10)` declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RateLimit {
-    /// The event that is counted; `None` for all of the channel together.
+    /// The counted event; `None` for all of the channel together.
     event: Option<&'static str>,
-    /// The time after which one more may come.
+    /// The time after which one more message may come.
     every: Duration,
     burst: NonZeroU32,
     by_user: bool,
 }
 
 impl RateLimit {
-    /// `count` messages in `period_ms` milliseconds, of which `burst` may come at once.
+    /// Creates a limit of `count` messages in `period_ms` milliseconds, of which `burst` may come
+    /// at once.
     ///
     /// # Panics
     ///
-    /// When one of them is zero; `#[channel]` refuses that.
+    /// Panics if one of them is zero, which `#[channel]` refuses.
     pub const fn new(count: u32, period_ms: u64, burst: u32) -> Self {
         let Some(burst) = NonZeroU32::new(burst) else {
             panic!("a burst is one message at least")
@@ -62,7 +63,7 @@ impl RateLimit {
         }
     }
 
-    /// Counts one event, instead of all of the channel together.
+    /// Counts one event instead of all of the channel together.
     #[must_use]
     pub const fn of(mut self, event: &'static str) -> Self {
         self.event = Some(event);
@@ -81,7 +82,7 @@ impl RateLimit {
     }
 }
 
-/// Tokio's time, which tests can stop, since the endpoint's first limit.
+/// Tokio's time, which tests can pause, since the endpoint's first limit.
 #[derive(Clone)]
 struct TokioClock(Instant);
 
@@ -96,22 +97,22 @@ impl Clock for TokioClock {
 type Limiter =
     RateLimiter<ClientKey, HashMapStateStore<ClientKey>, TokioClock, NoOpMiddleware<Duration>>;
 
-/// One limit, with the clients that have sent lately.
+/// One limit, with its recent clients.
 struct Counted {
     limiter: Limiter,
     clock: TokioClock,
-    /// How many more messages may come before the clients that have been silent are forgotten.
+    /// The number of messages until silent clients are forgotten.
     left: AtomicUsize,
 }
 
-/// So many messages, and as many as there are clients, are counted between two times that clients
-/// are forgotten.
+/// The least number of messages between two sweeps of silent clients. With more clients than that,
+/// it is the number of clients.
 const SWEEP: usize = 1024;
 
 impl Counted {
     fn new(limit: &RateLimit) -> Self {
         let clock = TokioClock(Instant::now());
-        // A period of zero is refused where the limit is made.
+        // A period of zero is refused when the limit is created.
         let quota = Quota::with_period(limit.every).unwrap_or(Quota::per_second(limit.burst));
         let quota = quota.allow_burst(limit.burst);
         Counted {
@@ -121,7 +122,7 @@ impl Counted {
         }
     }
 
-    /// How long to wait before the next message, where this one is too many.
+    /// Counts a message. Returns the time to wait for the next one if this is one too many.
     fn check(&self, key: &ClientKey) -> Result<(), Duration> {
         let countdown = |left: usize| left.checked_sub(1);
         let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
@@ -154,8 +155,8 @@ impl Limits {
     }
 }
 
-/// Counts a message of a client against the limits of its channel; the refusal where it is one too
-/// many.
+/// Counts a message of a client against the limits of its channel. Returns the refusal if it is one
+/// too many.
 pub(super) fn check<C: Channel>(
     endpoint: &Endpoint,
     client: &ClientId,

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use super::{Answer, IntoReply};
 use crate::protocol::Refusal;
 
-/// Why a channel ends; `#[terminate]` may take it.
+/// The reason why a channel ends; `#[terminate]` may take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -26,13 +26,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether the client is told `phx_error` rather than `phx_close`.
+    /// Returns true if the client gets `phx_error` rather than `phx_close`.
     pub fn is_error(&self) -> bool {
         matches!(self, Reason::Error(_))
     }
 }
 
-/// Ends the channel: what a handler returns, alone or as the `Ok` of a result.
+/// Ends the channel. A handler returns it, alone or as the `Ok` of a result.
 ///
 /// Mirrors `{:stop, reason, socket}` and `{:stop, reason, reply, socket}`.
 ///
@@ -75,23 +75,23 @@ impl Stop {
         Stop::because(Reason::Shutdown(None))
     }
 
-    /// As [`Stop::shutdown`], with a word about why, for `#[terminate]`.
+    /// Does the same as [`Stop::shutdown`], with a text for `#[terminate]`.
     pub fn shutdown_because(why: impl Into<Cow<'static, str>>) -> Self {
         Stop::because(Reason::Shutdown(Some(why.into())))
     }
 
-    /// Ends the channel as failed: logged, and the client gets `phx_error` and joins again.
+    /// Ends the channel as failed: this is logged, and the client gets `phx_error` and joins again.
     pub fn error(why: impl Into<Cow<'static, str>>) -> Self {
         Stop::because(Reason::Error(why.into()))
     }
 
-    /// Replies `ok` before the channel ends. Ignored where there is no message to answer.
+    /// Replies `ok` before the channel ends. Ignored if there is no message to answer.
     pub fn ok(mut self, response: impl IntoReply) -> Self {
         self.answer = response.into_reply();
         self
     }
 
-    /// Replies `error` before the channel ends. Ignored where there is no message to answer.
+    /// Replies `error` before the channel ends. Ignored if there is no message to answer.
     pub fn refuse(mut self, refusal: impl Into<Refusal>) -> Self {
         self.answer = Answer::refuse(refusal);
         self

@@ -4,13 +4,13 @@ use crate::{
     protocol::{Refusal, Term, Topic},
 };
 
-/// The means to answer one client message after its handler has returned, from any task.
+/// Answers one client message after its handler has returned, from any task.
 ///
 /// A `#[handle_in]` method that takes one by value answers through it, so it returns `()` (or
 /// [`Stop`](crate::Stop)). It borrows nothing from the channel and outlives it; an answer to a
-/// client that is gone is dropped. Dropped without an answer, as when the task that held it
-/// panics, it tells the client `{"reason": "no answer"}`, so that no push hangs until its
-/// timeout. Mirrors `Phoenix.Channel.socket_ref/1` and `reply/2`.
+/// client that is gone is dropped. If it is dropped without an answer, as when the task that held
+/// it panics, the client gets `{"reason": "no answer"}`, so that no push hangs until its timeout.
+/// Mirrors `Phoenix.Channel.socket_ref/1` and `reply/2`.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -55,7 +55,8 @@ impl SocketRef {
         self.reply(Answer::refuse(refusal));
     }
 
-    /// Replies whatever a handler could return; a [`Stop`](crate::Stop) in it stops nothing.
+    /// Replies with any value that a handler could return; a [`Stop`](crate::Stop) in it stops
+    /// nothing.
     pub fn reply(mut self, response: impl IntoReply) {
         self.send(response.into_reply());
     }

@@ -25,27 +25,28 @@ use crate::{
     protocol::{EncodeError, FromPayload, Message, Payload, PayloadError, Refusal},
 };
 
-/// The requests of one channel that wait for answers at once; a further one waits for a place.
+/// The number of requests of one channel that wait for answers at once; a further one waits for a
+/// place.
 pub(super) const MOST: usize = 64;
 
-/// An answer is the event `reply:` and the request's ref.
+/// The event of an answer is this prefix and the request's ref.
 const ANSWER: &str = "reply:";
 
-/// A request's ref begins with this, so that it is none of the client's own.
+/// The prefix of a request's ref, which tells it from the client's own refs.
 const REF: &str = "req";
 
-/// Why a request to a client has no answer.
+/// The reason why a request to a client has no answer.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The client did not answer in time. An answer that comes later is refused with the reason
-    /// `no request waits`.
+    /// The client did not answer in time. A later answer is refused with the reason `no request
+    /// waits`.
     #[error("the client did not answer in time")]
     Timeout,
-    /// 64 requests of the channel wait already, and none ended in time: the client was not asked.
+    /// 64 requests of the channel were waiting, and none ended in time: the client was not asked.
     #[error("too many requests of the channel wait for the client")]
     Busy,
-    /// The client is not in yet: a `#[join]` cannot ask it.
+    /// The client has not joined yet: a `#[join]` cannot ask it.
     #[error("the client has not joined yet")]
     NotJoined,
     /// The client left the topic, or joined it again.
@@ -57,7 +58,7 @@ pub enum RequestError {
     /// The channel has ended: it stopped, failed, crashed or was drained.
     #[error("the channel has ended")]
     ChannelEnded,
-    /// The client answered with something else than the answer's type, and was told so.
+    /// The client's answer does not fit the answer's type, and the client was told so.
     #[error("the client's answer does not fit: {0}")]
     Payload(PayloadError),
     /// The command cannot be sent.
@@ -81,7 +82,7 @@ impl RequestError {
 }
 
 impl From<RequestError> for Refusal {
-    /// `no answer`, unless the command or the answer was at fault.
+    /// Converts to `no answer`, unless the command or the answer was at fault.
     fn from(error: RequestError) -> Self {
         match error {
             RequestError::Payload(error) => error.into(),
@@ -91,7 +92,7 @@ impl From<RequestError> for Refusal {
     }
 }
 
-/// Why a channel asks nothing more.
+/// The reason why a channel makes no more requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Over {
     NotJoined,
@@ -111,10 +112,10 @@ impl From<Over> for RequestError {
     }
 }
 
-/// Decodes an answer and gives it to the request; the client is refused where it does not fit.
+/// Decodes an answer and passes it to the request. Refuses the client if it does not fit.
 type Take = Box<dyn FnOnce(Payload) -> Result<(), Refusal> + Send>;
 
-/// The requests of one channel: nothing until the first is made.
+/// The requests of one channel, empty until the first one.
 pub(super) struct Requests(Mutex<State>);
 
 struct State {
@@ -139,7 +140,7 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// The client is in, unless it has left by now.
+    /// Opens the requests once the client has joined, unless it has left by now.
     pub(super) fn open(&self) {
         let mut state = self.0.lock();
         if state.over == Some(Over::NotJoined) {
@@ -147,17 +148,17 @@ impl Requests {
         }
     }
 
-    /// The client leaves.
+    /// Fails the requests, since the client leaves.
     pub(super) fn left(&self) {
         self.end(Over::Left);
     }
 
-    /// The connection is gone.
+    /// Fails the requests, since the connection is gone.
     pub(super) fn closed(&self) {
         self.end(Over::Closed);
     }
 
-    /// The channel ends.
+    /// Fails the requests, since the channel ends.
     pub(super) fn ended(&self, reason: Option<&Reason>) {
         self.end(match reason {
             Some(Reason::Left | Reason::Rejoined) => Over::Left,
@@ -166,7 +167,7 @@ impl Requests {
         });
     }
 
-    /// Fails what waits, with the first reason that is given.
+    /// Fails the waiting requests. The first reason stays.
     fn end(&self, why: Over) {
         let mut state = self.0.lock();
         if matches!(state.over, None | Some(Over::NotJoined)) {
@@ -219,8 +220,8 @@ impl Requests {
         drop(forgotten);
     }
 
-    /// Gives an answer to its request; what the client is told of it. `None` for a message that
-    /// answers no request which was ever made.
+    /// Passes an answer to its request, and returns the reply for the client. Returns `None` for a
+    /// message that answers no request which was ever made.
     pub(super) fn take(&self, message: &Message) -> Option<Result<(), Refusal>> {
         let number = message.event.as_str()?.strip_prefix(ANSWER)?;
         let number = number.strip_prefix(REF)?;
@@ -232,7 +233,7 @@ impl Requests {
             return None;
         }
         let take = waiting.takes.remove(&number);
-        // A user's type decodes itself: not under the lock.
+        // A user's type decodes itself, so not under the lock.
         drop(state);
         let Some(take) = take else {
             return Some(Err(Refusal::new("no request waits")));
@@ -241,7 +242,7 @@ impl Requests {
     }
 }
 
-/// A request's place among those that wait, given back when it is dropped.
+/// A request's place among those that wait, given back on drop.
 struct Asked<'a> {
     requests: &'a Requests,
     number: u64,
@@ -314,7 +315,8 @@ async fn ask<A: FromPayload + Send + 'static>(
     }
 }
 
-/// Runs in the task of the client's connection, which a decoder that panics must not end.
+/// Decodes an answer. Runs in the task of the client's connection, which a panicking decoder must
+/// not end.
 fn decode<A: FromPayload>(
     payload: Payload,
     to: oneshot::Sender<Result<A, PayloadError>>,
@@ -325,7 +327,7 @@ fn decode<A: FromPayload>(
         Err(PayloadError::new("it cannot be read"))
     });
     let told = answer.as_ref().map(|_| ()).map_err(|e| e.clone().into());
-    // A request that was given up is none the worse.
+    // The request may have been dropped by now.
     let _gone = to.send(answer);
     told
 }

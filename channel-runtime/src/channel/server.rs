@@ -1,7 +1,7 @@
 //! The actor of a channel: its join, its messages one after the other, its end.
 //!
-//! A channel that has nothing to do is no task: it rests in its [`Mailbox`]. Its own connection runs
-//! it in place as far as no handler waits; everything else wakes it in a task of its own.
+//! An idle channel has no task: it rests in its [`Mailbox`]. Its own connection runs it in place as
+//! far as no handler waits; everything else wakes it in a task of its own.
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +39,7 @@ use crate::{
     telemetry::shown,
 };
 
-/// What it takes to start a channel.
+/// The parts from which a channel is started.
 pub(crate) struct Start {
     pub(crate) id: ChannelId,
     pub(crate) topic: Topic,
@@ -49,11 +49,11 @@ pub(crate) struct Start {
     pub(crate) info: Arc<ConnectInfo>,
     pub(crate) endpoint: Endpoint,
     pub(crate) mailbox_capacity: usize,
-    /// What the join's own payload takes of the client's budget.
+    /// The part of the client's budget for the join's own payload.
     pub(crate) share: BudgetPermit,
 }
 
-/// What is left of the client's join, and the channel whose place it takes.
+/// The rest of the client's join, and the channel that it replaces.
 pub(super) struct Joining {
     pub(super) predecessor: Option<Predecessor>,
     pub(super) reference: Term,
@@ -61,7 +61,7 @@ pub(super) struct Joining {
     pub(super) share: BudgetPermit,
 }
 
-/// Starts a channel: its join runs here and now, as far as it does not wait.
+/// Starts a channel: its join runs in place, as far as it does not wait.
 pub(crate) fn start<S: SocketView, C: ChannelOf<S>>(start: Start, user: &S::Held) -> ChannelHandle {
     let id = start.endpoint.pubsub().new_id();
     let capacity = C::OPTIONS.mailbox.unwrap_or(start.mailbox_capacity);
@@ -91,41 +91,41 @@ pub(crate) fn start<S: SocketView, C: ChannelOf<S>>(start: Start, user: &S::Held
         payload,
         share: start.share,
     };
-    // A join holds its share itself.
+    // A join holds its share of the budget itself.
     let next = Next::Join(Box::new(join));
     begin(Box::new(server), next, &mailbox.runtime, || {});
     mailbox
 }
 
-/// How many commands one turn takes: what it sends is written when the turn is over, and a client may
-/// have sent any number of them at once.
+/// The number of commands in one turn. The output is written when the turn is over, and a client
+/// may have sent any number of them at once.
 const MOST: u32 = 64;
 
-/// How a turn of a channel came to an end, or the channel with it.
+/// The end of a turn of a channel, or of the channel.
 pub(super) enum End {
     /// Nothing waits for the channel.
     Idle,
     /// The join was refused, or no pattern took the topic.
     NotJoined,
-    /// For this reason.
+    /// The channel ends for this reason.
     Because(Reason),
     Panicked,
     /// It took longer than its shutdown time.
     Overdue,
 }
 
-/// A channel with all that is its own. Whoever has it runs it; nobody else can.
+/// A channel with all of its own state. Only its owner can run it.
 pub(super) struct Server<C: Channel> {
     id: ChannelId,
     socket: Socket<C>,
-    /// Once joined.
+    /// `None` until the client has joined.
     channel: Option<C>,
     span: Span,
     ended: Ended,
     finished: bool,
-    /// Set while the client is in.
+    /// Set while the client is joined.
     counted: Option<telemetry::Joined<C>>,
-    /// A drain waits for all channels, those that rest too.
+    /// Makes a drain wait for all channels, including those that rest.
     _alive: TaskTrackerToken,
 }
 
@@ -134,12 +134,12 @@ impl<C: Channel> Server<C> {
         self.socket.mailbox()
     }
 
-    /// What the channel's log lines stand in.
+    /// Returns the span of the channel's log lines.
     pub(super) fn span(&self) -> &Span {
         &self.span
     }
 
-    /// Does what is next, or what waits in the mailbox, as much as one turn may hold.
+    /// Runs the next task, or the commands of the mailbox, up to the limit of one turn.
     pub(super) async fn work(&mut self, next: &mut Option<Next<C>>) -> End {
         let Server {
             socket,
@@ -156,7 +156,7 @@ impl<C: Channel> Server<C> {
                 (None, _) => return End::Idle,
                 (Some(Next::Join(_)), _) => {
                     if let Some(Next::Join(join)) = next.take() {
-                        // What runs once is boxed, so that no other turn is larger for it.
+                        // Code that runs once is boxed, so that other turns need no room for it.
                         *channel = Box::pin(socket.enter(join)).await;
                     }
                     if channel.is_some() {
@@ -190,8 +190,8 @@ impl<C: Channel> Server<C> {
         }
     }
 
-    /// Ends what the channel holds, tells the client, and answers what it can no longer handle.
-    /// Nothing in here waits, so it runs to its end even where the task is dropped.
+    /// Drops the channel, tells the client, and answers the messages that it can no longer handle.
+    /// Nothing in here waits, so it runs to its end even if the task is dropped.
     pub(super) fn finish(&mut self, end: &End) {
         self.let_go();
         self.counted = None;
@@ -216,7 +216,7 @@ impl<C: Channel> Server<C> {
             }
             End::Panicked => Some((reserved::ERROR, Refusal::new("channel_crash").payload())),
             End::NotJoined | End::Idle => None,
-            // The successor says it, or the connection is going away.
+            // The successor tells the client, or the connection is going away.
             End::Because(_) | End::Overdue => None,
         };
         if let Some((event, payload)) = &event {
@@ -226,8 +226,8 @@ impl<C: Channel> Server<C> {
         if event.is_some() || matches!(end, End::NotJoined) {
             self.ended = Ended::Announced;
         }
-        // Closed only now: the connection answers what finds it closed, and the client must hear
-        // of the channel's end before that.
+        // Closed only now: once it is closed, the connection answers messages itself, and the
+        // client must get the channel's end before that.
         let left = self.mailbox().close();
         let late = |command| self.socket.answer_late(command);
         left.into_iter().for_each(late);
@@ -253,8 +253,8 @@ impl<C: Channel> Drop for Server<C> {
     }
 }
 
-/// Returns true if a connection's task may run one of its channels itself; it takes of
-/// Tokio's budget for a task's turn, so a flood of messages does not keep its thread.
+/// Returns true if a connection's task may run one of its channels itself. Takes a part of Tokio's
+/// budget for a task's turn, so that a flood of messages does not keep its thread.
 pub(super) fn may_run_in_place() -> bool {
     match coop::poll_proceed(&mut task::Context::from_waker(Waker::noop())) {
         Poll::Ready(taken) => {
@@ -265,8 +265,8 @@ pub(super) fn may_run_in_place() -> bool {
     }
 }
 
-/// Runs a channel in place, for as long as it does not wait, and in a task of its own from then
-/// on, after `waits`: what a handler answers at once is written in the turn of the connection's
+/// Runs a channel in place, as long as it does not wait, and in a task of its own from then on,
+/// after `waits`: an answer that a handler gives at once is written in the turn of the connection's
 /// own task.
 pub(super) fn begin<C: Channel>(
     server: Box<Server<C>>,
@@ -275,7 +275,7 @@ pub(super) fn begin<C: Channel>(
     waits: impl FnOnce(),
 ) {
     let mut turn = Box::pin(run(server, Some(next)));
-    // The task polls it again, and so whatever it waits for learns of the task's waker.
+    // The task polls it again, so its future then gets the task's waker.
     let mut cx = task::Context::from_waker(Waker::noop());
     if turn.as_mut().poll(&mut cx).is_pending() {
         waits();
@@ -283,8 +283,7 @@ pub(super) fn begin<C: Channel>(
     }
 }
 
-/// A channel on its way from its rest to a task; it returns to its rest when the task never
-/// begins.
+/// A channel on its way from its rest to a task. It returns to its rest if the task never begins.
 pub(super) struct WakeGuard<C: Channel>(Option<Box<Server<C>>>);
 
 impl<C: Channel> WakeGuard<C> {
@@ -307,10 +306,10 @@ impl<C: Channel> Drop for WakeGuard<C> {
     }
 }
 
-/// Runs a channel until it can rest, or is over.
+/// Runs a channel until it can rest or is over.
 ///
-/// What is kept here while a handler waits is kept once: no large value is handed from one
-/// future to another.
+/// State that lives while a handler waits is kept here once: no large value moves from one future
+/// to another.
 #[expect(
     clippy::manual_async_fn,
     reason = "an async function keeps its arguments twice"
@@ -351,7 +350,7 @@ fn run<C: Channel>(
                 },
                 end => return corked(mailbox.client.outbox(), || server.finish(&end)),
             }
-            // Others have their turn: what a handler sends to its own channel must not keep the
+            // Yields to other tasks: a channel whose handlers send to itself must not hold the
             // connection in whose task it runs.
             yield_now().await;
         }
@@ -373,7 +372,7 @@ impl<C: Channel> Socket<C> {
         joined
     }
 
-    /// Runs the join, answers it and, when it is accepted, subscribes the client to the topic.
+    /// Runs the join, answers it and, if it is accepted, subscribes the client to the topic.
     async fn join(&self, message: Joining) -> Option<C> {
         let Joining {
             reference,
@@ -462,7 +461,7 @@ impl<C: Channel> Socket<C> {
         }
     }
 
-    /// Hands a command to its handler; why the channel is to end, where it is.
+    /// Passes a command to its handler. Returns the reason if the channel must end.
     pub(super) async fn take(&self, channel: &mut C, command: &mut Command<C>) -> Option<Reason> {
         match command {
             Command::Push(message, _) => self.handle_in(channel, message).await,
@@ -501,7 +500,7 @@ impl<C: Channel> Socket<C> {
         let span = probe.span();
         let answer = match self.pass(channel, event, &span).await {
             Some(refusal) => Answer::refuse(refusal),
-            // A handler that is not async runs at once, so the call itself stands in the span.
+            // A handler that is not async runs at once, so the call itself is inside the span.
             None => match span.in_scope(|| channel.handle_in(&cx, payload)) {
                 HandlerFuture::Ready(answer) => answer,
                 HandlerFuture::Pending(answer) => answer.instrument(span).await,
@@ -513,7 +512,7 @@ impl<C: Channel> Socket<C> {
         stop
     }
 
-    /// What keeps a message from its handler: a limit, or a gate.
+    /// Checks the limits and gates of a message. Returns the refusal of the first one that fails.
     async fn pass(&self, channel: &mut C, event: &str, span: &Span) -> Option<Refusal> {
         if !C::RATE_LIMITS.is_empty() {
             let client = &self.connect_info().client;
@@ -543,7 +542,7 @@ impl<C: Channel> Socket<C> {
             .reply(join_ref, reference, &topic, &OK, &empty, Urgency::MustSend);
     }
 
-    /// `phx_close` or `phx_error`, with the join_ref as ref too.
+    /// Sends `phx_close` or `phx_error`, with the join_ref as ref too.
     pub(super) fn say_end(&self, join_ref: &Term, event: &str, payload: &Payload) {
         let client = self.client();
         let push = Push {
@@ -558,7 +557,7 @@ impl<C: Channel> Socket<C> {
         }
     }
 
-    /// What the client hears of a message that came too late.
+    /// Answers a message that came too late.
     pub(super) fn answer_late(&self, command: Command<C>) {
         match command {
             Command::Leave(reference) => self.answer_leave(&reference),

@@ -1,4 +1,4 @@
-//! What a handler holds of its channel: [`Socket`] inside, [`ChannelRef`] from anywhere.
+//! A handler's view of its channel, [`Socket`], and the channel's address, [`ChannelRef`].
 
 use std::{
     fmt,
@@ -34,17 +34,17 @@ use crate::{
 pub trait PushedBy<C>: Event {}
 
 /// A joined channel as its handlers see it: pushes, broadcasts, subscriptions and timers.
-///
-/// Lent as `&Socket<Self>` to every handler but `#[join]`, so nothing can be pushed before the
-/// client is in. Mirrors `Phoenix.Socket` and the functions of `Phoenix.Channel` that take one.
+/// Every handler but `#[join]` may borrow it as `&Socket<Self>`, so nothing can be pushed before
+/// the client has joined. Mirrors `Phoenix.Socket` and the functions of `Phoenix.Channel` that take
+/// one.
 pub struct Socket<C: Channel> {
     me: ChannelRef<C>,
     user: <C::Socket as SocketView>::Held,
     info: Arc<ConnectInfo>,
     endpoint: Endpoint,
-    /// To its own topic.
+    /// The subscription to its own topic.
     subscription: Mutex<Option<Subscription>>,
-    /// To further topics.
+    /// The subscriptions to further topics.
     subscriptions: Mutex<Vec<Subscription>>,
     extension: C::Extension,
 }
@@ -67,45 +67,45 @@ impl<C: Channel> Socket<C> {
         }
     }
 
-    /// The channel's topic.
+    /// Returns the channel's topic.
     pub fn topic(&self) -> &Topic {
         self.me.topic()
     }
 
-    /// The socket's own state: what `#[connect]` returned.
+    /// Returns the socket's own state: the value that `#[connect]` returned.
     pub fn user(&self) -> &C::Socket {
         C::Socket::socket(&self.user)
     }
 
-    /// The application's state, as the `#[socket(state = …)]` of the channel's socket names it.
+    /// Returns the application's state, which the `#[socket(state = …)]` of the channel's socket
+    /// names.
     pub fn state(&self) -> &<C::Socket as SocketView>::State {
         C::Socket::state(&self.user)
     }
 
-    /// How the client connected.
+    /// Returns the details of the client's connection.
     pub fn connect_info(&self) -> &ConnectInfo {
         &self.info
     }
 
-    /// The endpoint the socket is mounted at, to broadcast to other topics.
+    /// Returns the endpoint that the socket is mounted at, to broadcast to other topics.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The channel's address for other tasks.
+    /// Returns the channel's address for other tasks.
     pub fn channel_ref(&self) -> &ChannelRef<C> {
         &self.me
     }
 
     /// Sends an event to this client only. Mirrors `Phoenix.Channel.push/3`.
     ///
-    /// A client that reads too slowly is dealt with by the socket's
-    /// [`SlowConsumer`](crate::SlowConsumer) policy; that is no error here.
+    /// The socket's [`SlowConsumer`](crate::SlowConsumer) policy handles a client that reads too
+    /// slowly; this is no error here.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`], before
-    /// anything reaches the client.
+    /// Returns [`Error::Encode`], before anything reaches the client.
     pub fn push<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         let payload = event.to_payload()?;
         self.client()
@@ -113,7 +113,7 @@ impl<C: Channel> Socket<C> {
         Ok(())
     }
 
-    /// Asks the client, and waits for its answer, for `limit` at most.
+    /// Asks the client, and waits for its answer for at most `limit`.
     ///
     /// The command is pushed with a ref. The client answers with an ordinary push of the event
     /// `reply:` and that ref, whose payload is the answer; with the official client:
@@ -148,20 +148,22 @@ impl<C: Channel> Socket<C> {
     /// # }
     /// ```
     ///
-    /// The answer is taken before the channel's mailbox, so a handler may wait for its own
-    /// client, although no other message of the channel is handled meanwhile: ask from a task of
-    /// its own, through [`ChannelRef::request`], where that matters. Only when the client has as
-    /// much waiting that its connection reads no further, the answer waits as well.
+    /// An answer bypasses the channel's mailbox, so a handler may wait for its own client. The
+    /// channel handles no other message meanwhile: if that matters, ask from another task, through
+    /// [`ChannelRef::request`]. The answer waits only if so many of the client's messages wait that
+    /// its connection is not read.
     ///
-    /// The client's push is answered: `ok`; `invalid payload` where the answer does not fit, which
-    /// ends the request; `no request waits` where it comes too late, or twice. Dropping the future
-    /// gives the request up. 64 requests of a channel wait at once, and a further one for a place.
+    /// The client's push is answered with `ok`; with `invalid payload` if the answer does not fit,
+    /// which ends the request; or with `no request waits` if it comes too late, or twice. Dropping
+    /// the future abandons the request. 64 requests of a channel may wait at once, and a further
+    /// one waits for a place.
     ///
     /// Phoenix has no counterpart.
     ///
     /// # Errors
     ///
-    /// A [`RequestError`](crate::RequestError); as a [`Refusal`](crate::Refusal), the reason is `no answer`.
+    /// Returns a [`RequestError`](crate::RequestError). As a [`Refusal`](crate::Refusal), its
+    /// reason is `no answer`.
     pub fn request<Q, A>(&self, command: &Q, limit: Duration) -> Request<'_, A>
     where
         Q: PushedBy<C> + JsonEvent + ?Sized,
@@ -170,8 +172,8 @@ impl<C: Channel> Socket<C> {
         self.me.request(command, limit)
     }
 
-    /// Answers a message with a stream: what a `#[handle_in]` returns. Its items are pushes, its end
-    /// is the reply.
+    /// Creates an answer that is a stream, for a `#[handle_in]` to return. Its items are pushes,
+    /// its end is the reply.
     ///
     /// ```
     /// # use channel_runtime::prelude::*;
@@ -195,9 +197,10 @@ impl<C: Channel> Socket<C> {
     /// ```
     ///
     /// The items are events of `pushes`, or `Result`s of one: the first error ends the stream with
-    /// an error reply. The stream is pulled only while less than half of the client's outbox waits.
-    /// It runs beside the channel, which handles other messages meanwhile; 16 streams of a channel
-    /// at once, a further one is refused: `too many streams`. A channel that ends drops its streams.
+    /// an error reply. The stream is polled only while less than half of the client's outbox waits.
+    /// It runs beside the channel, which handles other messages meanwhile. A channel may run 16
+    /// streams at once; a further one is refused: `too many streams`. A channel that ends drops its
+    /// streams.
     pub fn stream<S>(&self, items: S) -> PushStream
     where
         S: Stream<Item: IntoPush<C>> + Send + 'static,
@@ -205,12 +208,12 @@ impl<C: Channel> Socket<C> {
         PushStream::new(self, items)
     }
 
-    /// Sends a received broadcast on to this client, under this channel's topic: what one does
-    /// with the [`Broadcast`]s of a further topic.
+    /// Forwards a received broadcast to this client, under this channel's topic: for the
+    /// [`Broadcast`]s of a further topic.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// Returns [`Error::Encode`] if the client's serializer cannot carry it.
     pub fn forward(&self, broadcast: &Broadcast) -> Result<(), Error> {
         self.client().push(
             self.join_ref(),
@@ -224,59 +227,59 @@ impl<C: Channel> Socket<C> {
     /// Sends an event to all subscribers of the topic, this client included, on every node.
     /// Mirrors `Phoenix.Channel.broadcast/3`.
     ///
-    /// The subscribers of this node get it before anything waits. Cancel safe: what was sent was
-    /// sent to all.
+    /// The subscribers of this node get it before anything waits. Cancel safe: an event that was
+    /// sent was sent to all.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`], before anybody gets it, or [`Error::Publish`], when other nodes may not
-    /// have got it: see [`pubsub`](crate::pubsub).
+    /// Returns [`Error::Encode`] before any subscriber gets the event, or [`Error::Publish`] if
+    /// other nodes may not have got it: see [`pubsub`](crate::pubsub).
     pub async fn broadcast<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish(None, self.topic().clone(), event)
             .await
     }
 
-    /// As [`Socket::broadcast`], without this channel. Mirrors
+    /// Does the same as [`Socket::broadcast`], but leaves this channel out. Mirrors
     /// `Phoenix.Channel.broadcast_from/3`.
     ///
     /// # Errors
     ///
-    /// As [`Socket::broadcast`].
+    /// Returns those of [`Socket::broadcast`].
     pub async fn broadcast_from<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish(Some(self.me.id()), self.topic().clone(), event)
             .await
     }
 
-    /// As [`Socket::broadcast`], to the subscribers of this node only. Mirrors
+    /// Does the same as [`Socket::broadcast`], for the subscribers of this node only. Mirrors
     /// `Phoenix.PubSub.local_broadcast/4`.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// Returns [`Error::Encode`] if the event cannot be encoded.
     pub fn local_broadcast<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish_local(None, self.topic().clone(), event)
     }
 
-    /// As [`Socket::broadcast_from`], to the subscribers of this node only. Mirrors
+    /// Does the same as [`Socket::broadcast_from`], for the subscribers of this node only. Mirrors
     /// `Phoenix.PubSub.local_broadcast_from/5`.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`].
+    /// Returns [`Error::Encode`] if the event cannot be encoded.
     pub fn local_broadcast_from<E: PushedBy<C> + ?Sized>(&self, event: &E) -> Result<(), Error> {
         self.endpoint
             .publish_local(Some(self.me.id()), self.topic().clone(), event)
     }
 
     /// Subscribes the channel to a further topic: its broadcasts arrive in the `#[handle_info]`
-    /// that takes a [`Broadcast`]. A second time does nothing. Mirrors
+    /// that takes a [`Broadcast`]. A second subscription has no effect. Mirrors
     /// `Phoenix.Endpoint.subscribe/2`.
     ///
-    /// The channel's own topic needs no subscription, and gets none. Broadcasts of other nodes
-    /// may take a moment to arrive: see [`Socket::subscribe_confirmed`].
+    /// The channel's own topic needs no subscription, and gets none. Broadcasts of other nodes may
+    /// take a moment to arrive: see [`Socket::subscribe_confirmed`].
     pub fn subscribe(&self, topic: impl Into<Topic>)
     where
         Broadcast: InfoFor<C>,
@@ -284,9 +287,9 @@ impl<C: Channel> Socket<C> {
         self.subscribe_to(topic.into());
     }
 
-    /// As [`Socket::subscribe`], and waits until broadcasts of other nodes are sure to arrive, for
-    /// one second at most: nothing that they send after this is missed. At once where there are
-    /// no others or they are out of reach. Cancel safe: the subscription stays.
+    /// Does the same as [`Socket::subscribe`], and waits, for at most one second, until broadcasts
+    /// of other nodes are sure to arrive: none that they send after this is missed. Returns at once
+    /// if there are no other nodes or they are out of reach. Cancel safe: the subscription stays.
     pub async fn subscribe_confirmed(&self, topic: impl Into<Topic>)
     where
         Broadcast: InfoFor<C>,
@@ -339,8 +342,8 @@ impl<C: Channel> Socket<C> {
     ///
     /// # Panics
     ///
-    /// When `period` is zero. A period that no process outlives, such as [`Duration::MAX`], never
-    /// ticks.
+    /// Panics if `period` is zero. A period that no process outlives, such as [`Duration::MAX`],
+    /// never ticks.
     #[track_caller]
     pub fn interval<M: InfoFor<C> + Clone>(&self, period: Duration, message: M) -> TimerRef {
         self.me.interval(period, message)
@@ -373,7 +376,7 @@ impl<C: Channel> Socket<C> {
         &self.extension
     }
 
-    /// No more broadcasts, ticks and uploads; the connection may be `gone`.
+    /// Ends broadcasts, ticks and uploads. The connection may be `gone`.
     pub(super) fn detach(&self, gone: bool) {
         let own = self.subscription.lock().take();
         let subscriptions = std::mem::take(&mut *self.subscriptions.lock());
@@ -392,8 +395,8 @@ impl<C: Channel> fmt::Debug for Socket<C> {
     }
 }
 
-/// The address of a channel: sends it messages from any task, typed by what its `#[channel]`
-/// block handles. Cheap to clone; it does not keep the channel alive.
+/// The address of a channel: sends it messages from any task, typed by the handlers of its
+/// `#[channel]` block. Cheap to clone; it does not keep the channel alive.
 pub struct ChannelRef<C: Channel>(Arc<Mailbox<C>>);
 
 impl<C: Channel> ChannelRef<C> {
@@ -401,19 +404,19 @@ impl<C: Channel> ChannelRef<C> {
         ChannelRef(mailbox)
     }
 
-    /// Who the channel is to PubSub: see [`Endpoint::broadcast_from`].
+    /// Returns the channel's id in PubSub: see [`Endpoint::broadcast_from`].
     pub fn id(&self) -> SubscriberId {
         self.0.id
     }
 
-    /// The channel's topic.
+    /// Returns the channel's topic.
     pub fn topic(&self) -> &Topic {
         &self.0.topic
     }
 
-    /// Sends a message to the channel's `#[handle_info]`, fire and forget: to a channel that has
-    /// ended it is lost, and to one whose mailbox is full it is lost with a warning. Mirrors
-    /// `send/2`. Use [`ChannelRef::cast`] to hear of either.
+    /// Sends a message to the channel's `#[handle_info]`, without an outcome: it is lost if the
+    /// channel has ended, and lost with a warning if the mailbox is full. Mirrors `send/2`.
+    /// [`ChannelRef::cast`] returns an error in both cases.
     pub fn send<M: InfoFor<C>>(&self, message: M) {
         self.0.send(Box::new(Info(message)));
     }
@@ -422,7 +425,7 @@ impl<C: Channel> ChannelRef<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::ChannelEnded`] or [`Error::MailboxFull`].
+    /// Returns [`Error::ChannelEnded`] or [`Error::MailboxFull`].
     pub fn cast<M: CastFor<C>>(&self, message: M) -> Result<(), Error> {
         self.0.try_send(Box::new(Cast(message)))?;
         Ok(())
@@ -431,12 +434,12 @@ impl<C: Channel> ChannelRef<C> {
     /// Sends a message to the channel's `#[handle_call]` and waits for its result. Mirrors
     /// `GenServer.call/2`, without a timeout: wrap it in [`tokio::time::timeout`].
     ///
-    /// Cancel safe: the channel handles the message even when nobody waits any more. A channel
+    /// Cancel safe: the channel handles the message even if the caller no longer waits. A channel
     /// that calls itself waits for ever.
     ///
     /// # Errors
     ///
-    /// [`Error::ChannelEnded`], also when the channel ends before it answers, or
+    /// Returns [`Error::ChannelEnded`], also if the channel ends before it answers, or
     /// [`Error::MailboxFull`].
     pub async fn call<M: CallFor<C>>(&self, message: M) -> Result<M::Reply, Error> {
         let (caller, reply) = oneshot::channel();
@@ -448,7 +451,8 @@ impl<C: Channel> ChannelRef<C> {
     ///
     /// # Errors
     ///
-    /// A [`RequestError`](crate::RequestError): at once where the client has not joined yet or has left.
+    /// Returns a [`RequestError`](crate::RequestError): at once if the client has not joined yet or
+    /// has left.
     pub fn request<Q, A>(&self, command: &Q, limit: Duration) -> Request<'_, A>
     where
         Q: PushedBy<C> + JsonEvent + ?Sized,
@@ -472,19 +476,19 @@ impl<C: Channel> ChannelRef<C> {
     ///
     /// # Panics
     ///
-    /// When `period` is zero.
+    /// Panics if `period` is zero.
     #[track_caller]
     pub fn interval<M: InfoFor<C> + Clone>(&self, period: Duration, message: M) -> TimerRef {
         self.0.timers.every(self.weak(), period, message)
     }
 
-    /// Ends the channel within its shutdown time, before what waits in its mailbox.
+    /// Ends the channel within its shutdown time, before the messages in its mailbox.
     #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) fn stop(&self, reason: super::Reason) {
         self.0.stop(reason);
     }
 
-    /// Hands over a message that ends what it is about, so that it always finds room.
+    /// Sends a message that ends its own subject, so that it always finds room.
     #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) fn push_final(&self, message: impl ServerMessage<C> + 'static) {
         // A channel that has ended needs no messages.

@@ -13,24 +13,24 @@ use crate::{
     telemetry::{FilterParameters, LogLevel, at_level, line, panic_message, shown, shown_to},
 };
 
-/// Of the metrics that are not recorded by a macro.
+/// The metadata of the metrics that no macro records.
 static METADATA: Metadata<'static> =
     Metadata::new(module_path!(), metrics::Level::INFO, Some(module_path!()));
 
-/// A payload as a log may show it: secrets masked, binary data as its size. Nothing is parsed
-/// unless the line is written.
+/// A payload as a log may show it: with secrets masked, and binary data as its size. Nothing is
+/// parsed unless the line is written.
 struct Params<'a>(&'a Payload, &'a FilterParameters);
 
 impl fmt::Display for Params<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// The most bytes of JSON that a log line shows of a payload.
+        /// The largest number of bytes of JSON that a log line shows of a payload.
         const MOST: usize = 4096;
         let Params(payload, filter) = self;
         match payload.as_json() {
             None => write!(f, "[{} bytes]", payload.len()),
             Some(json) if json.len() > MOST => write!(f, "[{} bytes of JSON]", json.len()),
             Some(_) => match payload.decode::<Value>() {
-                // Masked, it may be longer.
+                // The masked text may be longer.
                 Ok(value) => shown_to(&filter.mask(value), 2 * MOST).fmt(f),
                 Err(_) => write!(f, "[{} bytes of JSON]", payload.len()),
             },
@@ -38,7 +38,7 @@ impl fmt::Display for Params<'_> {
     }
 }
 
-/// The span a `#[join]` runs in.
+/// Returns the span of a `#[join]`.
 pub(crate) fn join_span<C: Channel>() -> Span {
     match C::OPTIONS.log_join {
         LogLevel::Off => Span::none(),
@@ -46,7 +46,7 @@ pub(crate) fn join_span<C: Channel>() -> Span {
     }
 }
 
-/// A join was answered.
+/// Logs and counts the answer to a join.
 pub(crate) fn joined<C: Channel>(
     topic: &Topic,
     outcome: &'static str,
@@ -85,12 +85,12 @@ impl<C: Channel> Drop for Joined<C> {
 }
 
 thread_local! {
-    /// When the last handler of this thread began.
+    /// The time at which the last handler of this thread began.
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Runs what may run handlers in place, and says what time it is: as one of them has read the
-/// clock, or else by reading it.
+/// Runs code that may run handlers in place, and returns the current time: as read by the last
+/// handler, or read now.
 #[cfg(feature = "websocket")]
 pub(crate) fn with_time_of_handlers<T>(run: impl FnOnce() -> T) -> (T, Instant) {
     BEGAN.set(None);
@@ -98,7 +98,7 @@ pub(crate) fn with_time_of_handlers<T>(run: impl FnOnce() -> T) -> (T, Instant) 
     (done, BEGAN.take().unwrap_or_else(Instant::now))
 }
 
-/// The seconds since then, for which the clock is read only where they are recorded.
+/// The seconds since then. Reads the clock only if they are recorded.
 struct Since(Instant);
 
 impl IntoF64 for Since {
@@ -111,14 +111,14 @@ impl IntoF64 for Since {
 pub(crate) struct HandleIn<'a, C> {
     topic: &'a Topic,
     event: &'a str,
-    /// Kept only where the log may show them.
+    /// Kept only if the log may show them.
     params: Option<Payload>,
     started: Instant,
     channel: PhantomData<C>,
 }
 
 impl<'a, C: Channel> HandleIn<'a, C> {
-    // Made when compiled: the macros of `metrics` would make them again for every message, since
+    // Made at compile time: the macros of `metrics` would make them again for every message, since
     // a channel's name is no literal.
     const LABELS: &'static [Label] = &[Label::from_static_parts("channel", C::NAME)];
     const MESSAGES: &'static Key = &Key::from_static_parts("channel_messages_total", Self::LABELS);
@@ -142,7 +142,7 @@ impl<'a, C: Channel> HandleIn<'a, C> {
         }
     }
 
-    /// The span the handler runs in.
+    /// Returns the span of the handler.
     pub(crate) fn span(&self) -> Span {
         match C::OPTIONS.log_handle_in {
             LogLevel::Off => Span::none(),
@@ -181,9 +181,9 @@ impl<'a, C: Channel> HandleIn<'a, C> {
     }
 }
 
-/// The `reason` of an error reply, where it has one that is text.
+/// Returns the `reason` of an error reply, if it has one that is text.
 fn reason_of(payload: &Payload) -> Option<String> {
-    /// The most bytes of a refusal that is looked into.
+    /// The largest refusal, in bytes, that is parsed.
     const MOST: usize = 4096;
     if payload.len() > MOST {
         return None;
@@ -194,14 +194,14 @@ fn reason_of(payload: &Payload) -> Option<String> {
     }
 }
 
-/// A request to a client was answered, or not.
+/// Counts a request to a client, with its outcome.
 pub(crate) fn requested<C: Channel>(outcome: &'static str, took: Duration) {
     let labels = [("channel", C::NAME), ("outcome", outcome)];
     metrics::counter!("channel_requests_total", &labels).increment(1);
     metrics::histogram!("channel_request_seconds", "channel" => C::NAME).record(took.as_secs_f64());
 }
 
-/// The type of an answer panicked while it was decoded; the request ends, nothing else.
+/// Logs a panic of the decoder of an answer. The request ends, nothing else.
 pub(crate) fn decoder_panicked(panic: &(dyn Any + Send)) {
     tracing::error!(
         panic = &*line(panic_message(panic)),
@@ -209,7 +209,7 @@ pub(crate) fn decoder_panicked(panic: &(dyn Any + Send)) {
     );
 }
 
-/// A stream that a handler returned panicked; its message gets `no answer`, the channel goes on.
+/// Logs a panic of a stream. Its message gets `no answer`, the channel goes on.
 pub(crate) fn stream_panicked(channel: &'static str, panic: &(dyn Any + Send)) {
     metrics::counter!("channel_panics_total", "channel" => channel).increment(1);
     tracing::error!(
@@ -219,7 +219,7 @@ pub(crate) fn stream_panicked(channel: &'static str, panic: &(dyn Any + Send)) {
     );
 }
 
-/// A panic has been caught; the channel ends, the process goes on.
+/// Logs a panic of a channel. The channel ends, the process goes on.
 pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any + Send)) {
     metrics::counter!("channel_panics_total", "channel" => C::NAME).increment(1);
     tracing::error!(

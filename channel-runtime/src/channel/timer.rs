@@ -10,27 +10,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Channel, InfoFor, Mailbox, call::Info};
 
-/// As long as no process lives: a longer period would overflow the clock.
+/// Longer than any process lives: a longer period would overflow the clock.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// A timer of a channel; dropping it changes nothing, and the channel's end ends it.
+/// A timer of a channel. Dropping it has no effect; the channel's end ends it.
 #[derive(Clone, Debug)]
 pub struct TimerRef(CancellationToken);
 
 impl TimerRef {
-    /// Ends the timer; one that has fired already is none the worse. Mirrors
-    /// `Process.cancel_timer/1`.
+    /// Ends the timer. No effect if it has already fired. Mirrors `Process.cancel_timer/1`.
     pub fn cancel(&self) {
         self.0.cancel();
     }
 }
 
-/// The timers of one channel: gone with it, nothing until the first is set.
+/// The timers of one channel, empty until the first is set. They end with the channel.
 #[derive(Debug, Default)]
 pub(super) struct Timers(OnceLock<CancellationToken>);
 
 impl Timers {
-    /// Cancelled with the channel.
+    /// Returns a token that is cancelled with the channel.
     pub(super) fn token(&self) -> CancellationToken {
         self.0.get_or_init(CancellationToken::new).child_token()
     }
@@ -54,7 +53,7 @@ impl Timers {
 
     /// # Panics
     ///
-    /// When `period` is zero: here, where the caller sees it, and not in the timer's task.
+    /// Panics if `period` is zero: here, where the caller sees it, and not in the timer's task.
     #[track_caller]
     pub(super) fn every<C: Channel, M: InfoFor<C> + Clone>(
         &self,

@@ -1,10 +1,10 @@
-//! What a channel has of the socket it belongs to, and of the application's state.
+//! A channel's view of its socket and of the application's state.
 
 use std::sync::Arc;
 
 use super::Channel;
 
-/// What `#[channel(socket = …)]` can name: a socket. A channel that names none has `()`, and belongs
+/// A socket that `#[channel(socket = …)]` can name. A channel that names none has `()`, and belongs
 /// to every socket.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a socket",
@@ -12,10 +12,10 @@ use super::Channel;
     note = "annotate an impl block of it: `#[socket(channels = […])] impl {Self} {{ … }}`"
 )]
 pub trait SocketView: Sized + Send + Sync + 'static {
-    /// The application's state, as `#[socket(state = …)]` names it.
+    /// The application's state, which `#[socket(state = …)]` names.
     type State: Send + Sync + 'static;
 
-    /// What each channel keeps of its connection.
+    /// The part that each channel keeps of its connection.
     #[doc(hidden)]
     type Held: Clone + Send + Sync + 'static;
 
@@ -26,8 +26,8 @@ pub trait SocketView: Sized + Send + Sync + 'static {
     fn state(held: &Self::Held) -> &Self::State;
 }
 
-/// The state of a socket whose `#[socket]` names none: nothing.
-// Not `Clone`: what is comes from itself by `FromRef`, and this comes from any state.
+/// The state of a socket whose `#[socket]` names none: no data.
+// Not `Clone`: a `Clone` state comes from itself by `FromRef`, and this comes from any state.
 #[derive(Debug)]
 pub struct NoState;
 
@@ -65,14 +65,14 @@ impl<S: SocketView> Connected<S> {
 }
 
 /// A channel that clients of the socket `S` can join. `#[channel]` implements it: for the socket
-/// that is named, or for every socket when none is.
+/// that it names, or for every socket if it names none.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a channel of `{S}`",
     label = "not a channel of this socket",
     note = "its `#[channel(…)]` block names the socket it belongs to: `socket = {S}`"
 )]
 pub trait ChannelOf<S: SocketView>: Channel {
-    /// What the channel's handlers see of the socket.
+    /// Returns the part of the socket that the channel's handlers see.
     #[doc(hidden)]
     fn held(socket: &S::Held) -> <Self::Socket as SocketView>::Held;
 }
@@ -89,7 +89,7 @@ where
 
 /// The view that a channel has of a socket `S`: all of it, or nothing.
 pub trait SeenOf<S: SocketView>: SocketView {
-    /// Shares it.
+    /// Returns the view.
     #[doc(hidden)]
     fn seen_of(socket: &S::Held) -> Self::Held;
 }

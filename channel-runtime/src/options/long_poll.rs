@@ -63,7 +63,7 @@ use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 /// * The messages of a client go to its session's node in pieces of 60 KiB, so `max_body_bytes` is
 ///   the limit there too. An engine that takes messages of less than 64 KiB is not enough: a larger
 ///   body is refused with 413, larger messages to the client with 500.
-/// * The messages between the nodes are encrypted with the secret key: see
+/// * The messages between the nodes are sealed with the secret key: see
 ///   [`pubsub`](crate::pubsub#who-can-read-and-write-the-namespace).
 /// * When the node of a session is dead, the client gets 410 and reopens: its next request gets it
 ///   after 10 seconds, a poll that is waiting already within the window and 11 seconds, and after two

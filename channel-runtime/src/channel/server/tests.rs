@@ -84,7 +84,7 @@ fn endpoint() -> Endpoint {
         .unwrap()
 }
 
-/// A connection that has joined `room:1`, with the reply still to be taken.
+/// Connects and joins `room:1`; the reply is still to be read.
 async fn joined(endpoint: &Endpoint) -> Connection {
     let request = ConnectRequest::new("test", Params::from_query("vsn=2.0.0"));
     let mut connection = endpoint.connect("/socket", request).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_channel_has_a_task_only_while_its_handler_waits() {
         .unwrap();
     assert!(next(&mut connection).await.contains(r#""other""#));
     drop(connection);
-    // It has its shutdown time.
+    // The channel has its shutdown time.
     endpoint.tasks().close();
     endpoint.tasks().wait().await;
     assert_eq!(endpoint.subscriber_count("room:1"), 0);
@@ -205,7 +205,7 @@ async fn memory_is_given_back_after_the_idle_time_and_not_before() {
         .broadcast_raw("room:1", "seen", Payload::empty())
         .await
         .unwrap();
-    // What is left of the turn is the timer.
+    // The rest of the turn is the timer.
     settle().await;
     assert_eq!(tasks(), alive + 1);
     advance(Duration::from_millis(900)).await;
