@@ -1,0 +1,4 @@
+//! Who is let in, over a real server: origins, subprotocols, auth tokens, paths, limits, floods.
+
+mod options;
+mod refusals;
