@@ -1,6 +1,6 @@
 //! The arguments of the attributes: `"room:*", intercept = […], socket = …`.
 //!
-//! One bad argument does not hide the others: the parser goes on behind the next comma.
+//! One bad argument does not hide the others: the parser resumes after the next comma.
 
 use proc_macro2::{Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _, quote};
@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 use crate::diagnostics::{Diagnostics, did_you_mean, say, suggestion};
 
-/// What `#[channel(…)]` says.
+/// The arguments of `#[channel(…)]`.
 pub(crate) struct ChannelArgs {
     pub(crate) topics: Vec<LitStr>,
     pub(crate) socket: Option<Type>,
@@ -30,21 +30,21 @@ pub(crate) struct ChannelArgs {
     pub(crate) log_join: Option<Level>,
     pub(crate) log_handle_in: Option<Level>,
     pub(crate) hibernate_after: Option<Time>,
-    /// In milliseconds.
+    /// The time the channel may take to end, in milliseconds.
     pub(crate) shutdown: Option<u64>,
     pub(crate) krate: TokenStream,
-    /// Whether everything could be read, so that what is not there is known to be missing.
+    /// True if all arguments could be parsed, so that an absent one is known to be missing.
     pub(crate) complete: bool,
 }
 
-/// What `#[socket(…)]` says.
+/// The arguments of `#[socket(…)]`.
 pub(crate) struct SocketArgs {
     pub(crate) channels: Vec<Type>,
     pub(crate) state: Option<Type>,
     pub(crate) krate: TokenStream,
 }
 
-/// What the `#[event(…)]` of `#[derive(Event)]` says.
+/// The arguments of `#[event(…)]` on `#[derive(Event)]`.
 pub(crate) struct EventArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) binary: Option<Ident>,
@@ -77,7 +77,7 @@ const CHANNEL_OPTIONS: &[&str] = &[
     "crate",
 ];
 
-/// The options that may be given more than once.
+/// The options that may be repeated.
 const REPEATED: &[&str] = &["rate_limit"];
 
 impl ChannelArgs {
@@ -130,7 +130,7 @@ impl ChannelArgs {
 }
 
 impl ChannelArgs {
-    /// The name of the socket, where it is a parameter of the block and so could be any type.
+    /// Returns the name of the socket if it is a parameter of the block, and so could be any type.
     pub(crate) fn socket_parameter(&self, generics: &Generics) -> Option<&Ident> {
         let Type::Path(path) = self.socket.as_ref()? else {
             return None;
@@ -200,7 +200,7 @@ impl EventArgs {
     }
 }
 
-/// The `name = "x"` that another derive would have.
+/// Parses `name = "x"`, as another derive would write it.
 fn named(tokens: TokenStream) -> Option<(Ident, LitStr)> {
     let parser = |input: ParseStream<'_>| {
         let name: Ident = input.parse()?;
@@ -217,8 +217,8 @@ fn default_crate() -> TokenStream {
     quote!(::channel_runtime)
 }
 
-/// Calls `take` for each argument: with the name of an option, or with `None` where something
-/// else stands. Reports what `take` refuses, and says whether there was nothing to report.
+/// Calls `take` for each argument: with the name of an option, or with `None` for anything else.
+/// Reports the errors of `take`; returns true if there were none.
 fn arguments(
     tokens: TokenStream,
     diagnostics: &mut Diagnostics,
@@ -253,8 +253,8 @@ fn arguments(
     complete
 }
 
-/// The arguments with a comma behind the last one, which stands where that argument begins: an error
-/// about what is missing at the end has no other token to lie on.
+/// Appends a comma to the last argument, with the span of that argument's first token, because an
+/// error about something missing at the end has no other token to point at.
 fn ended(tokens: TokenStream) -> TokenStream {
     let mut begins = None;
     for token in tokens.clone() {
@@ -272,7 +272,7 @@ fn ended(tokens: TokenStream) -> TokenStream {
     tokens
 }
 
-/// The name of the option that comes next, `None` where no option comes next.
+/// Parses the name of the next option; returns `None` if no option comes next.
 fn option(
     input: ParseStream<'_>,
     known: &[&str],
@@ -305,7 +305,7 @@ fn option(
     Ok(Some(ident))
 }
 
-/// The `=` of an option; what is missing is shown by an example.
+/// Parses the `=` of an option; an error shows an example.
 fn equals(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<()> {
     if input.peek(Token![=]) && !input.peek2(Token![,]) {
         input.parse::<Token![=]>()?;
@@ -333,7 +333,7 @@ fn ty(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<Type> {
         .map_err(|error| syn::Error::new(error.span(), say::option_value(name, example)))
 }
 
-/// `= [a, b]`.
+/// Parses `= [a, b]`.
 fn list<T: syn::parse::Parse>(
     input: ParseStream<'_>,
     name: &str,
@@ -344,8 +344,8 @@ fn list<T: syn::parse::Parse>(
     Ok(elements)
 }
 
-/// As [`list`], into what is there where an element has a `#[cfg]`: the elements are known then, and
-/// nothing else should be said of them.
+/// Parses as [`list`], but pushes onto `elements`, so that they are known even if an element has a
+/// `#[cfg]`, which is then the only error.
 fn extend<T: syn::parse::Parse>(
     elements: &mut Vec<T>,
     input: ParseStream<'_>,
@@ -379,7 +379,7 @@ fn brackets<'i>(input: ParseStream<'i>) -> syn::Result<ParseBuffer<'i>> {
     Ok(content)
 }
 
-/// `= path`, also as the string that serde users write.
+/// Parses `= path`, or a string as serde users write it.
 fn krate(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     equals(input, "crate", "path::to::channel_runtime")?;
     if input.peek(LitStr) {
@@ -389,7 +389,7 @@ fn krate(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     Ok(input.call(Path::parse_mod_style)?.to_token_stream())
 }
 
-/// `= info`, `= "info"`, `= off`.
+/// Parses `= info`, `= "info"` or `= off`.
 fn level(input: ParseStream<'_>, option: &str) -> syn::Result<Level> {
     const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
     equals(input, option, "debug")?;
@@ -413,8 +413,8 @@ fn level(input: ParseStream<'_>, option: &str) -> syn::Result<Level> {
     }
 }
 
-/// `= 5s`, `= 500ms` or `= off`. A number alone is refused: seconds to one reader are milliseconds
-/// to another.
+/// Parses `= 5s`, `= 500ms` or `= off`. Rejects a number without a unit, which is ambiguous between
+/// seconds and milliseconds.
 fn time(input: ParseStream<'_>, name: &str, example: &str, zero: String) -> syn::Result<Time> {
     equals(input, name, example)?;
     let span = input.span();
@@ -447,7 +447,7 @@ fn time(input: ParseStream<'_>, name: &str, example: &str, zero: String) -> syn:
     }
 }
 
-/// A time that cannot be `off`.
+/// Parses a time that cannot be `off`.
 fn limit(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<u64> {
     let value = input.fork();
     let at_value = value

@@ -1,7 +1,7 @@
 //! An impl block whose method bodies stay opaque tokens.
 //!
-//! A body is never parsed: whatever is half typed in it reaches the compiler, and the editor, as
-//! it was written. A method whose signature cannot be parsed is kept as tokens too.
+//! A body is never parsed: unfinished code in it reaches the compiler, and the editor, as it was
+//! written. A method whose signature cannot be parsed is kept as tokens too.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
@@ -17,7 +17,7 @@ use crate::{
     types::peel,
 };
 
-/// The impl block, without the attributes that are ours.
+/// The impl block without this crate's attributes.
 pub(crate) struct Block {
     attributes: Vec<Attribute>,
     pub(crate) impl_token: Token![impl],
@@ -26,37 +26,37 @@ pub(crate) struct Block {
     inner: TokenStream,
     span: Span,
     pub(crate) items: Vec<Item>,
-    /// Whether some item could not be parsed.
+    /// True if an item could not be parsed.
     pub(crate) incomplete: bool,
-    /// The type parameters without a bound of their own.
+    /// The type parameters without a bound.
     pub(crate) unbounded: Vec<Ident>,
 }
 
-/// What stands in the block.
+/// An item of the block.
 pub(crate) enum Item {
     Method(Box<Method>),
-    /// Constants, types, macros, and what cannot be parsed.
+    /// Constants, types, macros, and items that cannot be parsed.
     Other(TokenStream),
 }
 
-/// A method: its signature is known, its body is not.
+/// A method whose signature is parsed, but not its body.
 pub(crate) struct Method {
-    /// The attributes that are ours, and so are not emitted.
+    /// This crate's attributes, which are not emitted.
     pub(crate) roles: Vec<Attribute>,
-    /// All others.
+    /// All other attributes.
     pub(crate) attributes: Vec<Attribute>,
     visibility: TokenStream,
     pub(crate) signature: Signature,
     body: TokenTree,
 }
 
-/// An outer attribute. Unlike syn's it may hold anything.
+/// An outer attribute. Unlike syn's, its arguments may be any tokens.
 #[derive(Clone)]
 pub(crate) struct Attribute {
     pound: TokenTree,
     pub(crate) group: Group,
     path: Vec<Ident>,
-    /// What follows the path.
+    /// The tokens after the path.
     pub(crate) arguments: TokenStream,
 }
 
@@ -84,12 +84,13 @@ impl Attribute {
         })
     }
 
-    /// The last segment of its path.
+    /// Returns the last segment of its path.
     pub(crate) fn name(&self) -> Option<&Ident> {
         self.path.last()
     }
 
-    /// The role it gives, when it is one of ours: by its own name, or as `channel_runtime::…`.
+    /// Returns its role if it is one of this crate's attributes: by its own name, or as
+    /// `channel_runtime::…`.
     pub(crate) fn role(&self) -> Option<Role> {
         let ours = self.path.len() == 1 || self.path.first()? == "channel_runtime";
         self.name()
@@ -110,8 +111,7 @@ impl ToTokens for Attribute {
 }
 
 impl Block {
-    /// Parses the block; `None` when it has no shape to work with, and the item should be emitted
-    /// by the fallback.
+    /// Parses the block; `None` if its shape is unusable, and the fallback must emit the item.
     pub(crate) fn parse(
         attribute: &'static str,
         item: TokenStream,
@@ -138,14 +138,14 @@ impl Block {
             return skip(input);
         }
         if !input.peek(Token![impl]) {
-            // The keyword or name says what it is better than the whole item would.
+            // The error points at the keyword or name, which is clearer than the whole item.
             let head = input.fork();
             let _visibility: Visibility = head.parse()?;
             diagnostics.at(head.span(), say::not_an_impl(attribute));
             return skip(input);
         }
         let impl_token = input.parse()?;
-        // `impl <T as Trait>::Type` is no type of the user's own either way.
+        // `impl <T as Trait>::Type` does not name a type of the user's own in either reading.
         let mut generics: Generics = input.parse()?;
         let self_ty: Type = input.parse()?;
         if input.peek(Token![for]) {
@@ -201,7 +201,7 @@ impl ToTokens for Block {
 }
 
 impl Item {
-    /// Parses one item; what is not a method with a good signature is taken as it is.
+    /// Parses one item; anything but a method with a valid signature is kept as it is.
     fn parse(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> syn::Result<Self> {
         let all = attributes(input)?;
         let (roles, attributes) = sort(all, diagnostics);
@@ -233,7 +233,7 @@ impl Item {
 }
 
 impl Method {
-    /// The visibility and the signature, or `None` when the item is no function.
+    /// Parses the visibility and the signature; `None` if the item is not a function.
     fn head(input: ParseStream<'_>) -> syn::Result<Option<(TokenStream, Signature)>> {
         let mut visibility = input.parse::<Visibility>()?.to_token_stream();
         if input.peek(Token![default]) && !input.peek2(Token![!]) {
@@ -268,8 +268,8 @@ impl ToTokens for Item {
     }
 }
 
-/// Bounds the type parameters that have none, so that nothing is said of them but that: such a
-/// parameter is an error of its own. Returns their names.
+/// Bounds the type parameters that have no bound, so that each causes only its own error. Returns
+/// their names.
 fn bound(generics: &mut Generics) -> Vec<Ident> {
     let bounded = |name: &Ident| {
         let predicates = generics
@@ -295,7 +295,7 @@ fn bound(generics: &mut Generics) -> Vec<Ident> {
     names
 }
 
-/// Consumes the rest of an item that is not for us.
+/// Skips the rest of an item that is not a function.
 fn skip<T>(input: ParseStream<'_>) -> syn::Result<Option<T>> {
     input.parse::<TokenStream>()?;
     Ok(None)
@@ -309,8 +309,8 @@ fn attributes(input: ParseStream<'_>) -> syn::Result<Vec<Attribute>> {
     Ok(attributes)
 }
 
-/// The attributes that are ours, and the others. One that seems to be a misspelt one of ours is
-/// reported and dropped, since the compiler would only say that it does not know it.
+/// Splits the attributes into this crate's and the others. An apparent misspelling of one of this
+/// crate's is reported and dropped, since the compiler would only say that it is unknown.
 fn sort(all: Vec<Attribute>, diagnostics: &mut Diagnostics) -> (Vec<Attribute>, Vec<Attribute>) {
     let (mut roles, mut others) = (Vec::new(), Vec::new());
     for attribute in all {
@@ -333,7 +333,7 @@ fn sort(all: Vec<Attribute>, diagnostics: &mut Diagnostics) -> (Vec<Attribute>, 
     (roles, others)
 }
 
-/// A role among the attributes that a `cfg_attr(condition, …)` would give.
+/// Returns a role among the attributes that a `cfg_attr(condition, …)` would add.
 fn role_within(arguments: &TokenStream) -> Option<Ident> {
     let group = arguments
         .clone()
@@ -373,7 +373,7 @@ fn is_function(input: ParseStream<'_>) -> bool {
     }
 }
 
-/// The tokens up to the end of an item: its braces, its semicolon, or the next attribute.
+/// Returns the tokens up to the end of an item: its braces, its semicolon, or the next attribute.
 fn opaque(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let mut tokens = TokenStream::new();
     let constant = input.fork();

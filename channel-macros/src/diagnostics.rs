@@ -1,5 +1,5 @@
-//! What the macros say when something is wrong: every message, worded once, and the collector
-//! that lets all errors of a block be reported together.
+//! The error messages of the macros, each worded once, and the collector that reports all errors of
+//! a block together.
 
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ use quote::ToTokens;
 pub(crate) struct Diagnostics(Vec<syn::Error>);
 
 impl Diagnostics {
-    /// Reports `message` on the tokens it is about.
+    /// Reports `message` on the tokens it concerns.
     pub(crate) fn on(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.0.push(syn::Error::new_spanned(tokens, message));
     }
@@ -21,23 +21,23 @@ impl Diagnostics {
         self.0.push(syn::Error::new(span, message));
     }
 
-    /// Takes over an error of the parser.
+    /// Adds an error of the parser.
     pub(crate) fn absorb(&mut self, error: syn::Error) {
         self.0.extend(error);
     }
 
-    /// How many errors there are by now.
+    /// Returns the number of errors so far.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The `compile_error!`s.
+    /// Converts the errors to `compile_error!`s.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()
     }
 }
 
-/// The name among `known` that was probably meant by `given`.
+/// Returns the name among `known` that `given` probably stands for.
 pub(crate) fn did_you_mean<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
     let allowed = if given.len() < 6 { 1 } else { 2 };
     let distances = known.iter().map(|name| (distance(given, name), *name));
@@ -47,7 +47,7 @@ pub(crate) fn did_you_mean<'k>(given: &str, known: &[&'k str]) -> Option<&'k str
     Some(name)
 }
 
-/// The number of letters to insert, drop, replace or swap with their neighbour.
+/// Returns the number of letters to insert, drop, replace or swap with their neighbour.
 fn distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
@@ -76,14 +76,14 @@ fn distance(left: &str, right: &str) -> usize {
     rows[left.len()][right.len()]
 }
 
-/// `; did you mean …?`, or nothing.
+/// Returns `; did you mean …?`, or an empty text.
 pub(crate) fn suggestion(given: &str, known: &[&str]) -> String {
     did_you_mean(given, known)
         .map(|name| format!("; did you mean `{name}`?"))
         .unwrap_or_default()
 }
 
-/// A message, and with it a function of its name: `{argument}` is filled in.
+/// Defines a function for each message; `{argument}` is replaced by the argument's value.
 macro_rules! catalogue {
     ($($name:ident($($argument:ident),*) => $text:literal;)*) => {
         /// The catalogue: lower case, no full stop, at most one line of help.

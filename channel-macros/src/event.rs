@@ -12,7 +12,7 @@ use crate::{
     types::ends,
 };
 
-/// The impls, or the errors.
+/// Returns the impls, or the errors.
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let generated = match syn::parse2::<DeriveInput>(input) {
@@ -60,7 +60,7 @@ fn event(input: &DeriveInput, diagnostics: &mut Diagnostics) -> TokenStream {
     implementation(input, &args, diagnostics.len() == 0)
 }
 
-/// The one field of a binary event.
+/// Returns the only field of a binary event.
 fn field(data: &Data) -> Option<&Type> {
     match data {
         Data::Struct(data) => match &data.fields {
@@ -71,8 +71,8 @@ fn field(data: &Data) -> Option<&Type> {
     }
 }
 
-/// The impls. An event that was reported is one nonetheless, so that only what is wrong with it
-/// is said, and not that it is missing wherever it is pushed.
+/// Returns the impls. A faulty event still gets them, so that only its own mistake is reported, and
+/// not a missing impl wherever it is pushed.
 fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenStream {
     let krate = &args.krate;
     let ident = &input.ident;
@@ -134,7 +134,7 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
     }
 }
 
-/// What the type's own parameters must be for it to be an event.
+/// Adds the bounds on the type's own parameters that an event needs.
 fn bounded(generics: &Generics, krate: &TokenStream, binary: bool) -> Generics {
     let mut generics = generics.clone();
     if generics.type_params().next().is_some() {
@@ -146,7 +146,7 @@ fn bounded(generics: &Generics, krate: &TokenStream, binary: bool) -> Generics {
     generics
 }
 
-/// `<Bytes as EventBytes>::method`, on the field's type.
+/// Returns `<Bytes as EventBytes>::method`, with the span of the field's type.
 fn of_bytes(krate: &TokenStream, bytes: &Type, method: &str) -> TokenStream {
     let (first, last) = ends(bytes);
     let path = respan(quote!(#krate::__private::EventBytes), first);

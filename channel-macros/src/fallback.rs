@@ -1,12 +1,12 @@
-//! What is emitted when an item has no shape to work with: the item as it is, without the
-//! attributes that are ours, so that the editor keeps completing in it.
+//! The fallback for an item of unusable shape: emits the item without this crate's attributes, so
+//! that the editor keeps completing in it.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::TokenStreamExt;
 
 use crate::role::Role;
 
-/// The item without our attributes, at any depth.
+/// Removes this crate's attributes from the item, at any depth.
 pub(crate) fn without_roles(item: TokenStream) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = item.into_iter().peekable();

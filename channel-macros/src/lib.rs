@@ -1,10 +1,10 @@
 //! The macros of `channel-runtime`, which re-exports them: `#[channel]`, `#[socket]` and
 //! `#[derive(Event)]`.
 //!
-//! The stages are those of a small compiler: the arguments and the block are parsed
-//! (`args`, `block`), understood (`model`), checked (`check`) and turned into code (`expand`).
-//! The block itself is emitted first and as it was written, but for the attributes that are
-//! ours; whatever is wrong with it is reported beside it, all at once.
+//! The stages are those of a small compiler: the arguments and the block are parsed (`args`,
+//! `block`), understood (`model`), checked (`check`) and turned into code (`expand`). The block
+//! itself is emitted first and unchanged, except for this crate's attributes; its errors are
+//! reported next to it, all at once.
 
 mod args;
 mod block;
@@ -30,8 +30,8 @@ use crate::{
     model::Target,
 };
 
-/// Makes the type of an impl block a channel: implements `Channel` and all that goes with it, from
-/// the methods that have a role.
+/// Makes the type of an impl block a channel: implements `Channel` and the related traits from the
+/// methods that have a role.
 ///
 /// ```
 /// use channel_runtime::prelude::*;
@@ -61,24 +61,25 @@ use crate::{
 ///
 /// # Arguments
 ///
-/// - The topic patterns, one or more string literals. A `*` at the end of one takes all that
-///   begins with what stands before it.
+/// - The topic patterns, one or more string literals. A `*` at the end of one matches every topic
+///   that starts with the text before it.
 /// - `socket = UserSocket`: the socket the channel belongs to, lent to its handlers as
 ///   `&UserSocket`. Without it the channel belongs to every socket.
 /// - `intercept = ["event"]`: the broadcasts that go to `#[handle_out]` instead of to the client.
 /// - `pushes = [Type]`: the events that the channel pushes and broadcasts.
-/// - `proofs = [Admin]`: what a `#[handle_in]` may demand of its client by borrowing it: types that
-///   implement `Proof`.
-/// - `rate_limit(per_second = 5, burst = 10)`: how many messages of the channel a client may send, over
-///   all its topics. The rate is `per_second`, `per_minute` or `per_hour`; `burst` of them, as many as the
-///   rate unless given, may come at once. With `by = user`, the connections of this node whose socket has
-///   the same `#[id]` are counted together. May be given more than once. A message too many gets the
-///   reason `rate limited`, and `retry_after_ms`.
+/// - `proofs = [Admin]`: the proofs that a `#[handle_in]` may demand of its client by borrowing
+///   them: types that implement `Proof`.
+/// - `rate_limit(per_second = 5, burst = 10)`: how many messages of the channel a client may send,
+///   over all its topics. The rate is `per_second`, `per_minute` or `per_hour`; `burst` is the
+///   number that may arrive at once, equal to the rate by default. With `by = user`, the
+///   connections of this node whose socket has the same `#[id]` are counted together. May be
+///   repeated. A message over the limit gets the reason `rate limited`, and `retry_after_ms`.
 /// - `log_join = info` and `log_handle_in = debug`: the levels of the log lines; or `off`.
-/// - `hibernate_after = 15s`: after how long without a message spare memory is given back; or `off`.
-/// - `shutdown = 5s`: how long the channel may take to end. A time is a whole number with its unit,
+/// - `hibernate_after = 15s`: the time without a message after which spare memory is freed; or
+///   `off`.
+/// - `shutdown = 5s`: the time the channel may take to end. A time is a whole number with its unit,
 ///   `ms` or `s`.
-/// - `crate = path`: where the runtime crate is, when it is not `::channel_runtime`.
+/// - `crate = path`: the path of the runtime crate, if it is not `::channel_runtime`.
 ///
 /// # Roles
 ///
@@ -92,17 +93,18 @@ use crate::{
 ///
 /// # Parameters
 ///
-/// A by-value parameter is the message, or what the topic's pattern captures under its name. A
-/// `&T` is lent by the runtime, by its type: `&Topic`, `&ChannelRef<Self>`, `&Endpoint`,
-/// `&ConnectInfo`, the socket and the state it names everywhere, `&Socket<Self>` after the join, `&str` for the name of
-/// the event in a `#[handle_in]` that names none. Their order does not matter.
+/// A by-value parameter is the message, or the capture of the topic's pattern under its name. A
+/// `&T` is lent by the runtime according to its type: `&Topic`, `&ChannelRef<Self>`, `&Endpoint`,
+/// `&ConnectInfo`, the socket and the state it names everywhere, `&Socket<Self>` after the join,
+/// `&str` for the name of the event in a `#[handle_in]` without an event. Their order does not
+/// matter.
 #[proc_macro_attribute]
 pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     channel_block(arguments.into(), item.into()).into()
 }
 
-/// Makes the type of an impl block a socket: what a client connects to, with the channels it can
-/// join.
+/// Makes the type of an impl block a socket: the type that a client connects to, with the channels
+/// it can join.
 ///
 /// ```
 /// use channel_runtime::prelude::*;
@@ -130,11 +132,11 @@ pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Arguments
 ///
-/// - `channels = [Room, Lobby]`: the channels, in the order in which their topics are tried. One
-///   that is never reached, because those before it take all its topics, does not compile.
-/// - `state = App`: the application's state, lent as `&App` to `#[connect]` and to the handlers of the
-///   channels that name this socket. `Endpoint::builder()….with_state(app)` gives it.
-/// - `crate = path`: where the runtime crate is, when it is not `::channel_runtime`.
+/// - `channels = [Room, Lobby]`: the channels, in the order in which their topics are tried. A
+///   channel that is never reached, because earlier ones take all its topics, does not compile.
+/// - `state = App`: the application's state, lent as `&App` to `#[connect]` and to the handlers of
+///   the channels that name this socket. `Endpoint::builder()….with_state(app)` provides it.
+/// - `crate = path`: the path of the runtime crate, if it is not `::channel_runtime`.
 ///
 /// # Roles
 ///
@@ -163,9 +165,9 @@ pub fn socket(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// assert_eq!(NewMsg::NAME, "new_msg");
 /// ```
 ///
-/// A JSON event is what `Serialize` makes of it. A `binary` one is a tuple struct of one field,
-/// `Bytes`, `Binary` or `Vec<u8>`; it can be taken by handlers as well. `crate = path` says where
-/// the runtime crate is, when it is not `::channel_runtime`.
+/// A JSON event is serialized with `Serialize`. A `binary` one is a tuple struct of one field,
+/// `Bytes`, `Binary` or `Vec<u8>`; handlers can take it as well. `crate = path` is the path of the
+/// runtime crate, if it is not `::channel_runtime`.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     event::derive(input.into()).into()
@@ -193,7 +195,7 @@ fn socket_block(arguments: Tokens, item: Tokens) -> Tokens {
     })
 }
 
-/// The item first, then what is generated for it, then all errors.
+/// Returns the item first, then its generated code, then all errors.
 fn expanded<F>(
     attribute: &'static str,
     item: Tokens,
@@ -214,7 +216,7 @@ where
     quote!(#block #generated #errors)
 }
 
-/// What a method's attribute is without its block: the method, and an error that says so.
+/// Expands a method's attribute outside of its block: the method, and an error about the block.
 fn outside_of_block(role: &str, block: &str, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let message = say::outside_of_block(role, block);
@@ -240,14 +242,14 @@ fn outside_of_block(role: &str, block: &str, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// `#[join("pattern")]` takes the topics that fit the pattern, `#[join]` all that are left. The
-/// patterns are tried in the order in which they are written. `{name}` captures the text up to what
-/// follows it in the pattern, the last one all that is left, and gives it to the parameter of that
-/// name, whose type reads it with `FromStr`; text that does not fit refuses the client. A `*` at the
-/// end captures nothing.
+/// `#[join("pattern")]` takes the topics that match the pattern, `#[join]` all remaining ones. The
+/// patterns are tried in source order. `{name}` captures the text up to the next literal of the
+/// pattern, or the rest if it is the last, and passes it to the parameter of that name, whose type
+/// parses it with `FromStr`; text that cannot be parsed refuses the client. A `*` at the end
+/// captures nothing.
 ///
-/// There is no `self` and no `&Socket<Self>` yet, so nothing can be pushed before the client is in;
-/// a message to oneself can be sent through `&ChannelRef<Self>`.
+/// There is no `self` and no `&Socket<Self>` yet, so nothing can be pushed before the client has
+/// joined; the channel can send a message to itself through `&ChannelRef<Self>`.
 ///
 /// Returns `Self`, `(Self, response)`, or a `Result` of one of them.
 #[proc_macro_attribute]
@@ -273,8 +275,8 @@ pub fn join(_: TokenStream, method: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// Owns nothing, and borrows what a `#[join]` may. May be async. There may be several: they are asked in
-/// the order in which they are written, and the first refusal is the client's.
+/// Owns nothing, and borrows the same types as a `#[join]`. May be async. Several gates are called
+/// in source order, and the client gets the first refusal.
 ///
 /// Returns `Result<(), Refusal>`, or a `Result` whose error is `Into<Refusal>`.
 #[proc_macro_attribute]
@@ -282,7 +284,8 @@ pub fn before_join(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("before_join", "channel", method)
 }
 
-/// Decides whether a client's message goes on to its `#[handle_in]`, before its payload is read.
+/// Decides whether a client's message is passed on to its `#[handle_in]`, before its payload is
+/// read.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -300,10 +303,10 @@ pub fn before_join(_: TokenStream, method: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// Owns nothing, and borrows the channel, the event's name as `&str`, and what a `#[handle_in]` may. May
-/// be async. There may be several: they are asked in the order in which they are written, and the first
-/// refusal is the client's. All messages of the client pass, those of uploads and those that no handler
-/// takes as well; a message too many for a `rate_limit` is refused before. The nearest in Phoenix is
+/// Owns nothing, and borrows the channel, the event's name as `&str`, and the same types as a
+/// `#[handle_in]`. May be async. Several gates are called in source order, and the client gets the
+/// first refusal. They see all messages of the client, including those of uploads and those without
+/// a handler; a message over a `rate_limit` is refused before. The closest equivalent in Phoenix is
 /// LiveView's `attach_hook(socket, name, :handle_event, fun)`.
 ///
 /// Returns `Result<(), Refusal>`, or a `Result` whose error is `Into<Refusal>`.
@@ -312,7 +315,7 @@ pub fn before_handle_in(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("before_handle_in", "channel", method)
 }
 
-/// Takes a client's message.
+/// Handles a client's message.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -327,20 +330,21 @@ pub fn before_handle_in(_: TokenStream, method: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// `#[handle_in("event")]` takes one event, `#[handle_in]` every other one.
-/// `#[handle_in("event", rate_limit(per_second = 1))]` limits how often each client may send it, with the
-/// options of [`channel`](macro@channel)'s own. The by-value parameter
-/// is decoded from the payload; a payload that does not fit is refused before the method runs.
+/// `#[handle_in("event")]` takes one event, `#[handle_in]` every other one. `#[handle_in("event",
+/// rate_limit(per_second = 1))]` limits how often each client may send it, with the same options as
+/// in [`channel`](macro@channel). The by-value parameter is decoded from the payload; an invalid
+/// payload is refused before the method runs.
 ///
-/// Returns `()` for silence, a `Reply` or another `Result`, a `Status`, a `Stop` or an `Answer`. With
-/// `Reply<T, InternalError>`, `?` takes any error; the client is told no more than `internal error`. A
-/// method that takes a `SocketRef` answers later, through it, and returns `()` or `Stop`.
+/// Returns `()` for no reply, a `Reply` or another `Result`, a `Status`, a `Stop` or an `Answer`.
+/// With `Reply<T, InternalError>`, `?` converts any error, and the client is told only
+/// `internal error`. A method that takes a `SocketRef` answers later, through it, and returns `()`
+/// or `Stop`.
 #[proc_macro_attribute]
 pub fn handle_in(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_in", "channel", method)
 }
 
-/// Takes a broadcast that is intercepted: decides whether, and how, this client gets it.
+/// Handles an intercepted broadcast: decides whether, and how, this client gets it.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -371,7 +375,7 @@ pub fn handle_out(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_out", "channel", method)
 }
 
-/// Takes a message of the server's own code, sent with `ChannelRef::send` or by a timer.
+/// Handles a message from server code, sent with `ChannelRef::send` or by a timer.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -393,8 +397,8 @@ pub fn handle_out(_: TokenStream, method: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// The by-value parameter is the message: its type says which method is run. The broadcasts of
-/// topics that `Socket::subscribe` was called with come as `Broadcast`.
+/// The by-value parameter is the message: its type selects the method. Broadcasts of topics
+/// subscribed to with `Socket::subscribe` arrive as `Broadcast`.
 ///
 /// Returns `()`, `Stop`, an `Option` of one, or a `Result` whose error ends the channel.
 #[proc_macro_attribute]
@@ -402,7 +406,7 @@ pub fn handle_info(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_info", "channel", method)
 }
 
-/// Takes a message whose sender waits for the result, sent with `ChannelRef::call`.
+/// Handles a message whose sender waits for the result, sent with `ChannelRef::call`.
 ///
 /// ```
 /// # use channel_runtime::prelude::*;
@@ -418,16 +422,16 @@ pub fn handle_info(_: TokenStream, method: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// The by-value parameter is the message. What the method returns is what the sender gets, unless
-/// it takes a `Caller<T>` as well: then it answers through that, at any time, and returns what a
-/// `#[handle_info]` does.
+/// The by-value parameter is the message. The sender gets the method's return value, unless the
+/// method also takes a `Caller<T>`: then it answers through that, at any time, and returns the same
+/// types as a `#[handle_info]`.
 #[proc_macro_attribute]
 pub fn handle_call(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_call", "channel", method)
 }
 
-/// Takes a message of the server's own code, sent with `ChannelRef::cast`, which says whether it
-/// could be queued. Otherwise as [`handle_info`](macro@handle_info).
+/// Handles a message from server code, sent with `ChannelRef::cast`, which reports whether it could
+/// be queued. Otherwise as [`handle_info`](macro@handle_info).
 #[proc_macro_attribute]
 pub fn handle_cast(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_cast", "channel", method)
@@ -489,7 +493,7 @@ pub fn connect(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("connect", "socket", method)
 }
 
-/// Names the connection, so that it can be ended from elsewhere.
+/// Names the connection, so that other code can end it.
 ///
 /// Takes `&self` and returns `String`, `&str`, or an `Option` of one: `None` for a connection
 /// without a name.

@@ -4,16 +4,16 @@ use syn::{Ident, LitStr, ext::IdentExt as _, parse::Parser as _};
 
 use crate::diagnostics::say;
 
-/// A pattern, taken apart: the literal text before, between and after what varies.
+/// A parsed pattern: the literal text before, between and after the variable parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     pub(crate) literals: Vec<String>,
-    /// One for each gap between the literals; `None` for a `*`.
+    /// One entry for each gap between the literals; `None` for a `*`.
     pub(crate) captures: Vec<Option<Ident>>,
 }
 
 impl Pattern {
-    /// Takes a channel's pattern apart: `room:*` or `lobby`.
+    /// Parses a channel's pattern: `room:*` or `lobby`.
     pub(crate) fn of_channel(source: &LitStr) -> Result<Self, String> {
         let text = source.value();
         if text.contains(['{', '}']) {
@@ -23,7 +23,7 @@ impl Pattern {
         Pattern::parse(source)
     }
 
-    /// Takes a join's pattern apart: as a channel's, and with captures.
+    /// Parses a join's pattern: like a channel's, but with captures.
     pub(crate) fn parse(source: &LitStr) -> Result<Self, String> {
         let text = source.value();
         if text.is_empty() {
@@ -80,7 +80,8 @@ impl Pattern {
         Ok(())
     }
 
-    /// What stands in the pattern as other frameworks write a capture of `name`: `:name`, `<name>`.
+    /// Returns the part of the pattern that captures `name` in other frameworks' syntax: `:name`,
+    /// `<name>`.
     pub(crate) fn written_otherwise(&self, name: &str) -> Option<String> {
         let ends = |after: &str| after.is_empty() || after.starts_with(['/', ':', '.', '-']);
         let begins = |before: &str| before.is_empty() || before.ends_with(['/', ':', '.', '-']);
@@ -97,23 +98,23 @@ impl Pattern {
         })
     }
 
-    /// The names of the captures.
+    /// Returns the names of the captures.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Ident> {
         self.captures.iter().flatten()
     }
 
-    /// Whether every topic of `inner` is one of this pattern too: a match of the pattern against
-    /// the other, where a gap of the other can only be part of a gap of this one.
+    /// Returns true if every topic of `inner` is also one of this pattern: matches this pattern
+    /// against the other, where a gap of the other can only be part of a gap of this one.
     pub(crate) fn covers(&self, inner: &Pattern) -> bool {
         glob(&self.letters(), &inner.letters(), false)
     }
 
-    /// Whether any topic is one of both.
+    /// Returns true if the two have a topic in common.
     pub(crate) fn meets(&self, other: &Pattern) -> bool {
         glob(&self.letters(), &other.letters(), true)
     }
 
-    /// The pattern's text as letters, `None` for a gap.
+    /// Returns the pattern's text as letters, with `None` for a gap.
     fn letters(&self) -> Vec<Option<char>> {
         let mut letters = Vec::new();
         for (at, literal) in self.literals.iter().enumerate() {
@@ -126,7 +127,7 @@ impl Pattern {
     }
 }
 
-/// Whether `left` covers `right`, or, with `either`, whether the two have a text in common.
+/// Returns true if `left` covers `right` or, with `either`, if the two have a text in common.
 fn glob(left: &[Option<char>], right: &[Option<char>], either: bool) -> bool {
     match (left, right) {
         ([], []) => true,
@@ -145,7 +146,7 @@ fn capture(name: &str, source: &LitStr) -> Result<Ident, String> {
     if name.is_empty() {
         return Err(say::capture_empty());
     }
-    // A keyword is a name too: of a parameter such as `r#type`.
+    // A keyword is a valid name too: that of a parameter such as `r#type`.
     let mut ident = Ident::parse_any
         .parse_str(name)
         .ok()

@@ -1,6 +1,6 @@
-//! What a method is for, as its attribute says.
+//! The roles of methods, given by their attributes.
 
-/// What a method is for.
+/// The role of a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
     BeforeJoin,
@@ -58,7 +58,7 @@ impl Role {
         Role::Id,
     ];
 
-    /// The role of an attribute.
+    /// Returns the role of an attribute.
     pub(crate) fn named(name: &str) -> Option<Role> {
         let mut roles = Role::NAMES.iter().zip(Role::ALL);
         roles
@@ -66,12 +66,12 @@ impl Role {
             .map(|(_, role)| role)
     }
 
-    /// The name of its attribute.
+    /// Returns the name of its attribute.
     pub(crate) fn name(self) -> &'static str {
         Role::NAMES[self as usize]
     }
 
-    /// The attribute of the block it belongs to.
+    /// Returns the attribute of the block it belongs to.
     pub(crate) fn block(self) -> &'static str {
         match self {
             Role::Connect | Role::Id => "socket",
@@ -79,12 +79,12 @@ impl Role {
         }
     }
 
-    /// Whether it decides what goes on to a handler.
+    /// Returns true if it decides which messages reach a handler.
     pub(crate) fn is_gate(self) -> bool {
         matches!(self, Role::BeforeJoin | Role::BeforeHandleIn)
     }
 
-    /// Whether it is about the files of an upload.
+    /// Returns true if it concerns the files of an upload.
     pub(crate) fn is_upload(self) -> bool {
         matches!(
             self,
@@ -92,7 +92,7 @@ impl Role {
         )
     }
 
-    /// Whether it handles messages of the server's own code, each a type.
+    /// Returns true if it handles messages from server code, each with a type.
     pub(crate) fn takes_message(self) -> bool {
         matches!(self, Role::HandleInfo | Role::HandleCall | Role::HandleCast)
     }

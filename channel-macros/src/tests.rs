@@ -1,12 +1,12 @@
-//! What is emitted for items that are not finished: the item, so that an editor goes on completing
-//! in it, without the attributes that are ours, and an error.
+//! The output for unfinished items: the item without this crate's attributes, so that an editor
+//! keeps completing in it, and an error.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
 use crate::{channel_block, event::derive, role::Role, socket_block};
 
-/// Whether the methods are there, the attributes are gone, and there is an error.
+/// Asserts that the methods are kept, that the attributes are gone, and that there is an error.
 fn assert_kept(emitted: &TokenStream, methods: &[&str]) {
     let text = emitted.to_string();
     for method in methods {
@@ -49,7 +49,7 @@ fn a_body_may_be_anything_that_has_its_brackets() {
             fn ping(&mut self, socket: &Socket<Self>) { let x = socket. ; if }
         }
     };
-    // Not an error of ours: the compiler reports it where it stands.
+    // Not an error of this crate: the compiler reports it at its place.
     let emitted = channel_block(quote!("room:*"), item).to_string();
     assert!(emitted.contains("let x = socket . ;"), "{emitted}");
     assert!(

@@ -1,10 +1,10 @@
-//! Types and tokens as the stages see them: by their text.
+//! Types and tokens, compared by their text.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Type, TypePath};
 
-/// The type without the parentheses and invisible groups around it.
+/// Returns the type without the parentheses and invisible groups around it.
 pub(crate) fn peel(ty: &Type) -> &Type {
     match ty {
         Type::Paren(ty) => peel(&ty.elem),
@@ -13,7 +13,7 @@ pub(crate) fn peel(ty: &Type) -> &Type {
     }
 }
 
-/// The last segment of a type that is a path.
+/// Returns the last segment of a type that is a path.
 pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     match peel(ty) {
         Type::Path(TypePath { path, .. }) => path.segments.last(),
@@ -21,7 +21,7 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     }
 }
 
-/// Whether any of the tokens is one of the names.
+/// Returns true if any of the tokens is one of the names.
 pub(crate) fn mentions(tokens: TokenStream, names: &[String]) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Group(group) => mentions(group.stream(), names),
@@ -30,7 +30,7 @@ pub(crate) fn mentions(tokens: TokenStream, names: &[String]) -> bool {
     })
 }
 
-/// The types without repetitions.
+/// Returns the types without duplicates.
 pub(crate) fn distinct(types: &[Type]) -> Vec<&Type> {
     let mut distinct: Vec<&Type> = Vec::new();
     for ty in types {
@@ -41,7 +41,7 @@ pub(crate) fn distinct(types: &[Type]) -> Vec<&Type> {
     distinct
 }
 
-/// The tokens of a type as text, to compare and to show.
+/// Returns the tokens of a type as text, to compare and to show.
 pub(crate) fn shown(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
     let text = text
@@ -51,7 +51,7 @@ pub(crate) fn shown(ty: &Type) -> String {
     text.replace(" ,", ",").replace("& ", "&")
 }
 
-/// The first and the last of some tokens' spans: what stands for all of them.
+/// Returns the first and the last span of some tokens, which stand for all of them.
 pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
     let mut spans = tokens
         .to_token_stream()
@@ -61,7 +61,8 @@ pub(crate) fn ends(tokens: impl ToTokens) -> (Span, Span) {
     (first, spans.last().unwrap_or(first))
 }
 
-/// Where a type borrows for less than `'static`: a reference, or a lifetime among its arguments.
+/// Returns the place at which a type borrows for less than `'static`: a reference, or a lifetime
+/// among its arguments.
 pub(crate) fn borrows(tokens: TokenStream) -> Option<Span> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let mut at = 0;
@@ -73,7 +74,7 @@ pub(crate) fn borrows(tokens: TokenStream) -> Option<Span> {
                     return Some(found);
                 }
             }
-            // `for<'a> Fn(&'a str)` and `fn(&str)` borrow when they are called.
+            // `for<'a> Fn(&'a str)` and `fn(&str)` borrow only when they are called.
             TokenTree::Ident(word) if word == "for" || word == "fn" || word == "Fn" => return None,
             TokenTree::Punct(mark) if mark.as_char() == '\'' || mark.as_char() == '&' => {
                 let name = |at: usize| match tokens.get(at) {

@@ -7,7 +7,7 @@ use syn::{Ident, LitInt, Token, ext::IdentExt as _, parenthesized, parse::ParseS
 use super::arguments;
 use crate::diagnostics::{Diagnostics, say, suggestion};
 
-/// How often something may come.
+/// A limit on how often messages may arrive.
 pub(crate) struct RateLimit {
     count: u32,
     period_ms: u64,
@@ -24,7 +24,8 @@ const RATES: &[(&str, u64)] = &[
 
 const OPTIONS: &[&str] = &["per_second", "per_minute", "per_hour", "burst", "by"];
 
-/// Reads what may follow the event of a `#[handle_in]`. Says whether it could all be read.
+/// Parses the options after the event of a `#[handle_in]`. Returns true if all of them could be
+/// parsed.
 pub(crate) fn event_options(
     tokens: TokenStream,
     diagnostics: &mut Diagnostics,
@@ -41,7 +42,7 @@ pub(crate) fn event_options(
 }
 
 impl RateLimit {
-    /// Reads the group behind the option's name.
+    /// Parses the group after the option's name.
     pub(super) fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let at = input.span();
         if !input.peek(syn::token::Paren) {
@@ -87,7 +88,7 @@ impl RateLimit {
         })
     }
 
-    /// The `RateLimit` of the runtime; of one event, where it is one's.
+    /// Returns the runtime's `RateLimit`, for one event if one is given.
     pub(crate) fn value(&self, krate: &TokenStream, event: Option<&syn::LitStr>) -> TokenStream {
         let (count, period, burst) = (self.count, self.period_ms, self.burst);
         let of = event.map(|event| quote!(.of(#event)));
@@ -108,7 +109,7 @@ fn unknown(name: &Ident) -> syn::Error {
     syn::Error::new(name.span(), message)
 }
 
-/// `= 5`.
+/// Parses `= 5`.
 fn number(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<u32> {
     super::equals(input, name, example)?;
     let wrong = |at: Span| syn::Error::new(at, say::option_value(name, example));
@@ -125,7 +126,7 @@ fn number(input: ParseStream<'_>, name: &str, example: &str) -> syn::Result<u32>
     }
 }
 
-/// `= client` or `= user`; whether it is the user.
+/// Parses `= client` or `= user`; returns true for the user.
 fn by(input: ParseStream<'_>) -> syn::Result<bool> {
     super::equals(input, "by", "user")?;
     let at = input.span();

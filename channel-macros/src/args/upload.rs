@@ -7,7 +7,7 @@ use syn::{Ident, LitBool, LitInt, LitStr, Token, ext::IdentExt as _, parse::Pars
 use super::{Time, arguments, equals, limit, list, literal, time};
 use crate::diagnostics::{Diagnostics, say, suggestion};
 
-/// What `#[allow_upload(…)]` says.
+/// The arguments of `#[allow_upload(…)]`.
 pub(crate) struct UploadArgs {
     pub(crate) name: Option<LitStr>,
     accept: Option<Accept>,
@@ -48,7 +48,7 @@ const TIMES: &[(&str, &str, &str)] = &[
 ];
 
 impl UploadArgs {
-    /// Reads the arguments. Says whether they could all be read.
+    /// Parses the arguments. Returns true if all of them could be parsed.
     pub(crate) fn parse(
         tokens: TokenStream,
         at: Span,
@@ -105,7 +105,7 @@ impl UploadArgs {
         Ok(())
     }
 
-    /// The `UploadSpec`; `by_hand` says that no `#[handle_upload]` takes the files.
+    /// Returns the `UploadSpec`; `by_hand` is true if no `#[handle_upload]` takes the files.
     pub(crate) fn spec(&self, krate: &TokenStream, by_hand: bool) -> TokenStream {
         let name = &self.name;
         let accept = match &self.accept {
@@ -133,7 +133,7 @@ impl UploadArgs {
     }
 }
 
-/// `= any`, `= [".jpg", "image/*"]`.
+/// Parses `= any` or `= [".jpg", "image/*"]`.
 fn accept(input: ParseStream<'_>) -> syn::Result<Accept> {
     const EXAMPLE: &str = "[\".jpg\", \"image/*\"]";
     if input.peek(Token![=]) && input.peek2(Ident::peek_any) {
@@ -166,7 +166,7 @@ fn accept(input: ParseStream<'_>) -> syn::Result<Accept> {
     Ok(Accept::Only(types))
 }
 
-/// What is wrong with `.jpg`, `image/png` or `image/*`.
+/// Returns the error of a type that is not like `.jpg`, `image/png` or `image/*`.
 fn wrong_type(text: &str) -> Option<String> {
     const FAMILIES: [&str; 3] = ["image/*", "audio/*", "video/*"];
     let is_word = |word: &str| {
@@ -192,7 +192,7 @@ fn wrong_type(text: &str) -> Option<String> {
     }
 }
 
-/// `= selected`, `= total`.
+/// Parses `= selected` or `= total`.
 fn mode(input: ParseStream<'_>) -> syn::Result<bool> {
     equals(input, "max_entries_mode", "total")?;
     let word = input.call(Ident::parse_any)?;
@@ -207,7 +207,7 @@ fn mode(input: ParseStream<'_>) -> syn::Result<bool> {
     }
 }
 
-/// The option alone, or `= true`.
+/// Parses the option alone, or `= true`.
 fn flag(input: ParseStream<'_>) -> syn::Result<bool> {
     if !input.peek(Token![=]) {
         return Ok(true);

@@ -1,4 +1,4 @@
-//! The events that are handled and intercepted.
+//! The handled and intercepted events.
 
 use syn::LitStr;
 
@@ -19,7 +19,7 @@ pub(super) fn check(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut D
     outs(target, args, diagnostics);
 }
 
-/// A name that the wire cannot carry.
+/// Returns the error of a name that the wire cannot carry.
 ///
 /// ```text
 /// #[handle_in(«"phx_join"»)]

@@ -1,4 +1,4 @@
-//! Whether every join can be reached, and every topic can be joined.
+//! Checks that every join can be reached, and that every topic can be joined.
 
 use super::is_there_with;
 use crate::{
@@ -17,7 +17,7 @@ pub(super) fn check(
 ) {
     missing(target, diagnostics);
     let joins: Vec<_> = target.with(Role::Join).collect();
-    // A join whose pattern cannot be read says nothing about the others.
+    // A join whose pattern is invalid says nothing about the others.
     let (Some(topics), true) = (topics, joins.iter().all(|join| join.is_readable())) else {
         return;
     };
@@ -96,7 +96,7 @@ fn unreachable(
     }
 }
 
-/// The topics a join could take, of those that are the channel's.
+/// Returns the topics that a join can take, among those of the channel.
 fn reachable<'p>(
     join: Option<&'p Pattern>,
     topics: &'p [Pattern],
@@ -118,7 +118,7 @@ fn unjoined(
     topics: &[Pattern],
     diagnostics: &mut Diagnostics,
 ) {
-    // A join that was reported may be meant for any of them.
+    // A reported join may be meant for any of them.
     if joins.is_empty() || joins.iter().any(|join| join.is_wrong()) {
         return;
     }

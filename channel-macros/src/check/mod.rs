@@ -1,7 +1,7 @@
-//! What cannot work: one function a rule, each with an example of what it refuses above it.
+//! The checks of a block: one function per rule, each with an example of the code it rejects.
 //!
-//! A rule reports on the user's own token, and marks the handler it is about, so that the
-//! compiler does not say the same again in other words.
+//! A rule reports on the user's own token, and marks the handler it concerns, so that the compiler
+//! does not report the same mistake in other words.
 
 mod event;
 mod join;
@@ -71,7 +71,7 @@ fn proofs(target: &Target<'_>, args: &ChannelArgs, diagnostics: &mut Diagnostics
 /// #[channel("room:*")] impl<«T»> Room<T>
 /// ```
 ///
-/// `socket` is reported in words of its own.
+/// `socket` has its own error.
 fn unbounded(
     target: &Target<'_>,
     attribute: &str,
@@ -84,8 +84,8 @@ fn unbounded(
     }
 }
 
-/// Whether `earlier` is there whenever `later` is, as far as their `#[cfg]`s tell: a method after
-/// one under another condition is taken for the alternative.
+/// Returns true if `earlier` exists whenever `later` does, as far as their `#[cfg]`s tell: methods
+/// under different conditions count as alternatives.
 fn is_there_with(earlier: &Handler<'_>, later: &Handler<'_>) -> bool {
     let text = |handler: &Handler<'_>| {
         let cfgs = handler.cfgs().into_iter();
@@ -103,7 +103,7 @@ fn spaces(name: &str) -> Option<String> {
     (trimmed != name).then(|| say::spaces(name.escape_debug(), trimmed))
 }
 
-/// Reports the handlers that repeat what an earlier one does already.
+/// Reports the handlers that repeat an earlier one.
 fn repeated<'h, 'b: 'h>(
     handlers: impl Iterator<Item = &'h Handler<'b>>,
     same: impl Fn(&Handler<'b>, &Handler<'b>) -> bool,

@@ -1,4 +1,4 @@
-//! Where a method's parameters come from, and those that come from nowhere.
+//! The sources of a method's parameters; reports those that have none.
 
 use quote::{ToTokens, quote};
 use syn::{Pat, Type, ext::IdentExt as _};
@@ -64,7 +64,7 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         },
         ParamSource::SocketRef if role != Role::HandleIn => say::socket_ref_elsewhere(role.name()),
         ParamSource::Caller(_) if role != Role::HandleCall => say::caller_elsewhere(role.name()),
-        // The compiler knows that it lacks its type.
+        // The compiler reports that its type is missing.
         ParamSource::Caller(None) => return handler.leave_out(),
         ParamSource::Owned if decodes(role) && borrows(ty.to_token_stream()).is_some() => {
             let at = borrows(ty.to_token_stream()).unwrap_or_else(|| handler.name().span());
@@ -78,7 +78,7 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
     handler.wrong_on(diagnostics, ty, message);
 }
 
-/// The types that are given by value where they are given at all.
+/// Returns the name of a type that can only be passed by value.
 fn special(ty: &Type) -> Option<&'static str> {
     let segment = last_segment(ty)?;
     ["SocketRef", "Caller", "Reason"]
@@ -86,7 +86,7 @@ fn special(ty: &Type) -> Option<&'static str> {
         .find(|name| segment.ident == name)
 }
 
-/// Whether what a handler of the role owns is made of what a client sent.
+/// Returns true if the owned parameters of the role are decoded from a client's message.
 fn decodes(role: Role) -> bool {
     matches!(
         role,
@@ -94,7 +94,7 @@ fn decodes(role: Role) -> bool {
     )
 }
 
-/// Whether a type has the name of one that the runtime lends.
+/// Returns true if a type has the name of one that the runtime lends.
 fn is_lendable(ty: &Type) -> bool {
     const LENT: [&str; 6] = [
         "Topic",
@@ -119,7 +119,7 @@ fn is_impl(ty: &Type) -> bool {
     }
 }
 
-/// `Socket<…>` of the runtime, by its name and its argument.
+/// Returns true for the runtime's `Socket<…>`, by its name and its argument.
 fn is_socket(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|s| s.ident == "Socket" && !s.arguments.is_empty())
 }
@@ -172,7 +172,7 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         return handler.wrong_on(diagnostics, first, message);
     }
     if first.is_none() && handler.role.takes_message() && !handler.is_wrong() {
-        // Lent types are the runtime's; a reference to any other is the message.
+        // Lent types are the runtime's; a reference to any other type is the message.
         let mut parameters = handler.parameters.iter();
         if let Some((parameter, message)) = parameters.find_map(|p| match p.source {
             ParamSource::Lent(lent) if !is_lendable(lent) => Some((p, lent)),
@@ -188,7 +188,7 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         return;
     };
     let message = match handler.role {
-        // More likely than a second payload is a capture that is not taken by its name.
+        // A capture without a parameter of its name is more likely than a second payload.
         Role::Join if handler.untaken().next().is_some() => return,
         Role::Join => say::two_payloads(name),
         Role::Connect => say::two_params(name),
@@ -229,7 +229,7 @@ fn foreign_captures(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// A pattern such as `RoomId(id)`, which has no name of its own.
+/// Returns true for a pattern such as `RoomId(id)`, which has no name of its own.
 fn is_unnamed(pattern: &Pat) -> bool {
     !matches!(pattern, Pat::Ident(_) | Pat::Wild(_))
 }
@@ -257,13 +257,13 @@ impl ToTokens for Parameter<'_> {
 }
 
 impl Handler<'_> {
-    /// The capture that a parameter is named for.
+    /// Returns the capture that shares a parameter's name.
     fn capture_of(&self, parameter: &Parameter<'_>) -> Option<&syn::Ident> {
         captured(self.pattern.as_ref()?, parameter.ident()?)
     }
 
-    /// What a pattern writes as another framework's capture of a parameter that this handler owns,
-    /// and the parameter's name.
+    /// Returns a capture of an owned parameter that the pattern writes in another framework's
+    /// syntax, and the parameter's name.
     pub(super) fn written_otherwise(&self, pattern: &Pattern) -> Option<(String, String)> {
         self.owned().find_map(|parameter| {
             let name = parameter.ident()?.unraw().to_string();
@@ -272,7 +272,7 @@ impl Handler<'_> {
         })
     }
 
-    /// The captures that no parameter is named for.
+    /// Returns the captures that no parameter is named for.
     fn untaken(&self) -> impl Iterator<Item = &syn::Ident> {
         let names = self.pattern.iter().flat_map(Pattern::names);
         names.filter(|name| {

@@ -1,4 +1,4 @@
-//! What a method must be like to have a role: its qualifiers, its `self` and what it returns.
+//! The requirements of a role on its method: its qualifiers, its `self` and its return type.
 
 use quote::ToTokens;
 use syn::{PathArguments, Type};
@@ -11,7 +11,7 @@ use crate::{
     types::{borrows, last_segment, mentions, shown},
 };
 
-/// The rules about one method.
+/// Checks the rules about one method.
 pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     plain(handler, diagnostics);
     generic(handler, diagnostics);
@@ -19,7 +19,7 @@ pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     output(handler, diagnostics);
 }
 
-/// The rules about all methods of a channel.
+/// Checks the rules about all methods of a channel.
 pub(super) fn channel(target: &Target<'_>, diagnostics: &mut Diagnostics) {
     terminates(target, diagnostics);
     for role in [Role::HandleInfo, Role::HandleCast, Role::HandleCall] {
@@ -138,7 +138,7 @@ fn is_future(ty: &Type) -> bool {
 
 fn is_reply(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| match &segment.arguments {
-        // A `Result` of nothing or of a stop is no reply: its error ends the channel.
+        // A `Result` of `()` or of a stop is not a reply: its error ends the channel.
         PathArguments::AngleBracketed(arguments) if segment.ident == "Result" => {
             let value = arguments.args.first().to_token_stream().to_string();
             !["()", "Stop", "NoReply"].contains(&value.as_str())

@@ -10,7 +10,7 @@ use crate::{
     role::Role,
 };
 
-/// The channel's patterns; `None` when some could not be read.
+/// Returns the channel's patterns; `None` if one of them is invalid.
 pub(super) fn patterns(
     target: &Target<'_>,
     args: &ChannelArgs,

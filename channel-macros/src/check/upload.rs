@@ -1,4 +1,4 @@
-//! The uploads of a channel: each is declared once, and its files are taken.
+//! The uploads of a channel: each is declared once, and a handler takes its files.
 
 use super::{repeated, spaces};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     role::Role,
 };
 
-/// The events that the library takes where there are uploads.
+/// The events that the library handles if there are uploads.
 const EVENTS: [&str; 4] = [
     "allow_upload",
     "progress",
@@ -81,12 +81,12 @@ fn names(target: &Target<'_>, handler: &Handler<'_>, diagnostics: &mut Diagnosti
     }
 }
 
-/// Whether a handler of a role may be meant for any upload, since it names none.
+/// Returns true if a handler of the role names no upload, and so may be meant for any.
 fn has_nameless(target: &Target<'_>, role: Role) -> bool {
     target.with(role).any(|handler| handler.literal.is_none())
 }
 
-/// `; did you mean …?` of the uploads that are declared.
+/// Returns `; did you mean …?` with a declared upload.
 fn meant(target: &Target<'_>, given: &str) -> String {
     let declared: Vec<_> = target
         .with(Role::AllowUpload)
@@ -170,7 +170,7 @@ fn unhandled(target: &Target<'_>, diagnostics: &mut Diagnostics) {
 }
 
 impl Target<'_> {
-    /// Whether a handler borrows the `Uploads` of an upload.
+    /// Returns true if a handler borrows the `Uploads` of an upload.
     fn is_borrowed(&self, upload: &Handler<'_>) -> bool {
         let mut parameters = self.handlers.iter().flat_map(|handler| &handler.parameters);
         parameters.any(|parameter| {

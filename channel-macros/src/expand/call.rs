@@ -1,4 +1,4 @@
-//! One call of a method: where its arguments come from and what becomes of its result.
+//! A call of a method: the sources of its arguments, and the conversion of its result.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -9,7 +9,7 @@ use crate::model::{Handler, ParamSource, Parameter, Receiver, captured};
 use crate::role::Role;
 use crate::types::{ends, last_segment, mentions};
 
-/// The call of a handler, in pieces: first the lends and decodings, then the call itself.
+/// The call of a handler, in parts: first the lends and decodings, then the call itself.
 pub(super) struct Call<'s, 'b> {
     cx: &'s ExpandCtx<'s>,
     handler: &'s Handler<'b>,
@@ -20,11 +20,11 @@ impl<'s, 'b> Call<'s, 'b> {
         Call { cx, handler }
     }
 
-    /// Statements that bind the arguments. `owned` says how the message is had, `refused` what
-    /// becomes of a capture that cannot be read.
+    /// Returns the statements that bind the arguments. `owned` returns the expression of the
+    /// message, and `refused` is the result for a capture that cannot be parsed.
     ///
-    /// A `SocketRef` comes last: were it made before a payload is refused, the client would be
-    /// answered twice.
+    /// A `SocketRef` is created last: if it were created before a payload is refused, the client
+    /// would be answered twice.
     pub(super) fn arguments(
         &self,
         owned: impl Fn(&Parameter<'b>) -> TokenStream,
@@ -64,22 +64,23 @@ impl<'s, 'b> Call<'s, 'b> {
                     let uploads = self.uploads(parameter, ty);
                     first.extend(quote_spanned!(span=> let #name = #uploads;));
                 }
-                // Reported, and then nothing is generated for the method.
+                // Already reported: no call is generated for the method.
                 ParamSource::Exclusive => {}
             }
         }
         quote_spanned!(span=> #proofs #first #last)
     }
 
-    /// Whether what the handler borrows may be proofs, which come before its payload is read.
+    /// Returns true if the handler may borrow proofs, which are checked before its payload is read.
     fn demands_proofs(&self) -> bool {
         self.cx.proofs && self.handler.role == Role::HandleIn
     }
 
-    /// `<Context<…> as Supply<T, …>>::supply(__cx, self)`, or the refusal, on the tokens of `T`.
+    /// Returns `<Context<…> as Supply<T, …>>::supply(__cx, self)`, or the refusal, with the span of
+    /// `T`.
     fn supply(&self, ty: &Type) -> TokenStream {
         let krate = self.cx.krate;
-        // Where the type stands: what is neither lent nor a proof is reported there.
+        // At the span of the type: one that is neither lent nor a proof is reported there.
         let span = Span::mixed_site().located_at(ends(ty).0);
         let supply = self.borrow(ty, &quote!(Supply), "supply");
         quote_spanned! {span=>
@@ -94,7 +95,7 @@ impl<'s, 'b> Call<'s, 'b> {
         }
     }
 
-    /// `<Context<…> as Provide<T, …>>::provide(__cx)`, on the tokens of `T`.
+    /// Returns `<Context<…> as Provide<T, …>>::provide(__cx)`, with the span of `T`.
     fn provide(&self, ty: &Type) -> TokenStream {
         let path = match self.handler.role {
             Role::Connect => quote!(ProvideToConnect),
@@ -104,12 +105,13 @@ impl<'s, 'b> Call<'s, 'b> {
         quote_spanned!(Span::mixed_site()=> #provide(__cx))
     }
 
-    /// The path of the method that fills a `&T`, on the tokens of `T`.
+    /// Returns the path of the method that provides a `&T`, with the span of `T`.
     fn borrow(&self, ty: &Type, path: &TokenStream, method: &str) -> TokenStream {
         let (role, krate) = (self.role(), self.cx.krate);
         let own = self.cx.ty().to_token_stream();
         let lent = self.cx.outside(ty);
-        // All on `T`: where the compiler cannot say that `T` is not lent, it speaks of the rest.
+        // All at the span of `T`: if the compiler cannot say that `T` is not lent, it points at the
+        // rest.
         let (at, _) = ends(&lent);
         let context = match self.handler.role {
             Role::Connect => quote!(#krate::__private::ConnectContext<'_, #own>),
@@ -121,7 +123,8 @@ impl<'s, 'b> Call<'s, 'b> {
             .qualified_with(&lent, &context, path, parameters, method)
     }
 
-    /// `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, on the tokens of the type.
+    /// Returns `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, with the span of the
+    /// type.
     fn uploads(&self, parameter: &Parameter<'_>, ty: &Type) -> TokenStream {
         let declared = self.cx.target.upload_of(parameter);
         let output = declared.and_then(Handler::output);
@@ -137,7 +140,7 @@ impl<'s, 'b> Call<'s, 'b> {
         quote_spanned!(Span::mixed_site()=> #of(__cx, #name))
     }
 
-    /// What decodes a parameter of the message, on the tokens of its type.
+    /// Returns the function that decodes a parameter of the message, with the span of its type.
     pub(super) fn decode(&self, parameter: &Parameter<'_>, ty: &TokenStream) -> TokenStream {
         let (path, parameters, method) = decoding(parameter.ty, self.cx.krate, self.handler.role);
         let (at, _) = ends(ty);
@@ -145,7 +148,7 @@ impl<'s, 'b> Call<'s, 'b> {
         self.cx.qualified_with(ty, ty, &path, parameters, method)
     }
 
-    /// The type of the role, such as `role::handle_in`.
+    /// Returns the type of the role, such as `role::handle_in`.
     pub(super) fn role(&self) -> TokenStream {
         let krate = self.cx.krate;
         let role = Ident::new(self.handler.role.name(), Span::mixed_site());
@@ -173,10 +176,10 @@ impl<'s, 'b> Call<'s, 'b> {
         }
     }
 
-    /// The step of the call, its result given to `convert`; `receiver` is the channel.
+    /// Returns the call's step, which passes the result to `convert`; `receiver` is the channel.
     ///
-    /// The async block stands at the method's name: a future that is not `Send` is reported
-    /// there.
+    /// The async block has the span of the method's name, so that a future that is not `Send` is
+    /// reported there.
     pub(super) fn step(
         &self,
         receiver: &TokenStream,
@@ -195,7 +198,7 @@ impl<'s, 'b> Call<'s, 'b> {
         quote_spanned!(at=> #step::pending(async move { #value }))
     }
 
-    /// The call itself.
+    /// Returns the call itself.
     pub(super) fn call(&self, receiver: &TokenStream) -> TokenStream {
         let (own, name) = (self.cx.ty(), self.handler.name());
         let receiver = (self.handler.receiver != Receiver::None).then(|| quote!(#receiver,));
@@ -208,7 +211,7 @@ impl<'s, 'b> Call<'s, 'b> {
             .map(|(at, parameter)| {
                 let name = argument(at);
                 match parameter.source {
-                    // Made for this call alone, so that it lives as long as the call's future.
+                    // Created for this call only, so that it lives as long as the call's future.
                     ParamSource::Entry | ParamSource::Uploads(_) => quote_spanned!(span=> &#name),
                     ParamSource::Lent(ty) if self.demands_proofs() => {
                         let span = span.located_at(ends(ty).0);
@@ -220,7 +223,7 @@ impl<'s, 'b> Call<'s, 'b> {
         quote_spanned!(span=> <#own>::#name(#receiver #(#arguments),*))
     }
 
-    /// `<Output as Trait>::method(value)`, on the tokens of the returned type.
+    /// Returns `<Output as Trait>::method(value)`, with the span of the returned type.
     pub(super) fn convert(
         &self,
         path: &str,
@@ -248,9 +251,9 @@ impl<'s, 'b> Call<'s, 'b> {
     }
 }
 
-/// The trait that decodes what a client sent into a type, with its parameters and its method. By the
-/// type's name the words of an error are chosen, no more: a type of the user's own that is called as one
-/// that is lent, or as an extractor of axum, is decoded as any other.
+/// Returns the trait that decodes a client's message into a type, with its parameters and its
+/// method. The type's name only selects the wording of an error: a user's type that shares its name
+/// with a lent type or an axum extractor is decoded like any other.
 fn decoding(
     ty: &Type,
     krate: &TokenStream,
@@ -283,12 +286,12 @@ fn argument(at: usize) -> Ident {
     Ident::new(&format!("__argument_{at}"), Span::mixed_site())
 }
 
-/// The local that holds the text of a capture.
+/// Returns the local that holds the text of a capture.
 pub(super) fn capture(name: &Ident) -> Ident {
     Ident::new(&format!("__capture_{name}"), Span::mixed_site())
 }
 
-/// A body for a handler that was reported: it has the right type and is never run.
+/// Returns the body for a reported handler: it has the right type and never runs.
 pub(super) fn reported() -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::unreachable!())
 }

@@ -1,4 +1,4 @@
-//! `impl Channel`, and what the channel is to its socket and its events.
+//! `impl Channel`, and the impls that link the channel to its socket and its events.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -15,7 +15,7 @@ use crate::{
     types::{distinct, ends, shown},
 };
 
-/// All that `#[channel]` generates beside the block.
+/// Returns everything that `#[channel]` generates besides the block.
 pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
     let cx = &ExpandCtx {
         target,
@@ -44,8 +44,8 @@ pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
     }
 }
 
-/// Whether a handler has a message to implement a trait for. One that was reported has it too,
-/// so that its senders are not blamed; but not where the message itself is the mistake.
+/// Returns true if a handler needs an impl for its message. A reported handler needs it too, so
+/// that its senders cause no errors, unless the message itself is the mistake.
 fn has_impl(handler: &Handler<'_>, above: &[Handler<'_>]) -> bool {
     let Some(message) = handler.message().filter(|_| handler.role.takes_message()) else {
         return false;
@@ -83,7 +83,7 @@ fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> #lint_attrs #implementation)
 }
 
-/// The intercepted events, each under the conditions of its handler.
+/// Returns the intercepted events, each under the conditions of its handler.
 fn intercepts(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     let each = args.intercept.iter().map(|event| {
         let handles = |literal: &LitStr| literal.value() == event.value();
@@ -117,15 +117,15 @@ fn options(args: &ChannelArgs) -> TokenStream {
     quote!(#krate::__private::ChannelOptions::DEFAULT #log_join #log_handle_in #hibernate #shutdown)
 }
 
-/// The socket, unless it was reported.
+/// Returns the socket, unless it was reported.
 fn socket<'a>(cx: &ExpandCtx<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type> {
     let socket = args.socket.as_ref();
     socket.filter(|_| args.socket_parameter(cx.generics()).is_none())
 }
 
-/// The socket and its state as something to lend. The channel is the last parameter of `Provide` that is
-/// the user's own, which lets the others come from another crate. The state is named by the socket, so
-/// that its type is known to the compiler alone.
+/// Lends the socket and its state. The channel is the last parameter of `Provide`, and a local
+/// type, so that the others may come from another crate. The state is named through the socket,
+/// because only the compiler knows its type.
 fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let socket = socket(cx, args)?;
     let krate = cx.krate;
@@ -133,12 +133,12 @@ fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let view = respan(quote!(#krate::__private::SocketView), at);
     let state = quote_spanned!(at=> <#socket as #view>::State);
     let socket = lend(cx, &socket.to_token_stream(), "user");
-    // On the socket: where it is none, all that follows from it is said once.
+    // At the span of the socket: if it is not a socket, all consequences are reported once.
     let state = respan(lend(cx, &state, "state"), at);
     Some(quote!(#socket #state))
 }
 
-/// What a method of the context gives, as something to lend to every role.
+/// Lends the result of a context's method to every role.
 fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str) -> TokenStream {
     let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
     let method = syn::Ident::new(method, Span::mixed_site());
@@ -158,7 +158,7 @@ fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str) -> TokenStream {
     }
 }
 
-/// What lends each proof to the handlers of clients' messages.
+/// Provides each proof to the handlers of clients' messages.
 fn proofs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
     let (generics, _, bounds) = cx.generics().split_for_impl();
@@ -201,7 +201,7 @@ fn with_parameter(generics: &Generics, name: &str) -> Generics {
     generics
 }
 
-/// `PushedBy` for each event, and the assertion that no two share a name.
+/// Implements `PushedBy` for each event, and asserts that no two share a name.
 fn pushes(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     let krate = cx.krate;
     let (own, lint_attrs) = (cx.ty(), cx.lint_attrs());

@@ -131,8 +131,8 @@ fn flow(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     quote_spanned!(span=> { #agrees #arguments #step })
 }
 
-/// The assertion that the event a handler takes is the one it is for. Where the type depends on
-/// the block's parameters, it is known only once they are.
+/// Returns the assertion that a handler's type belongs to its event. If the type depends on the
+/// block's parameters, it is checked once they are known.
 fn agreement(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
     let (ty, event) = (cx.outside(handler.message()?), handler.literal.as_ref()?);
     let krate = cx.krate;

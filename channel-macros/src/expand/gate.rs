@@ -1,5 +1,5 @@
-//! `Channel::before_join` and `Channel::before_handle_in`: the gates, in the order in which they are
-//! written, and the limits that are declared.
+//! `Channel::before_join` and `Channel::before_handle_in`: the gates in source order, and the
+//! declared rate limits.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -19,7 +19,7 @@ pub(super) fn gates(cx: &ExpandCtx<'_>) -> TokenStream {
     quote!(#join #handle_in)
 }
 
-/// `const RATE_LIMITS`, where there are any.
+/// Returns `const RATE_LIMITS`, if there are any.
 pub(super) fn rate_limits(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let krate = cx.krate;
     let all = args.rate_limits.iter();
@@ -38,7 +38,7 @@ pub(super) fn rate_limits(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<Toke
     })
 }
 
-/// The method of one role, where there is a gate.
+/// Returns the method of one role, if it has a gate.
 fn method(cx: &ExpandCtx<'_>, role: Role) -> Option<TokenStream> {
     let krate = cx.krate;
     let span = Span::mixed_site();
@@ -77,7 +77,7 @@ fn method(cx: &ExpandCtx<'_>, role: Role) -> Option<TokenStream> {
     })
 }
 
-/// Asks one gate, and returns where it refuses.
+/// Calls one gate, and returns from the method if it refuses.
 fn attempt(cx: &ExpandCtx<'_>, gate: &Handler<'_>, in_async: bool) -> TokenStream {
     let krate = cx.krate;
     let span = Span::mixed_site();

@@ -1,4 +1,4 @@
-//! `Channel::join`: the `#[join]` methods, tried in the order in which they are written.
+//! `Channel::join`: the `#[join]` methods, tried in source order.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};

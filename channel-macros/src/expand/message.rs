@@ -1,4 +1,4 @@
-//! `InfoFor`, `CastFor` and `CallFor`: one impl a message type.
+//! `InfoFor`, `CastFor` and `CallFor`: one impl per message type.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -49,18 +49,18 @@ pub(super) fn message(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<Token
             #body
         }
     };
-    // On the message, so that two handlers of one message are reported there.
+    // At the span of the message, so that two handlers of one message are reported there.
     let implementation = cx.implement(path, quote!(<#own>), &message, items);
     Some(quote_spanned!(span=> #lint_attrs #(#cfgs)* #implementation))
 }
 
-/// What a caller gets: the `T` of the `Caller<T>`, or what the method returns.
+/// Returns the type of a caller's reply: the `T` of the `Caller<T>`, or the method's return type.
 fn reply(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     let ty = match handler.caller() {
         Some(ty) => ty,
         None => handler.output(),
     };
-    // A type that borrows was reported.
+    // A type that borrows was already reported.
     let ty = ty.filter(|ty| borrows(ty.to_token_stream()).is_none());
     ty.map_or_else(|| quote!(()), |ty| cx.outside(ty))
 }

@@ -1,9 +1,9 @@
-//! From the model to code: one file a generated thing.
+//! Generates code from the model: one file per generated item.
 //!
-//! All that is generated has the hygiene of `mixed_site`, and its locals begin with `__`: hygiene
-//! keeps them apart from the user's locals, but not from a constant of the same name. Only the
-//! path that names a user's type carries the plain span of that type, so that the compiler's
-//! complaint about it lands there and nowhere else.
+//! Generated code has the hygiene of `mixed_site`, and its locals begin with `__`, because hygiene
+//! separates them from the user's locals, but not from a constant of the same name. Only the path
+//! that names a user's type carries the plain span of that type, so that the compiler's error about
+//! it points there and nowhere else.
 
 mod call;
 mod channel;
@@ -27,17 +27,17 @@ use crate::{
     types::{ends, mentions},
 };
 
-/// The context of an expansion: what every generated thing needs to know.
+/// The context of an expansion, shared by all generated items.
 pub(crate) struct ExpandCtx<'s> {
     pub(crate) target: &'s Target<'s>,
     /// The path of the runtime crate.
     pub(crate) krate: &'s TokenStream,
-    /// Whether handlers of clients' messages may demand proofs.
+    /// True if handlers of clients' messages may demand proofs.
     pub(crate) proofs: bool,
 }
 
 impl ExpandCtx<'_> {
-    /// The channel's or the socket's type.
+    /// Returns the type of the channel or the socket.
     pub(crate) fn ty(&self) -> &Type {
         &self.target.block.self_ty
     }
@@ -46,7 +46,7 @@ impl ExpandCtx<'_> {
         &self.target.block.generics
     }
 
-    /// `<Qualified as Trait<parameters>>::method`, with the span of `ty` from end to end.
+    /// Returns `<Qualified as Trait<parameters>>::method`, with the span of `ty` from end to end.
     pub(crate) fn qualified_with(
         &self,
         ty: &TokenStream,
@@ -63,8 +63,8 @@ impl ExpandCtx<'_> {
         quote_spanned!(first=> < #qualified as #path #parameters #tail #method)
     }
 
-    /// `impl<…> Trait<parameters> for ty { body }`. From its first token to its last brace it has
-    /// the span of the type: what is wrong with the implementation as a whole is reported there.
+    /// Returns `impl<…> Trait<parameters> for ty { body }`. All of it has the span of the type, so
+    /// that errors about the whole impl are reported there.
     pub(crate) fn implement(
         &self,
         name: &str,
@@ -84,13 +84,13 @@ impl ExpandCtx<'_> {
         quote_spanned!(first=> impl #generics #path for #ty #bounds #body)
     }
 
-    /// A type as it is written, to be used where `Self` may be another type and the lifetimes of
-    /// the method's signature are unknown.
+    /// Returns a type for use where `Self` may be another type and the lifetimes of the method's
+    /// signature are unknown.
     pub(crate) fn outside(&self, ty: &Type) -> TokenStream {
         outside(ty.to_token_stream(), self.ty())
     }
 
-    /// The attributes of every generated `impl`.
+    /// Returns the attributes of every generated `impl`.
     pub(crate) fn lint_attrs(&self) -> TokenStream {
         quote_spanned! {Span::mixed_site()=>
             #[automatically_derived]
@@ -106,8 +106,8 @@ impl ExpandCtx<'_> {
         }
     }
 
-    /// A use of each attribute that the block is written with, on the attribute's own name, so
-    /// that an editor can show what it means.
+    /// Returns a use of each attribute in the block, with the span of its name, so that an editor
+    /// can show its documentation.
     pub(crate) fn attributes(&self) -> TokenStream {
         let krate = self.krate;
         let mut seen: Vec<Role> = Vec::new();
@@ -123,7 +123,7 @@ impl ExpandCtx<'_> {
     }
 }
 
-/// An item of the runtime: of the public room `upload`, or of `__private`.
+/// Returns the path of a runtime item: in the public module `upload`, or in `__private`.
 pub(crate) fn in_runtime(krate: &TokenStream, path: &TokenStream) -> TokenStream {
     match path.clone().into_iter().next() {
         Some(first) if is(&first, "upload") => quote!(#krate::#path),
@@ -131,7 +131,7 @@ pub(crate) fn in_runtime(krate: &TokenStream, path: &TokenStream) -> TokenStream
     }
 }
 
-/// A path as tokens, such as `upload::TakesUploads`.
+/// Parses a path such as `upload::TakesUploads` into tokens.
 fn path(text: &str) -> TokenStream {
     let segments = text
         .split("::")
@@ -139,7 +139,7 @@ fn path(text: &str) -> TokenStream {
     quote!(#(#segments)::*)
 }
 
-/// All tokens at one span; those of groups too.
+/// Sets the span of all tokens, including those in groups.
 pub(crate) fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     tokens
         .into_iter()
@@ -189,7 +189,7 @@ fn is(token: &TokenTree, name: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == name)
 }
 
-/// Whether a type needs a parameter of the block to be known.
+/// Returns true if a type depends on a parameter of the block.
 pub(crate) fn is_generic(ty: &TokenStream, generics: &Generics) -> bool {
     let types = generics.type_params().map(|p| p.ident.to_string());
     let constants = generics.const_params().map(|p| p.ident.to_string());
@@ -197,12 +197,12 @@ pub(crate) fn is_generic(ty: &TokenStream, generics: &Generics) -> bool {
     !names.is_empty() && mentions(ty.clone(), &names)
 }
 
-/// Statements that are there only when the method is.
+/// Wraps statements in the conditions of their method.
 fn under(cfgs: &[&Attribute], statements: TokenStream) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> #(#cfgs)* { #statements })
 }
 
-/// The body of a method that one handler fills: the one that is there, or what holds otherwise.
+/// Returns the body for alternative handlers: that of the one that exists, or `otherwise`.
 fn alternatives(
     handlers: &[&Handler<'_>],
     body: impl Fn(&Handler<'_>) -> TokenStream,

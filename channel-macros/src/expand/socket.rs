@@ -15,7 +15,7 @@ use crate::{
     types::{distinct, ends},
 };
 
-/// All that `#[socket]` generates beside the block.
+/// Returns everything that `#[socket]` generates besides the block.
 pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs) -> TokenStream {
     let cx = &ExpandCtx {
         target,
@@ -54,7 +54,7 @@ pub(crate) fn socket(target: &Target<'_>, args: &SocketArgs) -> TokenStream {
     }
 }
 
-/// The state as something to lend to `#[connect]`.
+/// Lends the state to `#[connect]`.
 fn lend_state(cx: &ExpandCtx<'_>, state: &TokenStream) -> TokenStream {
     let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
     let (generics, _, bounds) = cx.generics().split_for_impl();
@@ -148,8 +148,8 @@ fn name(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     call.convert("IntoSocketId", quote!(), "into_socket_id", id)
 }
 
-/// The routes, and the assertion that each can be reached and has what it needs. A route is made once, so that a channel
-/// of another socket is reported once.
+/// Returns the routes, and the assertion that each can be reached and is complete. Each route is
+/// generated once, so that a channel of another socket is reported once.
 fn routes(cx: &ExpandCtx<'_>, args: &SocketArgs) -> (TokenStream, TokenStream) {
     let (krate, own) = (cx.krate, cx.ty());
     let channels = distinct(&args.channels);

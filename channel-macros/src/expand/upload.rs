@@ -1,4 +1,4 @@
-//! The uploads of a channel: what they take, and `TakesUploads`, a match over their names.
+//! The uploads of a channel: their specs, and `TakesUploads`, a match over their names.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -11,7 +11,7 @@ use super::{
 use crate::model::{Handler, Parameter};
 use crate::role::Role;
 
-/// The type of `Channel::Extension`.
+/// Returns the type of `Channel::Extension`.
 pub(super) fn extension(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;
     match cx.target.with(Role::AllowUpload).next() {
@@ -20,7 +20,7 @@ pub(super) fn extension(cx: &ExpandCtx<'_>) -> TokenStream {
     }
 }
 
-/// The table of uploads, in `impl TakesUploads`.
+/// Returns the table of uploads, in `impl TakesUploads`.
 fn specs(cx: &ExpandCtx<'_>) -> TokenStream {
     let krate = cx.krate;
     let specs = cx.target.with(Role::AllowUpload).filter_map(|handler| {
@@ -34,7 +34,7 @@ fn specs(cx: &ExpandCtx<'_>) -> TokenStream {
     }
 }
 
-/// What `handle_in` begins with: the events that are the library's.
+/// Returns the beginning of `handle_in`, which handles the library's own events.
 pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     let krate = cx.krate;
     cx.target.with(Role::AllowUpload).next()?;
@@ -45,7 +45,7 @@ pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     })
 }
 
-/// `impl TakesUploads`.
+/// Returns `impl TakesUploads`.
 pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     let krate = cx.krate;
     let span = Span::mixed_site();
@@ -92,7 +92,7 @@ pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     Some(quote_spanned!(span=> #lint_attrs #implementation))
 }
 
-/// One method of the trait: a match over the names of the uploads.
+/// Returns one method of the trait: a match over the names of the uploads.
 fn method(
     cx: &ExpandCtx<'_>,
     role: Role,
@@ -152,7 +152,8 @@ fn call(cx: &ExpandCtx<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)
     quote_spanned!(Span::mixed_site()=> #arguments #step)
 }
 
-/// The file of a `#[handle_upload]`, checked against what its `#[allow_upload]` returns.
+/// Returns the file of a `#[handle_upload]`, checked against the return type of its
+/// `#[allow_upload]`.
 fn read(cx: &ExpandCtx<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) -> TokenStream {
     let krate = cx.krate;
     let span = Span::mixed_site();

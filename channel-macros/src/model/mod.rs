@@ -1,4 +1,4 @@
-//! What the later stages talk about: a channel or a socket, its handlers and their parameters.
+//! The model of the later stages: a channel or a socket, its handlers and their parameters.
 
 mod parameter;
 
@@ -33,11 +33,11 @@ pub(crate) struct Handler<'b> {
     pub(crate) attribute: Attribute,
     /// The event, the pattern or the upload it names.
     pub(crate) literal: Option<LitStr>,
-    /// What an `#[allow_upload]` declares.
+    /// The declaration of an `#[allow_upload]`.
     pub(crate) upload: Option<UploadArgs>,
-    /// How often clients may send the event.
+    /// The limits on how often clients may send the event.
     pub(crate) rate_limits: Vec<RateLimit>,
-    /// The pattern of a join, when it has one that can be read.
+    /// The pattern of a join, if it has a valid one.
     pub(crate) pattern: Option<Pattern>,
     pub(crate) method: &'b Method,
     pub(crate) receiver: Receiver,
@@ -79,12 +79,12 @@ impl<'b> Target<'b> {
         })
     }
 
-    /// Whether something could not be read, so that what seems to be missing may be there.
+    /// Returns true if an item could not be parsed, so that something apparently missing may exist.
     pub(crate) fn is_incomplete(&self) -> bool {
         self.incomplete
     }
 
-    /// The `#[allow_upload]` of a name.
+    /// Returns the `#[allow_upload]` of this name.
     pub(crate) fn upload(&self, name: &str) -> Option<&Handler<'b>> {
         self.with(Role::AllowUpload).find(|handler| {
             handler
@@ -94,20 +94,20 @@ impl<'b> Target<'b> {
         })
     }
 
-    /// The upload that a parameter is named for, with or without a leading `_`.
+    /// Returns the upload that a parameter is named for, with or without a leading `_`.
     pub(crate) fn upload_of(&self, parameter: &Parameter<'_>) -> Option<&Handler<'b>> {
         let name = parameter.ident()?.unraw().to_string();
         let unused = name.strip_prefix('_').and_then(|name| self.upload(name));
         self.upload(&name).or(unused)
     }
 
-    /// Whether a `#[handle_upload]` takes the files of an upload.
+    /// Returns true if a `#[handle_upload]` takes the files of an upload.
     pub(crate) fn is_handled(&self, upload: &Handler<'_>) -> bool {
         self.with(Role::HandleUpload)
             .any(|handler| handler.named() == upload.named())
     }
 
-    /// The handlers that have a role, in the order in which they are written.
+    /// Returns the handlers of a role, in source order.
     pub(crate) fn with(&self, role: Role) -> impl Iterator<Item = &Handler<'b>> {
         self.handlers.iter().filter(move |h| h.role == role)
     }
@@ -144,7 +144,7 @@ impl<'b> Handler<'b> {
         Some(handler)
     }
 
-    /// Reports an error of this handler, whose method then takes no part in what is generated.
+    /// Reports an error of this handler, and excludes its method from the generated code.
     pub(crate) fn wrong_on(
         &self,
         diagnostics: &mut Diagnostics,
@@ -161,27 +161,27 @@ impl<'b> Handler<'b> {
         diagnostics.at(at, message);
     }
 
-    /// Leaves the method out of what is generated, for the compiler to report.
+    /// Excludes the method from the generated code, for the compiler to report.
     pub(crate) fn leave_out(&self) {
         self.wrong.set(true);
     }
 
-    /// The event, the pattern or the upload it names, as text.
+    /// Returns the event, the pattern or the upload it names, as text.
     pub(crate) fn named(&self) -> Option<String> {
         self.literal.as_ref().map(LitStr::value)
     }
 
-    /// Whether the pattern of a join, where there is one, could be read.
+    /// Returns true unless this is a join whose pattern is invalid.
     pub(crate) fn is_readable(&self) -> bool {
         self.role != Role::Join || self.attribute.arguments.is_empty() || self.pattern.is_some()
     }
 
-    /// Whether an error of this handler was reported.
+    /// Returns true if an error of this handler was reported.
     pub(crate) fn is_wrong(&self) -> bool {
         self.wrong.get()
     }
 
-    /// The event or the pattern: `("new_msg")`.
+    /// Reads the event or the pattern: `("new_msg")`.
     fn read_argument(&mut self, diagnostics: &mut Diagnostics) {
         let (what, example) = match self.role {
             Role::Join => ("topic pattern", "\"room:{id}\""),
@@ -258,12 +258,12 @@ impl<'b> Handler<'b> {
         self.literal = Some(literal);
     }
 
-    /// Whether the attribute has no argument at all, not even a bad one.
+    /// Returns true if the attribute has no argument at all, not even a bad one.
     pub(crate) fn is_nameless(&self) -> bool {
         self.attribute.arguments.is_empty()
     }
 
-    /// The method's name.
+    /// Returns the method's name.
     pub(crate) fn name(&self) -> &'b Ident {
         self.method.name()
     }
@@ -272,21 +272,21 @@ impl<'b> Handler<'b> {
         self.method.signature.asyncness.is_some()
     }
 
-    /// The `#[cfg(…)]`s of the method, to repeat on all that is generated for it.
+    /// Returns the `#[cfg(…)]`s of the method, to repeat on everything generated for it.
     pub(crate) fn cfgs(&self) -> Vec<&'b Attribute> {
         let attributes = self.method.attributes.iter();
         attributes.filter(|attribute| attribute.is("cfg")).collect()
     }
 
-    /// The condition under which the method is not there, for `cfg`.
+    /// Returns the `cfg` condition under which the method does not exist.
     pub(crate) fn absent(&self) -> TokenStream {
         let conditions = self.cfgs().into_iter().map(|cfg| &cfg.arguments);
-        // The arguments are `(condition)`, and a list of one in parentheses is no `cfg`.
+        // The arguments are `(condition)`; a parenthesized list of one is not a valid `cfg`.
         let conditions = conditions.map(|condition| quote!(all #condition));
         quote!(not(all(#(#conditions),*)))
     }
 
-    /// The returned type, `None` for nothing.
+    /// Returns the return type, `None` for `()`.
     pub(crate) fn output(&self) -> Option<&'b Type> {
         match &self.method.signature.output {
             ReturnType::Default => None,
@@ -297,13 +297,13 @@ impl<'b> Handler<'b> {
         }
     }
 
-    /// The parameters that are not lent and not special: the message.
+    /// Returns the parameters that are neither lent nor special: the message.
     pub(crate) fn owned(&self) -> impl Iterator<Item = &Parameter<'b>> {
         let parameters = self.parameters.iter();
         parameters.filter(|parameter| matches!(parameter.source, ParamSource::Owned))
     }
 
-    /// Whether a type is one that only the method itself can name: `T` of its own, `impl Trait`.
+    /// Returns true if only the method itself can name the type: its own `T`, or `impl Trait`.
     pub(crate) fn knows_alone(&self, ty: &Type) -> bool {
         let generics = &self.method.signature.generics;
         let own = generics.type_params().map(|p| p.ident.to_string());
@@ -312,12 +312,12 @@ impl<'b> Handler<'b> {
         mentions(ty.to_token_stream(), &own)
     }
 
-    /// The type of the message.
+    /// Returns the type of the message.
     pub(crate) fn message(&self) -> Option<&'b Type> {
         self.owned().next().map(|parameter| parameter.ty)
     }
 
-    /// The `T` of its `Caller<T>`: `None` when it takes no caller.
+    /// Returns the `T` of its `Caller<T>`: `None` if it takes no caller.
     pub(crate) fn caller(&self) -> Option<Option<&'b Type>> {
         self.parameters.iter().find_map(|p| match p.source {
             ParamSource::Caller(ty) => Some(ty),

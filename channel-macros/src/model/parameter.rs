@@ -1,4 +1,4 @@
-//! The parameters of a method, and where each comes from.
+//! The parameters of a method, and their sources.
 
 use syn::{
     FnArg, GenericArgument, Ident, Pat, PathArguments, ReceiverKind, Type, ext::IdentExt as _,
@@ -11,32 +11,32 @@ use crate::{
     types::{last_segment, peel},
 };
 
-/// How a method takes the channel.
+/// The receiver of a method.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Receiver {
     None,
     Borrowed,
     Owned,
-    /// `self: Box<Self>` and the like.
+    /// `self: Box<Self>` and similar.
     Odd,
 }
 
-/// A parameter, but for `self`.
+/// A parameter other than `self`.
 pub(crate) struct Parameter<'b> {
     pub(crate) pattern: &'b Pat,
-    /// The type as it is written.
+    /// The type as written.
     pub(crate) ty: &'b Type,
     pub(crate) source: ParamSource<'b>,
-    /// Whether a `#[cfg]` stands on it.
+    /// True if it has a `#[cfg]`.
     pub(crate) cfg: bool,
 }
 
-/// Where a parameter comes from.
+/// The source of a parameter.
 #[derive(Clone, Copy)]
 pub(crate) enum ParamSource<'b> {
     /// `&T`: the runtime lends it.
     Lent(&'b Type),
-    /// `&mut T`: nobody does.
+    /// `&mut T`: not available.
     Exclusive,
     /// The message, the payload or the parameters.
     Owned,
@@ -44,18 +44,18 @@ pub(crate) enum ParamSource<'b> {
     Capture,
     /// A `SocketRef`.
     SocketRef,
-    /// A `Caller<T>`, and the `T`.
+    /// A `Caller<T>`, with its `T`.
     Caller(Option<&'b Type>),
-    /// A `Reason`, of a `#[terminate]`.
+    /// A `Reason` of a `#[terminate]`.
     Reason,
-    /// `&UploadEntry`: the file that a handler of an upload is about.
+    /// `&UploadEntry`: the file that an upload handler handles.
     Entry,
-    /// `&Uploads<P>`: the files of the upload of the parameter's name; the `Uploads<P>`.
+    /// `&Uploads<P>`: the files of the upload with the parameter's name; holds the `Uploads<P>`.
     Uploads(&'b Type),
 }
 
 impl Parameter<'_> {
-    /// The name it is bound to.
+    /// Returns the name it is bound to.
     pub(crate) fn ident(&self) -> Option<&Ident> {
         ident_of(self.pattern)
     }
@@ -88,7 +88,7 @@ fn is_self(ty: &Type) -> bool {
     matches!(peel(ty), Type::Path(path) if path.path.is_ident("Self"))
 }
 
-/// All parameters of a method, but for `self`.
+/// Returns all parameters of a method other than `self`.
 pub(super) fn all<'b>(
     role: Role,
     pattern: Option<&Pattern>,
@@ -146,7 +146,7 @@ fn is_named(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == name)
 }
 
-/// The capture that a parameter takes: the one of its name, with or without a leading `_`.
+/// Returns the capture that a parameter takes: the one of its name, with or without a leading `_`.
 pub(crate) fn captured<'p>(pattern: &'p Pattern, name: &Ident) -> Option<&'p Ident> {
     let name = name.unraw();
     pattern

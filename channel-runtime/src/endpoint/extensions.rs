@@ -15,7 +15,7 @@ impl Extensions {
         self.0.write().insert(TypeId::of::<T>(), Arc::new(value));
     }
 
-    /// Returns the value of a type; stores its default if there is none yet.
+    /// Returns the value of a type; stores its default first if it is missing.
     pub(crate) fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let id = TypeId::of::<T>();
         let known = self.0.read().get(&id).cloned();

@@ -74,7 +74,7 @@ impl Endpoint {
         Endpoint(Arc::new(inner))
     }
 
-    /// Returns the value that a layer above keeps here; its default if there is none yet.
+    /// Returns the value that a layer above keeps here; its default if nothing is stored yet.
     pub(crate) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         self.0.extensions.get()
     }

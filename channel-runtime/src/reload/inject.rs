@@ -51,7 +51,7 @@ fn is_html(headers: &HeaderMap) -> bool {
     kind.trim().eq_ignore_ascii_case("text/html")
 }
 
-/// Inserts the tag before the end of the body, or appends it if there is none.
+/// Inserts the tag before `</body>`, or appends it to a page without one.
 fn with_tag(page: &[u8], tag: &str) -> Vec<u8> {
     const END: &[u8] = b"</body>";
     let at = page

@@ -32,7 +32,7 @@ impl Secrets {
         self.0.is_empty()
     }
 
-    /// Returns these secrets, or a random one for this process if there are none.
+    /// Returns these secrets, or a random one for this process if the list is empty.
     pub(crate) fn or_random(mut self) -> Result<Self, ConfigError> {
         if self.0.is_empty() {
             let secret = random::<KEY_BYTES>().map_err(|_| ConfigError::NoRandomness)?;

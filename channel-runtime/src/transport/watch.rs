@@ -329,7 +329,7 @@ impl<I: 'static> Watched<I> {
     }
 
     /// Passes the result of a flush on. A successful flush says nothing about bytes, since it is
-    /// also called when there are none.
+    /// also called without any.
     fn flushed(&self, flushed: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
         self.watch.with(|state| match flushed {
             Poll::Ready(_) => state.blocked = None,

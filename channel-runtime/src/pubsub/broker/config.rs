@@ -14,8 +14,8 @@ use crate::pubsub::StartError;
 /// [`Redis::from_config`](crate::pubsub::Redis::from_config) and
 /// [`Nats::from_config`](crate::pubsub::Nats::from_config).
 ///
-/// Each key stands for the setter of [`ClusterOptions`] with the same name, which documents the
-/// limits and the default. Unknown keys are rejected.
+/// Each key stands for a setter of [`ClusterOptions`], which documents the limits and the default.
+/// Unknown keys are rejected.
 ///
 /// ```
 /// use channel_runtime::pubsub::{ClusterConfig, ClusterOptions};
@@ -39,39 +39,39 @@ use crate::pubsub::StartError;
 pub struct ClusterConfig {
     /// The engine's URL, as `connect` takes it. It may hold credentials, which `Debug` leaves out.
     pub url: String,
-    /// Letters, digits, `-` and `_`.
+    /// The prefix of names in the engine: letters, digits, `-` and `_`.
     pub namespace: Option<String>,
-    /// Unique among the nodes.
+    /// This node's name, unique among the nodes.
     pub node: Option<String>,
-    /// A number of messages.
+    /// The number of broadcasts that may wait for the engine.
     pub queue_messages: Option<usize>,
-    /// In bytes.
+    /// The size of the broadcasts that may wait for the engine, in bytes.
     pub queue_bytes: Option<usize>,
     /// [`Overflow::Wait`], in milliseconds; without it, [`Overflow::Refuse`].
     pub when_full_wait_ms: Option<u64>,
-    /// In bytes.
+    /// The size of the largest broadcast, in bytes.
     pub max_message_bytes: Option<usize>,
-    /// In milliseconds.
+    /// The time the engine may take to answer, in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// In milliseconds.
+    /// The time a join waits for the engine to confirm, in milliseconds.
     pub confirm_within_ms: Option<u64>,
-    /// In milliseconds.
+    /// The time an unused topic stays subscribed, in milliseconds.
     pub linger_ms: Option<u64>,
-    /// In milliseconds.
+    /// The interval of heartbeats, in milliseconds.
     pub heartbeat_ms: Option<u64>,
-    /// The first and the longest wait, in milliseconds: `[50, 5000]`.
+    /// The first and the longest wait before reconnecting, in milliseconds: `[50, 5000]`.
     pub backoff_ms: Option<[u64; 2]>,
-    /// A file.
+    /// The file with the trusted certificates.
     pub root_certificates: Option<PathBuf>,
-    /// A file; with `client_key`.
+    /// The file with this node's certificate; needs `client_key`.
     pub client_certificate: Option<PathBuf>,
-    /// A file; with `client_certificate`.
+    /// The file with the certificate's key; needs `client_certificate`.
     pub client_key: Option<PathBuf>,
-    /// A file, for NATS; instead of `nkey_file` and `nkey`.
+    /// The `.creds` file, for NATS; instead of `nkey_file` and `nkey`.
     pub credentials_file: Option<PathBuf>,
-    /// A file, for NATS.
+    /// The file with the seed of an NKey, for NATS.
     pub nkey_file: Option<PathBuf>,
-    /// A seed, for NATS; `Debug` leaves it out.
+    /// The seed of an NKey, for NATS; `Debug` leaves it out.
     pub nkey: Option<String>,
 }
 

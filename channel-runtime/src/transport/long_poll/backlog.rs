@@ -90,7 +90,7 @@ impl Backlog {
         }
     }
 
-    /// Answers a poll with the waiting messages; returns false if there are none, or no poll.
+    /// Answers a poll with the waiting messages; returns false without messages or a poll.
     pub(super) fn answer(&mut self, poll: &mut Option<Poll>) -> bool {
         if self.waiting.is_empty() {
             return false;

@@ -30,7 +30,7 @@ fn value(pair: &str) -> Option<&str> {
     (name == PARAMETER).then_some(value)
 }
 
-/// Returns the URI without the session's token, or `None` if there is none, so that the connect
+/// Returns the URI without the session's token, or `None` if it has no such token, so that connect
 /// sees only its own parameters. The official client appends the session's token to them, `null` if
 /// it has none yet, even if the application has a `token` of its own.
 pub(super) fn without_session(uri: &Uri, is_session: impl Fn(&str) -> bool) -> Option<Uri> {
