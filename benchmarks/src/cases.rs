@@ -14,13 +14,13 @@ use crate::{
 
 /// A case that can be measured.
 pub struct Case {
-    /// What it is called.
+    /// The name of the case.
     pub name: &'static str,
     run: fn(&Server, Scale) -> Result<Measured>,
     needs: Needs,
 }
 
-/// What a server must have for a case to make sense.
+/// The abilities that a server must have for a case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
@@ -32,10 +32,10 @@ enum Needs {
 
 use Needs::{Intercepts, Nothing, OwnMemory, Topics, TopicsAndMemory};
 
-/// How much is measured.
+/// The size of a measurement.
 #[derive(Clone, Copy)]
 pub struct Scale {
-    /// A tenth of the sockets where there are thousands, and a second where there are ten.
+    /// True for a tenth of the sockets if there are thousands, and for one second instead of ten.
     pub quick: bool,
 }
 
@@ -52,7 +52,7 @@ impl Scale {
         })
     }
 
-    /// What a run may take at most: slow servers say as much in less than all messages.
+    /// Returns the longest time of a run: a slow server shows its speed in fewer messages.
     fn time(self) -> Duration {
         Duration::from_secs(if self.quick { 1 } else { 10 })
     }
@@ -109,7 +109,8 @@ const fn case(
 }
 
 impl Case {
-    /// Whether a server can be measured; `None` is another's, a Phoenix with a topic `bench:*`.
+    /// Returns true if a server can be measured. `None` is an external server, a Phoenix with a
+    /// topic `bench:*`.
     pub fn suits(&self, kind: Option<&Kind>) -> bool {
         let Some(kind) = kind else {
             return !matches!(self.needs, OwnMemory | TopicsAndMemory);
@@ -126,13 +127,13 @@ impl Case {
         }
     }
 
-    /// Measures it.
+    /// Measures the case.
     pub fn run(&self, server: &Server, scale: Scale) -> Result<Measured> {
         (self.run)(server, scale)
     }
 }
 
-/// Counts from here on: the server's CPU time and the clock.
+/// Counts from its start: the server's CPU time and the clock.
 struct Watch(Option<Cpu>, Instant);
 
 impl Watch {
@@ -184,7 +185,7 @@ fn round(clients: &mut Clients, message: &str, in_flight: usize) -> Result<Durat
     Ok(started.elapsed())
 }
 
-/// All sockets hear a socket's messages, of which `in_flight` are under way at once.
+/// Sends one socket's messages to all sockets, with `in_flight` messages under way at once.
 fn fanout(
     server: &Server,
     scale: Scale,
@@ -208,7 +209,7 @@ fn fanout(
     watch.stop(server, latencies.len() * in_flight * subscribers, latencies)
 }
 
-/// The same at 50 messages a second.
+/// Sends at 50 messages a second.
 fn rate(server: &Server, scale: Scale) -> Result<Measured> {
     const A_SECOND: u32 = 50;
     let mut clients = joined(server, 1000, one)?;
@@ -224,7 +225,7 @@ fn rate(server: &Server, scale: Scale) -> Result<Measured> {
     watch.stop(server, messages as usize * clients.len(), latencies)
 }
 
-/// Pushes and their answers, one under way on each socket.
+/// Sends pushes and waits for their answers, one under way on each socket.
 fn echo(server: &Server, scale: Scale) -> Result<Measured> {
     const SOCKETS: usize = 100;
     let mut clients = joined(server, SOCKETS, one)?;
@@ -252,12 +253,12 @@ fn echo(server: &Server, scale: Scale) -> Result<Measured> {
     watch.stop(server, latencies.len(), latencies)
 }
 
-/// Memory of a joined socket with one channel, after a minute.
+/// Measures the memory of a joined socket with one channel, after a minute.
 fn idle(server: &Server, scale: Scale) -> Result<Measured> {
     memory(server, scale.sockets(15_000), 1, scale.pause())
 }
 
-/// Memory of a channel, where each socket has so many.
+/// Measures the memory of a channel if each socket has this many.
 fn channels(server: &Server, channels: usize) -> Result<Measured> {
     memory(server, 1000, channels, Duration::from_secs(3))
 }
@@ -283,14 +284,14 @@ fn memory(server: &Server, sockets: usize, channels: usize, pause: Duration) -> 
     })
 }
 
-/// Connects and joins, as when all come back at once.
+/// Measures connects and joins, as when all clients come back at once.
 fn storm(server: &Server, scale: Scale) -> Result<Measured> {
     let watch = Watch::start(server)?;
     let clients = joined(server, scale.sockets(5000), own)?;
     watch.stop(server, clients.len(), Vec::new())
 }
 
-/// One subscriber a topic; each tells its own, at random, 100 under way at once.
+/// Measures one subscriber per topic; each sends to its own, at random, with 100 under way at once.
 fn topics(server: &Server, scale: Scale, topics: usize) -> Result<Measured> {
     const IN_FLIGHT: usize = 100;
     let mut clients = joined(server, topics, own)?;

@@ -15,15 +15,15 @@ use crate::{
     ws,
 };
 
-/// How long nothing may happen before a run is given up.
+/// The time without any progress after which a run is abandoned.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a client says that it is there.
+/// The interval of a client's heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 struct Client {
     stream: TcpStream,
-    /// A frame that has come in part.
+    /// The bytes of an incomplete frame.
     rest: Vec<u8>,
 }
 
@@ -33,7 +33,7 @@ pub struct Clients {
     events: Events,
     clients: Vec<Client>,
     buffer: Vec<u8>,
-    /// How they speak.
+    /// The protocol of the clients.
     pub protocol: Protocol,
 }
 
@@ -74,12 +74,12 @@ impl Clients {
         Ok(clients)
     }
 
-    /// How many there are.
+    /// Returns the number of clients.
     pub fn len(&self) -> usize {
         self.clients.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no clients.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty()
     }
@@ -99,15 +99,15 @@ impl Clients {
         Ok(())
     }
 
-    /// Reads messages until `seen` says that it is enough; it gets the client and what was said.
+    /// Reads messages until `seen` returns true. It gets the client and the message.
     pub fn read_until(&mut self, mut seen: impl FnMut(usize, Said) -> bool) -> Result<()> {
         self.read_messages(PATIENCE, |client, said, _| seen(client, said))?
             .then_some(())
             .with_context(|| format!("messages were lost: none came for {PATIENCE:?}"))
     }
 
-    /// Reads until `seen` says that it is enough, or until nothing has come for `patience`: then
-    /// it gives back `false`.
+    /// Reads until `seen` returns true, or until nothing has come for `patience`, and then returns
+    /// `false`.
     fn read_messages(
         &mut self,
         patience: Duration,
@@ -137,7 +137,7 @@ impl Clients {
                     seen(at, said, payload)
                 })?;
             }
-            // What only asks whether a client is there is no progress.
+            // A ping of the server is no progress.
             if pinged.is_empty() {
                 deadline = Instant::now() + patience;
             }
@@ -150,7 +150,7 @@ impl Clients {
         }
     }
 
-    /// Lets time pass, as clients do that are there and have nothing to say.
+    /// Lets time pass with clients that only answer pings.
     pub fn idle(&mut self, time: Duration) -> Result<()> {
         let until = Instant::now() + time;
         let mut beat = Instant::now() + HEARTBEAT;
@@ -175,7 +175,8 @@ impl Clients {
     /// Sends each client's message and waits until each has been answered.
     pub fn ask_all(&mut self, mut message: impl FnMut(usize) -> String) -> Result<()> {
         let protocol = self.protocol;
-        // In portions, lest the server's answers wait for a generator that is busy sending.
+        // In portions, so that the server's answers need not wait for a generator that is busy
+        // sending.
         let all: Vec<usize> = (0..self.len()).collect();
         for portion in all.chunks(500) {
             for &client in portion {
@@ -202,7 +203,7 @@ impl Clients {
     }
 }
 
-/// Sends the request and reads its answer; gives back what came behind it.
+/// Sends the request and reads its answer. Returns the bytes behind it.
 fn handshake(stream: &mut std::net::TcpStream, request: &[u8]) -> Result<Vec<u8>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request)?;

@@ -1,21 +1,21 @@
-//! What one case of one server came to.
+//! The figures of one case of one server.
 
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-/// What a case measured, before it is a [`Row`].
+/// The measurement of a case, before it is a [`Row`].
 #[derive(Debug, Default)]
 pub struct Measured {
-    /// How many deliveries, answers or joins.
+    /// The number of deliveries, answers or joins.
     pub count: usize,
-    /// The server's CPU time for them, where it is known.
+    /// The server's CPU time for them, if it is known.
     pub cpu: Option<Duration>,
-    /// What of it was the kernel's.
+    /// The part of it in the kernel.
     pub system: Option<Duration>,
-    /// How long they took.
+    /// The time that all of them took.
     pub took: Duration,
-    /// How long each took, or each round of them.
+    /// The time that each took, or each round of them.
     pub latencies: Vec<Duration>,
     /// KiB of memory that a socket or channel takes, in the cases that measure it.
     pub kib_each: Option<f64>,
@@ -30,9 +30,9 @@ pub struct Row {
     pub case: String,
     /// The server's CPU µs for each delivery, answer or join.
     pub cpu_us: Option<f64>,
-    /// What of it was the kernel's.
+    /// The part of it in the kernel.
     pub system_us: Option<f64>,
-    /// How many of them a second.
+    /// The number of them per second.
     pub per_second: Option<f64>,
     /// The median latency, in ms.
     pub p50_ms: Option<f64>,
@@ -80,7 +80,7 @@ impl Row {
 |---|---|---|---|---|---|---|---|---|---|";
 }
 
-/// The value below which `part` of the sorted ones are.
+/// Returns the value below which `part` of the sorted ones are.
 fn percentile(sorted: &[Duration], part: f64) -> Option<Duration> {
     let index = (sorted.len() as f64 * part) as usize;
     sorted

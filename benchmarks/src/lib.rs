@@ -1,4 +1,4 @@
-//! What the load generator and the floor share.
+//! The library of the load generator and the floor.
 
 pub mod cases;
 pub mod client;

@@ -1,4 +1,4 @@
-//! What the kernel says of a process: its CPU time and its memory.
+//! The kernel's figures of a process: its CPU time and its memory.
 
 use std::{
     io::{BufRead, BufReader},
@@ -12,17 +12,17 @@ use anyhow::{Context, Result, ensure};
 /// CPU time that a process has used.
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu {
-    /// User and system, to the nanosecond.
+    /// The user and system time, to the nanosecond.
     total: Duration,
-    /// Of it, in user mode; as the ticks of the clock have found it.
+    /// The part in user mode, in clock ticks.
     user: u64,
-    /// Of it, in the kernel.
+    /// The part in the kernel, in clock ticks.
     system: u64,
 }
 
 impl Cpu {
-    /// What has been used since `then`, and how much of that in the kernel, where there were ticks
-    /// enough to tell.
+    /// Returns the time used since `then`, and the part of it in the kernel, if there were enough
+    /// ticks to tell.
     pub fn since(self, then: Cpu) -> (Duration, Option<Duration>) {
         let total = self.total - then.total;
         let (user, system) = (self.user - then.user, self.system - then.system);
@@ -31,12 +31,12 @@ impl Cpu {
     }
 }
 
-/// A server under measurement; killed when dropped, or when the load generator is.
+/// A server under measurement. It is killed on drop, and when the load generator ends.
 pub struct Process {
     child: Child,
-    /// Where it listens.
+    /// The address that it listens on.
     pub addr: String,
-    /// It is asked to end, and not killed: a profiler writes at the end what it has seen.
+    /// True to ask it to end instead of killing it: a profiler writes its results at the end.
     pub ends_by_itself: bool,
 }
 
@@ -76,7 +76,7 @@ impl Process {
         Ok(process)
     }
 
-    /// CPU time of all its threads so far.
+    /// Returns the CPU time of all its threads so far.
     pub fn cpu(&self) -> Result<Cpu> {
         let mut total = 0;
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -84,7 +84,8 @@ impl Process {
             total += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
         }
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind its name, which may hold anything: utime and stime are the 14th and 15th.
+        // The fields come after its name, which may hold anything: utime and stime are the 14th and
+        // 15th.
         let fields = stat.rsplit(')').next().unwrap_or_default();
         let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
         let mut next = || ticks.next().context("no CPU time in its stat");
@@ -95,7 +96,7 @@ impl Process {
         })
     }
 
-    /// Resident memory in KiB, without what the kernel holds for its sockets.
+    /// Returns the resident memory in KiB, without the kernel's memory for its sockets.
     pub fn memory(&self) -> Result<f64> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = text

@@ -1,6 +1,6 @@
-//! What clients say, and what servers answer, in each of the protocols.
+//! The messages of clients, and the answers of servers, in each of the protocols.
 
-/// How a server is spoken to.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Version 2 of Phoenix's.
@@ -11,21 +11,21 @@ pub enum Protocol {
     SocketIo,
 }
 
-/// What a message from the server is.
+/// The kind of a message from the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// The answer to a message of the client's.
+    /// The answer to a client's message.
     Answer,
     /// A broadcast.
     Delivery,
-    /// A question whether the client is there.
+    /// A ping that the client must answer.
     Ping,
     /// Anything else.
     Other,
 }
 
 impl Protocol {
-    /// Where the handshake goes, unless a URL says so.
+    /// Returns the path of the handshake, unless a URL gives one.
     pub fn path(self) -> &'static str {
         match self {
             Protocol::Phoenix => "/socket/websocket?vsn=2.0.0",
@@ -34,7 +34,7 @@ impl Protocol {
         }
     }
 
-    /// What is asked before the first join.
+    /// Returns the message before the first join, if there is one.
     pub fn hello(self) -> Option<&'static str> {
         match self {
             Protocol::Phoenix | Protocol::PhoenixV1 => None,
@@ -42,7 +42,7 @@ impl Protocol {
         }
     }
 
-    /// What a client sends every half a minute unasked.
+    /// Returns the message that a client sends every half a minute.
     pub fn heartbeat(self) -> Option<&'static str> {
         match self {
             Protocol::Phoenix => Some(r#"[null,"3","phoenix","heartbeat",{}]"#),
@@ -58,7 +58,7 @@ impl Protocol {
         "3"
     }
 
-    /// Joins a topic, and is answered.
+    /// Returns the join of a topic, which is answered.
     pub fn join(self, topic: &str) -> String {
         match self {
             Protocol::Phoenix | Protocol::PhoenixV1 => self.phoenix(topic, "phx_join", "{}"),
@@ -66,7 +66,7 @@ impl Protocol {
         }
     }
 
-    /// Sends 100 bytes that come back in the answer.
+    /// Returns a message of 100 bytes that come back in the answer.
     pub fn echo(self, topic: &str) -> String {
         match self {
             Protocol::Phoenix | Protocol::PhoenixV1 => self.phoenix(topic, "echo", &body()),
@@ -74,7 +74,7 @@ impl Protocol {
         }
     }
 
-    /// Sends 100 bytes to a topic's subscribers, as an event; there is no answer.
+    /// Returns a message of 100 bytes to a topic's subscribers, as an event; there is no answer.
     pub fn cast(self, topic: &str, event: &str) -> String {
         match self {
             Protocol::Phoenix | Protocol::PhoenixV1 => self.phoenix(topic, event, &body()),
@@ -91,7 +91,7 @@ impl Protocol {
         format!(r#"["1","1","{topic}","{event}",{body}]"#)
     }
 
-    /// What a message is; looks at no more of it than that takes.
+    /// Returns the kind of a message, and reads no more of it than that takes.
     pub fn read(self, payload: &[u8]) -> Said {
         match self {
             Protocol::Phoenix if payload.starts_with(b"[null,null,") => Said::Delivery,
@@ -108,7 +108,7 @@ impl Protocol {
         }
     }
 
-    /// Whether an answer is a refusal.
+    /// Returns true if an answer is a refusal.
     pub fn is_refusal(self, answer: &[u8]) -> bool {
         self != Protocol::SocketIo && contains(answer, br#""status":"error""#)
     }

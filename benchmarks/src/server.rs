@@ -1,4 +1,4 @@
-//! The servers: how each is started, spoken to, and what it can do.
+//! The servers: how to start each, its protocol and its abilities.
 
 use std::{path::Path, process::Command};
 
@@ -9,7 +9,7 @@ use crate::{
     protocol::Protocol,
 };
 
-/// How a server is started.
+/// The program of a server.
 enum Program {
     /// A binary beside the load generator, with a variable in its environment.
     Binary(&'static str, Option<(&'static str, &'static str)>),
@@ -19,12 +19,12 @@ enum Program {
 
 /// A server that can be measured.
 pub struct Kind {
-    /// What it is called.
+    /// The name of the server.
     pub name: &'static str,
     program: Program,
-    /// How it is spoken to.
+    /// The protocol of the server.
     pub protocol: Protocol,
-    /// Whether it tells topics apart; those that do not take all for subscribers of one.
+    /// True if it tells topics apart. Others treat all clients as subscribers of one topic.
     pub topics: bool,
 }
 
@@ -49,7 +49,7 @@ pub const KINDS: &[Kind] = &[
     ),
     kind("by-hand-default", Binary("by_hand", None), Phoenix, false),
     kind("socketioxide", Binary("socketioxide", None), SocketIo, true),
-    // Whatever is asked for, it speaks version 1.
+    // It speaks version 1, whatever the client asks for.
     kind(
         "trillium-channels",
         Binary("trillium", None),
@@ -81,14 +81,14 @@ pub fn named(name: &str) -> Result<&'static Kind> {
     Ok(kind)
 }
 
-/// A server that runs: one of ours to start and measure, or another's at a URL.
+/// A running server: one of ours, started for the measurement, or an external one at a URL.
 pub struct Server {
     process: Option<Process>,
     /// Its host and port.
     pub addr: String,
-    /// Where its handshake goes.
+    /// The path of its handshake.
     pub path: String,
-    /// How it is spoken to.
+    /// The protocol of the server.
     pub protocol: Protocol,
 }
 
@@ -105,7 +105,8 @@ impl Server {
         })
     }
 
-    /// A Phoenix that runs already, at a URL such as `ws://127.0.0.1:4000/socket/websocket`.
+    /// Returns a Phoenix that runs already, at a URL such as
+    /// `ws://127.0.0.1:4000/socket/websocket`.
     pub fn at(url: &str) -> Result<Self> {
         let rest = url.strip_prefix("ws://").with_context(|| {
             format!("{url:?} is no URL of a WebSocket without TLS, such as ws://127.0.0.1:4000")
@@ -135,18 +136,18 @@ impl Server {
         })
     }
 
-    /// CPU time so far; `None` for a server that was not started here.
+    /// Returns the CPU time so far; `None` for a server that was not started here.
     pub fn cpu(&self) -> Result<Option<Cpu>> {
         self.process.as_ref().map(Process::cpu).transpose()
     }
 
-    /// Its resident memory in KiB; `None` for a server that was not started here.
+    /// Returns its resident memory in KiB; `None` for a server that was not started here.
     pub fn memory(&self) -> Result<Option<f64>> {
         self.process.as_ref().map(Process::memory).transpose()
     }
 }
 
-/// `MASSIF=1` shows where the memory of a server is: valgrind writes `massif.out`.
+/// Returns true if `MASSIF=1` asks for a memory profile: valgrind writes `massif.out`.
 fn profiled() -> bool {
     std::env::var_os("MASSIF").is_some()
 }

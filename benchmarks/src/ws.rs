@@ -1,9 +1,9 @@
-//! Just enough of WebSocket for both ends: the handshake and whole frames.
+//! The part of WebSocket that both ends need: the handshake and whole frames.
 
-/// The answer every server of the benchmark gives to a client with [`REQUEST`]'s key.
+/// The answer of every benchmark server to a client with [`REQUEST`]'s key.
 pub const ACCEPT: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// A client's handshake.
+/// Returns a client's handshake.
 pub fn request(host: &str, path: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -11,7 +11,7 @@ pub fn request(host: &str, path: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The end of an HTTP head in `bytes`.
+/// Returns the end of an HTTP head in `bytes`.
 pub fn head_end(bytes: &[u8]) -> Option<usize> {
     bytes
         .windows(4)
@@ -19,19 +19,19 @@ pub fn head_end(bytes: &[u8]) -> Option<usize> {
         .map(|at| at + 4)
 }
 
-/// One whole frame at the start of `bytes`: its opcode, where its payload begins and ends.
+/// One whole frame at the start of `bytes`: its opcode, and the bounds of its payload.
 pub struct Frame {
     /// 1 is text, 8 a close, 9 a ping.
     pub opcode: u8,
-    /// Where the payload begins.
+    /// The start of the payload.
     pub start: usize,
-    /// Where the frame ends.
+    /// The end of the frame.
     pub end: usize,
     /// The mask of a client's frame.
     pub mask: Option<[u8; 4]>,
 }
 
-/// Reads the frame at the start of `bytes`, when it is there whole.
+/// Reads the frame at the start of `bytes` if it is complete.
 pub fn frame(bytes: &[u8]) -> Option<Frame> {
     let (&[first, second], _) = bytes.split_first_chunk::<2>()?;
     let (len, mut start) = match second & 0x7f {

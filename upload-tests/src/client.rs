@@ -16,7 +16,7 @@ use object_store::{
     },
 };
 
-/// A client of the bucket of a [`Server`](crate::Server).
+/// Returns a client of the bucket of a [`Server`](crate::Server).
 pub fn store(address: SocketAddr) -> Arc<AmazonS3> {
     let retry = RetryConfig {
         max_retries: 1,

@@ -1,4 +1,4 @@
-//! An S3 server in this process whose requests can be seen, held back and refused; and uploads
+//! An S3 server in this process whose requests can be observed, held and refused; and uploads
 //! without a client.
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! A store that keeps its objects in memory, remembers what it was asked, and can be slow.
+//! A store that keeps its objects in memory, records its requests, and can be slow.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,13 +11,13 @@ use object_store::{
 };
 use parking_lot::Mutex;
 
-/// Remembers the sizes of all parts it is given, in order, and what has happened.
+/// Records the sizes of all parts, in order, and the events.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     store: Arc<InMemory>,
     parts: Arc<Mutex<Vec<usize>>>,
     events: Arc<Mutex<Vec<&'static str>>>,
-    /// How long it takes the first part in; the second takes twice as long, and so on.
+    /// The time for the first part; the second takes twice as long, and so on.
     part_time: Duration,
 }
 
@@ -28,7 +28,8 @@ struct RecordedUpload {
 }
 
 impl Recorder {
-    /// One that takes so long for its first part, twice as long for its second, and so on.
+    /// Creates a store that takes this time for its first part, twice as long for its second, and
+    /// so on.
     pub fn slow(part_time: Duration) -> Self {
         Recorder {
             part_time,
@@ -36,12 +37,12 @@ impl Recorder {
         }
     }
 
-    /// What has happened so far: a part `begins` or `ends`, or there is an `abort`.
+    /// Returns the events so far: a part `begins` or `ends`, or there is an `abort`.
     pub fn events(&self) -> Vec<&'static str> {
         self.events.lock().clone()
     }
 
-    /// The sizes so far; none for an object that was put as a whole.
+    /// Returns the sizes so far; empty for an object that was put as a whole.
     pub fn parts(&self) -> Vec<usize> {
         self.parts.lock().clone()
     }

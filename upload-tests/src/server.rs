@@ -29,7 +29,7 @@ pub(crate) const BUCKET: &str = "uploads";
 pub(crate) const KEY: &str = "key";
 pub(crate) const SECRET: &str = "secret";
 
-/// A server with one empty bucket. It ends when it is dropped.
+/// A server with one empty bucket. It ends on drop.
 pub struct Server {
     directory: TempDir,
     address: SocketAddr,
@@ -47,38 +47,38 @@ struct State {
     most_parts: AtomicUsize,
 }
 
-/// Which requests something goes wrong with.
+/// Selects the requests of a fault.
 pub type Matches = fn(&Request) -> bool;
 
-/// What goes wrong with a request.
+/// A fault of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// It is refused, which no client tries again.
+    /// The request is refused, which no client tries again.
     Refuse,
-    /// The server does not look at it before [`Server::release`].
+    /// The server does not read it before [`Server::release`].
     Hold,
-    /// The server does what it says, and does not answer before [`Server::release`].
+    /// The server carries it out, and does not answer before [`Server::release`].
     HoldAnswer,
 }
 
-/// A request, as far as it matters here.
+/// A request, with the parts that matter here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// `PUT`, …
     pub method: Method,
-    /// What comes after `?`.
+    /// The text after `?`.
     pub query: String,
     /// The length of its body.
     pub length: usize,
 }
 
 impl Request {
-    /// Asks for the id of a multipart upload.
+    /// Returns true if it asks for the id of a multipart upload.
     pub fn begins(&self) -> bool {
         self.method == Method::POST && self.query.starts_with("uploads")
     }
 
-    /// The number of the part it brings.
+    /// Returns the number of the part that it uploads.
     pub fn part(&self) -> Option<usize> {
         let mut pairs = self
             .query
@@ -88,24 +88,24 @@ impl Request {
         number.parse().ok()
     }
 
-    /// Makes an object of the parts.
+    /// Returns true if it makes an object of the parts.
     pub fn completes(&self) -> bool {
         self.method == Method::POST && self.query.contains("uploadId")
     }
 
-    /// Aborts a multipart upload, or deletes objects.
+    /// Returns true if it aborts a multipart upload, or deletes objects.
     pub fn gives_up(&self) -> bool {
         self.method == Method::DELETE || self.query.starts_with("delete")
     }
 
-    /// Brings a whole object.
+    /// Returns true if it uploads a whole object.
     pub fn puts(&self) -> bool {
         self.method == Method::PUT && self.part().is_none()
     }
 }
 
 impl Server {
-    /// Starts one on a free port of the loopback.
+    /// Starts a server on a free port of the loopback.
     pub async fn start() -> Self {
         let directory = TempDir::new().unwrap();
         std::fs::create_dir(directory.path().join(BUCKET)).unwrap();
@@ -131,48 +131,48 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Has something go wrong with every request that `matches`.
+    /// Applies a fault to every request that `matches`.
     pub fn fault(&self, matches: Matches, fault: Fault) {
         *self.state.fault.lock() = Some((matches, fault));
     }
 
-    /// Waits until so many requests are held.
+    /// Waits until this many requests are held.
     pub async fn holds(&self, requests: usize) {
         let mut held = self.state.held.subscribe();
         held.wait_for(|held| *held >= requests).await.unwrap();
     }
 
-    /// Lets all requests go on.
+    /// Releases all requests.
     pub fn release(&self) {
         self.state.released.send_replace(true);
     }
 
-    /// The requests so far, in order.
+    /// Returns the requests so far, in order.
     pub fn requests(&self) -> Vec<Request> {
         self.state.requests.lock().clone()
     }
 
-    /// How many parts were on their way at the same time, at most.
+    /// Returns the largest number of parts that were in flight at the same time.
     pub fn most_parts(&self) -> usize {
         self.state.most_parts.load(SeqCst)
     }
 
-    /// The names of the objects in the bucket.
+    /// Returns the names of the objects in the bucket.
     pub fn objects(&self) -> Vec<PathBuf> {
         self.files_in(BUCKET)
     }
 
-    /// Whatever else is kept: unfinished uploads, their parts, half-written files.
+    /// Returns all other files: unfinished uploads, their parts, half-written files.
     pub fn remains(&self) -> Vec<PathBuf> {
         let mut files = self.files_in("");
         files.retain(|file| {
             let name = file.file_name().unwrap().to_string_lossy();
-            // What this server notes of an object, it keeps when the object is deleted.
+            // This server keeps the metadata of an object when the object is deleted.
             !name.starts_with(".bucket-") || name.contains(".upload-")
         });
         files
@@ -197,7 +197,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let state = state.clone();
         let service = service_fn(move |request| serve(state.clone(), request));
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        // A client that goes away is what some of the tests are about.
+        // Some tests drop the client, so an error is expected here.
         tokio::spawn(async move { drop(connection.await) });
     }
 }

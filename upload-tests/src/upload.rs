@@ -1,16 +1,16 @@
-//! What the task of an upload does with its writer.
+//! Drives a writer as the task of an upload does.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use channel_runtime::upload::{CloseReason, UploadEntry, UploadWriter, WriterError};
 
-/// A file of this size.
+/// Returns an entry of this size.
 pub fn entry(size: usize) -> UploadEntry {
     UploadEntry::example("file.bin", size as u64, "application/octet-stream")
 }
 
-/// Bytes that differ from one part to the next.
+/// Returns bytes that differ from one part to the next.
 pub fn pattern(size: usize) -> Vec<u8> {
     (0..size)
         .map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8)
@@ -21,7 +21,7 @@ pub fn pattern(size: usize) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// The writer's, of `init` or the first chunk that has failed.
+/// Returns the writer's error, of `init` or of the first chunk that failed.
 pub async fn write<W: UploadWriter>(
     writer: &mut W,
     size: usize,
@@ -37,11 +37,11 @@ pub async fn write<W: UploadWriter>(
     Ok(())
 }
 
-/// Writes a whole file, and closes the writer, whatever comes of it.
+/// Writes a whole file, and closes the writer in any case.
 ///
 /// # Errors
 ///
-/// The writer's.
+/// Returns the writer's error.
 pub async fn upload<W: UploadWriter>(writer: &mut W, bytes: &[u8]) -> Result<W::Meta, WriterError> {
     if let Err(error) = write(writer, bytes.len(), bytes).await {
         writer.close(CloseReason::Error(&error)).await.unwrap();
@@ -51,7 +51,7 @@ pub async fn upload<W: UploadWriter>(writer: &mut W, bytes: &[u8]) -> Result<W::
     Ok(writer.meta())
 }
 
-/// Some things happen in a task that nobody has a handle of.
+/// Waits for an effect of a task without a handle.
 pub async fn until(what: &str, is_so: impl Fn() -> bool) {
     let watch = async {
         while !is_so() {

@@ -1,4 +1,4 @@
-//! Uploads to S3: what arrives, and that nothing is left of what does not.
+//! Uploads to S3: complete ones arrive, and others leave nothing behind.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -137,7 +137,7 @@ async fn a_store_that_refuses_ends_the_upload() {
     assert!(is_empty(&server));
 }
 
-/// Drops the upload when the server holds a request, and lets the request go on then.
+/// Drops the upload when the server holds a request, and releases the request then.
 async fn dropped_at(matches: Matches, fault: Fault, size: usize) -> Server {
     let server = Server::start().await;
     let store = store(server.address());

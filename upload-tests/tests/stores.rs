@@ -1,4 +1,4 @@
-//! Stores without a network, and how a file is cut.
+//! Stores without a network, and the division of a file into parts.
 #![allow(clippy::unwrap_used)]
 
 use std::{sync::Arc, time::Duration};
@@ -66,7 +66,7 @@ async fn nothing_is_left_in_a_directory_of_an_upload_that_ends_early() {
 
 #[tokio::test(start_paused = true)]
 async fn an_abort_waits_for_the_parts_that_a_slow_store_is_taking_in() {
-    // After it, such a part would be there for ever.
+    // A part that ends after the abort would stay for ever.
     let store = Recorder::slow(Duration::from_secs(10));
     let mut writer = writer(Arc::new(store.clone()));
     write(&mut writer, SIZE, &pattern(250_000)).await.unwrap();

@@ -1,5 +1,5 @@
-//! What people write today: axum's WebSocket and `tokio::sync::broadcast`. `BUFFERS=1024` tunes
-//! its buffers, which are tungstenite's own otherwise.
+//! A server as people write it today: axum's WebSocket and `tokio::sync::broadcast`. `BUFFERS=1024`
+//! sets its buffers, which are tungstenite's own by default.
 
 use std::net::Ipv4Addr;
 

@@ -1,6 +1,6 @@
-//! The floor: the least that any server must do. One thread, one epoll; a broadcast is encoded
-//! once and written to each subscriber of its topic with one `write`. With `COALESCE=1`, what is
-//! read in one turn of the loop is written to each subscriber at its end, in one `write`.
+//! The floor: the least that any server must do. One thread, one epoll; a broadcast is encoded once
+//! and written to each subscriber of its topic with one `write`. With `COALESCE=1`, the broadcasts
+//! of one turn of the loop are written to each subscriber at its end, in one `write`.
 //!
 //! It speaks just the messages the load generator sends.
 
@@ -23,7 +23,7 @@ struct Client {
     stream: TcpStream,
     rest: Vec<u8>,
     open: bool,
-    /// Topics it has joined since it was last looked at.
+    /// The topics that it has joined since the last look.
     joined: Vec<String>,
 }
 
@@ -91,7 +91,8 @@ fn accept(listener: &TcpListener, poll: &Poll, clients: &mut Vec<Option<Client>>
     Ok(())
 }
 
-/// Reads what has come; false when the client is gone. Broadcasts are appended to `casts`.
+/// Reads the available bytes. Returns false if the client is gone. Broadcasts are appended to
+/// `casts`.
 fn serve(client: &mut Client, buffer: &mut [u8], casts: &mut Vec<Cast>) -> bool {
     loop {
         match client.stream.read(buffer) {

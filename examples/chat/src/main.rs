@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    // Who cannot open a WebSocket polls.
+    // Clients that cannot open a WebSocket fall back to long polling.
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
     let endpoint = Endpoint::builder()
         .socket::<UserSocket>(options.path("/socket"))

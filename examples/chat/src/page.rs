@@ -1,5 +1,5 @@
-//! The page: part of the binary, and in need of no other host. For development, with the feature
-//! `reload`, its files are read when they are asked for.
+//! The page: part of the binary, without files of other hosts. For development, with the feature
+//! `reload`, its files are read on each request.
 
 use axum::{
     Router,
@@ -7,14 +7,14 @@ use axum::{
     routing::get,
 };
 
-/// What the browser may load: this server's own files, and nothing inline.
+/// The sources that the browser may load: this server's own files, and nothing inline.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:";
 
-/// Where the files are.
+/// The folder of the files.
 #[cfg(feature = "reload")]
 pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
 
-/// What gives a file's text.
+/// Expands to a function that returns a file's text.
 #[cfg(not(feature = "reload"))]
 macro_rules! file {
     ($name:literal) => {

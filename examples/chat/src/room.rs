@@ -1,4 +1,4 @@
-//! A room: who comes and goes, who types, and what is said.
+//! A room: arrivals, departures, typing and messages.
 
 mod events;
 mod name;
@@ -25,18 +25,18 @@ const LONGEST: usize = 1000;
 /// One person in one room.
 pub(crate) struct RoomChannel {
     name: String,
-    /// Whose messages this person does not want to see.
+    /// The people whose messages this person does not want to see.
     muted: HashSet<String>,
 }
 
-/// What a page joins with; a page that joins again still knows whom it muted.
+/// The payload of a join. A page that joins again still knows whom it muted.
 #[derive(Default, Deserialize)]
 pub(crate) struct Enter {
     #[serde(default)]
     muted: HashSet<String>,
 }
 
-/// What a page gets for joining.
+/// The response to a join.
 #[derive(Serialize)]
 pub(crate) struct Welcome {
     room: RoomName,
@@ -49,7 +49,7 @@ pub(crate) struct Post {
     body: String,
 }
 
-/// Whom to mute, or to hear again.
+/// The person to mute, or to hear again.
 #[derive(Deserialize)]
 pub(crate) struct Mute {
     name: String,
@@ -88,7 +88,8 @@ impl RoomChannel {
         )
     }
 
-    /// Nothing can be sent before the page has its answer, so this waits in the mailbox.
+    /// Announces the new person. Nothing can be sent before the page has its answer, so this waits
+    /// in the mailbox.
     #[handle_info]
     async fn announce(&mut self, _: Entered, socket: &Socket<Self>) -> Result<(), Error> {
         let people = socket.endpoint().subscriber_count(socket.topic());
@@ -150,7 +151,7 @@ impl RoomChannel {
 
     #[terminate]
     async fn leave(self, reason: Reason, socket: &Socket<Self>) {
-        // When the server goes down or the page joins again, nobody has left.
+        // If the server goes down or the page joins again, the person has not left.
         if matches!(reason, Reason::Draining | Reason::Rejoined) {
             return;
         }
@@ -168,7 +169,7 @@ impl RoomChannel {
     }
 }
 
-/// The text of a message without the space around it, or why it cannot be said.
+/// Returns the text of a message without the space around it, or why it is refused.
 fn sayable(body: &str) -> Result<String, Refusal> {
     let body = body.trim();
     if body.is_empty() {
@@ -180,7 +181,7 @@ fn sayable(body: &str) -> Result<String, Refusal> {
     Ok(body.to_owned())
 }
 
-/// Milliseconds since 1970, as JavaScript counts time.
+/// Returns the milliseconds since 1970, as JavaScript counts time.
 fn now() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -8,12 +8,12 @@ use crate::room::RoomChannel;
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 24;
 
-/// Who is at the other end.
+/// The user of the page.
 pub(crate) struct UserSocket {
     pub(crate) name: String,
 }
 
-/// What the page connects with.
+/// The connect parameters.
 #[derive(Deserialize)]
 pub(crate) struct Credentials {
     name: String,

@@ -1,8 +1,8 @@
 //! Two chat nodes over one Redis: `cargo run -p cluster`, then open the two addresses it prints.
 //!
-//! `PORT` is the port of the first node, 4000 unless set; the second has the next one. 0 asks for
-//! free ones. `PUBSUB_URL` names an engine that is there already, `redis://…` or `nats://…`;
-//! `SECRET_KEY` is the secret that the nodes share, a random one unless set.
+//! `PORT` is the port of the first node (default: 4000); the second has the next one. 0 asks for
+//! free ones. `PUBSUB_URL` names a running engine, `redis://…` or `nats://…`; `SECRET_KEY` is the
+//! secret that the nodes share (default: a random one).
 
 mod node;
 mod room;

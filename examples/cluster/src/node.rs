@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::room::UserSocket;
 
-/// Serves until it is asked to stop, or until whoever started it is gone.
+/// Serves until the process is asked to stop, or until its parent is gone.
 pub(crate) async fn run(name: &str, url: &str) -> Result<()> {
     let options = ClusterOptions::new().namespace("campfire").node(name);
     let secret =
@@ -46,8 +46,8 @@ pub(crate) async fn run(name: &str, url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ready when the standard input ends. A thread of its own waits for it, which no runtime has to
-/// wait for in turn.
+/// Ready when the standard input ends. A thread of its own waits for it, so that no runtime has to
+/// wait for that read.
 fn left_alone() -> oneshot::Receiver<()> {
     let (sender, ended) = oneshot::channel();
     std::thread::spawn(move || {
@@ -58,7 +58,7 @@ fn left_alone() -> oneshot::Receiver<()> {
     ended
 }
 
-/// The official client, as the chat has it.
+/// Returns the official client, which the chat example carries.
 async fn phoenix() -> ([(axum::http::HeaderName, &'static str); 1], &'static str) {
     let script = include_str!("../../chat/static/vendor/phoenix.min.js");
     ([(CONTENT_TYPE, "text/javascript")], script)

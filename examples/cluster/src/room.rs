@@ -1,4 +1,4 @@
-//! The room, which knows nothing of nodes, but for saying which one it is on.
+//! The room. Apart from reporting which node it is on, it knows nothing of nodes.
 
 use channel_runtime::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ impl UserSocket {
     }
 }
 
-/// Somebody said something, on some node.
+/// A message of a person, on any node.
 #[derive(Serialize, Event)]
 #[event("said")]
 pub(crate) struct Said {
@@ -36,7 +36,7 @@ pub(crate) struct Post {
     body: String,
 }
 
-/// What a page gets for joining.
+/// The response to a join.
 #[derive(Serialize)]
 pub(crate) struct Welcome {
     node: String,
@@ -59,7 +59,7 @@ impl Room {
             node: socket.endpoint().node().to_owned(),
             body: post.body,
         };
-        // Everybody on this node has it, whatever comes back; the page shows the refusal.
+        // Every client of this node has it, whatever the result; the page shows the refusal.
         match socket.broadcast(&said).await {
             Err(Error::Publish(error)) => Err(Refusal::new(error.to_string())),
             outcome => Ok(outcome?),

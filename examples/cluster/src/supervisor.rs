@@ -1,4 +1,4 @@
-//! Starts what belongs together: a Redis of its own, unless it is given one, and two nodes.
+//! Starts the cluster: a Redis of its own, unless it is given one, and two nodes.
 
 use std::{env, net::Ipv4Addr, path::PathBuf, pin::pin, process::Stdio, time::Duration};
 
@@ -12,22 +12,22 @@ use tokio::{
 };
 
 pub(crate) async fn run() -> Result<()> {
-    // Before there is anything to stop.
+    // Before anything starts that must be stopped.
     let mut stop = pin!(asked_to_stop()?);
     let mut cluster = tokio::select! {
         started = Cluster::start() => started?,
-        // What has started ends when it is dropped.
+        // The processes started so far end on drop.
         () = &mut stop => return Ok(()),
     };
     tokio::select! {
         biased;
-        // Where it is a whole terminal that is asked to stop, the nodes end of themselves too.
+        // If the whole terminal is asked to stop, the nodes also end by themselves.
         () = stop => cluster.end().await,
         error = cluster.broken() => Err(error),
     }
 }
 
-/// What belongs together.
+/// The processes of the cluster.
 struct Cluster {
     _redis: Option<Redis>,
     a: Node,
@@ -73,7 +73,7 @@ impl Cluster {
         }
     }
 
-    /// Lets the nodes end in order.
+    /// Lets the nodes shut down gracefully.
     async fn end(self) -> Result<()> {
         let [mut a, mut b] = [self.a, self.b].map(|node| {
             drop(node.input);
@@ -85,7 +85,7 @@ impl Cluster {
     }
 }
 
-/// The second node's port.
+/// Returns the second node's port.
 fn next(port: u16) -> Result<u16> {
     match port {
         0 => Ok(0),
@@ -93,14 +93,14 @@ fn next(port: u16) -> Result<u16> {
     }
 }
 
-/// One for as long as the nodes live.
+/// Returns a secret for the lifetime of the nodes.
 fn secret() -> Result<String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A node, which ends when its standard input does.
+/// A node. It ends when its standard input does.
 struct Node {
     process: Child,
     input: Option<ChildStdin>,
@@ -121,13 +121,13 @@ impl Node {
         let address = BufReader::new(output).lines().next_line().await?;
         let address = address.with_context(|| format!("node {name} does not start"))?;
         println!("node {name}: {address}");
-        // Waiting for a process closes its input, unless that is taken first.
+        // Taken first, since waiting for a process closes its input.
         let input = process.stdin.take();
         Ok(Node { process, input })
     }
 }
 
-/// A Redis that keeps nothing, on a free port.
+/// A Redis without persistence, on a free port.
 struct Redis {
     url: String,
     _server: Child,
@@ -140,7 +140,7 @@ impl Redis {
             "redis-server is not installed; on Debian: apt-get install redis-server. Or name an \
              engine that runs: PUBSUB_URL=redis://HOST:PORT cargo run -p cluster",
         )?;
-        // Held, so that nobody else is given it before Redis has it.
+        // Held, so that no other process gets it before Redis does.
         let held = TcpSocket::new_v4()?;
         held.set_reuseaddr(true)?;
         held.bind((Ipv4Addr::LOCALHOST, 0).into())?;
@@ -182,7 +182,7 @@ fn program() -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join("redis-server")).filter(|file| file.is_file()))
 }
 
-/// From when this returns, a signal to stop is heard, and makes the future ready.
+/// Returns a future that is ready once a signal to stop has come. Signals count from this call on.
 #[cfg(unix)]
 fn asked_to_stop() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::socket::UserSocket;
 
-/// How often a user with unread notifications is told their number.
+/// The interval at which a user with unread notifications is told their number.
 const DIGEST_EVERY: Duration = Duration::from_secs(10);
 
-/// How many products one user may watch.
+/// The number of products that one user may watch.
 const MAX_WATCHED: usize = 50;
 
 /// The topic on which a product's prices are broadcast. No client joins it: the users' channels
@@ -19,7 +19,7 @@ pub(crate) fn product_topic(product: &str) -> String {
     format!("product:{product}")
 }
 
-/// Somebody has offered a price for a product.
+/// A price that is offered for a product.
 #[derive(Debug, PartialEq, Serialize, Deserialize, Event)]
 #[event("price")]
 pub(crate) struct Price {
@@ -27,14 +27,14 @@ pub(crate) struct Price {
     pub(crate) cents: u64,
 }
 
-/// There are notifications that have not been read.
+/// The number of notifications that have not been read.
 #[derive(Debug, PartialEq, Serialize, Deserialize, Event)]
 #[event("digest")]
 pub(crate) struct Unread {
     pub(crate) unread: usize,
 }
 
-/// The time the user asked for has come.
+/// A reminder that the user asked for is due.
 #[derive(Debug, PartialEq, Serialize, Deserialize, Event)]
 #[event("reminder")]
 pub(crate) struct Reminder {
@@ -53,17 +53,17 @@ struct Report {
     unread: usize,
 }
 
-/// The client has joined: now there is a socket to subscribe with.
+/// Sent once the client has joined, when there is a socket to subscribe with.
 struct AfterJoin;
 
-/// It is time for a digest.
+/// Sent when a digest is due.
 #[derive(Clone)]
 struct DigestDue;
 
-/// Asked by HTTP: how much has the user not read?
+/// A call from HTTP: returns how much the user has not read.
 pub(crate) struct CountUnread;
 
-/// Told by HTTP: all has been read elsewhere.
+/// A message from HTTP: everything has been read elsewhere.
 pub(crate) struct MarkRead;
 
 pub(crate) struct NotificationChannel {
@@ -96,7 +96,7 @@ impl NotificationChannel {
         socket.interval(DIGEST_EVERY, DigestDue);
     }
 
-    /// Watches a product: its prices now come to this channel, and from here to the client.
+    /// Watches a product: its prices then come to this channel, and from here to the client.
     #[handle_in("watch")]
     fn watch(&mut self, product: String, socket: &Socket<Self>) -> Reply<usize> {
         if self.watched.len() >= MAX_WATCHED && !self.watched.contains(&product) {
@@ -114,14 +114,14 @@ impl NotificationChannel {
         Ok(self.watched.len())
     }
 
-    /// A broadcast on a product's topic.
+    /// Handles a broadcast on a product's topic.
     #[handle_info]
     fn priced(&mut self, broadcast: Broadcast, socket: &Socket<Self>) -> Result<(), Error> {
         self.unread += 1;
         socket.forward(&broadcast)
     }
 
-    /// Puts the report together in a task of its own; the channel goes on meanwhile.
+    /// Compiles the report in a task of its own; the channel goes on meanwhile.
     #[handle_in("report")]
     fn report(&mut self, to: SocketRef) {
         let report = Report {
@@ -129,7 +129,7 @@ impl NotificationChannel {
             unread: self.unread,
         };
         tokio::spawn(async move {
-            // Where a real report would ask a database.
+            // A real report would ask a database here.
             tokio::time::sleep(Duration::from_millis(300)).await;
             to.ok(report);
         });

@@ -1,4 +1,4 @@
-//! Where each user's channel is, for code that runs outside of it.
+//! Finds each user's channel, for code outside of it.
 
 use std::{
     collections::HashMap,

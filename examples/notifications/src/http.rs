@@ -1,4 +1,4 @@
-//! The page, and what other systems ask and tell over HTTP.
+//! The page, and the HTTP interface for other systems.
 
 use axum::{
     Json, Router,
@@ -53,13 +53,13 @@ pub(crate) fn routes(
         })
 }
 
-/// The official Phoenix client, as the chat example carries it.
+/// Returns the official Phoenix client, which the chat example carries.
 async fn phoenix() -> Response {
     let script = include_str!("../../chat/static/vendor/phoenix.min.js");
     ([(header::CONTENT_TYPE, "text/javascript")], script).into_response()
 }
 
-/// A price from anywhere reaches whoever watches the product.
+/// Broadcasts a price to all who watch the product.
 async fn offer(
     State(app): State<App>,
     Path(product): Path<String>,
@@ -106,7 +106,7 @@ async fn disconnect(State(app): State<App>, Path(user): Path<String>) -> StatusC
     }
 }
 
-/// What Prometheus reads. A server that the world can reach keeps this to its own network.
+/// Returns the metrics for Prometheus. A public server restricts this to its own network.
 async fn scrape(State(app): State<App>) -> Response {
     app.metrics.run_upkeep();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];

@@ -41,7 +41,7 @@ async fn run() -> Result<()> {
         .socket::<UserSocket>("/socket")
         .build()?;
     let directory = Directory::default();
-    // What the layer carries reaches `#[connect]` as `&Extensions`: a database pool would, too.
+    // The layer's value reaches `#[connect]` as `&Extensions`; a database pool would, too.
     let sockets = endpoint.router().layer(Extension(directory.clone()));
     let app = http::routes(endpoint.clone(), directory, metrics).merge(sockets);
     let server = endpoint.serve(listen(([127, 0, 0, 1], 4000)).await?, app);

@@ -28,7 +28,7 @@ impl UserSocket {
         })
     }
 
-    /// So that `endpoint.disconnect("users:ada")` ends all of ada's connections.
+    /// Names the connection, so that `endpoint.disconnect("users:ada")` ends all of ada's.
     #[id]
     fn id(&self) -> String {
         format!("users:{}", self.user)

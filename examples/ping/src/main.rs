@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 struct Ping;
 
 impl RawSocket for Ping {
-    /// Nobody sends it anything but its client.
+    /// Only its client sends it anything.
     type Message = ();
 
     async fn connect(_: &ConnectRequest, _: &Endpoint) -> Result<Self, Refusal> {

@@ -1,4 +1,4 @@
-//! Uploads in every way they can go, for the clients' tests.
+//! Uploads in all their variants, for the clients' tests.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{sync::Semaphore, time::timeout};
 
-/// Lets the slow writers of an album go on, whichever connection they are of.
+/// Releases the slow writers of an album, on any connection.
 static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
 
-/// How long a slow writer waits at most.
+/// The time that a slow writer waits at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn gate(album: &str) -> Arc<Semaphore> {
@@ -52,7 +52,7 @@ pub(crate) struct Closed {
     why: &'static str,
 }
 
-/// A temporary file that fails where the name of what is written to it says so.
+/// A temporary file that fails if its client's name says so.
 pub(crate) struct Capricious {
     file: TempFile,
     name: String,
@@ -98,7 +98,7 @@ impl UploadWriter for Capricious {
             CloseReason::Cancel => "cancel",
             CloseReason::Error(_) => "error",
         };
-        // Also to a page that has come back on another connection.
+        // Also reaches a page that has come back on another connection.
         let closed = Closed { name, why };
         let _gone = self.endpoint.broadcast(self.album.clone(), &closed).await;
         if matches!(reason, CloseReason::Done) {
@@ -114,7 +114,7 @@ impl UploadWriter for Capricious {
 
 #[channel("album:*", socket = AlbumSocket, pushes = [Stored, Closed])]
 impl Album {
-    /// Takes nobody in before its gate is opened.
+    /// Accepts no join before its gate is opened.
     #[join("album:shut")]
     async fn join_late(topic: &Topic) -> Result<Self, Refusal> {
         let album = Album::of(topic);
@@ -149,7 +149,7 @@ impl Album {
         }
     }
 
-    /// The files stay for as long as the channel does.
+    /// Keeps the files for as long as the channel lives.
     #[handle_upload("photos")]
     fn photo(
         &mut self,
@@ -163,12 +163,12 @@ impl Album {
         }
         let path = file.path().display().to_string();
         self.kept.push(file);
-        // A page that is gone does not hear of it.
+        // A page that is gone does not get it.
         let _gone = socket.push(&Stored { name, path });
         Ok(())
     }
 
-    /// As the photos, but a client that is late with a chunk is not waited for.
+    /// Like the photos, but without waiting for a client that is late with a chunk.
     #[allow_upload(
         "snapshots",
         accept = [".bin"],
@@ -199,7 +199,7 @@ impl Album {
         }
     }
 
-    /// Waits for the gate, and lets nobody else through.
+    /// Waits for the gate, and closes it behind itself.
     async fn pass(&self) -> Result<(), Refusal> {
         let opened = self.gate.acquire().await;
         opened.map_err(|_| Refusal::new("closed"))?.forget();
@@ -217,20 +217,20 @@ impl Album {
         }
     }
 
-    /// Lets a slow writer of an album go on.
+    /// Releases a slow writer of an album.
     #[handle_in("release")]
     fn release(&mut self, album: String) -> Reply {
         gate(&album).add_permits(1);
         Ok(())
     }
 
-    /// Holds up this channel until its gate is opened.
+    /// Blocks this channel until its gate is opened.
     #[handle_in("hold")]
     async fn hold(&mut self) -> Reply {
         self.pass().await
     }
 
-    /// Ends a photo from here.
+    /// Cancels a photo from the server.
     #[handle_in("drop")]
     fn give_up(&mut self, entry_ref: String, photos: &Uploads<Capricious>) -> Reply<bool> {
         Ok(photos.cancel(&entry_ref))
@@ -241,7 +241,7 @@ impl Album {
         TempFile::new()
     }
 
-    /// Takes the documents, once all are there.
+    /// Takes the documents, once all are complete.
     #[handle_in("save")]
     async fn save(&mut self, documents: &Uploads<TempFile>) -> Reply<Vec<String>> {
         let mut texts = Vec::new();

@@ -1,24 +1,24 @@
-//! What the room sends.
+//! The events that the room sends.
 
 use channel_runtime::{EncodeError, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A chat message. It comes in as it goes out.
+/// A chat message, sent out as it came in.
 #[derive(Serialize, Deserialize, Event)]
 #[event("new_msg")]
 pub(crate) struct NewMsg {
     body: Value,
 }
 
-/// Greets whoever joins a welcoming room.
+/// The greeting of a welcoming room.
 #[derive(Serialize, Event)]
 #[event("welcome")]
 pub(crate) struct Welcome {
     pub(crate) topic: String,
 }
 
-/// Something each client sees in its own way: all fields as they came, and who sees them.
+/// An event that each client sees in its own way: all fields as they came, and the viewer.
 #[derive(Serialize, Deserialize, Event)]
 #[event("secret")]
 pub(crate) struct Secret {
@@ -28,7 +28,7 @@ pub(crate) struct Secret {
     pub(crate) seen_by: Option<String>,
 }
 
-/// What the room asks a client.
+/// A question of the room to a client.
 #[derive(Serialize, Event)]
 #[event("question")]
 pub(crate) struct Question {
@@ -40,7 +40,7 @@ pub(crate) struct Question {
 #[event("x")]
 pub(crate) struct Elsewhere {}
 
-/// Bytes to everybody.
+/// Bytes to all clients.
 #[derive(Event)]
 #[event("bin_cast", binary)]
 pub(crate) struct BinCast(pub(crate) Binary);
@@ -50,9 +50,8 @@ pub(crate) struct BinCast(pub(crate) Binary);
 #[event("pushed_bin", binary)]
 pub(crate) struct PushedBin(pub(crate) Binary);
 
-/// A payload handed back to the client it came from, JSON or binary, untouched. A payload that
-/// is known only when it comes has no type to derive from, so this says by hand what `Event`
-/// would.
+/// A payload returned to its client, JSON or binary, untouched. Its type is only known at run time,
+/// so there is nothing to derive from, and this implements by hand what `Event` would derive.
 pub(crate) struct Pushed(pub(crate) Payload);
 
 impl Event for Pushed {
@@ -63,7 +62,7 @@ impl Event for Pushed {
     }
 }
 
-/// As [`Pushed`], to everybody but the client it came from.
+/// Like [`Pushed`], to all clients but the sender.
 pub(crate) struct FromMsg(pub(crate) Payload);
 
 impl Event for FromMsg {
@@ -74,7 +73,7 @@ impl Event for FromMsg {
     }
 }
 
-/// An event that no binary frame can carry: its name is 300 bytes long, and 255 is the most.
+/// An event that no binary frame can carry: its name has 300 bytes, and 255 is the limit.
 pub(crate) struct TooLong;
 
 impl Event for TooLong {

@@ -1,4 +1,4 @@
-//! What the outside world does to the room, over HTTP: broadcasts, disconnects, drains.
+//! The HTTP interface that acts on the room from outside: broadcasts, disconnects, drains.
 
 use axum::{
     Router,
@@ -10,10 +10,10 @@ use axum::{
 use channel_runtime::{Endpoint, Payload};
 use serde::Deserialize;
 
-/// What a request gets: a status, and why.
+/// The answer to a request: a text, or a status with the reason.
 type Answer = Result<&'static str, (StatusCode, String)>;
 
-/// The routes beside the sockets'.
+/// Returns the routes besides the sockets' own.
 pub(crate) fn routes(endpoint: Endpoint) -> Router {
     Router::new()
         .route("/broadcast", post(broadcast))
@@ -31,7 +31,7 @@ struct Target {
     bin: Option<u8>,
 }
 
-/// `POST /broadcast?topic=T&event=E`: the body to all subscribers of the topic.
+/// `POST /broadcast?topic=T&event=E`: broadcasts the body to all subscribers of the topic.
 async fn broadcast(
     State(endpoint): State<Endpoint>,
     Query(to): Query<Target>,

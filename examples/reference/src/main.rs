@@ -1,5 +1,5 @@
-//! The reference room: every way a channel can answer, at one address, to point a client's own
-//! test suite at. Run it with `cargo run -p reference`; `PORT` chooses the port.
+//! The reference room: every kind of answer of a channel, at one address, as a target for a
+//! client's own test suite. Run it with `cargo run -p reference`; `PORT` sets the port.
 
 mod album;
 mod events;
@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{album::AlbumSocket, socket::UserSocket};
 
-/// Where it listens unless `PORT` says otherwise.
+/// The default port, unless `PORT` is set.
 const PORT: u16 = 4000;
 
 #[tokio::main]
@@ -41,7 +41,7 @@ async fn serve() -> anyhow::Result<()> {
     Ok(server.await?)
 }
 
-/// One socket type, at a path for each set of options, and one with uploads.
+/// Builds the endpoint: one socket type at a path for each set of options, and one with uploads.
 fn endpoint() -> Result<Endpoint, ConfigError> {
     let builder = Endpoint::builder().url("//localhost");
     let mounts = options::mounts().into_iter();

@@ -5,11 +5,11 @@ use std::time::Duration;
 use axum::{http::StatusCode, response::IntoResponse};
 use channel_runtime::{CheckOrigin, LongPollOptions, SocketOptions, transport::ConnectError};
 
-/// Each path with its options. Where it is not about origins, every page may connect; all but
-/// those about WebSockets alone can be polled too.
+/// Returns each path with its options. Every page may connect, except where origins are tested. All
+/// but those about WebSockets alone can be polled too.
 pub(crate) fn mounts() -> [(&'static str, SocketOptions); 10] {
     let polled = LongPollOptions::default;
-    // Long enough for a client on a busy machine, which has to be heard of more often.
+    // Long enough for a client on a busy machine, whose polls must arrive within a multiple of it.
     let idle = polled().window(Duration::from_secs(2));
     let example = polled().check_origin(CheckOrigin::list(&ORIGINS[..1]));
     let only = |check| SocketOptions::default().check_origin(check);
@@ -29,12 +29,12 @@ pub(crate) fn mounts() -> [(&'static str, SocketOptions); 10] {
         ("/sub", open().subprotocols(["chat", "phx2"])),
         ("/auth", open().auth_token(true).long_poll(polled())),
         ("/errh", open().error_handler(tell_why).long_poll(polled())),
-        // Compression is an offer, and this server does not take it.
+        // Compression is an offer of the client, and this server does not accept it.
         ("/deflate", open()),
     ]
 }
 
-/// For every page.
+/// Returns options that accept every page.
 pub(crate) fn open() -> SocketOptions {
     SocketOptions::default().check_origin(CheckOrigin::off())
 }

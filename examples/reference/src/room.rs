@@ -1,4 +1,4 @@
-//! The room: a topic and an event for everything a channel can do.
+//! The room: a topic and an event for each ability of a channel.
 
 use std::{panic::resume_unwind, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 /// One client in one room.
 pub(crate) struct Room;
 
-/// What a join may carry.
+/// The payload of a join.
 #[derive(Deserialize)]
 struct Enter {
     token: String,
@@ -29,10 +29,10 @@ pub(crate) struct Entered {
     id: String,
 }
 
-/// What a channel tells itself once it is joined.
+/// Sent by a channel to itself once it is joined.
 pub(crate) struct Greet;
 
-/// How long to sleep, in milliseconds.
+/// The time to sleep, in milliseconds.
 #[derive(Deserialize)]
 pub(crate) struct Nap {
     ms: u64,
@@ -68,7 +68,7 @@ impl Room {
         panic!("in a language without types, this join returned nonsense")
     }
 
-    /// Holds up nobody else: a channel that waits has a task of its own.
+    /// Blocks no other channel: a channel that waits has a task of its own.
     #[join("room:slow_join")]
     async fn slow_join() -> Self {
         sleep(Duration::from_millis(200)).await;
@@ -80,7 +80,7 @@ impl Room {
         (Room, Binary::from(vec![1, 2, 3]))
     }
 
-    /// Any other room. A payload that is no `Enter` at all is welcome too.
+    /// Joins any other room. A payload that is no `Enter` at all is accepted too.
     #[join("room:{id}")]
     fn enter(
         id: String,
@@ -108,7 +108,7 @@ impl Room {
 
     // Replies
 
-    /// Gives back whatever comes, JSON or binary.
+    /// Returns any payload, JSON or binary.
     #[handle_in("ping")]
     fn ping(&mut self, payload: Payload) -> Reply<Payload> {
         Ok(payload)
@@ -148,14 +148,14 @@ impl Room {
         });
     }
 
-    /// Holds up this channel, and no other.
+    /// Blocks this channel, and no other.
     #[handle_in("sleep")]
     async fn sleep(&mut self, nap: Nap) -> Reply<Value> {
         sleep(Duration::from_millis(nap.ms)).await;
         Ok(json!({"slept": nap.ms}))
     }
 
-    /// Asks the client itself, and replies what it answers.
+    /// Asks the client itself, and replies with its answer.
     #[handle_in("ask")]
     async fn ask(&mut self, question: Value, socket: &Socket<Self>) -> Reply<Value> {
         let limit = Duration::from_secs(5);
@@ -200,7 +200,7 @@ impl Room {
         Ok(payload)
     }
 
-    /// Pushes what cannot be sent: an error here, and nothing reaches the client but the reply.
+    /// Pushes an event that cannot be sent: an error here, and the client gets only the reply.
     #[handle_in("self_bcast_bin_long")]
     fn push_too_long(&mut self, socket: &Socket<Self>) -> Reply {
         socket.push(&TooLong)?;
@@ -219,7 +219,7 @@ impl Room {
         Ok(Answer::none())
     }
 
-    /// Every client sees a secret with its own name on it.
+    /// Sends a secret to every client, with the client's own name on it.
     #[handle_out("secret")]
     fn reveal(
         &mut self,
@@ -268,7 +268,7 @@ impl Room {
         panic!("in a language without types, this handler returned nonsense")
     }
 
-    /// Ends the task without a word: no panic message, and no stop.
+    /// Ends the task silently: no panic message, and no stop.
     #[handle_in("exit_normal")]
     fn exit(&mut self) {
         resume_unwind(Box::new("exit"))

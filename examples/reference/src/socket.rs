@@ -1,4 +1,4 @@
-//! The socket: who connects.
+//! The socket: accepts and refuses clients.
 
 use channel_runtime::prelude::*;
 use serde::Deserialize;
@@ -20,10 +20,10 @@ pub(crate) struct Credentials {
 
 #[socket(channels = [Room])]
 impl UserSocket {
-    /// Lets everybody in who does not ask to be refused: `deny=reason` is, with a reason, and
-    /// any other `deny` without one.
+    /// Accepts every client that does not ask to be refused: `deny=reason` refuses with a reason,
+    /// and any other `deny` without one.
     ///
-    /// Where the socket takes auth tokens, the token is the user.
+    /// If the socket takes auth tokens, the token is the user.
     #[connect]
     fn connect(credentials: Credentials, info: &ConnectInfo) -> Result<Self, Refusal> {
         match credentials.deny.as_deref() {
@@ -35,7 +35,7 @@ impl UserSocket {
         }
     }
 
-    /// `users:NAME` is what `POST /disconnect` takes.
+    /// Returns `users:NAME`, the id that `POST /disconnect` takes.
     #[id]
     fn id(&self) -> Option<String> {
         self.user.as_ref().map(|user| format!("users:{user}"))

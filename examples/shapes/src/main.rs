@@ -37,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
         Some(url) => (database(&url).await?, Router::new()),
         None => in_memory().await?,
     };
-    // What is not a route of ours is the protocol's.
+    // Every other path belongs to the protocol.
     let app = routes.fallback_service(sync.open_api());
 
     let port: u16 = variable("PORT")?.unwrap_or(3000);
@@ -49,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
     };
     tokio::select! {
         result = axum::serve(listener, app) => result?,
-        // Waiting requests are not waited for: their clients come again.
+        // Does not wait for pending requests: their clients come again.
         () = stop => {}
     }
     Ok(())
@@ -114,14 +114,14 @@ where
     }
 }
 
-/// What the handlers that write need.
+/// The state of the handlers that write.
 #[derive(Clone)]
 struct Writes {
     source: MemorySource,
     next_id: Arc<AtomicI64>,
 }
 
-/// The transaction's id: a client drops its optimistic state when it comes in the `txids`.
+/// The transaction's id: a client drops its optimistic state when it sees it in the `txids`.
 #[derive(Serialize)]
 struct Written {
     id: i64,

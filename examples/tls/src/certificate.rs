@@ -1,4 +1,4 @@
-//! The certificate: of the files that `CERT` and `KEY` name, or made at start.
+//! The certificate: from the files that `CERT` and `KEY` name, or made at start.
 
 use std::{env, fs, path::Path, sync::Arc};
 
@@ -12,10 +12,10 @@ use tokio_rustls::{
     },
 };
 
-/// Whom a certificate made at start is for.
+/// The names of a certificate made at start.
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// What makes TLS of a connection.
+/// Returns the TLS acceptor of connections.
 pub(crate) fn acceptor() -> Result<TlsAcceptor> {
     let (certificate, key) = match (env::var_os("CERT"), env::var_os("KEY")) {
         (Some(certificate), Some(key)) => read(certificate.as_ref(), key.as_ref())?,
@@ -34,8 +34,8 @@ pub(crate) fn acceptor() -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Reads both files. Where there is neither, both are made and written, so that clients can be
-/// told to trust them.
+/// Reads both files. If neither exists, both are created, so that clients can be told to trust
+/// them.
 fn read(certificate: &Path, key: &Path) -> Result<(String, String)> {
     if !certificate.exists() && !key.exists() {
         let made = make()?;
@@ -49,7 +49,7 @@ fn read(certificate: &Path, key: &Path) -> Result<(String, String)> {
     Ok((file(certificate)?, file(key)?))
 }
 
-/// Nobody else is to read a key.
+/// Writes a file that only its owner may read.
 fn write(path: &Path, text: &str) -> Result<()> {
     use std::io::Write;
 
@@ -63,7 +63,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A certificate that vouches for itself, and its key.
+/// Creates a self-signed certificate and its key.
 fn make() -> Result<(String, String)> {
     let made = rcgen::generate_simple_self_signed(NAMES.map(str::to_owned))?;
     Ok((made.cert.pem(), made.signing_key.serialize_pem()))

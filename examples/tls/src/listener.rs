@@ -15,8 +15,8 @@ use tokio::{
 };
 use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
 
-/// A listener of TLS whose streams shake hands when they are first read: in a task of their own,
-/// so that a slow client holds up no other, and within the server's limits of time and number.
+/// A listener of TLS whose streams do the handshake when they are first read: in a task of their
+/// own, so that a slow client holds up no other, and within the server's limits of time and number.
 pub(crate) struct TlsListener {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
@@ -90,7 +90,7 @@ impl AsyncWrite for Tls {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            // Nothing of ours has been written.
+            // The server has written nothing of its own yet.
             Tls::Handshake(_) => Poll::Ready(Ok(())),
             Tls::Stream(stream) => Pin::new(stream).poll_flush(cx),
         }

@@ -1,4 +1,4 @@
-//! A room over TLS: `cargo run -p tls`, then <https://127.0.0.1:4443>. Plain HTTP is sent there.
+//! A room over TLS: `cargo run -p tls`, then <https://127.0.0.1:4443>. Plain HTTP redirects there.
 //!
 //! With `BEHIND_PROXY=1` it speaks plain HTTP only and believes the proxy's `x-forwarded-proto`.
 
@@ -50,7 +50,7 @@ async fn run() -> Result<()> {
     }
 }
 
-/// The proxy speaks TLS, and says of every request how it came.
+/// Serves behind a proxy, which speaks TLS and reports the scheme of every request.
 async fn behind_proxy(endpoint: Endpoint, app: Router) -> Result<()> {
     // No host is excluded, so that the example redirects on this machine, too.
     let force = ForceSsl::new().exclude_hosts::<String>([]);
@@ -60,7 +60,7 @@ async fn behind_proxy(endpoint: Endpoint, app: Router) -> Result<()> {
     Ok(server.await?)
 }
 
-/// Two ports: one speaks TLS, the other sends everybody there.
+/// Serves two ports: one speaks TLS, the other redirects to it.
 async fn with_tls(endpoint: Endpoint, app: Router) -> Result<()> {
     let acceptor = certificate::acceptor()?;
     let plain = listen(([127, 0, 0, 1], 4000)).await?;
@@ -84,7 +84,7 @@ async fn with_tls(endpoint: Endpoint, app: Router) -> Result<()> {
     Ok(())
 }
 
-/// The port of the `TLS_PORT` variable, 4443 when it is not set; 0 asks for a free one.
+/// Returns the port of the `TLS_PORT` variable (default: 4443); 0 asks for a free one.
 fn tls_port() -> Result<u16> {
     let text = env::var("TLS_PORT").unwrap_or_else(|_| "4443".to_owned());
     text.parse()

@@ -1,9 +1,9 @@
-//! A room where everybody hears what is said.
+//! A room whose messages reach all of its clients.
 
 use channel_runtime::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Anybody.
+/// Any client.
 pub(crate) struct User;
 
 #[socket(channels = [Room])]
@@ -14,10 +14,10 @@ impl User {
     }
 }
 
-/// Somebody in a room.
+/// A client in a room.
 pub(crate) struct Room;
 
-/// What is said.
+/// A message.
 #[derive(Serialize, Deserialize, Event)]
 #[event("new_msg")]
 pub(crate) struct NewMsg {

@@ -1,4 +1,4 @@
-//! The folder of the files: named by the server, served as what their bytes are.
+//! The folder of the files: named by the server, served with the types of their bytes.
 
 use std::{
     env, io,
@@ -25,10 +25,10 @@ use channel_runtime::upload::{StoredFile, TempFile, UploadEntry};
 use tokio::{fs, io::AsyncReadExt};
 use tokio_util::io::ReaderStream;
 
-/// Under the system's directory for temporary files, where `UPLOADS_DIR` names no other.
+/// The default folder, under the system's directory for temporary files.
 const DEFAULT: &str = "channel-uploads-example";
 
-/// The images that every browser shows: their types, and how their files end here.
+/// The images that every browser shows: their types, and the endings of their files here.
 const IMAGES: [(&str, &str); 5] = [
     ("image/png", "png"),
     ("image/jpeg", "jpg"),
@@ -37,14 +37,14 @@ const IMAGES: [(&str, &str); 5] = [
     ("image/avif", "avif"),
 ];
 
-/// How all other files end here.
+/// The ending of all other files here.
 const OTHER: &str = "bin";
 
-/// How many bytes tell an image.
+/// The number of bytes that identify an image.
 const HEAD: u64 = 64;
 
-/// What goes out with every file. They come from anybody, so none of them may be a page, and
-/// nothing in one may run: a browser saves it, or shows it in an `<img>`.
+/// The headers of every file. Anyone may upload, so no file may act as a page, and nothing in one
+/// may run: a browser saves it, or shows it in an `<img>`.
 const HEADERS: [(HeaderName, &str); 4] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (CONTENT_DISPOSITION, "attachment"),
@@ -55,15 +55,15 @@ const HEADERS: [(HeaderName, &str); 4] = [
 #[derive(Clone)]
 pub(crate) struct Folder(Arc<Path>);
 
-/// A file that stays.
+/// A file that is kept.
 pub(crate) struct Kept {
     pub(crate) url: String,
     pub(crate) is_image: bool,
 }
 
-/// Why a file does not stay.
+/// The reason why a file is not kept.
 pub(crate) enum NotKept {
-    /// It is called an image and is none.
+    /// It is called an image and has other bytes.
     NoImage,
     Io(io::Error),
 }
@@ -75,11 +75,11 @@ impl From<io::Error> for NotKept {
 }
 
 impl Folder {
-    /// The folder that the environment names, with what a crash has left in it swept away.
+    /// Opens the folder that the environment names, and sweeps the remains of a crash.
     ///
     /// # Errors
     ///
-    /// There is none and none can be made, or nothing can be written to it.
+    /// Returns an error if the folder cannot be created or written to.
     pub(crate) async fn open() -> Result<Self> {
         let named = env::var_os("UPLOADS_DIR").filter(|named| !named.is_empty());
         let path = named.map_or_else(|| env::temp_dir().join(DEFAULT), PathBuf::from);
@@ -90,7 +90,7 @@ impl Folder {
         let what = || format!("cannot store files in {}", path.display());
         fs::create_dir_all(&path).await.with_context(what)?;
         TempFile::sweep(&path).await.with_context(what)?;
-        // Found now rather than with the first upload.
+        // Fails now rather than with the first upload.
         drop(tempfile::tempfile_in(&path).with_context(what)?);
         Ok(Folder(path.into()))
     }
@@ -99,7 +99,8 @@ impl Folder {
         &self.0
     }
 
-    /// Where a file is while it comes: on the same file system, so that keeping it is a rename.
+    /// Returns a writer of an incoming file: on the same file system, so that keeping it is a
+    /// rename.
     pub(crate) fn incoming(&self) -> TempFile {
         TempFile::in_dir(&*self.0)
     }
@@ -148,7 +149,7 @@ async fn serve(
     Ok((HEADERS, own, body).into_response())
 }
 
-/// The type of a file of this name, where it is one that [`Folder::keep`] has given.
+/// Returns the type of a file of this name, if [`Folder::keep`] has given it.
 fn content_type(name: &str) -> Option<&'static str> {
     let (stem, end) = name.split_once('.')?;
     let is_uuid = stem.len() == 36

@@ -1,4 +1,4 @@
-//! The channel of a page: which files it may send, where they go, and what becomes of them.
+//! The channel of a page: which files it may send, where they go, and what happens to them.
 
 use channel_runtime::{
     prelude::*,
@@ -11,12 +11,12 @@ use crate::{
     socket::UserSocket,
 };
 
-/// Where the files of one page come in.
+/// The uploads of one page.
 pub(crate) struct Harbour {
     folder: Folder,
 }
 
-/// What a page gets for joining.
+/// The response to a join.
 #[derive(Serialize)]
 pub(crate) struct Welcome {
     folder: String,
@@ -26,7 +26,7 @@ pub(crate) struct Welcome {
 #[derive(Debug, PartialEq, Serialize, Deserialize, Event)]
 #[event("stored")]
 pub(crate) struct Stored {
-    /// The entry's, as the page calls it.
+    /// The page's ref of the entry.
     #[serde(rename = "ref")]
     entry_ref: String,
     url: String,
@@ -69,7 +69,7 @@ impl Harbour {
             url: kept.url,
             is_image: kept.is_image,
         };
-        // The file is there, whether or not the page hears of it.
+        // The file is there, even if the page does not get the push.
         if let Err(error) = socket.push(&stored) {
             eprintln!("uploads: a page does not hear of its file: {error}");
         }

@@ -1,4 +1,4 @@
-//! The page: part of the binary, and in need of no other host.
+//! The page: part of the binary, without files of other hosts.
 
 use axum::{
     Router,
@@ -6,7 +6,7 @@ use axum::{
     routing::get,
 };
 
-/// What the browser may load: this server's own files, and nothing inline.
+/// The sources that the browser may load: this server's own files, and nothing inline.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'";
 
 macro_rules! file {

@@ -9,7 +9,7 @@ pub(crate) struct UserSocket {
     pub(crate) folder: Folder,
 }
 
-// `UploadChannel` brings the bytes of the files.
+// `UploadChannel` receives the bytes of the files.
 #[socket(channels = [Harbour, UploadChannel])]
 impl UserSocket {
     #[connect]

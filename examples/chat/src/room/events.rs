@@ -1,42 +1,42 @@
-//! What a room tells its pages.
+//! The events that a room sends to its pages.
 
 use channel_runtime::Event;
 use serde::{Deserialize, Serialize};
 
-/// Somebody said something.
+/// A message of a person in the room.
 #[derive(Clone, Serialize, Deserialize, Event)]
 #[event("new_msg")]
 pub(crate) struct NewMsg {
     pub(crate) from: String,
     pub(crate) body: String,
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub(crate) at: u64,
-    /// Whether the page that gets this has sent it: known on the way out only.
+    /// True for the page that has sent it; only known on the way out.
     #[serde(default)]
     pub(crate) mine: bool,
 }
 
-/// Somebody is typing.
+/// A person is typing.
 #[derive(Serialize, Deserialize, Event)]
 #[event("typing")]
 pub(crate) struct Typing {
     pub(crate) name: String,
 }
 
-/// Somebody came in.
+/// A person has joined.
 #[derive(Serialize, Event)]
 #[event("arrived")]
 pub(crate) struct Arrived {
     pub(crate) name: String,
-    /// How many are here now.
+    /// The number of people who are here now.
     pub(crate) people: usize,
 }
 
-/// Somebody went away.
+/// A person has left.
 #[derive(Serialize, Event)]
 #[event("gone")]
 pub(crate) struct Gone {
     pub(crate) name: String,
-    /// How many are still here.
+    /// The number of people who are still here.
     pub(crate) people: usize,
 }

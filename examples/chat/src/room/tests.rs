@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-// A handler is a method: what needs no socket is called as one.
+// A handler is a method: one that needs no socket can be called directly.
 
 fn ada() -> RoomChannel {
     RoomChannel {

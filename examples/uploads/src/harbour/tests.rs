@@ -1,4 +1,4 @@
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 use channel_runtime::{
@@ -56,7 +56,7 @@ impl Page {
         chunk.expect_ok::<()>();
     }
 
-    /// The name under which a file was stored.
+    /// Waits for the push of a stored file, and returns its name.
     async fn stored(&self, is_image: bool) -> String {
         let pattern = json!({"ref": "0", "is_image": is_image});
         let stored = self.harbour.expect_event("stored", pattern).await;
