@@ -1,4 +1,4 @@
-//! A client over a real WebSocket, that speaks version 2 of the protocol and keeps what it sees.
+//! A client over a real WebSocket. It speaks version 2 of the protocol and records what it gets.
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ use crate::{
 
 type Sink = SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>;
 
-/// A client; its connection ends when it is dropped.
+/// A client. Its connection ends on drop.
 pub struct Client {
     /// Its name.
     pub name: String,
@@ -80,7 +80,7 @@ impl Client {
         client
     }
 
-    /// Joins a topic; the join_ref of a topic is always `topic`'s own, `1`.
+    /// Joins a topic. The join_ref is always `1`.
     pub async fn join(&self, topic: &str) {
         let reply = self.ask(topic, "phx_join", json!({})).await;
         assert_eq!(reply["status"], "ok", "{reply}");
@@ -97,11 +97,11 @@ impl Client {
         self.record.reply(event, &reference).await
     }
 
-    /// Sends a message; its ref.
+    /// Sends a message, and returns its ref.
     pub async fn push(&self, topic: &str, event: &str, payload: Value) -> String {
         let reference = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let frame = json!(["1", reference, topic, event, payload]).to_string();
-        // A connection that is gone shows in what the test waits for.
+        // A lost connection shows in the event that the test waits for.
         let _gone = self.sink.lock().await.send(Message::text(frame)).await;
         reference
     }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{pause, port::Port, signal};
 
-/// Which server.
+/// The kind of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `redis-server`
@@ -21,9 +21,9 @@ pub enum Kind {
     Nats,
 }
 
-/// A running server; it ends when it is dropped.
+/// A running server. It ends on drop.
 pub struct Engine {
-    /// Which server.
+    /// The kind of the server.
     pub kind: Kind,
     port: Port,
     child: Child,
@@ -31,20 +31,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts a server; `extra` goes to its configuration file, with its port for `$PORT`.
+    /// Starts a server. `extra` is added to its configuration file, with its port for `$PORT`.
     ///
     /// # Panics
     ///
-    /// When it is not installed, or does not start.
+    /// Panics if it is not installed, or does not start.
     pub fn start(kind: Kind, extra: &str) -> Self {
         Engine::start_at(kind, Ipv4Addr::LOCALHOST, extra)
     }
 
-    /// As [`Engine::start`], on this address of the machine too.
+    /// Does the same as [`Engine::start`], and also listens on this address of the machine.
     ///
     /// # Panics
     ///
-    /// As [`Engine::start`].
+    /// Panics like [`Engine::start`].
     pub fn start_at(kind: Kind, address: Ipv4Addr, extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = Port::hold();
@@ -60,22 +60,22 @@ impl Engine {
         }
     }
 
-    /// Where it listens; its own even while it is dead.
+    /// Returns its port, which stays its own even while it is dead.
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// Its URL, without credentials.
+    /// Returns its URL, without credentials.
     pub fn url(&self) -> String {
         self.url_at(self.port())
     }
 
-    /// Its URL by way of another port.
+    /// Returns its URL with another port.
     pub fn url_at(&self, port: u16) -> String {
         self.url_of((Ipv4Addr::LOCALHOST, port).into())
     }
 
-    /// Its URL by way of another address.
+    /// Returns its URL with another address.
     pub fn url_of(&self, address: SocketAddr) -> String {
         match self.kind {
             Kind::Redis => format!("redis://{address}"),
@@ -94,18 +94,18 @@ impl Engine {
         self.child = launch(self.kind, &self.directory).expect("the server starts again");
     }
 
-    /// Stops it without ending it; when this returns, it does nothing any more.
+    /// Pauses it. When this returns, none of its threads runs any more.
     pub fn pause(&self) {
         pause(&self.child);
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn resume(&self) {
         signal(&self.child, Signal::CONT);
     }
 
-    /// Publishes bytes as somebody else would, who knows the protocol and nothing of us; whether
-    /// anybody has subscribed.
+    /// Publishes bytes as an outsider that only knows the engine's protocol. Returns true if the
+    /// channel has subscribers.
     pub fn publish(&self, channel: &str, body: &[u8]) -> bool {
         let mut stream = TcpStream::connect(self.port.address()).unwrap();
         match self.kind {
@@ -125,7 +125,7 @@ impl Engine {
             }
             Kind::Nats => {
                 let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                // An answer comes where nobody has subscribed.
+                // An answer comes if there are no subscribers.
                 let mut command = format!(
                     "CONNECT {{\"verbose\":false,\"headers\":true,\"no_responders\":true}}\r\n\
                      SUB answer 1\r\nPUB {channel} answer {}\r\n",
@@ -135,7 +135,7 @@ impl Engine {
                 command.extend_from_slice(body);
                 command.extend_from_slice(b"\r\nPING\r\n");
                 stream.write_all(&command).unwrap();
-                // It says who it is, and may ask whether somebody is there.
+                // The server introduces itself, and may send pings.
                 let mut is_heard = true;
                 for line in lines.map(Result::unwrap) {
                     if line == "PONG" {
@@ -173,7 +173,7 @@ fn config(kind: Kind, at: Ipv4Addr, port: u16, directory: &TempDir, extra: &str)
     }
 }
 
-/// Starts a server and waits for the line that says it is ready.
+/// Starts a server and waits for the line that reports it ready.
 fn launch(kind: Kind, directory: &TempDir) -> Result<Child, String> {
     let config = directory.path().join("server.conf");
     let mut command = match kind {
@@ -198,7 +198,7 @@ fn launch(kind: Kind, directory: &TempDir) -> Result<Child, String> {
     for line in &mut lines {
         let line = line.unwrap_or_default();
         if line.contains("Ready to accept connections") || line.contains("Server is ready") {
-            // What it says later must not fill the pipe.
+            // Its later output must not fill the pipe.
             std::thread::spawn(move || lines.for_each(drop));
             return Ok(child);
         }
@@ -209,11 +209,11 @@ fn launch(kind: Kind, directory: &TempDir) -> Result<Child, String> {
     Err(said)
 }
 
-/// Where a server is: on the path, or where Debian puts what only root runs.
+/// Finds a server: on the path, or in Debian's folder of programs for root.
 ///
 /// # Panics
 ///
-/// When it is nowhere, with the words to install it.
+/// Panics if it is not found, with the command that installs it.
 pub fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();

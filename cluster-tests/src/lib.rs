@@ -1,6 +1,6 @@
 //! Nodes, engines, clients and broken wires, for the tests of several nodes.
 
-// What is wrong here fails a test.
+// A mistake here fails a test.
 #![allow(clippy::unwrap_used)]
 
 pub mod client;
@@ -19,25 +19,25 @@ use std::{future::Future, process::Child, time::Duration};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-/// How long a test waits for what must come.
+/// The time that a test waits for an event that must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits for something that must come.
+/// Waits for an event that must come.
 ///
 /// # Panics
 ///
-/// When it does not.
+/// Panics if it does not come.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)
         .await
         .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
-/// Looks again and again until something is so; for states that send no event.
+/// Checks again and again until a condition holds; for states that send no event.
 ///
 /// # Panics
 ///
-/// When it does not become so.
+/// Panics if it does not come to hold.
 pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     within(what, async {
         while !is_so() {
@@ -51,17 +51,17 @@ pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 ///
 /// # Panics
 ///
-/// When it has ended.
+/// Panics if it has ended.
 pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// Stops a process without ending it, and waits until each of its threads has stopped: on a busy
-/// machine that is a while after the signal was sent.
+/// Pauses a process, and waits until each of its threads has stopped: on a busy machine that takes
+/// a while after the signal.
 ///
 /// # Panics
 ///
-/// When it has ended.
+/// Panics if it has ended.
 pub(crate) fn pause(child: &Child) {
     signal(child, Signal::STOP);
     waitid(WaitId::Pid(Pid::from_child(child)), WaitIdOptions::STOPPED).unwrap();

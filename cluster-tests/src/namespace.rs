@@ -1,4 +1,4 @@
-//! A network of its own for one process, with two wires: one to the engine, one to the clients.
+//! A separate network for one process, with two wires: one to the engine, one to the clients.
 
 use std::{
     net::{Ipv4Addr, UdpSocket},
@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A network namespace; it ends when it is dropped, once its processes have ended.
+/// A network namespace. It is removed on drop, once its processes have ended.
 pub struct Namespace {
     name: String,
     /// The third number of its addresses.
@@ -16,26 +16,26 @@ pub struct Namespace {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Namespace {
-    /// Makes one; `None` where that is not permitted, or there is no `ip`.
+    /// Creates one. Returns `None` if that is not permitted, or there is no `ip`.
     pub fn new() -> Option<Self> {
         let number = std::process::id() * 8 + NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ct{number}");
         if !ip(&["netns", "add", &name]) {
             return None;
         }
-        // Addresses that this machine has not got: those of a run that was killed may be left.
+        // Addresses that this machine does not have: those of a killed run may be left.
         let first = (number % 250) as u8;
         let mut nets = (first..250).chain(0..first);
         let is_free = |net: &u8| UdpSocket::bind((Wire::Engine.addresses(*net)[0], 0)).is_err();
         let net = nets.find(is_free).unwrap_or(first);
-        // Dropped, it is deleted, whatever goes wrong below.
+        // Dropping it deletes it, whatever fails below.
         let namespace = Namespace { name, net };
         let wires = [Wire::Engine, Wire::Clients];
         let made = wires.into_iter().all(|wire| namespace.lay(wire));
         made.then_some(namespace)
     }
 
-    /// A wire between this network and the namespace.
+    /// Lays a wire between this network and the namespace.
     fn lay(&self, wire: Wire) -> bool {
         let (outside, inside) = (self.end(wire, "o"), self.end(wire, "i"));
         let netns = &*self.name;
@@ -59,28 +59,28 @@ impl Namespace {
         format!("{}{wire}{side}", self.name)
     }
 
-    /// Where the namespace finds the engine.
+    /// Returns the engine's address as seen from the namespace.
     pub fn engine(&self) -> Ipv4Addr {
         Wire::Engine.addresses(self.net)[0]
     }
 
-    /// Where clients find what listens in the namespace.
+    /// Returns the address at which clients reach a server in the namespace.
     pub fn inside(&self) -> Ipv4Addr {
         Wire::Clients.addresses(self.net)[1]
     }
 
-    /// A command that runs in the namespace.
+    /// Returns a command that runs in the namespace.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
         command
     }
 
-    /// Pulls the plug of the wire to the engine, or puts it back: nobody is told.
+    /// Unplugs the wire to the engine, or plugs it in, without a notice to either end.
     ///
     /// # Panics
     ///
-    /// When that is not permitted any more.
+    /// Panics if that is no longer permitted.
     pub fn plug(&self, is_in: bool) {
         let state = if is_in { "up" } else { "down" };
         assert!(ip(&["link", "set", &self.end(Wire::Engine, "o"), state]));
@@ -89,7 +89,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // The wires go with it.
+        // The wires are removed with it.
         ip(&["netns", "del", &self.name]);
     }
 }
@@ -101,7 +101,7 @@ enum Wire {
 }
 
 impl Wire {
-    /// The addresses of its ends: here, and in the namespace.
+    /// Returns the addresses of its ends: here, and in the namespace.
     fn addresses(self, net: u8) -> [Ipv4Addr; 2] {
         let first = match self {
             Wire::Engine => 1,

@@ -1,4 +1,4 @@
-//! nginx as the balancer, with the configuration that the example `cluster` shows.
+//! nginx as the balancer, with the configuration of the example `cluster`.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 use crate::{engine::program, eventually, port::Port, signal};
 
-/// nginx before two nodes; it ends when it is dropped.
+/// nginx before two nodes. It ends on drop.
 pub struct Nginx {
-    /// Where clients connect.
+    /// The address for clients.
     pub address: SocketAddr,
     child: Child,
     directory: TempDir,
@@ -25,7 +25,7 @@ impl Nginx {
     ///
     /// # Panics
     ///
-    /// When it is not installed, or does not start.
+    /// Panics if it is not installed, or does not start.
     pub async fn start(nodes: [SocketAddr; 2]) -> Self {
         let port = Port::hold();
         let address = port.address();
@@ -54,7 +54,7 @@ impl Nginx {
         }
     }
 
-    /// How many requests it has passed to a node.
+    /// Returns the number of requests that it has passed to a node.
     pub fn passed_to(&self, node: SocketAddr) -> usize {
         let log = std::fs::read_to_string(log(&self.directory)).unwrap();
         let node = node.to_string();
@@ -68,7 +68,7 @@ fn log(directory: &TempDir) -> PathBuf {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // It ends its workers when it is asked to, not when it is killed.
+        // It ends its workers when it is terminated, not when it is killed.
         signal(&self.child, Signal::TERM);
         let _reaped = self.child.wait();
     }

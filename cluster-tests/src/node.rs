@@ -16,36 +16,36 @@ use tokio::task::JoinHandle;
 
 use crate::{PATIENCE, eventually, namespace::Namespace, pause, port::Port, room::User, signal};
 
-/// A node in this process; it ends when it is dropped.
+/// A node in this process. It ends on drop.
 pub struct Node {
     /// Its endpoint.
     pub endpoint: Endpoint,
-    /// Where clients connect.
+    /// The address for clients.
     pub address: SocketAddr,
     server: JoinHandle<()>,
 }
 
 impl Node {
-    /// A node without others.
+    /// Starts a node without a cluster.
     pub async fn alone() -> Self {
         let builder = Endpoint::builder().socket::<User>(sockets(WINDOW).path("/socket"));
         Node::serve(builder.build().unwrap()).await
     }
 
-    /// A node of a cluster.
+    /// Starts a node of a cluster.
     ///
     /// # Errors
     ///
-    /// The adapter's.
+    /// Returns the adapter's error.
     pub async fn connect(url: &str, options: ClusterOptions) -> Result<Self, StartError> {
         Node::connect_with(url, options, WINDOW).await
     }
 
-    /// As [`Node::connect`]; a poll waits for `window`.
+    /// Does the same as [`Node::connect`], with this window for polls.
     ///
     /// # Errors
     ///
-    /// The adapter's.
+    /// Returns the adapter's error.
     pub async fn connect_with(
         url: &str,
         options: ClusterOptions,
@@ -72,7 +72,7 @@ impl Node {
         }
     }
 
-    /// Waits until it reaches the engine and has subscribed all it wants.
+    /// Waits until it reaches the engine and all its subscriptions are confirmed.
     pub async fn up(&self) {
         up(&self.endpoint).await;
     }
@@ -89,16 +89,17 @@ impl Drop for Node {
     }
 }
 
-/// Waits until an endpoint reaches the engine and has subscribed all it wants: the heartbeat is
-/// sent when the subscriptions of its own names are confirmed, and `confirmed` waits for others.
+/// Waits until an endpoint reaches the engine and all its subscriptions are confirmed: the
+/// heartbeat is sent when the subscriptions of its own names are confirmed, and `confirmed` waits
+/// for others.
 pub async fn up(endpoint: &Endpoint) {
     eventually("up", || endpoint.health().status == Status::Up).await;
     let probe = endpoint.subscribe("probe");
     probe.confirmed().await;
 }
 
-/// Quick to look whether something is broken and to come back, so that the tests are quick as well;
-/// but no quicker to give up than a busy machine may be to answer.
+/// Returns options with short intervals, so that a node quickly finds a broken connection and comes
+/// back, and the tests are quick. It waits longer for an answer than a busy machine may take.
 pub fn impatient() -> ClusterOptions {
     ClusterOptions::new()
         .timeout(BROKEN)
@@ -106,13 +107,13 @@ pub fn impatient() -> ClusterOptions {
         .backoff(Duration::from_millis(10), Duration::from_millis(100))
 }
 
-/// After how long without an answer an [`impatient`] node gives the engine up.
+/// The time without an answer after which an [`impatient`] node gives the engine up.
 pub const BROKEN: Duration = Duration::from_secs(5);
 
-/// How long a join waits for the engine: a test whose engine is there misses nothing.
+/// The time that a join waits for the engine: long enough for any engine that runs.
 const CONFIRM: Duration = PATIENCE;
 
-/// How long a poll waits.
+/// The time that a poll waits.
 pub const WINDOW: Duration = Duration::from_secs(10);
 
 fn sockets(window: Duration) -> SocketOptions {
@@ -123,11 +124,11 @@ fn sockets(window: Duration) -> SocketOptions {
         .mailbox_messages(10_000)
 }
 
-/// An endpoint of a cluster, without a port.
+/// Creates an endpoint of a cluster, without a port.
 ///
 /// # Errors
 ///
-/// The adapter's.
+/// Returns the adapter's error.
 pub async fn endpoint(url: &str, options: ClusterOptions) -> Result<Endpoint, StartError> {
     endpoint_with(url, options, WINDOW).await
 }
@@ -152,14 +153,14 @@ async fn endpoint_with(
 /// A node in a process of its own.
 pub struct NodeProcess {
     child: Child,
-    /// Where clients connect.
+    /// The address for clients.
     pub address: SocketAddr,
-    /// Nobody else listens there once it is dead.
+    /// Keeps the port from other processes once the node is dead.
     _port: Option<Port>,
 }
 
 impl NodeProcess {
-    /// Starts one; `program` is the binary `cluster-node`.
+    /// Starts one. `program` is the binary `cluster-node`.
     pub fn start(program: &str, url: &str, name: &str) -> Self {
         let port = Port::hold();
         let mut command = Command::new(program);
@@ -167,7 +168,7 @@ impl NodeProcess {
         NodeProcess::run(command, name, Some(port))
     }
 
-    /// Starts an [`impatient`] one in a network of its own.
+    /// Starts an [`impatient`] one in a separate network.
     pub fn start_in(namespace: &Namespace, program: &str, url: &str, name: &str) -> Self {
         let mut command = namespace.command(program);
         let address = SocketAddr::from((namespace.inside(), 0)).to_string();
@@ -189,12 +190,12 @@ impl NodeProcess {
         }
     }
 
-    /// Stops it without ending it.
+    /// Pauses it.
     pub fn pause(&self) {
         pause(&self.child);
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn resume(&self) {
         signal(&self.child, Signal::CONT);
     }

@@ -1,6 +1,6 @@
-//! A node in a process of its own: `cluster-node URL NAME ADDRESS [impatient]`. It says where it
-//! listens, and ends when its standard input does, so that none is left behind by a test that ends
-//! early.
+//! A node in a process of its own: `cluster-node URL NAME ADDRESS [impatient]`. It prints its
+//! address, and ends when its standard input does, so that a test that ends early leaves no process
+//! behind.
 
 use std::env;
 

@@ -1,5 +1,5 @@
-//! A client that polls, as the official one does: the token of each answer goes with the next
-//! request, and a session that is gone is opened again. Every request has a connection of its own.
+//! A client that polls like the official one: it sends the token of each answer with the next
+//! request, and reopens a session that is gone. Every request has a connection of its own.
 
 use std::{
     net::SocketAddr,
@@ -28,25 +28,25 @@ use crate::{
     within,
 };
 
-/// How long to wait after a request that failed.
+/// The pause after a request that failed.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// A client; it stops polling when it is dropped.
+/// A client. It stops polling on drop.
 pub struct Poller {
     /// Its name.
     pub name: String,
     wire: Arc<Wire>,
     record: Record,
     next: AtomicU64,
-    /// One request publishes at a time, so that what is said first arrives first.
+    /// Lets one request publish at a time, so that messages arrive in order.
     publishing: Mutex<()>,
     poll: JoinHandle<()>,
 }
 
-/// The way to the nodes.
+/// The connection to the nodes.
 struct Wire {
     path: String,
-    /// Each request goes to the next one.
+    /// The nodes in turn: each request goes to the next one.
     addresses: Vec<SocketAddr>,
     turn: AtomicUsize,
     token: watch::Sender<Option<String>>,
@@ -87,11 +87,11 @@ impl Poller {
         self.record.reply(event, &reference).await
     }
 
-    /// Sends a message; the status of the request, and how its connection ended without one.
+    /// Sends a message, and returns the status of the request.
     ///
     /// # Errors
     ///
-    /// There was no answer.
+    /// Returns the error of its connection if there was no answer.
     pub async fn try_push(&self, topic: &str, event: &str, payload: Value) -> anyhow::Result<u64> {
         let reference = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let frame = json!(["1", reference, topic, event, payload]).to_string();
@@ -134,7 +134,7 @@ async fn poll(wire: Arc<Wire>, record: Record, topic: String) {
             Some(410) => {
                 let wire = wire.clone();
                 let join = json!(["1", "join", topic, "phx_join", {}]).to_string();
-                // The answer to the join is for the poll. A dead node cannot be reached: it has
+                // The next poll fetches the answer to the join. A dead node is out of reach and has
                 // not joined, so the next one is asked.
                 tokio::spawn(async move { while wire.post(join.clone()).await.is_err() {} });
                 record.write(|log| log.sessions += 1);
@@ -152,7 +152,7 @@ impl Wire {
         answer["status"].as_u64().context("no status")
     }
 
-    /// What the next node says.
+    /// Returns the answer of the next node.
     async fn send(&self, method: &str, body: Bytes) -> anyhow::Result<Value> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let address = self.addresses[turn % self.addresses.len()];

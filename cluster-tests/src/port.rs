@@ -1,26 +1,25 @@
-//! Ports that stay a test's own while nobody listens on them.
+//! Ports that stay a test's own while no server listens on them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-/// A port of the loopback, for as long as this lives.
+/// A port of the loopback, reserved as long as this lives.
 ///
-/// It is bound and does not listen: nobody else is given it, who connects is refused, and the
-/// server that it is meant for binds it all the same, since servers ask for `SO_REUSEADDR`. Without
-/// it a port would be anybody's while its server is dead: another test's, or even that of a
-/// connection which is looking for the server.
+/// It is bound and does not listen: no other process gets it, connections to it are refused, and
+/// its own server can still bind it, since servers ask for `SO_REUSEADDR`. Otherwise another test
+/// could take the port while its server is dead, or even a connection that looks for the server.
 pub struct Port {
     address: SocketAddr,
     _held: TcpSocket,
 }
 
 impl Port {
-    /// A free one.
+    /// Reserves a free port.
     ///
     /// # Panics
     ///
-    /// When there is none.
+    /// Panics if there is none.
     pub fn hold() -> Self {
         let held = TcpSocket::new_v4().unwrap();
         held.set_reuseaddr(true).unwrap();
@@ -31,12 +30,12 @@ impl Port {
         }
     }
 
-    /// Where its server listens.
+    /// Returns the address of its server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its number.
+    /// Returns its number.
     pub fn number(&self) -> u16 {
         self.address.port()
     }

@@ -1,4 +1,4 @@
-//! A wire that can break: it passes bytes, or swallows them while both ends think it is there.
+//! A wire that can break: it passes bytes, or drops them while both ends stay connected.
 
 use std::net::SocketAddr;
 
@@ -12,16 +12,16 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A proxy on a port of its own; it ends when it is dropped.
+/// A proxy on a port of its own. It ends on drop.
 pub struct Proxy {
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
     passes: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// A wire to this port.
+    /// Creates a wire to this port.
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
@@ -44,12 +44,12 @@ impl Proxy {
         }
     }
 
-    /// From now on every byte is lost, and nobody is told.
+    /// Drops every byte from now on, without a notice to either end.
     pub fn swallow(&self) {
         self.passes.send_replace(false);
     }
 
-    /// New connections pass again; those that lost bytes are broken for good.
+    /// Passes new connections again. Those that lost bytes stay broken.
     pub fn heal(&self) {
         self.passes.send_replace(true);
     }
@@ -69,8 +69,8 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, passes: watch::Re
                 return;
             }
         } else {
-            // Lost, and what comes later on this connection as well: in the middle of a message
-            // there is no going on.
+            // Drops the later bytes of this connection as well: after a gap a message cannot be
+            // continued.
             while let Ok(1..) = from.read(&mut buffer).await {}
             return;
         }

@@ -1,4 +1,4 @@
-//! What a client has seen, and how a test waits for it.
+//! Records what a client gets, and lets a test wait for it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::within;
 
-/// What a client has got.
+/// A message that a client got.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// The topic.
@@ -16,20 +16,20 @@ pub struct Seen {
     pub event: String,
     /// The ref of a reply.
     pub reference: Option<String>,
-    /// JSON, or the bytes of a binary message as an array.
+    /// The JSON, or the bytes of a binary message as an array.
     pub payload: Value,
 }
 
-/// All that has happened to a client.
+/// The history of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     pub(crate) seen: Vec<Seen>,
     pub(crate) closed: Option<u16>,
-    /// How many sessions a client that polls has had.
+    /// The number of sessions that a client that polls has had.
     pub(crate) sessions: usize,
 }
 
-/// What a client has seen so far. Cloning shares it.
+/// The messages of a client so far. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Record(Arc<watch::Sender<Log>>);
 
@@ -38,21 +38,21 @@ impl Record {
         self.0.send_modify(change);
     }
 
-    /// What has come of one event so far.
+    /// Returns the messages of one event so far.
     pub fn events(&self, event: &str) -> Vec<Seen> {
         let log = self.0.borrow();
         let events = log.seen.iter().filter(|seen| seen.event == event);
         events.cloned().collect()
     }
 
-    /// The numbers of the messages `said` so far, in the order in which they came.
+    /// Returns the numbers of the messages `said` so far, in order of arrival.
     pub fn numbers(&self) -> Vec<u64> {
         let log = self.0.borrow();
         let said = log.seen.iter().filter(|seen| seen.event == "said");
         said.filter_map(|seen| seen.payload["n"].as_u64()).collect()
     }
 
-    /// How many sessions a client that polls has had.
+    /// Returns the number of sessions that a client that polls has had.
     pub fn sessions(&self) -> usize {
         self.0.borrow().sessions
     }
@@ -82,7 +82,7 @@ impl Record {
         reply.await.payload
     }
 
-    /// Waits until the connection is closed, and says with which code.
+    /// Waits until the connection is closed, and returns the code.
     pub async fn closed(&self) -> u16 {
         self.wait("closed", |log| log.closed).await
     }
@@ -113,7 +113,7 @@ pub(crate) fn read_text(text: &str) -> Seen {
     }
 }
 
-/// A broadcast, kind 2, or a push, kind 0.
+/// Reads a broadcast, kind 2, or a push, kind 0.
 pub(crate) fn read_binary(bytes: &[u8]) -> Seen {
     let len = |at: usize| usize::from(bytes[at]);
     let (head, topic, event) = match bytes[0] {

@@ -3,12 +3,12 @@
 use channel_runtime::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Who is at the other end.
+/// The user of a client.
 pub struct User {
     name: String,
 }
 
-/// What a client connects with.
+/// The connect parameters.
 #[derive(Deserialize)]
 pub struct Credentials {
     name: String,
@@ -35,20 +35,20 @@ impl User {
 pub struct Said {
     /// Its number.
     pub n: u64,
-    /// Something to make it larger.
+    /// A text to make it larger.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
 }
 
 impl Said {
-    /// A message with nothing but its number.
+    /// Creates a message with only a number.
     pub fn new(n: u64) -> Self {
         let body = String::new();
         Said { n, body }
     }
 }
 
-/// A message that every client sees its own way.
+/// A message that every client sees in its own way.
 #[derive(Serialize, Deserialize, Event)]
 #[event("secret")]
 pub struct Secret {
@@ -118,7 +118,7 @@ impl Room {
     }
 }
 
-/// A client hears in words why its message may not have reached the other nodes.
+/// Tells the client in words why its message may not have reached the other nodes.
 fn publish(outcome: Result<(), Error>) -> Reply {
     outcome.map_err(|error| match error {
         Error::Publish(error) => Refusal::new(format!("{error}")),

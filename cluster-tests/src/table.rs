@@ -1,25 +1,25 @@
-//! What each client saw, as a table.
+//! The deliveries to each client, as a table.
 
 use std::collections::BTreeSet;
 
-/// What one client saw.
+/// The deliveries to one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The client.
     pub client: String,
-    /// How many messages were meant for it.
+    /// The number of messages meant for it.
     pub sent: usize,
-    /// How many of them it got.
+    /// The number of those it got.
     pub delivered: usize,
-    /// How many it got more than once.
+    /// The number of those it got more than once.
     pub duplicated: usize,
-    /// Those it did not get.
+    /// The messages that it did not get.
     pub lost: BTreeSet<u64>,
-    /// Whether they came in order.
+    /// True if they came in order.
     pub ordered: bool,
 }
 
-/// What a client saw of these messages of one publisher.
+/// Compares the messages of one publisher with those that a client got.
 pub fn row(client: &str, sent: impl IntoIterator<Item = u64>, seen: &[u64]) -> Row {
     let sent: BTreeSet<u64> = sent.into_iter().collect();
     let seen: Vec<u64> = seen.iter().copied().filter(|n| sent.contains(n)).collect();
@@ -34,7 +34,7 @@ pub fn row(client: &str, sent: impl IntoIterator<Item = u64>, seen: &[u64]) -> R
     }
 }
 
-/// Prints the rows; seen with `--nocapture`.
+/// Prints the rows, visible with `--nocapture`.
 pub fn print(title: &str, rows: &[Row]) {
     println!("\n{title}");
     println!("  client                   sent  delivered  duplicated  lost");
@@ -51,7 +51,7 @@ pub fn print(title: &str, rows: &[Row]) {
     }
 }
 
-/// Whether all arrived, each once and in order.
+/// Returns true if all arrived, each once and in order.
 pub fn is_whole(row: &Row) -> bool {
     row.lost.is_empty() && row.duplicated == 0 && row.ordered
 }

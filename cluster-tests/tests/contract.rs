@@ -1,6 +1,6 @@
-//! What holds across nodes, run against one node alone, Redis and NATS alike.
+//! The rules across nodes, run against a single node, Redis and NATS alike.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 mod contract {
@@ -44,12 +44,12 @@ impl Cluster {
         }
     }
 
-    /// Whether `a` and `b` of a test are one.
+    /// Returns true if `a` and `b` of a test are the same node.
     pub(crate) fn is_one(&self) -> bool {
         self.alone.is_some()
     }
 
-    /// A node.
+    /// Starts a node.
     pub(crate) async fn node(&self) -> Node {
         self.node_with(ClusterOptions::new()).await
     }
@@ -58,7 +58,7 @@ impl Cluster {
         Node::serve(self.endpoint_with(options).await).await
     }
 
-    /// An endpoint that serves nobody.
+    /// Creates an endpoint without a port.
     pub(crate) async fn endpoint_with(&self, options: ClusterOptions) -> Endpoint {
         match (&self.engine, &self.alone) {
             (Some(engine), _) => node::endpoint(&engine.url(), options.node(name()))

@@ -1,7 +1,7 @@
-//! What each client saw when something broke. `cargo test -p cluster-tests --test faults --
-//! --nocapture --test-threads 1` prints the tables.
+//! The deliveries to each client when something broke. `cargo test -p cluster-tests --test faults
+//! -- --nocapture --test-threads 1` prints the tables.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 mod faults {
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use channel_runtime::{Endpoint, Error};
 use cluster_tests::{engine::Kind, room::Said};
 
-/// Broadcasts numbered messages on `room:1`; those whose publishing failed.
+/// Broadcasts numbered messages on `room:1`, and returns those whose publishing failed.
 pub(crate) async fn publish(
     endpoint: &Endpoint,
     numbers: impl IntoIterator<Item = u64>,

@@ -1,7 +1,7 @@
-//! Clients that poll, and whose every request reaches another node than the one before. `cargo test
-//! -p cluster-tests --test long_poll -- --nocapture --test-threads 1` prints what they saw.
+//! Clients that poll, with every request sent to another node than the one before. `cargo test -p
+//! cluster-tests --test long_poll -- --nocapture --test-threads 1` prints what they got.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 mod long_poll {

@@ -1,6 +1,6 @@
-//! Nodes behind nginx, with the configuration that the example `cluster` shows.
+//! Nodes behind nginx, with the configuration of the example `cluster`.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 use channel_runtime::pubsub::ClusterOptions;
@@ -17,7 +17,7 @@ use serde_json::json;
 #[tokio::test]
 async fn clients_behind_a_balancer_hear_each_other_and_come_back_when_a_node_ends() {
     let engine = Engine::start(Kind::Redis, "");
-    // Once A has ended, nobody else is to listen where it did.
+    // Once A has ended, no other process may take its port.
     let ports = [Port::hold(), Port::hold()];
     let node = async |name: &str, port: &Port| {
         let options = ClusterOptions::new().node(name);
@@ -37,7 +37,7 @@ async fn clients_behind_a_balancer_hear_each_other_and_come_back_when_a_node_end
     for client in &clients {
         client.saw(1).await;
     }
-    // Node A ends in order; its clients come back through nginx, to node B.
+    // Node A shuts down gracefully; its clients come back through nginx, to node B.
     let mut drained = a.endpoint.clone();
     let drain = async { drained.drain().await };
     drain.await;

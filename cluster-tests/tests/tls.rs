@@ -1,6 +1,6 @@
-//! The way to the engine: through TLS, with certificates and credentials that no log has.
+//! The connection to the engine: TLS, certificates, and credentials that no log shows.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 mod tls {
@@ -18,7 +18,7 @@ use cluster_tests::{
 };
 use tempfile::TempDir;
 
-/// A certificate for `localhost` and its key, in files of their own.
+/// Creates a certificate for `localhost` and its key, in files.
 fn certificate() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let names = vec!["localhost".to_owned()];

@@ -36,7 +36,7 @@ pub(crate) enum Task {
     Drain { arguments: Vec<String> },
 }
 
-/// Reads the arguments behind the program's name; `steps` are the names `--only` takes.
+/// Reads the arguments behind the program's name. `steps` are the names that `--only` takes.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>, steps: &[&str]) -> Result<Task> {
     let arguments: Vec<_> = arguments.collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();

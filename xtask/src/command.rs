@@ -1,4 +1,4 @@
-//! Other programs: shown, run, and listened to.
+//! Runs other programs, and reads their output.
 
 use std::{
     env,
@@ -11,14 +11,14 @@ use anyhow::{Result, bail};
 
 use crate::report::{Failure, Listener, Outcome};
 
-/// A program with words for arguments; no shell is involved.
+/// Returns a program with its arguments, without a shell.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     command
 }
 
-/// Runs a command that others need: where it fails, they are not run.
+/// Runs a command that others need. If it fails, they are not run.
 pub(crate) fn run(command: Command) -> Result<()> {
     let Outcome { failures, .. } = check(command);
     match failures.into_iter().next() {
@@ -27,7 +27,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Runs a command, shows its output as it comes, and reads which tests it reports.
+/// Runs a command, shows its output as it comes, and reads the results of its tests.
 pub(crate) fn check(mut command: Command) -> Outcome {
     let shown = show(&command);
     println!("$ {shown}");
@@ -58,7 +58,7 @@ fn listen(command: &mut Command, listener: &mut Listener) -> io::Result<ExitStat
     child.wait()
 }
 
-/// A command as one would type it, without the variables that it gets.
+/// Returns a command as one would type it, without the variables that it gets.
 fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words
@@ -67,7 +67,7 @@ fn show(command: &Command) -> String {
         .join(" ")
 }
 
-/// Where a program is, if it is on the `PATH`.
+/// Returns the path of a program if it is on the `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)

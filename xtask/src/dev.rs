@@ -1,5 +1,5 @@
-//! `cargo xtask dev`: an example that is rebuilt and restarted whenever its source changes, while
-//! its listening socket stays open.
+//! `cargo xtask dev`: rebuilds and restarts an example whenever its source changes, while its
+//! listening socket stays open.
 
 use std::{
     collections::BTreeSet,
@@ -17,19 +17,19 @@ use notify::{EventKind, RecursiveMode, Watcher};
 
 use crate::{command::command, workspace::Workspace};
 
-/// How long an editor may take to write all of its files.
+/// The time that an editor may take to write all of its files.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// How long a program may take to end.
+/// The time that a program may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What happens while a program is developed.
+/// The events while a program is developed.
 enum Event {
     Changed(PathBuf),
     Stop,
 }
 
-/// Builds, runs, and starts again, until ctrl-c or SIGTERM.
+/// Builds, runs, and restarts, until ctrl-c or SIGTERM.
 pub(crate) fn dev(workspace: &Workspace, package: &str) -> Result<()> {
     if cfg!(not(unix)) {
         bail!("`dev` hands over a socket as Unix does; here, restart `cargo run` by hand");
@@ -95,13 +95,14 @@ fn watch(folders: &BTreeSet<PathBuf>, sender: Sender<Event>) -> Result<impl Watc
     Ok(watcher)
 }
 
-/// Editors write files of their own beside those that they edit.
+/// Returns true for source files: editors write other files beside those that they edit.
 fn is_source(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     !(name.starts_with('.') || name.ends_with('~') || name.chars().all(|c| c.is_ascii_digit()))
 }
 
-/// Waits for a change and until no other follows at once; `None` when it is time to stop.
+/// Waits for a change and for the end of those that follow at once. Returns `None` when it is time
+/// to stop.
 fn next_change(events: &Receiver<Event>) -> Option<PathBuf> {
     let Ok(Event::Changed(first)) = events.recv() else {
         return None;
@@ -124,14 +125,14 @@ struct Project<'a> {
 }
 
 impl Project<'_> {
-    /// Builds, and starts what was built; what runs goes on when nothing new came out.
+    /// Builds, and starts the result. If the build fails, the running program goes on.
     fn refresh(&mut self) {
         if let Err(error) = self.build().and_then(|built| self.restart(built)) {
             eprintln!("dev: {error:#}");
         }
     }
 
-    /// When the program was built.
+    /// Builds the program, and returns the time of the build.
     fn build(&self) -> Result<SystemTime> {
         let mut cargo = command("cargo", &["build", "--quiet", "--package", self.package]);
         if self.reload {
@@ -155,13 +156,13 @@ impl Project<'_> {
         if is_current {
             return Ok(());
         }
-        // Who connects in between waits in the socket's queue.
+        // Clients that connect in between wait in the socket's queue.
         self.stop();
         self.running = Some((self.start()?, built));
         Ok(())
     }
 
-    /// As systemd does it: the socket is file 3, and the variables say for whom.
+    /// Passes the socket on as systemd does: it is file 3, and the variables name its receiver.
     #[cfg(unix)]
     fn start(&self) -> Result<Child> {
         const HAND_OVER: &str = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" 3<&0 </dev/null";
@@ -180,7 +181,7 @@ impl Project<'_> {
         bail!("{} cannot be handed a socket here", self.program.display())
     }
 
-    /// Asks the program to end, and sees to it that it does.
+    /// Asks the program to end, and kills it if it does not.
     fn stop(&mut self) {
         let Some((mut child, _)) = self.running.take() else {
             return;

@@ -1,5 +1,5 @@
-//! Holds the crates to the layers that ARCHITECTURE.md lists: a room uses those above it in its
-//! list and no other, names the room that an item comes from, and has no files in a circle.
+//! Checks the crates against the layers that ARCHITECTURE.md lists: a room uses only those above it
+//! in its list, names the room that an item comes from, and has no files in a circle.
 //!
 //! A room is a module at the top of a crate. The list is read from the page itself, so the page
 //! cannot fall behind the code.
@@ -27,7 +27,7 @@ const PAGE: &str = "ARCHITECTURE.md";
 /// Opens a list of rooms in the page; the name of the crate follows.
 const OPENING: &str = "```text rooms=";
 
-/// Where the clients in JavaScript are, none of whose modules may import each other.
+/// The folder of the clients in JavaScript, whose modules may not import each other in circles.
 const CLIENTS: &str = "clients";
 
 /// Checks every crate whose rooms the page lists, and the clients.
@@ -68,7 +68,7 @@ fn report(whose: &str, offences: &[Offence], outcome: &mut Outcome) {
 }
 
 /// Opens a line of a list that names files of one room which may need each other, being the parts
-/// of one thing; why they are follows the names.
+/// of one thing; the reason follows the names.
 const ONE_THING: &str = "  one thing: ";
 
 /// The rooms of a crate, lowest first.
@@ -76,7 +76,7 @@ const ONE_THING: &str = "  one thing: ";
 struct Rooms {
     package: String,
     rooms: Vec<String>,
-    /// Files that are the parts of one thing, as `room/file`.
+    /// The files that are the parts of one thing, as `room/file`.
     things: Vec<BTreeSet<String>>,
 }
 
@@ -132,7 +132,7 @@ enum Offence {
     Circle { files: Vec<String> },
 }
 
-/// Where a path stands.
+/// The place of a path.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
     file: String,
@@ -186,7 +186,7 @@ fn check(root: &Path, list: &Rooms) -> Result<Vec<Offence>> {
     }
     let uses = krate.uses();
     offences.extend(uses.iter().filter_map(|used| judge(used, &rank)));
-    // A module's submodules are its parts, and may use what it defines.
+    // A module's submodules are its parts, and may use its definitions.
     let within = uses
         .iter()
         .filter(|used| used.from_room == used.to_room && !used.of_parent);
@@ -231,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    /// A crate of these files, judged by these rooms.
+    /// Returns the offences of a crate of these files against these rooms.
     fn offences(listed: &[&str], files: &[(&str, &str)]) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {

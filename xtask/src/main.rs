@@ -1,5 +1,4 @@
-//! The project's chores. `cargo xtask test` runs every check there is, `cargo xtask list` names
-//! them.
+//! The project's tasks. `cargo xtask test` runs every check, `cargo xtask list` names them.
 
 mod args;
 mod bench;
@@ -57,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The program beside the runtime that does it.
+/// Runs the program beside the runtime that does it.
 fn drain(arguments: &[String]) -> Result<()> {
     let mut cargo = command::command("cargo", &["run", "--quiet"]);
     cargo.args(["-p", "channel-runtime", "--example", "drain", "--"]);
@@ -65,14 +64,14 @@ fn drain(arguments: &[String]) -> Result<()> {
     command::run(cargo)
 }
 
-/// Runs the steps in order, all of them whatever fails, and sums up.
+/// Runs all steps in order, whichever fail, and prints a summary.
 fn test(only: Option<&str>) -> Result<()> {
     let workspace = Workspace::load()?;
     let chosen = |step: &&Step| only.is_none_or(|only| only == step.name);
     conclude(&run(STEPS.iter().filter(chosen), &workspace))
 }
 
-/// The same with what takes long.
+/// Runs the same with the long checks.
 fn soak(options: &soak::Options) -> Result<()> {
     let workspace = Workspace::load()?;
     let chosen = |soak: &&Soak| options.only.as_ref().is_none_or(|only| only == soak.name);

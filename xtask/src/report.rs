@@ -1,8 +1,8 @@
-//! What the runners reported, and the table at the end.
+//! The results of the runners, and the table at the end.
 
 use std::{iter::Sum, ops::Add, time::Duration};
 
-/// What a command, or all of a step, came to.
+/// The outcome of a command, or of a whole step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) counts: Counts,
@@ -10,7 +10,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Nothing was run, for this reason.
+    /// Returns the outcome of a step that could not run, with the reason.
     pub(crate) fn failed(what: String) -> Self {
         let failure = Failure {
             what,
@@ -39,20 +39,20 @@ impl Sum for Outcome {
     }
 }
 
-/// A command that failed, and which of its tests, where it has any.
+/// A command that failed, with its failed tests, if it has any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) what: String,
     pub(crate) tests: Vec<String>,
 }
 
-/// Reads what a runner writes, line by line.
+/// Reads the output of a runner, line by line.
 #[derive(Default)]
 pub(crate) struct Listener {
     pub(crate) counts: Counts,
     /// The tests that failed.
     pub(crate) tests: Vec<String>,
-    /// Where the test is whose name is in the next line.
+    /// The location of the test whose name is in the next line.
     at: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Listener {
     }
 }
 
-/// How many tests a step ran; all zero for a check that is no test.
+/// The number of tests that a step ran; all zero for a check that is no test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) passed: usize,
@@ -82,7 +82,8 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// What one line of output tells: `test result: …` of cargo's runner, `ℹ pass 3` of Node's.
+    /// Reads the counts in one line of output: `test result: …` of cargo's runner, `ℹ pass 3` of
+    /// Node's.
     pub(crate) fn of_line(line: &str) -> Self {
         let mut counts = Counts::default();
         if let Some(result) = line.strip_prefix("test result: ") {
@@ -101,7 +102,7 @@ impl Counts {
         };
         match what {
             "passed" | "pass" => self.passed = number,
-            // Node's word for those that a deadline ended.
+            // Node's word for tests that a deadline ended.
             "failed" | "fail" | "cancelled" => self.failed = number,
             "ignored" | "skipped" => self.ignored = number,
             _ => {}
@@ -146,8 +147,8 @@ impl Row {
     }
 }
 
-/// The table of all steps; below it what failed, and when any test ran a last line in the words of
-/// cargo's own runner.
+/// Returns the table of all steps, followed by the failures and, if any test ran, a last line in
+/// the format of cargo's own runner.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {

@@ -1,5 +1,5 @@
-//! What the tests need and a Rust toolchain does not bring: installed where that can
-//! be done, named where it cannot.
+//! Installs the tools that the tests need besides a Rust toolchain, or names those that cannot be
+//! installed.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The oldest Node.js whose test runner is used.
+/// The oldest Node.js whose test runner is supported.
 const NODE: u32 = 20;
 
 const BROWSERS: [&str; 4] = [
@@ -29,7 +29,7 @@ pub(crate) fn node_modules(workspace: &Workspace) -> Result<()> {
     packages(&workspace.root.join("clients"))
 }
 
-/// Installs the packages that a folder's `package-lock.json` names, unless they are there.
+/// Installs the packages that a folder's `package-lock.json` names, unless they are present.
 pub(crate) fn packages(folder: &Path) -> Result<()> {
     let found = node_version();
     ensure!(
@@ -65,7 +65,7 @@ fn major(version: &str) -> Option<u32> {
         .ok()
 }
 
-/// Where Chromium is: the `CHROMIUM` variable, the `PATH`, or Debian's package, which root can
+/// Finds Chromium: by the `CHROMIUM` variable, the `PATH`, or as Debian's package, which root can
 /// have installed.
 pub(crate) fn chromium() -> Result<PathBuf> {
     if let Some(given) = env::var_os("CHROMIUM") {
@@ -91,14 +91,14 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     installed().context("Debian's chromium is installed, but not on the PATH")
 }
 
-/// The servers that `cluster-tests` starts.
+/// Finds the servers that `cluster-tests` starts.
 pub(crate) fn engines() -> Result<()> {
     servers(&["redis-server", "nats-server", "nginx"])
 }
 
-/// The database that the tests of `channel-sync` start.
+/// Finds the database that the tests of `channel-sync` start.
 pub(crate) fn postgres() -> Result<()> {
-    // Debian has the programs of its servers beside each other, by version, and on no path.
+    // Debian keeps the programs of its servers side by side, by version, and on no path.
     let debians = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
@@ -111,13 +111,13 @@ pub(crate) fn postgres() -> Result<()> {
     install(&["postgresql"])
 }
 
-/// Where nginx is.
+/// Finds nginx.
 pub(crate) fn nginx() -> Result<PathBuf> {
     servers(&["nginx"])?;
     server("nginx").context("Debian's nginx is installed, but not where it should be")
 }
 
-/// Sees to it that servers are there: those that are missing are Debian's packages of the same
+/// Makes sure that servers are present: those that are missing are Debian's packages of the same
 /// names, which root can have installed.
 fn servers(names: &[&'static str]) -> Result<()> {
     let missing: Vec<_> = names
@@ -142,7 +142,7 @@ fn install(names: &[&'static str]) -> Result<()> {
     apt_get(&[&install[..], names].concat())
 }
 
-/// On the `PATH`, or where Debian puts what only root runs.
+/// Finds a server on the `PATH`, or in Debian's folder of programs for root.
 fn server(name: &str) -> Option<PathBuf> {
     let debians = PathBuf::from("/usr/sbin").join(name);
     find(name).or_else(|| debians.is_file().then_some(debians))

@@ -1,4 +1,4 @@
-//! What takes long: many cases of what is random, and what may race again and again.
+//! The long checks: many cases of random tests, and many rounds of tests that may race.
 
 use std::{
     hint,
@@ -41,11 +41,11 @@ pub(crate) const SOAKS: &[Soak] = &[
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// How many cases of each property.
+    /// The number of cases of each property.
     cases: u32,
-    /// How often what may race is run.
+    /// The number of rounds of the tests that may race.
     rounds: u32,
-    /// The one that is run.
+    /// The only check to run, if set.
     pub(crate) only: Option<String>,
 }
 
@@ -85,7 +85,7 @@ impl Options {
     }
 }
 
-/// `cargo test` of a package, with what else it is told.
+/// Returns `cargo test` of a package, with further arguments.
 fn cargo_test(package: &str, words: &[&str]) -> Command {
     command("cargo", &[&["test", "--package", package], words].concat())
 }
@@ -102,7 +102,7 @@ fn properties(_: &Workspace, options: &Options) -> Result<Outcome> {
         + many("upload-tests", &["--tests"]))
 }
 
-/// Over real connections alone: where the clock stands still, every run is the same.
+/// Runs tests over real connections only: while the clock stands still, every run is the same.
 fn races(workspace: &Workspace, options: &Options) -> Result<Outcome> {
     const RUNTIME: [&str; 2] = ["--all-features", "--test=it"];
     setup::engines()?;
@@ -124,7 +124,7 @@ fn races(workspace: &Workspace, options: &Options) -> Result<Outcome> {
     Ok((0..options.rounds).map(round).sum())
 }
 
-/// Threads, one more than there are cores, that have nothing to do and do it until this is dropped.
+/// Busy threads, one more than there are cores, which spin until this is dropped.
 struct Busy(Arc<AtomicBool>);
 
 impl Busy {

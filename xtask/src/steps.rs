@@ -96,7 +96,7 @@ fn clippy(_: &Workspace) -> Result<Outcome> {
     ])))
 }
 
-/// The library only: its tests ask for features of their own.
+/// Checks the library only, since its tests need features of their own.
 fn features(workspace: &Workspace) -> Result<Outcome> {
     const PACKAGE: &str = "channel-runtime";
     let names = workspace.features(PACKAGE)?;
@@ -117,7 +117,8 @@ fn docs(_: &Workspace) -> Result<Outcome> {
     Ok(check(doc))
 }
 
-/// Workspaces of their own, so that nobody builds the peers with the project.
+/// Checks the benchmarks, which are workspaces of their own to keep the peers out of the project's
+/// builds.
 fn benchmarks(workspace: &Workspace) -> Result<Outcome> {
     let inside = |folder: &str, arguments: &[&str]| {
         let mut cargo = cargo(arguments);
@@ -189,7 +190,7 @@ fn browser(workspace: &Workspace) -> Result<Outcome> {
     Ok(check(tests))
 }
 
-/// A script of `clients/package.json`; [`check`] reads what its reporter writes.
+/// Returns a script of `clients/package.json`; [`check`] reads the output of its reporter.
 pub(crate) fn clients(workspace: &Workspace, script: &str) -> Command {
     let mut npm = command("npm", &["run", "--silent", script]);
     npm.current_dir(workspace.root.join("clients"));

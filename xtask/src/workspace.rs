@@ -1,4 +1,4 @@
-//! What cargo knows of the workspace.
+//! The workspace as cargo describes it.
 
 use std::{
     collections::BTreeSet,
@@ -42,7 +42,7 @@ impl Workspace {
         })
     }
 
-    /// Where cargo puts a program of the workspace that is built for debugging.
+    /// Returns the path of a program of the workspace that is built for debugging.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.target
             .join("debug")
@@ -59,7 +59,7 @@ impl Workspace {
             .with_context(|| format!("metadata has no package {name}"))
     }
 
-    /// The features of a package, without `default`, in the order of their names.
+    /// Returns the features of a package, without `default`, in alphabetical order.
     pub(crate) fn features(&self, package: &str) -> Result<Vec<String>> {
         let features = self.package(package)?["features"]
             .as_object()
@@ -71,7 +71,7 @@ impl Workspace {
             .collect())
     }
 
-    /// The folders of a package and of those that it depends on by path.
+    /// Returns the folders of a package and of its path dependencies.
     pub(crate) fn folders(&self, package: &str) -> Result<BTreeSet<PathBuf>> {
         let mut folders = BTreeSet::new();
         let mut names = vec![package];

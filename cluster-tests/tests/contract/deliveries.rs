@@ -18,7 +18,7 @@ pub(crate) async fn a_broadcast_reaches_all_of_its_topic_on_every_node_and_no_ot
     assert_eq!(reply["status"], "ok");
     one.saw(1).await;
     two.saw(1).await;
-    // What comes on another topic afterwards comes last.
+    // A later message on another topic arrives last.
     a.endpoint.broadcast("room:2", &Said::new(2)).await.unwrap();
     other.saw(2).await;
     assert_eq!(other.numbers(), [2]);
@@ -160,7 +160,7 @@ pub(crate) async fn the_messages_of_one_publisher_arrive_in_order_and_once(c: Cl
         if n % 2 == 0 {
             a.endpoint.broadcast("room:1", &event).await.unwrap();
         } else {
-            // Nobody waits for this one, and it goes all the same.
+            // Sent although its future is never awaited.
             let sent = a.endpoint.broadcast("room:1", &event);
             let _dropped = futures_util::FutureExt::now_or_never(sent);
         }

@@ -11,7 +11,7 @@ pub(crate) async fn nothing_sent_after_the_answer_to_a_join_is_missed(c: Cluster
     for n in 1..=100 {
         let topic = format!("room:{n}");
         client.join(&topic).await;
-        // At once, from another node: the first subscriber of this topic anywhere must hear it.
+        // At once, from another node: the first subscriber of this topic anywhere must get it.
         a.endpoint.broadcast(&*topic, &Said::new(n)).await.unwrap();
         client.saw(n).await;
         client.leave(&topic).await;
@@ -53,13 +53,13 @@ pub(crate) async fn a_node_receives_only_topics_it_has_subscribers_for(c: Cluste
     assert_eq!(received(), 1);
     assert_eq!(b.endpoint.health().topics, 2, "the room and the user's id");
     client.leave("room:1").await;
-    // The unsubscription is sent later; some broadcast finds that it has happened.
+    // The unsubscription is sent later; some broadcast notices it.
     let mut n = 10;
     within("unsubscribed", async {
         loop {
             let before = received();
             a.endpoint.broadcast("room:1", &Said::new(n)).await.unwrap();
-            // A topic that is heard shows that what came before has been dealt with.
+            // A message on another topic shows that everything before it has been handled.
             let fence = Client::joined(b.address, "fence", &format!("fence:{n}")).await;
             let topic = format!("fence:{n}");
             a.endpoint.broadcast(topic, &Said::new(n)).await.unwrap();
@@ -94,7 +94,7 @@ pub(crate) async fn a_dropped_endpoint_receives_nothing_more(c: Cluster) {
     let node = b.node().to_owned();
     drop((b, heard));
     eventually("nobody listens", || is_heard() == [false, false]).await;
-    // Nobody has its name any more, and nothing is wrong with that.
+    // No node has its name any more, which is no error.
     let event = Said::new(1);
     let sent = a.endpoint.direct_broadcast(&node, "room:1", &event);
     sent.await.unwrap();

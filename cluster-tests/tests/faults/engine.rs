@@ -15,7 +15,7 @@ use cluster_tests::{
 
 use crate::publish;
 
-/// Two nodes with a client each.
+/// Starts two nodes with a client each.
 async fn two(engine: &Engine, options: ClusterOptions) -> [(Node, Client); 2] {
     let mut nodes = Vec::new();
     for name in ["a", "b"] {
@@ -28,7 +28,7 @@ async fn two(engine: &Engine, options: ClusterOptions) -> [(Node, Client); 2] {
     nodes.try_into().ok().unwrap()
 }
 
-/// For how long an engine is stopped: longer than an impatient node waits for it.
+/// The time that an engine is paused: longer than an impatient node waits for it.
 const PAUSE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn an_engine_is_killed_and_started_again(kind: Kind) {
@@ -41,11 +41,11 @@ pub(crate) async fn an_engine_is_killed_and_started_again(kind: Kind) {
     engine.kill();
     a.down().await;
     b.down().await;
-    // The nodes serve their own clients, and say that the others hear nothing.
+    // The nodes serve their own clients, and report that the others get nothing.
     let meanwhile = publish(&a.endpoint, 101..=200).await;
     assert_eq!(meanwhile, (101..=200).collect());
     here.saw(200).await;
-    // A join is answered all the same.
+    // A join is still answered.
     let joined_meanwhile = Client::joined(b.address, "joined meanwhile", "room:1").await;
 
     engine.restart();
@@ -85,7 +85,7 @@ pub(crate) async fn an_engine_is_paused_for_less_than_the_timeout(kind: Kind) {
     engine.pause();
     let publishing = publish(&a.endpoint, 101..=200);
     let going_on = async {
-        // That nothing comes is what is waited for, so there is nothing else to wait for.
+        // The test waits for nothing to come, so there is no event to await.
         tokio::time::sleep(PAUSE).await;
         assert_eq!(there.numbers().len(), 100);
         // The next message to oneself is on its way, and the longer it takes, the more it shows.
@@ -146,6 +146,6 @@ pub(crate) async fn an_engine_is_paused_for_longer_than_the_timeout(kind: Kind) 
     let title = format!("{kind:?} paused for {PAUSE:?}, the timeout is shorter");
     print(&title, &rows);
     assert!(rows[..2].iter().all(is_whole), "{rows:?}");
-    // The one that was on its way may have arrived though it was reported, and late.
+    // The message that was in flight may have arrived late although it was reported as lost.
     assert!(rows[2].delivered <= 1 && rows[2].duplicated == 0);
 }

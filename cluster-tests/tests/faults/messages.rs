@@ -118,7 +118,7 @@ pub(crate) async fn somebody_else_publishes_garbage(kind: Kind) {
     assert!(is_whole(&rows[0]));
     assert_eq!(b.endpoint.health().received, 20);
     assert_eq!(a.endpoint.health().garbage, 0, "nobody here has that topic");
-    // Emitters that are not made of this framework are welcome to do it right.
+    // Other emitters that use the right format are accepted.
     let right = message(&[1, 0], b"\0\0\0\x06\0\0\0\x04room:1said{\"n\":21}");
     engine.publish(topic, &right);
     client.saw(21).await;
@@ -167,7 +167,8 @@ pub(crate) async fn more_is_published_than_the_queue_holds(kind: Kind) {
     assert!(taken.len() < 1000, "some are refused");
     assert_eq!(all.len(), 1000, "none is refused, they wait");
     client.saw(*taken.last().unwrap()).await;
-    // Who waits together is not served in order, so the last says nothing of the others.
+    // Tasks that wait together are not served in order, so the last number proves nothing of the
+    // others.
     for n in &all {
         client.saw(*n).await;
     }

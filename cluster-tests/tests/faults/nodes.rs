@@ -19,7 +19,7 @@ const NODE: &str = env!("CARGO_BIN_EXE_cluster-node");
 /// Three nodes, each a process, with a client each; one of them ends in the middle of the load.
 pub(crate) async fn a_node_is_killed_under_load(kind: Kind) {
     const EACH: u64 = 250;
-    // Where the numbers of each begin.
+    // The first numbers of each node.
     const A: u64 = 1_000_000;
     const B: u64 = 2_000_000;
     const C: u64 = 3_000_000;
@@ -34,8 +34,8 @@ pub(crate) async fn a_node_is_killed_under_load(kind: Kind) {
         unreachable!()
     };
     let is_dead = Cell::new(false);
-    // Each client sends numbers of its own, and waits for each answer: that is the load. It goes on
-    // until C is dead and a while after that; the number after the last.
+    // The load: each client sends numbers of its own, and waits for each answer, until C is dead
+    // and a while after that. Returns the number after the last.
     let talk = async |client: &Client, from: u64| {
         let (mut n, mut after) = (from, 0);
         while after < EACH {
@@ -88,7 +88,7 @@ pub(crate) async fn a_node_is_killed_under_load(kind: Kind) {
     let until_death = c.numbers();
     for (who, numbers) in &said {
         let heard = until_death.iter().filter(|n| numbers.contains(n));
-        // It hears all up to its end, so what counts is the last it heard.
+        // It gets all messages up to its end, so those up to the last one count.
         let until = heard.max().map_or(numbers.start, |last| last + 1);
         let name = format!("c, till killed, from {who}");
         rows.push(row(&name, numbers.start..until, &until_death));
@@ -102,7 +102,7 @@ pub(crate) async fn a_node_is_killed_under_load(kind: Kind) {
         rows[whole..].iter().all(is_whole),
         "no gap until the end: {rows:?}"
     );
-    // What C managed to send comes to A and B alike, the last of it when it comes, and in order.
+    // A and B get the same messages of C: the last of them whenever it arrives, and in order.
     let of_c = |client: &Client| -> Vec<u64> {
         let numbers = client.numbers().into_iter();
         numbers.filter(|n| (C..LAST).contains(n)).collect()
@@ -141,7 +141,7 @@ pub(crate) async fn a_node_is_cut_off(kind: Kind) {
     assert!(meanwhile.is_empty(), "the others go on: {meanwhile:?}");
     clients[1].saw(200).await;
     cut.down().await;
-    // The node that is cut off serves its own.
+    // The node that is cut off serves its own clients.
     let alone = publish(&cut.endpoint, 1001..=1100).await;
     assert_eq!(alone, (1001..=1100).collect());
     clients[2].saw(1100).await;
@@ -202,11 +202,11 @@ pub(crate) async fn a_node_is_too_slow(kind: Kind) {
             body: body.clone(),
         };
         a.endpoint.broadcast("room:1", &said).await.unwrap();
-        // Its node is never behind, however busy the machine is.
+        // Its node never falls behind, however busy the machine is.
         fast.saw(n).await;
     }
     slow.resume();
-    // It finds its connection closed, and comes back: some message arrives again.
+    // It finds its connection closed, and reconnects: a message arrives again.
     let mut next = MESSAGES;
     cluster_tests::within("the slow node is back", async {
         while slower.numbers().last().is_none_or(|last| *last <= MESSAGES) {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 const NODE: &str = env!("CARGO_BIN_EXE_cluster-node");
 
-/// Sends these numbers; those of them that a client was told only its own node has heard.
+/// Sends these numbers, and returns those that a client was told only its own node got.
 async fn say(client: &Client, numbers: std::ops::RangeInclusive<u64>) -> Vec<u64> {
     let mut refused = Vec::new();
     for n in numbers {
@@ -22,7 +22,7 @@ async fn say(client: &Client, numbers: std::ops::RangeInclusive<u64>) -> Vec<u64
     refused
 }
 
-/// Three nodes, each a process; one of them in a network of its own, whose wire to the engine is
+/// Three nodes, each a process; one of them in a separate network, whose wire to the engine is
 /// unplugged.
 pub(crate) async fn a_node_is_partitioned(kind: Kind) {
     let Some(network) = Namespace::new() else {
@@ -77,7 +77,7 @@ pub(crate) async fn a_node_is_partitioned(kind: Kind) {
     print(&format!("{kind:?}, one of three nodes unplugged"), &rows);
     for of_others in [0, 2] {
         assert!(is_whole(&rows[of_others]), "{rows:?}");
-        // The one that was on its way may have arrived though it was reported, and late.
+        // The message that was in flight may have arrived late although it was reported as lost.
         let lost = &rows[of_others + 1].lost;
         assert!(lost.iter().all(|n| alone.contains(n)), "{rows:?}");
         assert!(lost.len() >= alone.len() - 1, "{rows:?}");

@@ -57,7 +57,7 @@ pub(crate) async fn wrong_credentials_are_one_clear_error(kind: Kind) {
     }
 }
 
-/// A server whose user `app` may use this namespace only.
+/// Starts a server whose user `app` may use this namespace only.
 fn with_permissions(kind: Kind, namespace: &str) -> Engine {
     match kind {
         Kind::Redis => Engine::start(
@@ -167,7 +167,7 @@ pub(crate) async fn a_wrong_url_and_an_engine_that_is_not_there_are_clear_errors
         error.to_string().starts_with("cannot connect to "),
         "{error}"
     );
-    // One that takes the connection and says nothing.
+    // A server that accepts the connection and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let error = refused(&format!("{scheme}://127.0.0.1:{port}")).await;

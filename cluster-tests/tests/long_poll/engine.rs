@@ -8,14 +8,14 @@ use cluster_tests::{
     table::{Row, is_whole, print, row},
 };
 
-/// Longer than the engine is away: so long a request waits for it.
+/// The time that a request waits for the engine: longer than the engine is away.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// For how long the engine is away: longer than the nodes wait for it.
+/// The time that the engine is away: longer than the nodes wait for it.
 const AWAY: Duration = Duration::from_secs(8);
 
-/// A client whose session is on the first of three nodes, and what it sees while the engine goes
-/// away and comes back: that node talks all the time.
+/// Runs a client whose session is on the first of three nodes while the engine goes away and comes
+/// back; that node broadcasts all the time.
 async fn polled(kind: Kind, away: impl AsyncFnOnce(&mut Engine)) -> (Row, usize) {
     const EACH: u64 = 200;
     let mut engine = Engine::start(kind, "");
@@ -29,7 +29,7 @@ async fn polled(kind: Kind, away: impl AsyncFnOnce(&mut Engine)) -> (Row, usize)
     let poller = Poller::joined(&addresses, "poller", "room:1").await;
     let say = async |numbers: std::ops::RangeInclusive<u64>| {
         for n in numbers {
-            // The other nodes hear nothing meanwhile, which is no matter here.
+            // The other nodes get nothing meanwhile, which does not matter here.
             let _unheard = nodes[0].endpoint.broadcast("room:1", &Said::new(n)).await;
         }
     };

@@ -58,7 +58,7 @@ pub(crate) async fn a_body_larger_than_the_engine_takes_passes_in_pieces(kind: K
     let engine = Engine::start(kind, "");
     let [a, b] = start(&engine, ["a", "b"]);
     let poller = Poller::joined(&[a.address, b.address], "poller", "room:1").await;
-    // NATS takes 1 MiB a message unless it is told otherwise.
+    // NATS takes 1 MiB per message by default.
     for megabytes in [0, 1, 5, 9] {
         let text = "é".repeat(megabytes * 500_000);
         // Twice, so that each node has its turn.
@@ -84,8 +84,8 @@ pub(crate) async fn the_node_of_a_session_is_killed(kind: Kind) {
     poller.saw(50).await;
     a.kill();
     eventually("a new session", || poller.sessions() == 2).await;
-    // It has joined once it hears something; what was said before is lost to it, as to any client
-    // that connects again.
+    // It has joined once it gets something; earlier messages are lost to it, as to any client that
+    // connects again.
     let mut n = 50;
     cluster_tests::within("it hears", async {
         while poller.numbers().last().is_none_or(|last| *last <= 50) {
@@ -161,7 +161,7 @@ pub(crate) async fn a_balancer_needs_not_be_sticky(kind: Kind) {
     assert_eq!(poller.sessions(), 1);
     let passed = [&a, &b].map(|node| nginx.passed_to(node.address));
     assert!(passed.iter().all(|requests| *requests > 10), "{passed:?}");
-    // Whichever node has the session: after one is dead, there is one on the other.
+    // Whichever node had the session: after one is dead, there is one on the other.
     b.kill();
     let mut n = 100;
     let again = Client::joined(nginx.address, "again", "room:1").await;

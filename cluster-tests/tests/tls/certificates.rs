@@ -11,12 +11,12 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// An authority of our own, and what it vouches for: a server `localhost`, a client, and a client's
-/// key that belongs to nothing.
+/// Creates a certificate authority with the certificates of a server `localhost` and of a client,
+/// and a client's key that fits no certificate.
 fn authority() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |file: &str, text: &str| std::fs::write(directory.path().join(file), text).unwrap();
-    // An issuer and its certificates need names that differ, or they count as signed by themselves.
+    // An issuer and its certificates need names that differ, or they count as self-signed.
     let named = |names: Vec<String>, name: &str| {
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);

@@ -72,7 +72,7 @@ async fn a_node_may_have_an_nkey() {
     assert!(redis.contains("are NATS'"), "{redis}");
 }
 
-/// What one key says of another.
+/// Returns a JWT in which one key describes another.
 fn jwt(issuer: &KeyPair, subject: &KeyPair, nats: Value) -> String {
     let encode = |json: Value| BASE64.encode(json.to_string().as_bytes());
     let said = format!(

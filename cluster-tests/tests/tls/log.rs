@@ -1,4 +1,4 @@
-//! What the log has when everything is logged, that of the client crates too.
+//! The content of the log at the finest level, including the client crates.
 
 use std::{
     io,
@@ -39,7 +39,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// An endpoint that connects later.
+/// Creates an endpoint that connects later.
 fn lazy(url: &str, options: ClusterOptions) -> Endpoint {
     let builder = Endpoint::builder();
     let builder = match url.starts_with("redis") {
@@ -49,8 +49,8 @@ fn lazy(url: &str, options: ClusterOptions) -> Endpoint {
     builder.build().unwrap()
 }
 
-/// Connects, is refused, loses the engine and finds it again, each with secrets; what is printed of
-/// it by those who print.
+/// Connects, is refused, loses the engine and finds it again, each with secrets. Returns the output
+/// of code that prints.
 async fn conversation(kind: Kind) -> String {
     let extra = match kind {
         Kind::Redis => {
@@ -111,7 +111,7 @@ async fn conversation(kind: Kind) -> String {
 #[tokio::test]
 async fn no_password_reaches_the_log_or_an_error() {
     let log = Log::default();
-    // Of `log` too, which client crates use.
+    // Includes `log`, which client crates use.
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_ansi(false)

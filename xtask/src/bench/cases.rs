@@ -1,6 +1,6 @@
-//! The cases as they are shown; `benchmarks/src/cases.rs` is what they do.
+//! The cases as they are shown; `benchmarks/src/cases.rs` implements them.
 
-/// What a case counts.
+/// The unit of a case's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// The server's CPU time for each delivery, answer or join.
@@ -74,7 +74,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
 ];
 
-/// The servers, the limit first; `benchmarks/src/server.rs` is how they are started.
+/// The servers, the limit first; `benchmarks/src/server.rs` starts them.
 pub(crate) const SERVERS: &[&str] = &[
     "floor",
     "floor-coalescing",
@@ -87,12 +87,12 @@ pub(crate) const SERVERS: &[&str] = &[
     "ws",
 ];
 
-/// Those that run in Node.js.
+/// The servers that run in Node.js.
 pub(crate) const IN_NODE: &[&str] = &["socket.io", "ws"];
 
-/// The limit to compare a case with.
+/// Returns the limit to compare a case with.
 pub(crate) fn floor(case: &str) -> &'static str {
-    // Where several messages wait, one write may take them all.
+    // If several messages wait, one write may take them all.
     if case == "fanout-16" {
         "floor-coalescing"
     } else {

@@ -1,4 +1,4 @@
-//! What the macros cost the compiler: a crate of many channels beside the same one written by hand.
+//! The compile time of the macros: a crate of many channels beside the same one written by hand.
 
 use std::{
     fs,
@@ -13,28 +13,28 @@ use serde::{Deserialize, Serialize};
 use super::figures::median;
 use crate::{command::command, workspace::Workspace};
 
-/// How many channels each crate has; their source is one channel with `0` for the number.
+/// The number of channels of each crate. Their source is one channel with `0` for the number.
 const CHANNELS: usize = 100;
 
-/// The two crates, and the channel each is made of.
+/// The two crates, and the source of their channels.
 const CRATES: [(&str, &str); 2] = [
     ("macros", include_str!("compile_time/macros.rs")),
     ("by-hand", include_str!("compile_time/by_hand.rs")),
 ];
 
-/// What one of the crates takes.
+/// The cost of one of the crates.
 #[derive(Debug, Serialize, Deserialize)]
 struct Cost {
     name: String,
-    /// To check all of it.
+    /// The time to check all of it.
     anew: Duration,
-    /// To check it again when it was only touched: what the compiler cannot keep.
+    /// The time to check it again after a touch: the work that the compiler cannot reuse.
     again: Duration,
     written: usize,
     expanded: usize,
 }
 
-/// What both take.
+/// The costs of both crates.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CompileTime {
     costs: Vec<Cost>,
@@ -63,13 +63,13 @@ pub(crate) fn measure(workspace: &Workspace, quick: bool) -> Result<CompileTime>
     Ok(CompileTime { costs })
 }
 
-/// The median time to check each crate.
+/// Returns the median time to check each crate.
 fn times(folders: &[PathBuf], incremental: Incremental, runs: usize) -> Result<Vec<Duration>> {
     for folder in folders {
         check(folder, incremental)?;
     }
     let mut times = vec![Vec::new(); folders.len()];
-    // In turns, so that what else the machine does falls on all.
+    // In turns, so that other load of the machine affects all of them.
     for _ in 0..runs {
         for (folder, times) in folders.iter().zip(&mut times) {
             times.push(check(folder, incremental)?.as_secs_f64());
@@ -80,7 +80,7 @@ fn times(folders: &[PathBuf], incremental: Incremental, runs: usize) -> Result<V
     middle.collect::<Option<_>>().context("nothing was run")
 }
 
-/// Whether the compiler may keep what it worked out before.
+/// The use of the compiler's incremental results.
 #[derive(Clone, Copy)]
 enum Incremental {
     No,
@@ -105,7 +105,8 @@ fn generate(workspace: &Workspace, name: &str, channel: &str) -> Result<PathBuf>
     Ok(folder)
 }
 
-/// The crate: so many modules of the same channel, each with names of its own.
+/// Returns the source of a crate: this many modules of the same channel, each with names of its
+/// own.
 fn source(channel: &str, channels: usize) -> String {
     let modules = (0..channels).map(|n| {
         let channel = channel
@@ -116,7 +117,7 @@ fn source(channel: &str, channels: usize) -> String {
     modules.collect()
 }
 
-/// The time to check a crate alone, as if it had changed.
+/// Returns the time to check a crate alone, as if it had changed.
 fn check(folder: &Path, incremental: Incremental) -> Result<Duration> {
     let source = folder.join("src/lib.rs");
     let text = fs::read(&source)?;
@@ -134,7 +135,7 @@ fn check(folder: &Path, incremental: Incremental) -> Result<Duration> {
     Ok(took)
 }
 
-/// Cargo in one of the crates; they share what their dependencies are built into.
+/// Returns cargo for one of the crates; they share a target folder.
 fn cargo(folder: &Path, arguments: &[&str]) -> Command {
     let mut cargo = command("cargo", arguments);
     cargo
@@ -143,7 +144,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Command {
     cargo
 }
 
-/// What the compiler sees of a crate after macros have run.
+/// Returns the source of a crate after macros have run.
 fn expand(folder: &Path) -> Result<String> {
     let arguments = [
         "rustc",
@@ -164,13 +165,13 @@ fn expand(folder: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Lines that are not empty.
+/// Counts the lines that are not empty.
 fn lines(text: &str) -> usize {
     text.lines().filter(|line| !line.trim().is_empty()).count()
 }
 
 impl CompileTime {
-    /// The table of both.
+    /// Returns the table of both.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
             "`cargo check` of a crate of {CHANNELS} channels with 10 handlers each, its \

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cases::{SERVERS, Unit, floor};
 
-/// What a case of a server came to; see `benchmarks/src/figures.rs`.
+/// The figures of a case of a server; see `benchmarks/src/figures.rs`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) server: String,
@@ -35,7 +35,7 @@ impl Row {
         serde_json::from_str(line).with_context(|| format!("the load generator said {line:?}"))
     }
 
-    /// The figure that counts.
+    /// Returns the figure that counts.
     pub(crate) fn cost(&self, unit: Unit) -> Option<f64> {
         match unit {
             Unit::Cpu => self.cpu_us,
@@ -45,14 +45,14 @@ impl Row {
     }
 }
 
-/// Which run a case's figures are of. Only figures of one run can be compared.
+/// The run of a case's figures. Only figures of one run can be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// When it began, in seconds since 1970.
+    /// The start, in seconds since 1970.
     pub(crate) began: u64,
     /// The machine.
     pub(crate) on: String,
-    /// How often the case was measured.
+    /// The number of measurements of the case.
     pub(crate) times: usize,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// A run that failed is not left out: it is what its server is worth.
+    /// Returns the medians. A run that failed counts too, since it shows its server's quality.
     pub(crate) fn median(measured: &[Row], run: &Run) -> Self {
         let mut rows: Vec<Row> = Vec::new();
         for row in measured {
@@ -115,15 +115,15 @@ impl Figures {
         }
     }
 
-    /// Puts newer figures in the place of older ones: of a case those of all servers, so that they
-    /// stay those of one run.
+    /// Replaces older figures with newer ones: for a case those of all servers, so that they stay
+    /// those of one run.
     pub(crate) fn replace(&mut self, newer: Figures) {
         self.rows.retain(|row| !newer.runs.contains_key(&row.case));
         self.runs.extend(newer.runs);
         self.rows.extend(newer.rows);
     }
 
-    /// The run that most cases are of, as of the case that was measured most often.
+    /// Returns the run that most cases belong to, the newest of several, from its most measured case.
     pub(crate) fn main_run(&self) -> Option<&Run> {
         let began = |run: &Run| {
             self.runs
@@ -136,12 +136,12 @@ impl Figures {
             .max_by_key(|run| (began(run), run.began, run.times))
     }
 
-    /// The run of a case.
+    /// Returns the run of a case.
     pub(crate) fn run(&self, case: &str) -> Option<&Run> {
         self.runs.get(case)
     }
 
-    /// A case's rows, in the order of the servers.
+    /// Returns a case's rows, in the order of the servers.
     pub(crate) fn of<'a>(&'a self, case: &'a str) -> impl Iterator<Item = &'a Row> {
         self.rows.iter().filter(move |row| row.case == case)
     }
@@ -151,14 +151,14 @@ impl Figures {
         rows.find(|row| row.case == case && row.server == server)
     }
 
-    /// What a delivery, an answer or a join, or a socket or channel costs a server; `None` where
-    /// it was not measured or has failed.
+    /// Returns the cost, for a server, of a delivery, an answer or a join, or of a socket or
+    /// channel; `None` if it was not measured or has failed.
     pub(crate) fn cost(&self, case: &str, server: &str, unit: Unit) -> Option<f64> {
         let row = self.get(case, server).filter(|row| row.error.is_none());
         row?.cost(unit)
     }
 
-    /// What the least possible costs.
+    /// Returns the cost of the floor.
     pub(crate) fn floor(&self, case: &str, unit: Unit) -> Option<f64> {
         self.cost(case, floor(case), unit)
     }
@@ -172,7 +172,7 @@ fn same(one: &Row, other: &Row) -> bool {
     (&one.server, &one.case) == (&other.server, &other.case)
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// Returns the middle value, or the mean of the two in the middle.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! The tables: a short one for the README, and one of everything.
+//! The tables: a short one for the README, and a full one.
 
 use anyhow::{Context, Result};
 
@@ -8,7 +8,7 @@ use super::{
     figures::{Figures, Row},
 };
 
-/// How costs grow: the ratios of two cases each.
+/// The growth of costs: the ratios of two cases each.
 const GROWTH: &[(&str, &str, &str)] = &[
     (
         "fan-out to 10,000 ÷ to 100",
@@ -22,7 +22,7 @@ const GROWTH: &[(&str, &str, &str)] = &[
 /// The cases of the short table.
 const SHORT: &[&str] = &["fanout-1", "fanout-16", "rate-50", "echo", "storm", "idle"];
 
-/// The servers of the short table beside ours and the floor.
+/// The servers of the short table besides ours and the floor.
 const PEERS: &[&str] = &[
     "by-hand",
     "socketioxide",
@@ -43,7 +43,7 @@ pub(crate) fn between_markers(page: &str, text: &str) -> Result<String> {
     Ok(format!("{head}{START}\n\n{}\n\n{END}{tail}", text.trim()))
 }
 
-/// What the figures were measured on, and which are of another run than most.
+/// Returns the machine of the figures, and the cases of other runs than the main one.
 pub(crate) fn runs(figures: &Figures) -> String {
     let Some(main) = figures.main_run() else {
         return String::new();
@@ -65,7 +65,7 @@ pub(crate) fn runs(figures: &Figures) -> String {
     }
 }
 
-/// What each case costs this project, and how many times as much it costs the others.
+/// Returns the cost of each case here, and its multiple for the other servers.
 pub(crate) fn short(figures: &Figures) -> String {
     let mut text = format!("| each | here | ÷ floor | {} |\n", PEERS.join(" | "));
     text += &format!("|---|---|---|{}\n", "---|".repeat(PEERS.len()));
@@ -76,11 +76,11 @@ pub(crate) fn short(figures: &Figures) -> String {
     text
 }
 
-/// A case's row of the short table, if it was measured.
+/// Returns a case's row of the short table, if it was measured.
 fn row(figures: &Figures, case: &Case) -> Option<String> {
     let ours = figures.cost(case.name, "ours", case.unit)?;
     let floor = figures.floor(case.name, case.unit);
-    // The floor has next to no memory.
+    // The floor uses next to no memory.
     let floor = floor.filter(|_| case.unit == Unit::Cpu);
     let over_floor = plain(floor.map(|floor| ours / floor));
     let mut cells = vec![case.title.to_owned(), amount(ours, case.unit), over_floor];
@@ -96,7 +96,7 @@ fn row(figures: &Figures, case: &Case) -> Option<String> {
     Some(format!("| {} |\n", cells.join(" | ")))
 }
 
-/// Every figure of every case.
+/// Returns every figure of every case.
 pub(crate) fn full(figures: &Figures, compile_time: Option<&CompileTime>) -> String {
     let mut text = growth(figures);
     for case in CASES {
@@ -110,13 +110,13 @@ pub(crate) fn full(figures: &Figures, compile_time: Option<&CompileTime>) -> Str
     text
 }
 
-/// How many times as much a delivery costs when there is more of something.
+/// Returns the ratios by which the cost of a delivery grows with each quantity.
 fn growth(figures: &Figures) -> String {
     let mut rows = String::new();
     for server in SERVERS {
         let ratio = |(_, of, to): &(&str, &str, &str)| {
             let cost = |case| figures.cost(case, server, Unit::Cpu);
-            // Figures of two runs are not to be compared.
+            // Figures of two runs cannot be compared.
             let began = |case| figures.run(case).map(|run| run.began);
             (began(of) == began(to)).then_some(cost(of)? / cost(to)?)
         };
@@ -179,7 +179,7 @@ fn section(figures: &Figures, case: &Case) -> String {
     text
 }
 
-/// A row as it is shown while the rest is being measured.
+/// Returns a row as it is shown while the rest is being measured.
 pub(crate) fn line(row: &Row) -> String {
     let name = format!("{:<18}{:<18}", row.case, row.server);
     if let Some(error) = &row.error {
@@ -195,12 +195,12 @@ pub(crate) fn line(row: &Row) -> String {
     format!("{name}{}", figures.join(", "))
 }
 
-/// The beginning of an error, which names it.
+/// Returns the beginning of an error, which names it.
 fn reason(error: &str) -> &str {
     error.split(": ").next().unwrap_or(error)
 }
 
-/// A cost with its unit, in three digits.
+/// Returns a cost with its unit, in three digits.
 pub(crate) fn amount(cost: f64, unit: Unit) -> String {
     match unit {
         Unit::Cpu => format!("{} µs", digits(cost)),

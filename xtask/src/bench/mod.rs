@@ -61,7 +61,7 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     results.keep(&workspace.root)
 }
 
-/// The servers that can be measured here, their packages installed.
+/// Returns the servers that can be measured here, with their packages installed.
 fn servers(folder: &Path) -> Vec<&'static str> {
     let node = setup::packages(&folder.join("peers/node"));
     if let Err(error) = &node {
@@ -85,7 +85,7 @@ fn measure(folder: &Path, servers: &[&str], options: &Options) -> Result<Vec<Row
     build.current_dir(folder);
     run(build)?;
     for at in 1..=options.runs {
-        // How much memory something takes hardly changes from one run to the next.
+        // The memory use hardly changes from one run to the next.
         let cases = wanted
             .iter()
             .filter(|case| at == 1 || case.unit == Unit::Cpu);
@@ -98,7 +98,7 @@ fn measure(folder: &Path, servers: &[&str], options: &Options) -> Result<Vec<Row
     Ok(rows)
 }
 
-/// One run of the load generator; what it says is shown as it comes.
+/// Runs the load generator once, and shows its output as it comes.
 fn load(folder: &Path, servers: &[&str], cases: &[&str], options: &Options) -> Result<Vec<Row>> {
     let mut load = command(
         "cargo",
@@ -130,7 +130,7 @@ fn load(folder: &Path, servers: &[&str], cases: &[&str], options: &Options) -> R
     Ok(rows)
 }
 
-/// What the figures were measured on.
+/// Returns the name of the machine that is measured.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What of the benchmarks is run.
+//! The options of a benchmark run.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -6,13 +6,13 @@ use super::cases::CASES;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// How often each case is measured; the median counts.
+    /// The number of measurements of each case; the median counts.
     pub(crate) runs: usize,
     /// The cases' names; empty for all.
     pub(crate) cases: Vec<String>,
-    /// Fewer sockets and less time: to see whether it works, not what it costs.
+    /// True for fewer sockets and less time: to see that it works, not what it costs.
     pub(crate) quick: bool,
-    /// Measure nothing, and write the pages anew from what is kept.
+    /// True to measure nothing, and write the pages again from the kept figures.
     pub(crate) pages: bool,
     /// A Phoenix to measure as well.
     pub(crate) url: Option<String>,
@@ -59,7 +59,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether a case is to be run.
+    /// Returns true if a case is to be run.
     pub(crate) fn wants(&self, case: &str) -> bool {
         self.cases.is_empty() || self.cases.iter().any(|wanted| wanted == case)
     }

@@ -1,4 +1,4 @@
-//! Which figures are drawn.
+//! The plots of the figures.
 
 use std::{fs, path::Path};
 
@@ -43,7 +43,7 @@ pub(crate) fn write(figures: &Figures, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A case, a bar for each server that could be measured.
+/// Returns the panel of a case, with a bar for each server that could be measured.
 fn servers(figures: &Figures, name: &str) -> Panel {
     let case = CASES.iter().find(|case| case.name == name);
     let (title, unit) = case.map_or((name, Unit::Cpu), |case| (case.title, case.unit));
@@ -57,7 +57,7 @@ fn servers(figures: &Figures, name: &str) -> Panel {
     }
 }
 
-/// A server, a bar for each number of subscribers.
+/// Returns a panel for each server, with a bar for each number of subscribers.
 fn growth(figures: &Figures) -> Vec<Panel> {
     const SIZES: [(&str, &str); 3] = [
         ("fanout-1-of-100", "100"),

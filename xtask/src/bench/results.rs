@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{compile_time::CompileTime, figures::Figures, markdown, plots};
 
-/// What `benchmarks/results.json` has.
+/// The content of `benchmarks/results.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) figures: Figures,
@@ -15,7 +15,7 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// What was kept before: nothing, where there is no such file.
+    /// Reads the kept figures: none if there is no such file.
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let shown = file.display();
         match fs::read_to_string(file) {
@@ -25,13 +25,13 @@ impl Results {
         }
     }
 
-    /// Takes what was measured since.
+    /// Replaces figures with newer ones.
     pub(crate) fn replace(&mut self, newer: Self) {
         self.figures.replace(newer.figures);
         self.compile_time = newer.compile_time.or(self.compile_time.take());
     }
 
-    /// Every figure of every case.
+    /// Returns every figure of every case.
     pub(crate) fn tables(&self) -> String {
         markdown::full(&self.figures, self.compile_time.as_ref())
     }
@@ -50,12 +50,12 @@ impl Results {
     }
 }
 
-/// Where they are kept.
+/// Returns the path of the kept figures.
 pub(crate) fn file(root: &Path) -> std::path::PathBuf {
     root.join("benchmarks/results.json")
 }
 
-/// Writes the part of a page that is written by this.
+/// Replaces the generated part of a page.
 fn replace(page: &Path, text: &str) -> Result<()> {
     let shown = page.display();
     let former = fs::read_to_string(page).with_context(|| format!("cannot read {shown}"))?;

@@ -1,11 +1,11 @@
-//! Bars, in panels beside and below each other. An SVG of its own takes the reader's colours, light
-//! or dark, which no plotting crate does.
+//! Bars, in panels beside and below each other. The SVG is written by hand, since it takes the
+//! reader's colours, light or dark, which no plotting crate does.
 
 /// One bar.
 pub(crate) struct Bar {
     pub(crate) label: String,
     pub(crate) value: f64,
-    /// The value as it is written beside the bar.
+    /// The text of the value beside the bar.
     pub(crate) text: String,
     pub(crate) kind: Kind,
 }
@@ -22,12 +22,12 @@ pub(crate) struct Panel {
     pub(crate) bars: Vec<Bar>,
 }
 
-/// What the longest bar stands for.
+/// The meaning of the longest bar.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
-    /// In each panel its own longest.
+    /// The longest value of each panel.
     Each,
-    /// The longest of all.
+    /// The longest value of all panels.
     Shared,
 }
 
@@ -46,7 +46,7 @@ text{font:13px system-ui,-apple-system,Segoe UI,Helvetica,Arial,sans-serif;fill:
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.value{fill:#9198a1}\
 .floor{fill:#3d444d}.ours{fill:#4493f8}.peer{fill:#656c76}}";
 
-/// The panels, two in a row.
+/// Returns the panels, two in a row.
 pub(crate) fn panels(description: &str, panels: &[Panel], scale: Scale) -> String {
     let longest = |panel: &Panel| panel.bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
     let of_all = panels.iter().map(longest).fold(0.0, f64::max);

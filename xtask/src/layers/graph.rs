@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The sets of nodes that reach each other, each sorted; nodes that stand alone are left out.
+/// Returns the sets of nodes that reach each other, each sorted; single nodes are left out.
 pub(super) fn circles<'a>(arrows: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Vec<&'a str>> {
     let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (from, to) in arrows.filter(|(from, to)| from != to) {

@@ -1,4 +1,4 @@
-//! The modules of clients in JavaScript, and which of them import each other.
+//! The modules of clients in JavaScript, and their imports of each other.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::graph::circles;
 
-/// The sets of modules below a folder that import each other, by their paths from `root`.
+/// Returns the sets of modules below a folder that import each other, by their paths from `root`.
 pub(super) fn circles_below(root: &Path, folder: &str) -> Result<Vec<Vec<String>>> {
     let mut imports = Vec::new();
     collect(root, Path::new(folder), &mut imports)?;
@@ -46,7 +46,8 @@ fn collect(root: &Path, folder: &Path, imports: &mut Vec<(String, String)>) -> R
     Ok(())
 }
 
-/// What a module imports by a path: `from "./entry.js"`, `import "./entry.js"`, `import("./entry.js")`.
+/// Returns the paths that a module imports: `from "./entry.js"`, `import "./entry.js"`,
+/// `import("./entry.js")`.
 fn specifiers(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.match_indices(['"', '\'']);
     quoted.filter_map(|(at, quote)| {
@@ -57,7 +58,7 @@ fn specifiers(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A path from a folder, without `.` and `..`.
+/// Returns a path from a folder, without `.` and `..`.
 fn normal(folder: &Path, specifier: &str) -> String {
     let mut path = PathBuf::new();
     for part in folder.join(specifier).components() {

@@ -1,4 +1,4 @@
-//! The modules of a crate, and which of them each path leads to.
+//! The modules of a crate, and the modules that their paths lead to.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,9 +19,9 @@ pub(super) struct Use {
     pub(super) path: String,
     pub(super) to_file: String,
     pub(super) to_room: String,
-    /// Set where the path names an item at the crate's root.
+    /// True if the path names an item at the crate's root.
     pub(super) through_root: bool,
-    /// Set where a part of a module names what the module itself defines.
+    /// True if a part of a module names a definition of the module itself.
     pub(super) of_parent: bool,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct Crate {
 struct Module {
     file: String,
     children: BTreeSet<String>,
-    /// Names that are imported, and where each comes from.
+    /// The imported names, with the path of each.
     imports: BTreeMap<String, Vec<String>>,
-    /// Modules whose public names are all imported.
+    /// The modules whose public names are all imported.
     globs: Vec<Vec<String>>,
     /// Every path in the module's text, as it is written.
     paths: Vec<Written>,
@@ -45,7 +45,7 @@ struct Module {
 struct Written {
     segments: Vec<String>,
     line: usize,
-    /// Set where the path only passes an item on: `pub use`.
+    /// True if the path only passes an item on: `pub use`.
     re_export: bool,
 }
 
@@ -132,7 +132,7 @@ impl Crate {
         self.read_file(root, path, found)
     }
 
-    /// Every path from one file to another, and from one room to another.
+    /// Returns every path from one file to another, and from one room to another.
     pub(super) fn uses(&self) -> Vec<Use> {
         let mut uses = Vec::new();
         for (at, module) in &self.modules {
@@ -168,7 +168,7 @@ impl Crate {
         uses
     }
 
-    /// The path from the crate's root; `None` for one that leads out of the crate.
+    /// Returns the path from the crate's root; `None` for one that leads out of the crate.
     fn absolute(&self, at: &[String], segments: &[String]) -> Option<Vec<String>> {
         let mut base = at.to_vec();
         let mut rest = segments;
@@ -190,9 +190,9 @@ impl Crate {
         Some([base, rest.to_vec()].concat())
     }
 
-    /// The module that a path's item stands in, past what re-exports it.
+    /// Returns the module that defines a path's item, past all re-exports.
     fn resolve(&self, path: &[String], depth: usize) -> Option<Vec<String>> {
-        /// More re-exports of re-exports than anybody writes.
+        /// More re-exports of re-exports than any crate has.
         const MOST: usize = 16;
         if depth > MOST {
             return None;
@@ -275,7 +275,7 @@ impl Module {
         self.imports.insert(name, path);
     }
 
-    /// Finds the paths in what a macro is given, which is not parsed.
+    /// Finds the paths in the tokens of a macro call, which are not parsed.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut tokens = tokens.into_iter().peekable();
         while let Some(token) = tokens.next() {
@@ -339,7 +339,7 @@ impl<'ast> Visit<'ast> for Module {
         self.tokens(call.tokens.clone());
     }
 
-    /// Attributes hold documentation and other macros' arguments.
+    /// Skips attributes, which hold documentation and other macros' arguments.
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
 }
 
