@@ -84,12 +84,12 @@ use crate::{
 /// # Roles
 ///
 /// [`before_join`](macro@before_join), [`join`](macro@join),
-/// [`before_handle_in`](macro@before_handle_in), [`handle_in`](macro@handle_in), [`handle_out`](macro@handle_out),
-/// [`handle_info`](macro@handle_info), [`handle_cast`](macro@handle_cast),
-/// [`handle_call`](macro@handle_call) and [`terminate`](macro@terminate); for uploads
-/// [`allow_upload`](macro@allow_upload), [`validate_upload`](macro@validate_upload),
-/// [`handle_upload`](macro@handle_upload) and [`handle_progress`](macro@handle_progress). They need
-/// no import.
+/// [`before_handle_in`](macro@before_handle_in), [`handle_in`](macro@handle_in),
+/// [`handle_out`](macro@handle_out), [`handle_info`](macro@handle_info),
+/// [`handle_cast`](macro@handle_cast), [`handle_call`](macro@handle_call) and
+/// [`terminate`](macro@terminate); for uploads [`allow_upload`](macro@allow_upload),
+/// [`validate_upload`](macro@validate_upload), [`handle_upload`](macro@handle_upload) and
+/// [`handle_progress`](macro@handle_progress). They need no import.
 ///
 /// # Parameters
 ///

@@ -169,7 +169,7 @@ fn read(cx: &ExpandCtx<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) ->
     quote_spanned! {span=>
         match #read(__file) {
             ::core::option::Option::Some(__value) => __value,
-            // The type was checked above, so this is never so.
+            // The type was checked above, so this is unreachable.
             ::core::option::Option::None => {
                 return #krate::__private::HandlerFuture::ready(
                     #krate::upload::Consumed::Postponed,

@@ -19,8 +19,8 @@ use crate::{
 /// The number of broadcasts that may wait for a subscriber outside of any channel.
 const CAPACITY: usize = 1024;
 
-/// The broadcasts of a topic: see [`Endpoint::subscribe`](crate::Endpoint::subscribe). A [`Stream`] that
-/// never ends.
+/// The broadcasts of a topic: see [`Endpoint::subscribe`](crate::Endpoint::subscribe). A [`Stream`]
+/// that never ends.
 #[derive(Debug)]
 pub struct EndpointSubscription {
     // Dropped first, so that nothing is sent to a dropped receiver.

@@ -12,8 +12,7 @@ use super::{Serializer, SharedSerializer, V1, V2};
 
 /// The versions that a serializer supports: `~> 2.0.0` matches every `2.0.x`, `~> 2.0` every `2.x`.
 ///
-/// Release versions only, as in the reference: a pre-release such as `2.0.0-rc.1` matches
-/// nothing.
+/// Only release versions match, as in Phoenix; a pre-release such as `2.0.0-rc.1` never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionRequirement {
     major: u64,

@@ -89,8 +89,7 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// A [`PayloadError`] that names the field which does not fit, or says that the payload is
-    /// binary.
+    /// A [`PayloadError`] that names the invalid field, or says that the payload is binary.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         self.decode_borrowed()
     }

@@ -66,7 +66,7 @@ async fn collect(
     let query = Params::from_query(request.uri.query().unwrap_or_default());
     let query = query.filtered(endpoint.filter());
     let params = match RawPathParams::from_request_parts(request, &()).await {
-        // axum lets a variable match nothing, `/socket//websocket`.
+        // axum lets a variable match an empty segment, as in `/socket//websocket`.
         Ok(path) if path.iter().any(|(_, value)| value.is_empty()) => {
             return Err(ConnectError::Path);
         }

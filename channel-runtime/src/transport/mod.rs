@@ -1,4 +1,4 @@
-//! Transports: how frames reach a connection and leave it. A transport knows no channel.
+//! Transports: how frames reach a connection and leave it. A transport knows nothing of channels.
 //!
 //! WebSocket and long-poll are built in. A custom transport calls the same functions:
 //! [`Endpoint::connect`](crate::Endpoint::connect) with a [`ConnectRequest`] returns a

@@ -35,7 +35,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 ///
 /// One value serves one client, in a task of its own: the handlers run one after the other, and
 /// while one runs, the client's next frame waits at the transport. A panic closes this connection
-/// with code 1011 and no other.
+/// only, with code 1011.
 ///
 /// ```
 /// use channel_runtime::{

@@ -1,4 +1,4 @@
-//! The engines.
+//! The engines: NATS and Redis.
 
 #[cfg(feature = "nats")]
 pub(super) mod nats;

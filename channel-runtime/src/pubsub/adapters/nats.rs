@@ -376,7 +376,7 @@ impl NatsLink {
         Ok(())
     }
 
-    /// Messages of one subject arrive in order; each subject has a reader of its own.
+    /// Starts a reader for one subject, which delivers its messages in order.
     fn read(&self, channel: &Arc<str>, mut messages: Subscriber) -> Reader {
         let ((incoming, over), channel) = (self.incoming.of_subscription(), channel.clone());
         let task = tokio::spawn(async move {

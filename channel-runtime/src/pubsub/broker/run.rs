@@ -106,7 +106,7 @@ fn varied(wait: Duration) -> Duration {
     wait * 3 / 4 + wait * random / 2048
 }
 
-/// Ends with the reason why the link cannot go on.
+/// Serves the link until it fails; returns the reason.
 async fn serve<L: BrokerConnection>(
     core: &Core,
     link: &L,

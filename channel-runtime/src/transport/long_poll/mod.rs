@@ -8,9 +8,10 @@
 //! POST, with T        one text frame, or many          {"status": 200}
 //! ```
 //!
-//! A session is a task that owns a [`Connection`](crate::connection::Connection), and an entry in its node's
-//! [`Sessions`], where the requests of its client find it, whatever TCP connection they come on.
-//! Its token names that node; a request that comes to another one is passed on by the [`RemoteSessions`](remote::RemoteSessions).
+//! A session is a task that owns a [`Connection`](crate::connection::Connection), with an entry in
+//! its node's [`Sessions`], where the requests of its client find it on any TCP connection. Its
+//! token names that node; another node passes requests on through its
+//! [`RemoteSessions`](remote::RemoteSessions).
 
 mod answer;
 mod backlog;

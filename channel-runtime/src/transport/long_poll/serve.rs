@@ -1,4 +1,4 @@
-//! From HTTP requests to a session and back.
+//! Connects HTTP requests with their sessions.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! From an HTTP request to an open connection.
+//! Upgrades an HTTP request to an open connection.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ const LIMITS: Limits = Limits {
     message: 1500,
 };
 
-/// A client's frame.
+/// Encodes a masked frame, as a client sends it.
 pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     match payload.len() {
@@ -30,7 +30,8 @@ pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The messages of these bytes, read in pieces of `piece` bytes, or the code of the close.
+/// Decodes the bytes in pieces of `piece` bytes; returns the messages, and the code of the close if
+/// there is an error.
 pub(super) fn decode(bytes: &[u8], piece: usize) -> (Vec<Message>, Option<u16>) {
     let mut decoder = Decoder::new(LIMITS);
     let mut messages = Vec::new();

@@ -52,7 +52,7 @@ pub(super) fn run(
     }
 }
 
-/// Reads and hands over until the connection ends.
+/// Reads, and hands over messages, until the connection ends.
 ///
 /// It is usually woken by incoming data, so it reads first, and checks the rest once.
 fn poll(reader: &mut OwnedReadHalf, session: &mut Session, cx: &mut Context<'_>) -> Poll<End> {
