@@ -168,8 +168,8 @@ impl CookieSession {
     }
 
     /// Returns a CSRF token for a page of this session. Its socket sends the token back as the
-    /// parameter `_csrf_token`; its forms may use any way. Each call returns a different token, and
-    /// all of them are valid.
+    /// parameter `_csrf_token`; its forms may send it in any field. Each call returns a different
+    /// token, and all of them are valid.
     ///
     /// # Errors
     ///

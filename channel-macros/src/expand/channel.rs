@@ -123,9 +123,9 @@ fn socket<'a>(cx: &ExpandCtx<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type
     socket.filter(|_| args.socket_parameter(cx.generics()).is_none())
 }
 
-/// Lends the socket and its state. The channel is the last parameter of `Provide`, and a local
-/// type, so that the others may come from another crate. The state is named through the socket,
-/// because only the compiler knows its type.
+/// Lends the socket and its state. The channel is the last of the user's types among the parameters
+/// of `Provide`, so that the others may come from another crate. The state is named through the
+/// socket, because only the compiler knows its type.
 fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let socket = socket(cx, args)?;
     let krate = cx.krate;
