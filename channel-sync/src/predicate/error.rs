@@ -100,7 +100,7 @@ impl fmt::Display for PredicateError {
                 write!(
                     f,
                     "expressions are nested more than {} deep",
-                    super::grammar::MAX_DEPTH
+                    super::ast::MAX_DEPTH
                 )
             }
             Fault::Token(message) => {

@@ -1,9 +1,9 @@
 //! Evaluation over one row, in three values: true, false, unknown.
 
+use super::ast::Test;
 use super::convert::cast;
 use super::expr::{Comparison, Expr, Op};
 use super::functions;
-use super::grammar::Test;
 use crate::table::Row;
 use crate::value::{Array, Type, Value};
 use std::cmp::Ordering;

@@ -1,6 +1,6 @@
 //! Typed expressions, and the SQL that they are printed as.
 
-use super::grammar::Test;
+use super::ast::Test;
 use crate::table::quote_identifier;
 use crate::value::{Type, Value};
 use smol_str::SmolStr;

@@ -46,7 +46,7 @@ pub(super) fn of(expr: &Expr) -> Option<Keys> {
             }
             _ => return None,
         },
-        Op::Is(of, super::grammar::Test::True, false) => self::of(of)?,
+        Op::Is(of, super::ast::Test::True, false) => self::of(of)?,
         _ => return None,
     };
     keys.values.sort_unstable();

@@ -1,6 +1,7 @@
 //! `where` clauses: read once, checked against the table, evaluated over rows in three values, and
 //! printed back as SQL of our own.
 
+mod ast;
 mod convert;
 mod error;
 mod eval;
@@ -12,6 +13,7 @@ mod lex;
 mod order;
 mod overload;
 mod resolve;
+mod words;
 
 use error::Fault;
 pub use error::PredicateError;

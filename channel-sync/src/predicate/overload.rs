@@ -1,7 +1,7 @@
 //! Which operator or function a name means for given types.
 
+use super::ast::Ast;
 use super::expr::{Comparison, Expr, Function, Op};
-use super::grammar::Ast;
 use super::resolve::{Resolver, Side, no_overload};
 use super::{Fault, PredicateError, convert};
 use crate::value::{Type, Value};

@@ -1,8 +1,8 @@
 //! Gives every expression its type: columns from the table, literals from what stands beside them,
 //! operators and functions by the types of their arguments.
 
+use super::ast::{Ast, Node, Test};
 use super::expr::{Comparison, Expr, Function, Op};
-use super::grammar::{Ast, Node, Test};
 use super::{Fault, PredicateError, convert};
 use crate::table::Table;
 use crate::value::{Type, Value};

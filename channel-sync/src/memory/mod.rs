@@ -1,15 +1,17 @@
 //! Tables in memory.
 
-use crate::predicate::{Predicate, PredicateError};
-use crate::source::{
-    Bounds, BoxFuture, Change, Event, Query, Relation, Snapshot, Source, SourceError, Transaction,
-};
-use crate::table::{Column, Modifier, RelationName, Row, Table};
-use crate::value::{Type, Value};
+mod column;
+mod store;
+
+use crate::predicate::PredicateError;
+use crate::source::{Bounds, BoxFuture, Event, Query, Relation, Snapshot, Source, SourceError};
+use crate::table::{RelationName, Row, Table};
+use column::canonical;
 use futures_util::stream::{self, StreamExt};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use store::{Operation, Store, Stored, Values, tell};
 use tokio::sync::{Mutex, mpsc};
 
 /// Transactions that wait for a follower before a commit waits, too.
@@ -17,7 +19,7 @@ const QUEUE: usize = 256;
 
 /// Typed tables in this process, with transactions: the source of examples and tests, and of
 /// services that need no database. It is a table store, not Postgres: it has no SQL but the
-/// [`Predicate`]s, and it is empty when the process starts.
+/// [`Predicate`](crate::Predicate)s, and it is empty when the process starts.
 ///
 /// A commit takes the next transaction id and position under one lock, and reaches every shape in
 /// that order.
@@ -80,43 +82,10 @@ pub enum MemoryError {
     Evaluation(#[from] crate::EvalError),
 }
 
-struct Store {
-    tables: HashMap<u32, Stored>,
-    names: HashMap<RelationName, u32>,
-    followers: Vec<mpsc::Sender<Event>>,
-    next_relation: u32,
-    next_row: u64,
-    next_xid: u64,
-    lsn: u64,
-}
-
-struct Stored {
-    relation: Arc<Relation>,
-    /// In the order in which they were written, as a heap has them.
-    rows: BTreeMap<u64, Row>,
-    /// Of a table with a primary key.
-    keys: HashMap<String, u64>,
-}
-
 /// A transaction: what is added to it is done at once when it commits, or not at all.
 pub struct MemoryTransaction {
     store: Arc<Mutex<Store>>,
     operations: Vec<Operation>,
-}
-
-type Values = Vec<(String, Option<SmolStr>)>;
-
-enum Operation {
-    Insert(RelationName, Values),
-    Update(RelationName, String, Vec<SmolStr>, Values),
-    Delete(RelationName, String, Vec<SmolStr>),
-    Truncate(RelationName),
-}
-
-enum Undo {
-    Remove(u32, u64),
-    Restore(u32, u64, Row),
-    RestoreAll(u32, BTreeMap<u64, Row>, HashMap<String, u64>),
 }
 
 impl Default for MemorySource {
@@ -128,18 +97,8 @@ impl Default for MemorySource {
 impl MemorySource {
     /// A source without tables.
     pub fn new() -> MemorySource {
-        let store = Store {
-            tables: HashMap::new(),
-            names: HashMap::new(),
-            followers: Vec::new(),
-            next_relation: 16_384,
-            next_row: 0,
-            // Postgres' first ordinary transaction; the first segment of its log.
-            next_xid: 3,
-            lsn: 0x100_0000,
-        };
         MemorySource {
-            store: Arc::new(Mutex::new(store)),
+            store: Arc::new(Mutex::new(Store::new())),
         }
     }
 
@@ -344,271 +303,6 @@ fn owned<'a>(values: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Va
 
 fn parse_name(name: &str) -> Result<RelationName, MemoryError> {
     RelationName::parse(name).map_err(MemoryError::Relation)
-}
-
-impl Store {
-    fn named(&self, name: &RelationName) -> Result<&Stored, MemoryError> {
-        let missing = || MemoryError::Relation(format!("table {name} does not exist"));
-        let id = self.names.get(name).ok_or_else(missing)?;
-        self.tables.get(id).ok_or_else(missing)
-    }
-
-    /// A place in every follower's queue, so that nothing is done that cannot be told.
-    async fn permits(&mut self) -> Vec<mpsc::OwnedPermit<Event>> {
-        self.followers.retain(|follower| !follower.is_closed());
-        let mut permits = Vec::with_capacity(self.followers.len());
-        for follower in &self.followers {
-            if let Ok(permit) = follower.clone().reserve_owned().await {
-                permits.push(permit);
-            }
-        }
-        permits
-    }
-
-    fn send(&mut self, permits: Vec<mpsc::OwnedPermit<Event>>, changes: Vec<Change>) -> u64 {
-        let xid = self.next_xid;
-        self.next_xid += 1;
-        self.lsn += 64 + 64 * changes.len() as u64;
-        let transaction = Transaction {
-            xid,
-            lsn: self.lsn,
-            changes,
-            complete: true,
-        };
-        tell(permits, &Event::Transaction(transaction));
-        xid
-    }
-
-    fn apply(
-        &mut self,
-        operation: Operation,
-        changes: &mut Vec<Change>,
-        undo: &mut Vec<Undo>,
-    ) -> Result<(), MemoryError> {
-        match operation {
-            Operation::Insert(name, values) => {
-                let stored = self.named(&name)?;
-                let id = stored.relation.id;
-                let row = fill(&stored.relation.table, None, &values)?;
-                self.put(id, row.clone(), undo)?;
-                changes.push(Change::Insert {
-                    relation: id,
-                    new: row,
-                });
-            }
-            Operation::Update(name, text, params, values) => {
-                let (id, found) = self.find(&name, &text, &params)?;
-                for (place, old) in found {
-                    let new = fill(&self.named(&name)?.relation.table, Some(&old), &values)?;
-                    self.take(id, place, undo);
-                    self.put(id, new.clone(), undo)?;
-                    changes.push(Change::Update {
-                        relation: id,
-                        old,
-                        new,
-                    });
-                }
-            }
-            Operation::Delete(name, text, params) => {
-                let (id, found) = self.find(&name, &text, &params)?;
-                for (place, old) in found {
-                    self.take(id, place, undo);
-                    changes.push(Change::Delete { relation: id, old });
-                }
-            }
-            Operation::Truncate(name) => {
-                let id = self.named(&name)?.relation.id;
-                if let Some(stored) = self.tables.get_mut(&id) {
-                    let rows = std::mem::take(&mut stored.rows);
-                    let keys = std::mem::take(&mut stored.keys);
-                    undo.push(Undo::RestoreAll(id, rows, keys));
-                }
-                changes.push(Change::Truncate { relation: id });
-            }
-        }
-        Ok(())
-    }
-
-    /// The rows of a predicate; by their key where it says which.
-    fn find(
-        &self,
-        name: &RelationName,
-        text: &str,
-        params: &[SmolStr],
-    ) -> Result<(u32, Vec<(u64, Row)>), MemoryError> {
-        let stored = self.named(name)?;
-        let table = &stored.relation.table;
-        let predicate = Predicate::parse(text, table, params)?;
-        let mut found = Vec::new();
-        let mut test = |place: u64, row: &Row| -> Result<(), MemoryError> {
-            if predicate.matches(row)? {
-                found.push((place, row.clone()));
-            }
-            Ok(())
-        };
-        let mut key = table.key_columns().map(|name| table.column_index(name));
-        let only = if let (Some(first), None) = (key.next(), key.next()) {
-            first
-        } else {
-            None
-        };
-        match predicate.keys() {
-            Some(keys) if Some(keys.column) == only => {
-                for value in keys.values {
-                    let probe: Row = (0..table.columns().len())
-                        .map(|i| (i == keys.column).then(|| value.clone()))
-                        .collect();
-                    if let Some(place) = stored.keys.get(&table.row_key(&probe))
-                        && let Some(row) = stored.rows.get(place)
-                    {
-                        test(*place, row)?;
-                    }
-                }
-            }
-            _ => {
-                for (place, row) in &stored.rows {
-                    test(*place, row)?;
-                }
-            }
-        }
-        Ok((stored.relation.id, found))
-    }
-
-    fn put(&mut self, id: u32, row: Row, undo: &mut Vec<Undo>) -> Result<(), MemoryError> {
-        let place = self.next_row;
-        self.next_row += 1;
-        let Some(stored) = self.tables.get_mut(&id) else {
-            return Ok(());
-        };
-        let table = &stored.relation.table;
-        if table.key_columns().next().is_some() {
-            let key = table.row_key(&row);
-            if stored.keys.contains_key(&key) {
-                return Err(MemoryError::Duplicate(key));
-            }
-            stored.keys.insert(key, place);
-        }
-        stored.rows.insert(place, row);
-        undo.push(Undo::Remove(id, place));
-        Ok(())
-    }
-
-    fn take(&mut self, id: u32, place: u64, undo: &mut Vec<Undo>) {
-        if let Some(stored) = self.tables.get_mut(&id)
-            && let Some(row) = stored.rows.remove(&place)
-        {
-            stored.keys.remove(&stored.relation.table.row_key(&row));
-            undo.push(Undo::Restore(id, place, row));
-        }
-    }
-
-    fn revert(&mut self, undo: Vec<Undo>) {
-        for step in undo.into_iter().rev() {
-            match step {
-                Undo::Remove(id, place) => self.take(id, place, &mut Vec::new()),
-                Undo::Restore(id, place, row) => {
-                    if let Some(stored) = self.tables.get_mut(&id) {
-                        let table = &stored.relation.table;
-                        if table.key_columns().next().is_some() {
-                            stored.keys.insert(table.row_key(&row), place);
-                        }
-                        stored.rows.insert(place, row);
-                    }
-                }
-                Undo::RestoreAll(id, rows, keys) => {
-                    if let Some(stored) = self.tables.get_mut(&id) {
-                        stored.rows = rows;
-                        stored.keys = keys;
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn tell(permits: Vec<mpsc::OwnedPermit<Event>>, event: &Event) {
-    for permit in permits {
-        permit.send(event.clone());
-    }
-}
-
-/// A whole row: the named values in the columns' form, the rest of `old` or null.
-fn fill(table: &Table, old: Option<&Row>, values: &Values) -> Result<Row, MemoryError> {
-    let mut texts: Vec<Option<SmolStr>> = (0..table.columns().len())
-        .map(|i| old.and_then(|row| row.get(i)).map(SmolStr::from))
-        .collect();
-    for (name, text) in values {
-        let missing = || MemoryError::Column(table.name().clone(), name.clone());
-        let index = table.column_index(name).ok_or_else(missing)?;
-        texts[index] = text.clone();
-    }
-    texts
-        .iter()
-        .zip(table.columns())
-        .map(|(t, column)| canonical(column, t.as_deref()))
-        .collect()
-}
-
-/// The text that Postgres would give back.
-fn canonical(column: &Column, text: Option<&str>) -> Result<Option<SmolStr>, MemoryError> {
-    let Some(text) = text else {
-        if column.is_not_null() {
-            return Err(MemoryError::NotNull(column.name().to_owned()));
-        }
-        return Ok(None);
-    };
-    let wrong = || MemoryError::Value {
-        column: column.name().to_owned(),
-        ty: column.ty().to_string(),
-        text: text.to_owned(),
-    };
-    let value = Value::parse(text, column.ty()).map_err(|_| wrong())?;
-    let value = modified(value, column.modified_by(), column.ty()).ok_or_else(wrong)?;
-    Ok(value.to_text(column.ty()).map(SmolStr::from))
-}
-
-/// The value within the type's modifier, as Postgres rounds and pads it; `None` if it is too long.
-fn modified(value: Value, modifier: &Modifier, ty: &Type) -> Option<Value> {
-    Some(match (modifier, value) {
-        (modifier, Value::Array(mut array)) => {
-            let element = ty.element()?;
-            let items = std::mem::take(&mut array.items);
-            let items: Option<Vec<_>> = items
-                .into_iter()
-                .map(|item| modified(item, modifier, element))
-                .collect();
-            array.items = items?;
-            Value::Array(array)
-        }
-        (Modifier::MaxLength(most), Value::Text(text)) => {
-            let most = *most as usize;
-            match text.char_indices().nth(most) {
-                None => Value::Text(text),
-                Some((at, _)) if text[at..].chars().all(|c| c == ' ') => Value::text(&text[..at]),
-                Some(_) => return None,
-            }
-        }
-        (Modifier::Length(length), Value::Text(text)) if *ty == Type::Bpchar => {
-            let trimmed = text.trim_end_matches(' ');
-            let missing = (*length as usize).checked_sub(trimmed.chars().count())?;
-            Value::text(format!("{trimmed}{}", " ".repeat(missing)))
-        }
-        (Modifier::Numeric(precision, scale), Value::Numeric(number)) => {
-            Value::Numeric(number.rounded(*precision, *scale)?)
-        }
-        (Modifier::Precision(digits), Value::Time(t)) => Value::Time(round(t, *digits)?),
-        (Modifier::Precision(digits), Value::Timestamp(t)) if t != i64::MAX && t != i64::MIN => {
-            Value::Timestamp(round(t, *digits)?)
-        }
-        (_, value) => value,
-    })
-}
-
-/// Microseconds rounded to so many digits of a second, half away from zero.
-fn round(micros: i64, digits: u32) -> Option<i64> {
-    let unit = 10i64.checked_pow(6u32.checked_sub(digits)?)?;
-    let half = if micros < 0 { -(unit / 2) } else { unit / 2 };
-    Some((micros.checked_add(half)? / unit) * unit)
 }
 
 impl Source for MemorySource {
