@@ -9,6 +9,7 @@ use crate::shape::{Definition, LogMode, Message};
 use crate::source::{
     Bounds, Change, Event, Query, Snapshot, Source, SourceError, SourceHealth, Transaction,
 };
+use crate::telemetry;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 /// How a [`Sync`](crate::Sync) is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,7 @@ pub(crate) struct Waiting(Arc<Engine>);
 impl Waiting {
     pub(crate) fn new(engine: &Arc<Engine>) -> Waiting {
         engine.waiting.fetch_add(1, Ordering::Relaxed);
+        telemetry::waits();
         Waiting(engine.clone())
     }
 }
@@ -128,6 +131,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        telemetry::waits_no_longer();
     }
 }
 
@@ -231,6 +235,7 @@ impl Engine {
         if !follows(Following::Yes) {
             return;
         }
+        telemetry::connected(true);
         while let Some(event) = changes.recv().await {
             let Some(engine) = engine.upgrade() else {
                 return;
@@ -241,6 +246,7 @@ impl Engine {
         if let Some(engine) = engine.upgrade() {
             tracing::error!("the source ended its changes; all shapes end");
             engine.following.send_replace(Following::Ended);
+            telemetry::connected(false);
             engine.state.lock().remove_all();
         }
     }
@@ -284,14 +290,21 @@ impl Engine {
         let made = shape.clone();
         // A task of its own: who asked first may go, and others wait for it.
         tokio::spawn(async move {
-            let Err(error) = engine.make(&made).await else {
-                return;
+            let began = Instant::now();
+            let result = engine.make(&made).await;
+            let outcome = match &result {
+                Ok(()) => "ok",
+                Err(SourceError::Altered) => "altered",
+                Err(_) => "error",
             };
-            if error == SourceError::Altered {
-                engine.delete(&made);
-            } else {
-                tracing::warn!(handle = %made.handle, %error, "a shape's snapshot failed");
-                engine.state.lock().remove(made.id, Stage::Failed(error));
+            telemetry::made(outcome, began.elapsed());
+            match result {
+                Ok(()) => {}
+                Err(SourceError::Altered) => engine.delete(&made),
+                Err(error) => {
+                    tracing::warn!(handle = %made.handle, %error, "a shape's snapshot failed");
+                    engine.state.lock().remove(made.id, Stage::Failed(error));
+                }
             }
         });
         shape
@@ -458,6 +471,7 @@ impl Engine {
         if over {
             self.bound(u64::MAX);
         }
+        telemetry::applied();
         self.source.stored(transaction.lsn);
     }
 
@@ -611,6 +625,7 @@ impl State {
         );
         self.by_identity.insert(identity, id);
         self.by_handle.insert(handle, id);
+        telemetry::holds(self.shapes.len(), self.bytes);
         shape
     }
 
@@ -618,6 +633,7 @@ impl State {
         if let Some(entry) = self.shapes.get_mut(&id) {
             self.bytes = self.bytes - entry.bytes + bytes;
             entry.bytes = bytes;
+            telemetry::holds(self.shapes.len(), self.bytes);
         }
     }
 
@@ -664,5 +680,7 @@ impl State {
             }
         }
         shape.stage.send_replace(stage);
+        telemetry::ended();
+        telemetry::holds(self.shapes.len(), self.bytes);
     }
 }

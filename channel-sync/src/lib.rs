@@ -49,6 +49,7 @@ mod predicate;
 mod shape;
 mod source;
 mod table;
+mod telemetry;
 mod value;
 
 pub use config::Config;
@@ -63,6 +64,7 @@ pub use source::{
     Transaction,
 };
 pub use table::{Column, Modifier, RelationName, Row, Table};
+pub use telemetry::describe_metrics;
 pub use value::{EnumType, Type};
 
 use std::sync::Arc;

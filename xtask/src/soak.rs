@@ -105,7 +105,9 @@ fn properties(_: &Workspace, options: &Options) -> Result<Outcome> {
 /// Runs tests over real connections only: while the clock stands still, every run is the same.
 fn races(workspace: &Workspace, options: &Options) -> Result<Outcome> {
     const RUNTIME: [&str; 2] = ["--all-features", "--test=it"];
+    const SYNC: [&str; 3] = ["--features=postgres", "--test=recordings", "faults::"];
     setup::engines()?;
+    setup::postgres()?;
     setup::node_modules(workspace)?;
     run(cargo_test(
         "channel-runtime",
@@ -117,7 +119,10 @@ fn races(workspace: &Workspace, options: &Options) -> Result<Outcome> {
     let round = |_| {
         let mut pages = clients(workspace, "test:uploads");
         pages.env("REFERENCE_BIN", workspace.program("reference"));
+        let mut sync = cargo_test("channel-sync", &SYNC);
+        sync.env("SYNC_ROUNDS", "10");
         check(cargo_test("channel-runtime", &RUNTIME))
+            + check(sync)
             + check(cargo_test("cluster-tests", &["--tests"]))
             + check(pages)
     };

@@ -19,6 +19,7 @@ use crate::source::{
     BoxFuture, Event, Query, Relation, Snapshot, Source, SourceError, SourceHealth,
 };
 use crate::table::RelationName;
+use crate::telemetry;
 use catalog::Catalog;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use parking_lot::Mutex;
@@ -52,6 +53,18 @@ const QUEUE: usize = 16;
 /// | `CREATE` on the database, or a publication that is there | the publication |
 /// | to own the publication and the tables, or that the owner adds them to it with `REPLICA IDENTITY FULL` | that changes of the tables are told, and whole |
 ///
+/// The slot has the database keep its log until changes are stored, also while no process reads them: a
+/// service that is gone for good leaves it to `SELECT pg_drop_replication_slot('channel_sync')`. The
+/// server's `max_slot_wal_keep_size` bounds it; a slot that is lost by that ends all shapes.
+///
+/// | what fails | clients |
+/// |---|---|
+/// | the database stops, is killed, or its connections are cut | get what is stored; later, the changes go on under the same handles |
+/// | the slot or the publication is dropped, the database is set back or another | begin again, when the slot is made anew |
+/// | a table is altered, dropped, emptied by `TRUNCATE`, taken out of the publication, or its replica identity is changed | of that table, begin again |
+/// | a right is taken away | of that table, get 400; the log names the statement that gives it |
+/// | a transaction is larger than a shape may be | of that shape, begin again |
+///
 /// ```no_run
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// use channel_sync::{Config, PostgresConfig, PostgresSource, Sync};
@@ -82,11 +95,13 @@ struct Progress {
 impl Progress {
     fn connected(&self, lsn: u64) {
         self.connected.store(true, Ordering::Release);
+        telemetry::connected(true);
         self.stored(lsn);
     }
 
     fn disconnected(&self) {
         self.connected.store(false, Ordering::Release);
+        telemetry::connected(false);
     }
 
     fn stored(&self, lsn: u64) {

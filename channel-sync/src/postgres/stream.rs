@@ -8,6 +8,7 @@ use super::pgoutput::{self, Malformed, Message};
 use super::rows::{RowsError, Tables};
 use super::slot::{self, Before, Continuity, SlotError};
 use crate::source::{Change, Event, SourceError, Transaction};
+use crate::telemetry;
 use deadpool_postgres::Pool;
 use pgwire_replication::{
     IdentifySystem, Lsn, PgWireError, ReplicationClient, ReplicationConfig, ReplicationEvent,
@@ -111,6 +112,7 @@ impl Stream {
             };
             let Err(cut) = session.await;
             self.progress.disconnected();
+            telemetry::cut();
             if matches!(cut, Cut::Unread) || self.events.is_closed() {
                 return;
             }

@@ -176,6 +176,51 @@ async fn the_key_of_a_row_is_the_same_in_snapshot_and_stream() {
     assert_eq!(streamed[0]["key"], messages(&again)[0]["key"]);
 }
 
+#[test]
+fn what_is_measured_is_what_is_described() {
+    use metrics_util::debugging::DebuggingRecorder;
+    let recorder = DebuggingRecorder::new();
+    let seen = recorder.snapshotter();
+    let work = async {
+        channel_sync::describe_metrics();
+        let server = Server::start(config()).await;
+        let (handle, offset) = server.current("").await;
+        server.set("1", Some("b")).await;
+        let live = format!("offset={offset}&handle={handle}&live=true");
+        server.get(&live).await;
+        server.source.drop_table("t").await.expect("it is dropped");
+        settled().await;
+        let gone = server.get(&live).await;
+        assert_eq!(gone.status, 400);
+    };
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    metrics::with_local_recorder(&recorder, || runtime.block_on(work));
+    let mut of = std::collections::HashMap::new();
+    for (key, unit, text, _) in seen.snapshot().into_vec() {
+        let name = key.key().name().to_owned();
+        assert!(unit.is_some() && text.is_some(), "{name} is described");
+        of.insert(name, ());
+    }
+    for name in [
+        "shapes",
+        "log_bytes",
+        "shapes_made_total",
+        "snapshot_seconds",
+        "shapes_ended_total",
+        "transactions_total",
+    ] {
+        assert!(
+            of.contains_key(&format!("sync_{name}")),
+            "{name} is measured"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dropped_table_is_noticed_at_once() {
     let server = Server::start(config()).await;

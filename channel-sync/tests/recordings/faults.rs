@@ -450,7 +450,11 @@ async fn tables_whose_rows_the_stream_cannot_tell_are_refused_in_words() {
 /// write: in the end each follower's rows are the table's.
 #[tokio::test]
 async fn rows_that_are_written_while_snapshots_are_taken_are_the_tables_in_the_end() {
-    for seed in 0..6u64 {
+    // `cargo xtask soak` says more.
+    let rounds = std::env::var("SYNC_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok());
+    for seed in 0..rounds.unwrap_or(6u64) {
         let world = World::new().await;
         let (name, router) = (world.tables.name.clone(), world.router.clone());
         let writers = (0..4u64).map(|writer| {
