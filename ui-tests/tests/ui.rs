@@ -1,4 +1,4 @@
-//! What compiles, and what the compiler says about what does not: one rule a file.
+//! Cases that compile, and cases with the compiler's errors: one rule per file.
 
 #[test]
 fn ui() {

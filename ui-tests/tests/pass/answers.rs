@@ -1,4 +1,4 @@
-//! All that a handler can return.
+//! All values that a handler can return.
 
 use channel_runtime::{NoReply, prelude::*};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Documentation, lints and other attributes stay where they are, and nothing warns.
+//! Documentation, lints and other attributes stay in place, and nothing warns.
 
 #![deny(warnings, missing_docs, clippy::all)]
 
@@ -7,13 +7,13 @@ use channel_runtime::prelude::*;
 /// A room.
 pub struct Room;
 
-/// What it does.
+/// The room.
 #[allow(clippy::needless_pass_by_ref_mut)]
 #[channel("room:*")]
 impl Room {
     //! Inner documentation.
 
-    /// Lets everybody in.
+    /// Accepts every client.
     #[join]
     #[must_use]
     pub fn join() -> Self {
@@ -28,7 +28,7 @@ impl Room {
         Ok(())
     }
 
-    /// Nobody calls it but the runtime.
+    /// Only the runtime calls it.
     #[handle_in("private")]
     fn private(&mut self) {}
 

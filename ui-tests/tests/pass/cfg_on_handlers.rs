@@ -1,4 +1,4 @@
-//! What is generated for a method is there when the method is.
+//! The generated code of a method exists if the method does.
 
 #![allow(unexpected_cfgs)]
 

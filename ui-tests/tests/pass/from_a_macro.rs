@@ -1,4 +1,4 @@
-//! A block that another macro writes: its types and literals come in invisible groups.
+//! A block written by another macro: its types and literals come in invisible groups.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Broadcasts of topics that are not the channel's own.
+//! Broadcasts of topics other than the channel's own.
 
 use channel_runtime::prelude::*;
 

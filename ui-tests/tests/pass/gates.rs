@@ -1,4 +1,4 @@
-//! Gates, limits and proofs: of generic channels, under conditions, with everything that is lent.
+//! Gates, limits and proofs: in generic channels, under conditions, with every borrowed type.
 
 use channel_runtime::{ChannelSocket, prelude::*};
 

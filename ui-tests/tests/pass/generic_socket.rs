@@ -1,4 +1,4 @@
-//! A socket that is generic over what its channels need.
+//! A socket that is generic over its channels' needs.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! No name of the user's, however unfortunate, meets one of the generated code.
+//! A user's own names never clash with those of the generated code.
 
 #![allow(non_upper_case_globals, non_camel_case_types, dead_code)]
 

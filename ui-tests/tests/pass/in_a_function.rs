@@ -1,4 +1,4 @@
-//! Blocks inside of a function, as in tests.
+//! Blocks inside a function, as in tests.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! All that the runtime lends, in every role.
+//! Every type that a handler can borrow, in every role.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Every other event, with its name.
+//! All other events, with their names.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Errors of the user's own, with `?`, in every role that answers a client.
+//! The user's own errors, with `?`, in every role that answers a client.
 
 use channel_runtime::prelude::*;
 use serde::Deserialize;

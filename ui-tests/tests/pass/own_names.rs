@@ -1,4 +1,4 @@
-//! Types of the user's own that have the names of extractors, and replies that borrow.
+//! The user's own types with the names of extractors, and replies that borrow.
 
 use channel_runtime::prelude::*;
 use serde::Deserialize;

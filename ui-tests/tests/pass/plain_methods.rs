@@ -1,4 +1,4 @@
-//! The methods of a channel are ordinary: callable, with nothing around them.
+//! The methods of a channel are ordinary and can be called directly.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A socket, its channels and its events, each in a module of its own.
+//! A socket, its channels and its events, each in a separate module.
 
 mod user {
     use channel_runtime::prelude::*;

@@ -1,4 +1,4 @@
-//! Every way to take the end.
+//! Every form of `#[terminate]`.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Messages to oneself, once and again.
+//! Messages of a channel to itself, once and repeated.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Uploads: to a writer, elsewhere, taken at once or by hand, under conditions.
+//! Uploads: to a writer, to another place, taken at once or by hand, under conditions.
 
 use channel_runtime::{
     Bytes,

@@ -1,4 +1,4 @@
-//! A channel that names no socket belongs to every one.
+//! A channel that names no socket belongs to every socket.
 
 use channel_runtime::{Channel, ChannelOf, ChannelSocket, prelude::*};
 

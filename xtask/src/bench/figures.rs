@@ -123,7 +123,8 @@ impl Figures {
         self.rows.extend(newer.rows);
     }
 
-    /// Returns the run that most cases belong to, the newest of several, from its most measured case.
+    /// Returns the run that most cases belong to, the newest of several, from its most measured
+    /// case.
     pub(crate) fn main_run(&self) -> Option<&Run> {
         let began = |run: &Run| {
             self.runs

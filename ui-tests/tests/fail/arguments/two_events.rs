@@ -1,4 +1,4 @@
-//! One event a handler.
+//! One event per handler.
 
 use channel_runtime::prelude::*;
 

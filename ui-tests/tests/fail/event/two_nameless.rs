@@ -1,4 +1,4 @@
-//! Two handlers of every other event.
+//! Two handlers for all other events.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The means to reply is given, not lent.
+//! A `SocketRef` is taken by value, not borrowed.
 
 use channel_runtime::prelude::*;
 

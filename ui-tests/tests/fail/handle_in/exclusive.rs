@@ -1,4 +1,4 @@
-//! What the runtime lends is shared.
+//! Borrowed parameters are shared references.
 
 use channel_runtime::prelude::*;
 

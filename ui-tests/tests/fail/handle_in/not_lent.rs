@@ -1,4 +1,4 @@
-//! What the runtime does not lend.
+//! A type that a handler cannot borrow.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The socket is lent.
+//! The socket is borrowed, not owned.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Who replies later does not reply now.
+//! A handler that replies later does not reply now.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A body that does not compile is reported where it stands.
+//! A body that does not compile is reported at its place.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Who replies later returns nothing.
+//! A handler that replies later returns nothing.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A type that is no event.
+//! A type that is not an event.
 
 use channel_runtime::prelude::*;
 

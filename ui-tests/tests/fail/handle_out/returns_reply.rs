@@ -1,4 +1,4 @@
-//! There is nobody to reply to.
+//! A broadcast has no client to reply to.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A channel outlives what it could borrow.
+//! A channel outlives all borrows.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The attribute is on something else than an impl block.
+//! The attribute is on an item other than an impl block.
 
 use channel_runtime::prelude::*;
 

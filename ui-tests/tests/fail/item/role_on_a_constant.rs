@@ -1,4 +1,4 @@
-//! A role on what is not a method.
+//! A role on an item other than a method.
 
 use channel_runtime::prelude::*;
 

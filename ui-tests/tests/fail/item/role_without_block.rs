@@ -1,4 +1,4 @@
-//! A role outside of a block.
+//! A role outside a block.
 
 use channel_runtime::attributes::handle_in;
 

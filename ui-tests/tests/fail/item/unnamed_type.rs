@@ -1,4 +1,4 @@
-//! A tuple is nobody's own type.
+//! A tuple is not a user's own type.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A capture is given, not lent.
+//! A capture is taken by value, not borrowed.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A channel that nobody can join.
+//! A channel without a join.
 
 use channel_runtime::prelude::*;
 

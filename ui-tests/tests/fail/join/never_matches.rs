@@ -1,4 +1,4 @@
-//! A join for topics that are another channel's.
+//! A join for topics of another channel.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Two joins that take everything.
+//! Two joins that take every topic.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! One payload a join.
+//! One payload per join.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A join without a pattern, where nothing is left.
+//! A join without a pattern, with no topics left.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! There is no client message to answer, lent or not.
+//! There is no client message to answer, borrowed or not.
 
 use channel_runtime::prelude::*;
 

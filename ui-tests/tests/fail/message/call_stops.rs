@@ -1,4 +1,4 @@
-//! A call returns what its caller gets.
+//! A call returns its caller's result.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A call that the channel does not take.
+//! A call that the channel does not handle.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Nobody waits for the result.
+//! No caller waits for the result.
 
 use channel_runtime::prelude::*;
 

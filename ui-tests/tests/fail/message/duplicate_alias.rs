@@ -1,4 +1,4 @@
-//! A message handled twice, by two names.
+//! A message handled twice, under two names.
 
 use channel_runtime::prelude::*;
 

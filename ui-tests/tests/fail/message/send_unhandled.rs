@@ -1,4 +1,4 @@
-//! A message that the channel does not take.
+//! A message that the channel does not handle.
 
 use channel_runtime::prelude::*;
 

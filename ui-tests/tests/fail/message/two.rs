@@ -1,4 +1,4 @@
-//! One message a handler.
+//! One message per handler.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Nothing says what N is.
+//! Nothing determines N.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Nothing says what T is.
+//! Nothing determines T.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Nothing says what the type is.
+//! Nothing determines the type.
 
 use channel_runtime::prelude::*;
 

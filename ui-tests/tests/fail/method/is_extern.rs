@@ -1,4 +1,4 @@
-//! A handler of another ABI.
+//! A handler with another ABI.
 
 use channel_runtime::prelude::*;
 

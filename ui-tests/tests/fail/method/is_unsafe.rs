@@ -1,4 +1,4 @@
-//! The runtime cannot keep a promise.
+//! The runtime cannot uphold a safety contract.
 
 use channel_runtime::prelude::*;
 

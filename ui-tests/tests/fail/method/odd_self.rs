@@ -1,4 +1,4 @@
-//! A self that the runtime does not have.
+//! A self type that the runtime does not have.
 
 use channel_runtime::prelude::*;
 

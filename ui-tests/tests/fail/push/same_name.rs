@@ -1,4 +1,4 @@
-//! Two events of one name.
+//! Two events with one name.
 
 use channel_runtime::prelude::*;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What is wrong in a channel is not said again of its socket.
+//! An error in a channel is not repeated for its socket.
 
 use channel_runtime::prelude::*;
 

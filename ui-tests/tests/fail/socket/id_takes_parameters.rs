@@ -1,4 +1,4 @@
-//! An id is made of the socket alone.
+//! An id depends on the socket alone.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! An id is made of the socket.
+//! An id depends on the socket.
 
 use channel_runtime::prelude::*;
 

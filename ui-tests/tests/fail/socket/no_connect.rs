@@ -1,4 +1,4 @@
-//! A socket that accepts nobody.
+//! A socket without a connect.
 
 use channel_runtime::prelude::*;
 

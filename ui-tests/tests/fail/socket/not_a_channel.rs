@@ -1,4 +1,4 @@
-//! A type that is no channel.
+//! A type that is not a channel.
 
 use channel_runtime::prelude::*;
 

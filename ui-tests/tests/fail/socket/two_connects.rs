@@ -1,4 +1,4 @@
-//! There is one way in.
+//! A socket has one connect.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The state cannot be shared out.
+//! A state that cannot be cloned.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A channel that names no socket belongs to all, and so has no state.
+//! A channel that names no socket belongs to every socket, and so has no state.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The state is lent, not given.
+//! The state is borrowed, not owned.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A channel names something that is no socket.
+//! A channel names a type that is not a socket.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The reason is given, not lent.
+//! The reason is taken by value, not borrowed.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Nothing is left to take a result.
+//! No caller takes a result.
 
 use channel_runtime::prelude::*;
 

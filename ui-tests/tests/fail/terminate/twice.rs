@@ -1,4 +1,4 @@
-//! There is one end.
+//! A channel has one end.
 
 use channel_runtime::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A star inside of a pattern.
+//! A star inside a pattern.
 
 use channel_runtime::prelude::*;
 

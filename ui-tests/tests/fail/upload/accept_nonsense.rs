@@ -1,4 +1,4 @@
-//! What is no type at all.
+//! A text that is not a type.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! An upload that takes no file.
+//! An upload that accepts no file.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! An extension of two parts.
+//! An extension with two parts.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! A handler of a file of another writer.
+//! A handler of another writer's file.
 
 use channel_runtime::{prelude::*, upload::External};
 

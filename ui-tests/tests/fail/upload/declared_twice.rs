@@ -1,4 +1,4 @@
-//! Two uploads of one name.
+//! Two uploads with one name.
 
 use channel_runtime::{prelude::*, upload::External};
 

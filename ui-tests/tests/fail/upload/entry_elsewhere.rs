@@ -1,4 +1,4 @@
-//! An entry where there is none.
+//! An entry in a handler that has none.
 
 use channel_runtime::{prelude::*, upload::{External, UploadEntry}};
 

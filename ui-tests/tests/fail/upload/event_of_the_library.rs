@@ -1,4 +1,4 @@
-//! An event that the library takes.
+//! An event that the library handles.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! A handler of no upload in particular.
+//! A handler without an upload's name.
 
 use channel_runtime::{prelude::*, upload::External};
 

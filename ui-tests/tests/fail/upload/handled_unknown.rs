@@ -1,4 +1,4 @@
-//! A handler of an upload that there is not.
+//! A handler of an upload that does not exist.
 
 use channel_runtime::{prelude::*, upload::External};
 

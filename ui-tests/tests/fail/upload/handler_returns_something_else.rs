@@ -1,4 +1,4 @@
-//! A handler that returns what nobody gets.
+//! A handler that returns an unused value.
 
 use channel_runtime::{prelude::*, upload::External};
 

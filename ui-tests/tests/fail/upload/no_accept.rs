@@ -1,4 +1,4 @@
-//! An upload that does not say what it takes.
+//! An upload without its accepted types.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! Uploads that no channel brings.
+//! Uploads without the channel for their bytes.
 
 use channel_runtime::{prelude::*, upload::External};
 

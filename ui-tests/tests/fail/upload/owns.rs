@@ -1,4 +1,4 @@
-//! An upload that is given a value.
+//! An upload that takes a value.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! The files of an upload before there can be any.
+//! The files of an upload before the join.
 
 use channel_runtime::{prelude::*, upload::{External, Uploads}};
 

@@ -1,4 +1,4 @@
-//! The files of an upload that there is not.
+//! The files of an upload that does not exist.
 
 use channel_runtime::{prelude::*, upload::{External, Uploads}};
 

@@ -1,4 +1,4 @@
-//! The progress of an upload that there is not.
+//! The progress of an upload that does not exist.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! An upload that says not where its files go.
+//! An upload without a destination.
 
 use channel_runtime::prelude::*;
 

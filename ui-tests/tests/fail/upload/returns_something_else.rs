@@ -1,4 +1,4 @@
-//! An upload to nowhere.
+//! An upload with a destination that is not one.
 
 use channel_runtime::prelude::*;
 

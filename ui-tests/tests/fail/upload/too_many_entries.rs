@@ -1,4 +1,4 @@
-//! More files than a page can be shown.
+//! More files than the limit of an upload.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! An upload whose files nobody takes.
+//! An upload without a handler.
 
 use channel_runtime::{prelude::*, upload::External};
 

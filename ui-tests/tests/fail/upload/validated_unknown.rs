@@ -1,4 +1,4 @@
-//! A validator of an upload that there is not.
+//! A validator of an upload that does not exist.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! A validator that says nothing.
+//! A validator without an outcome.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! A validator that says neither yes nor why not.
+//! A validator with a value that is not an outcome.
 
 use channel_runtime::{prelude::*, upload::External};
 

@@ -1,4 +1,4 @@
-//! A limit of nothing.
+//! A limit of zero.
 
 use channel_runtime::{prelude::*, upload::External};
 

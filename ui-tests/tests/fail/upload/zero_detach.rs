@@ -1,4 +1,4 @@
-//! An upload that would wait for nobody.
+//! A detach time of zero.
 
 use channel_runtime::{prelude::*, upload::External};
 
