@@ -306,8 +306,7 @@ impl Core {
     }
 }
 
-/// Returns a number that no other process has.
+/// Returns a number that no other connection has.
 pub(super) fn unique() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+    format!("{:016x}", fastrand::u64(..))
 }

@@ -56,19 +56,8 @@ impl From<Origin> for u128 {
 }
 
 impl Origin {
-    /// Uses the standard library's hasher, which is seeded with the operating system's random
-    /// numbers, differently each time.
     pub(crate) fn random() -> Self {
-        use std::hash::{BuildHasher, RandomState};
-        let half = || {
-            RandomState::new()
-                .hash_one((std::process::id(), std::time::SystemTime::now()))
-                .to_be_bytes()
-        };
-        let mut origin = [0; 16];
-        origin[..8].copy_from_slice(&half());
-        origin[8..].copy_from_slice(&half());
-        Origin(origin)
+        Origin(fastrand::u128(..).to_be_bytes())
     }
 }
 

@@ -8,10 +8,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use data_encoding::BASE64;
 use futures_util::future::BoxFuture;
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use sha1::{Digest, Sha1};
 
 use super::{
     drive,
@@ -146,8 +147,17 @@ fn open(
     }
 }
 
+/// Returns the answer to a client's key, as RFC 6455, section 4.2.2 wants it.
+fn accept_key(key: &[u8]) -> String {
+    let digest = Sha1::new()
+        .chain_update(key)
+        .chain_update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+        .finalize();
+    BASE64.encode(&digest)
+}
+
 fn switching(key: &HeaderValue, subprotocol: Option<HeaderValue>) -> Response {
-    let accept = derive_accept_key(key.as_bytes());
+    let accept = accept_key(key.as_bytes());
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -160,4 +170,15 @@ fn switching(key: &HeaderValue, subprotocol: Option<HeaderValue>) -> Response {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_the_rfc_has_the_answer_of_the_rfc() {
+        let answer = accept_key(b"dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
 }

@@ -204,10 +204,9 @@ impl Endpoint {
     }
 }
 
-/// Returns a first call number that no earlier process of this node's name has used.
+/// Returns a number that no earlier process with this node's name has begun with.
 fn first_call() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
+    fastrand::u64(..)
 }
 
 /// The mailbox for RPC frames, which does not keep its sessions alive.
