@@ -34,6 +34,7 @@ pub mod transport;
 #[cfg(feature = "uploads")]
 pub mod upload;
 
+pub mod handler;
 pub mod prelude;
 
 /// For people who come from Phoenix: every function, option and return shape, and its
@@ -65,11 +66,8 @@ pub use self::options::ServeOptions;
 pub use self::protocol::Valid;
 pub use self::{
     channel::{
-        Answer, CallFor, Caller, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions,
-        ChannelRef, Context, Gate, HandlerFuture, InfoFor, IntoAnswer, IntoGate, IntoJoin,
-        IntoNoReply, IntoPush, IntoRefusal, IntoReply, Joined, NoReply, NoState, Proof, Provide,
-        PushStream, PushedBy, RateLimit, Reason, Reply, Request, RequestError, Socket, SocketRef,
-        SocketView, Status, Stop, TimerRef, role,
+        Answer, Caller, ChannelRef, Proof, PushStream, RateLimit, Reason, Reply, Request,
+        RequestError, Socket, SocketRef, Status, Stop, TimerRef,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,
@@ -79,15 +77,11 @@ pub use self::{
     options::SocketOptions,
     origin::{CheckOrigin, Origin},
     protocol::{
-        Binary, Broadcast, EncodeError, Event, FromPayload, Intercepted, JsonEvent, Payload,
-        PayloadError, Refusal, Topic, pattern_covers, pattern_matches,
+        Binary, Broadcast, EncodeError, Event, FromPayload, Payload, PayloadError, Refusal, Topic,
     },
     pubsub::SubscriberId,
     server::{EndpointBuilder, EndpointConfig},
-    socket::{
-        ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route, RouteInfo, StateFrom,
-        Supplies,
-    },
+    socket::RouteInfo,
     telemetry::{FilterParameters, LogLevel},
 };
 #[cfg(feature = "token")]

@@ -112,7 +112,7 @@ impl Answer {
 pub struct Status<T = ()>(pub &'static str, pub T);
 
 /// A value that can stand in the `Ok` of a handler's answer: any `Serialize` value as JSON,
-/// [`Binary`], a [`Payload`], a [`Status`], a [`Stop`], a [`PushStream`] or an [`Answer`]; `()` is
+/// [`Binary`], a [`Payload`], a [`Status`], a [`Stop`], a [`PushStream`](crate::PushStream) or an [`Answer`]; `()` is
 /// the response `{}`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a response to a client message",

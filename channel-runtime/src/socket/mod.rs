@@ -42,7 +42,7 @@ use crate::{
 )]
 pub trait ChannelSocket: Sized + Send + Sync + 'static {
     /// The application's state, which `#[connect]` and the handlers of this socket's channels can
-    /// borrow: the type in `#[socket(state = …)]`, or [`NoState`](crate::NoState) without one.
+    /// borrow: the type in `#[socket(state = …)]`, or [`NoState`](crate::handler::NoState) without one.
     type State: Send + Sync + 'static;
 
     /// The type's name, for logs.

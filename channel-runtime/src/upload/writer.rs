@@ -40,7 +40,7 @@ use crate::telemetry::panic_message;
 /// An upload whose client can resume waits for it with [`UploadWriter::pause`], and goes on with
 /// [`UploadWriter::resume`]; it is closed with [`CloseReason::Cancel`] where it is paused, too.
 ///
-/// The number of writers open at once is bounded by [`UploadOptions`](crate::UploadOptions): a join
+/// The number of writers open at once is bounded by [`UploadOptions`](crate::upload::UploadOptions): a join
 /// waits before `init`, and before `resume`.
 ///
 /// A client waits for `chunk_timeout` (default: 10 s), so each write must be done by then, the last
@@ -129,7 +129,7 @@ pub trait UploadWriter: Send + 'static {
     ///
     /// The default closes nothing: the writer then holds what it has open for `detach` (default: 30
     /// s), and its place among the uploads that may be open at once
-    /// ([`UploadOptions`](crate::UploadOptions)). A writer around another one passes on both the
+    /// ([`UploadOptions`](crate::upload::UploadOptions)). A writer around another one passes on both the
     /// call and the answer.
     ///
     /// # Errors

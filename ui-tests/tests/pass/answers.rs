@@ -1,6 +1,6 @@
 //! All values that a handler can return.
 
-use channel_runtime::{NoReply, prelude::*};
+use channel_runtime::{ prelude::*, handler::NoReply};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -64,7 +64,7 @@ impl Door {
     }
 
     #[handle_in("opaque")]
-    fn opaque(&mut self) -> impl channel_runtime::IntoAnswer + use<> {
+    fn opaque(&mut self) -> impl channel_runtime::handler::IntoAnswer + use<> {
         Stop::normal()
     }
 

@@ -88,5 +88,5 @@ impl User {
 }
 
 fn main() {
-    assert!(<Room as channel_runtime::Channel>::INTERCEPTS.is_empty());
+    assert!(<Room as channel_runtime::handler::Channel>::INTERCEPTS.is_empty());
 }

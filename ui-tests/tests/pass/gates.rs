@@ -1,6 +1,6 @@
 //! Gates, limits and proofs: in generic channels, under conditions, with every borrowed type.
 
-use channel_runtime::{ChannelSocket, prelude::*};
+use channel_runtime::{ prelude::*, handler::ChannelSocket};
 
 pub struct User;
 

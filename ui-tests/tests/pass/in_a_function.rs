@@ -2,7 +2,7 @@
 
 use channel_runtime::prelude::*;
 
-fn serve<S: channel_runtime::ChannelSocket>() {}
+fn serve<S: channel_runtime::handler::ChannelSocket>() {}
 
 fn main() {
     #[derive(serde::Serialize, Event)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use channel_runtime::{Channel, LogLevel, prelude::*};
+use channel_runtime::{ LogLevel, prelude::*, handler::Channel};
 
 pub struct Loud;
 

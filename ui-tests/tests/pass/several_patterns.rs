@@ -1,6 +1,6 @@
 //! Several topics of one channel, and joins with none, one and several captures.
 
-use channel_runtime::{Channel, prelude::*};
+use channel_runtime::{ prelude::*, handler::Channel};
 
 pub struct Room {
     name: String,

@@ -1,6 +1,6 @@
 //! A channel that names no socket belongs to every socket.
 
-use channel_runtime::{Channel, ChannelOf, ChannelSocket, prelude::*};
+use channel_runtime::{ prelude::*, handler::{Channel, ChannelOf, ChannelSocket}};
 
 pub struct Shared;
 

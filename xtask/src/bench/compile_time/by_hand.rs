@@ -1,10 +1,7 @@
 use std::sync::Arc;
 
 use channel_runtime::{
-    Answer, Broadcast, Channel, ChannelOptions, Context, Error, Event, NoReply, FromPayload,
-    InfoFor, Joined, Provide, Payload, PushedBy, Reason, Refusal, Reply, Socket, HandlerFuture, Stop, Topic,
-    role,
-};
+    Answer, Broadcast, Error, Event, FromPayload, Payload, Reason, Refusal, Reply, Socket, Stop, Topic, handler::{Channel, ChannelOptions, Context, NoReply, InfoFor, Joined, Provide, PushedBy, HandlerFuture, role}};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -90,7 +87,7 @@ impl Room0 {
     }
 }
 
-fn reply<T: channel_runtime::IntoReply>(reply: Reply<T>) -> Answer {
+fn reply<T: channel_runtime::handler::IntoReply>(reply: Reply<T>) -> Answer {
     match reply {
         Ok(response) => Answer::ok(response),
         Err(refusal) => Answer::refuse(refusal),
@@ -161,7 +158,7 @@ impl Channel for Room0 {
             && let Ok(posted) = Posted::from_payload(broadcast.payload().clone())
             && let Err(error) = self.posted(posted, cx.provide())
         {
-            return HandlerFuture::ready(channel_runtime::IntoNoReply::into_no_reply(Err::<(), _>(error)));
+            return HandlerFuture::ready(channel_runtime::handler::IntoNoReply::into_no_reply(Err::<(), _>(error)));
         }
         HandlerFuture::ready(NoReply::CONTINUE)
     }
