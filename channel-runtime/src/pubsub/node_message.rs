@@ -70,7 +70,7 @@ struct Post {
     mailbox: Arc<dyn NodeHandler>,
     token: Token,
     next: AtomicU64,
-    heard: Mutex<replay::InterceptPermit>,
+    heard: Mutex<replay::ReplayWindow>,
 }
 
 #[cfg(feature = "longpoll")]

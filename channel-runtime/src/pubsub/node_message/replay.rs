@@ -14,7 +14,7 @@ const NODES: usize = 1024;
 /// The numbers of the node messages received, by sending node. Only genuine messages get here, so
 /// only nodes that know the secret take room.
 #[derive(Default)]
-pub(super) struct InterceptPermit {
+pub(super) struct ReplayWindow {
     nodes: HashMap<Origin, Window>,
     letters: u64,
 }
@@ -27,7 +27,7 @@ struct Window {
     last: u64,
 }
 
-impl InterceptPermit {
+impl ReplayWindow {
     /// Returns true if this node message has not arrived before, and records it. One too far behind
     /// to tell counts as a repeat.
     pub(super) fn take(&mut self, from: Origin, number: u64) -> bool {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_letter_too_far_behind_counts_as_one_that_has_come() {
-        let mut heard = InterceptPermit::default();
+        let mut heard = ReplayWindow::default();
         assert!(heard.take(NODE, WINDOW + 5));
         assert!(heard.take(NODE, 6) && !heard.take(NODE, 6));
         assert!(!heard.take(NODE, 5));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_nodes_that_are_remembered_are_bounded_and_the_quietest_goes() {
-        let mut heard = InterceptPermit::default();
+        let mut heard = ReplayWindow::default();
         let node = |number: usize| {
             let mut origin = [0; 16];
             origin[..8].copy_from_slice(&(number as u64).to_be_bytes());
@@ -122,7 +122,7 @@ mod tests {
         fn properties_each_letter_counts_once_in_any_order(
             numbers in prop::collection::vec(1..3 * WINDOW, 0..200),
         ) {
-            let (mut heard, mut known, mut highest) = (InterceptPermit::default(), HashSet::new(), 0);
+            let (mut heard, mut known, mut highest) = (ReplayWindow::default(), HashSet::new(), 0);
             for number in numbers {
                 let is_new = known.insert(number) && number + WINDOW > highest;
                 highest = highest.max(number);
