@@ -52,10 +52,11 @@ use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 /// # On several nodes
 ///
 /// A session lives on the node that opened it, and is reached through any other: a load balancer
-/// needs no sticky sessions. For that the nodes share a [pubsub
-/// adapter](crate::EndpointBuilder::pubsub) and a [secret key](crate::EndpointBuilder::secret_key);
-/// give them the same options as well. The node that gets a request passes it on, waits as long as
-/// it would for a session of its own, and answers in the same way.
+/// needs no sticky sessions. For that the nodes share a
+/// [pubsub adapter](crate::EndpointBuilder::pubsub) and a
+/// [secret key](crate::EndpointBuilder::secret_key); give them the same options as well. The node
+/// that gets a request passes it on, waits as long as it would for a session of its own, and
+/// answers in the same way.
 ///
 /// * Messages on their way to a client through another node are kept until its next poll
 ///   acknowledges them by the token of the answer; otherwise they come again. A client that keeps
@@ -66,8 +67,8 @@ use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 /// * The messages between the nodes are sealed with the secret key: see
 ///   [`pubsub`](crate::pubsub#who-can-read-and-write-the-namespace).
 /// * When the node of a session is dead, the client gets 410 and reopens: its next request gets it
-///   after 10 seconds, a poll that is waiting already within the window and 11 seconds, and after two
-///   seconds if the node has restarted under the same name. As with a WebSocket that ends, the
+///   after 10 seconds, a poll that is waiting already within the window and 11 seconds, and after
+///   two seconds if the node has restarted under the same name. As with a WebSocket that ends, the
 ///   messages of a request may have been taken then, or not. A node that is silent for less than
 ///   that, since it is busy or has to connect to the engine again, loses no session.
 /// * While the engine is out of reach, requests for sessions of other nodes wait for it, for one

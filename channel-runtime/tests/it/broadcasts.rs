@@ -1,4 +1,4 @@
-//! Broadcasts: who hears what, intercepts, and further topics.
+//! Broadcasts: their receivers, intercepts, and further topics.
 
 use channel_runtime::{prelude::*, test::TestClient};
 use serde::{Deserialize, Serialize};
@@ -299,7 +299,7 @@ async fn a_burst_of_what_a_channel_takes_first_disconnects_no_quick_client() {
         body: n.to_string(),
         seen_by: String::new(),
     };
-    // Nothing waits in between, so the channel takes none before all are there.
+    // Nothing waits in between, so the channel handles none before all are sent.
     for n in 0..2000 {
         endpoint.broadcast("room:1", &secret(n)).await.unwrap();
     }

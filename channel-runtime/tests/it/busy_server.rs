@@ -1,6 +1,6 @@
-//! A server that is late itself: what came in time counts, though it is looked at afterwards.
+//! A server that is late itself: bytes that came in time count, even if it reads them later.
 //!
-//! In memory, so that the clock can stand still.
+//! Runs in memory, so that the clock can stand still.
 
 use std::{future::pending, io, time::Duration};
 
@@ -22,11 +22,11 @@ use tokio::{
 };
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
-/// How long a client may say nothing.
+/// The time that a client may be silent.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Time in which nothing ends. The clock stands still while there is anything to do, so all of
-/// that is done when it is over.
+/// A time in which nothing ends. The clock stands still while any task can run, so all of them have
+/// run when it is over.
 const SHORTLY: Duration = Duration::from_millis(1);
 
 struct User;
@@ -49,7 +49,7 @@ impl Room {
     }
 }
 
-/// Accepts what it is sent.
+/// Accepts the streams that it is sent.
 struct Pipes(UnboundedReceiver<DuplexStream>);
 
 impl Listener for Pipes {
@@ -127,7 +127,7 @@ const OTHER_HALF: &[u8] = b"st: x\r\n\r\n";
 const FOR_LARGE: &[u8] = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
 const HALF_BODY: &[u8] = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n12";
 
-/// Sends, and reads an answer that ends so.
+/// Sends a request, and reads its answer up to this end.
 async fn answered(client: &mut DuplexStream, request: &[u8], end: &str) {
     client.write_all(request).await.unwrap();
     let mut answer = Vec::new();
@@ -137,7 +137,7 @@ async fn answered(client: &mut DuplexStream, request: &[u8], end: &str) {
     }
 }
 
-/// The server has ended the connection, after so many bytes.
+/// Waits until the server has ended the connection, and returns the number of bytes before that.
 async fn ended(mut client: DuplexStream) -> usize {
     let mut rest = Vec::new();
     let read = client.read_to_end(&mut rest);
@@ -252,7 +252,7 @@ async fn a_client_above_the_limit_waits_until_another_leaves() {
     drop(third);
     let mut fourth = server.connect();
     answered(&mut fourth, REQUEST, "home").await;
-    // Silence is no way to keep a place.
+    // A silent connection does not keep its place.
     let fifth = server.connect();
     drop(socket);
     sleep(HEAD + SECOND).await;
@@ -271,7 +271,7 @@ async fn clients_that_do_nothing_do_not_hold_up_the_end() {
     }
     let mut idle = server.connect();
     answered(&mut idle, REQUEST, "home").await;
-    // One byte a second is nothing, either.
+    // One byte a second does not count, either.
     let mut drips = server.connect();
     drips
         .write_all(b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
@@ -289,7 +289,7 @@ async fn clients_that_do_nothing_do_not_hold_up_the_end() {
     dripping.await.unwrap();
 }
 
-/// All of these may be seen first, by chance.
+/// Enough that chance does not decide which of them is seen first.
 const TIMES: usize = 20;
 
 #[tokio::test(start_paused = true)]
@@ -329,7 +329,7 @@ async fn a_sign_of_life_keeps_a_client_that_is_heard_late() {
         assert!(answer.is_text(), "{answer:?}");
         sleep(SHORTLY).await;
     }
-    // Silence is not kept.
+    // The silent client is not kept.
     let answer = client.next().await.unwrap().unwrap();
     assert!(answer.is_close(), "{answer:?}");
 }

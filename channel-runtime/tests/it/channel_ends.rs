@@ -1,4 +1,4 @@
-//! How channels end, what `#[terminate]` hears of it, and what is left behind: nothing.
+//! The ends of channels: `#[terminate]` gets the reason, and nothing is left behind.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -6,7 +6,7 @@ use channel_runtime::{prelude::*, test::TestClient};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Who is told about terminations: a channel on `room:<test>…` tells the test of that name.
+/// The listeners for terminations: a channel on `room:<test>…` tells the test of that name.
 static LISTENERS: Mutex<Vec<(&str, UnboundedSender<Reason>)>> = Mutex::new(Vec::new());
 
 fn listen(test: &'static str) -> UnboundedReceiver<Reason> {
@@ -119,7 +119,7 @@ async fn a_channel_that_has_ended_leaves_no_task() {
     let client = client(&endpoint).await;
     let before = tasks();
     let room = client.join("room:tasks:1", ()).await.unwrap();
-    // What waits behind a handler makes a queue, whose memory is to be given back some time.
+    // Messages behind a handler make a queue, whose memory must be given back later.
     let slow = room.push("sleep", 10);
     let next = room.push("sleep", 1);
     slow.await.expect_ok::<()>();
@@ -332,7 +332,7 @@ async fn joins_without_end_of_a_client_that_takes_no_reply_end_its_connection() 
     let request = channel_runtime::transport::ConnectRequest::new("silent", params);
     let mut connection = endpoint.connect("/socket", request).await.unwrap();
     for n in 0..4000 {
-        // A capture that is missing: refused at once, so no channel stays.
+        // A missing capture: refused at once, so no channel stays.
         let frame = format!(r#"["{n}","{n}","room:nobody","phx_join",{{}}]"#);
         let frame = channel_runtime::protocol::Frame::Text(frame.into());
         connection.receive(frame).await.unwrap();

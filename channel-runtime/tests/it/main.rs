@@ -1,6 +1,7 @@
-//! The crate from outside, as its users and their clients have it: one program, a module a subject.
+//! The crate from outside, as its users and their clients use it: one program, a module per
+//! subject.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 mod broadcasts;

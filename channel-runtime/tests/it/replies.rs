@@ -1,4 +1,4 @@
-//! What a client's message is answered with.
+//! The answers to a client's message.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The server: how it ends, and what it does with clients that never finish.
+//! The server: its end, and clients that never finish.
 
 use std::{
     io::Write,
@@ -24,10 +24,10 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-/// How long anything may take that is expected to happen.
+/// The time that any expected event may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How many channels have run their `#[terminate]`.
+/// The number of channels that have run their `#[terminate]`.
 #[derive(Clone, Default)]
 struct Terminated(Arc<AtomicUsize>);
 
@@ -60,7 +60,7 @@ struct Server {
     endpoint: Endpoint,
     address: SocketAddr,
     terminated: Terminated,
-    /// Lets the handler of `/slow` go on; it says when it has begun.
+    /// Tells when the handler of `/slow` has begun, and lets it go on.
     slow: [Arc<Notify>; 2],
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<std::io::Result<()>>,
@@ -122,7 +122,7 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A client that has joined a room.
+    /// Returns a client that has joined a room.
     async fn client(&self) -> Client {
         let url = format!("ws://{}/socket/websocket?vsn=2.0.0", self.address);
         let mut client = connect_async(url).await.unwrap().0;
@@ -144,14 +144,14 @@ async fn code(client: &mut Client) -> u16 {
         Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
         other => panic!("expected a close, got {other:?}"),
     };
-    // Reads on, so that the close is answered. A server does not wait for that for ever, and who
-    // is late finds a connection that is reset.
+    // Reads on, so that the close is answered. A server does not wait for that for ever, and a late
+    // client gets a reset.
     let next = soon(client.next()).await;
     assert!(!matches!(next, Some(Ok(_))), "{next:?}");
     code
 }
 
-/// Lets this time pass at once, so that no slow machine can come in between.
+/// Lets this time pass at once, so that a slow machine cannot interfere.
 async fn pass(time: Duration) {
     pause();
     advance(time).await;
@@ -163,7 +163,7 @@ async fn ask(stream: &mut TcpStream, path: &str) {
     stream.write_all(request.as_bytes()).await.unwrap();
 }
 
-/// All that comes until the server closes.
+/// Returns all bytes until the server closes.
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = String::new();
     soon(stream.read_to_string(&mut text)).await.unwrap();
@@ -284,7 +284,7 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
     assert_eq!(answer, b"", "there is no request to answer");
     soon(trickle).await.unwrap();
 
-    // All of this request is there before the server can look at its connection.
+    // All of this request arrives before the server can read its connection.
     let mut other = std::net::TcpStream::connect(server.address).unwrap();
     other
         .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -306,7 +306,7 @@ async fn a_connection_without_a_request_is_closed() {
     server.ended().await;
 }
 
-/// Its client is gone without a word, as when a cable is pulled.
+/// Its client disappears silently, as when a cable is pulled.
 #[tokio::test]
 async fn a_half_open_socket_is_closed_and_its_channels_terminate() {
     let limit = Duration::from_secs(600);
@@ -314,7 +314,7 @@ async fn a_half_open_socket_is_closed_and_its_channels_terminate() {
     let mut server = Server::with(options, DrainOptions::default(), PATIENCE).await;
     let mut client = server.client().await;
     pass(limit / 2).await;
-    // By the time that this is answered, the server has looked at its timers.
+    // When this is answered, the server has checked its timers.
     let mut other = server.tcp().await;
     ask(&mut other, "/").await;
     soon(other.read_u8()).await.unwrap();

@@ -20,10 +20,10 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a client may say nothing.
+/// The time that a client may be silent.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// Answers pings and pongs, and tells the test how it ends.
+/// Answers pings and pongs, and reports its end to the test.
 struct Ping {
     ended: UnboundedSender<Reason>,
 }
@@ -123,7 +123,7 @@ async fn a_raw_socket_pushes_replies_and_hears_messages_and_pings() {
     );
 }
 
-/// Time passes at once, so that no slow machine can come in between.
+/// Time passes at once, so that a slow machine cannot interfere.
 #[tokio::test]
 async fn any_sign_of_life_keeps_a_connection_and_silence_ends_it() {
     let (_endpoint, url, mut ended) = ping_server().await;
@@ -213,7 +213,7 @@ impl Room {
     }
 }
 
-/// A third transport: one message a line over a Unix socket, written on what is public.
+/// A third transport: one message per line over a Unix socket, written with the public API.
 async fn serve_lines(stream: UnixStream, mut connection: Connection) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();

@@ -79,16 +79,16 @@ impl Room {
     }
 }
 
-/// A handler waits, until it may go on.
+/// Notified when a handler waits until it may go on.
 static WAITS: Notify = Notify::const_new();
 static GO: Notify = Notify::const_new();
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Every wait of these tests is for an event; this is only how long a failing one takes.
+/// The limit of every wait, each of which is for an event; only a failing test takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a client may say nothing that is not to be closed for that.
+/// The silence granted to a client that must not be closed for it.
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn serve(options: SocketOptions) -> (Endpoint, SocketAddr) {
@@ -142,7 +142,7 @@ async fn join(client: &mut Client, topic: &str) -> Value {
     reply[4]["response"].clone()
 }
 
-/// Reads until the server closes; its code.
+/// Reads until the server closes, and returns the code.
 async fn closed(client: &mut Client) -> Option<u16> {
     loop {
         match next(client).await {
@@ -162,7 +162,7 @@ async fn settled(endpoint: &Endpoint, connections: usize) {
     timeout(PATIENCE, wait).await.expect("connections are left");
 }
 
-/// The status line of a plain HTTP request.
+/// Returns the status line of a plain HTTP request.
 async fn status(addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream
@@ -263,7 +263,7 @@ async fn a_client_that_does_not_read_is_disconnected_and_disturbs_nobody() {
     settled(&endpoint, 1).await;
 }
 
-/// A client for which the system keeps little.
+/// Connects a client with small buffers in the system.
 async fn connect_small(addr: SocketAddr) -> WebSocketStream<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -408,7 +408,7 @@ async fn send_half(client: &mut Client, bytes: usize) {
     let _cut_off = client.get_mut().write_all(&half).await;
 }
 
-/// The code of the first that is closed.
+/// Returns the code of the first that is closed.
 async fn first_closed(clients: &mut [Client]) -> Option<u16> {
     let closed = clients.iter_mut().map(|client| Box::pin(closed(client)));
     futures_util::future::select_all(closed).await.0
@@ -537,8 +537,8 @@ async fn while_draining_clients_get_1012_and_newcomers_503() {
     }
 }
 
-/// While a client is not read: what goes out goes on, its time does not run out, nothing it has sent
-/// is lost, and the end of its connection is noticed.
+/// Checks, while a client is not read, that output goes on, its time does not run out, none of its
+/// messages is lost, and the end of its connection is noticed.
 async fn flood<I>(client: WebSocketStream<I>, endpoint: Endpoint)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -564,7 +564,7 @@ where
             .await
             .unwrap();
         let _listening = flooded.send(());
-        // For ever, but for the end.
+        // Runs until the connection ends.
         let ping = json!(["1", "p", "room:ever", "ping", filler]);
         while send(ping.clone()).await.is_ok() {}
     });
@@ -614,7 +614,7 @@ where
     drained.await.unwrap();
 }
 
-/// Over TCP, and over a stream of another kind, as TLS is one.
+/// Over TCP, and over a stream of another kind, such as TLS.
 #[tokio::test]
 async fn a_client_that_is_not_read_loses_nothing_and_is_served_all_else() {
     let options = || {

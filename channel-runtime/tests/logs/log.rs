@@ -31,12 +31,12 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Runs a test on one thread, and gives all that it logged at this level and above.
+/// Runs a test on one thread, and returns its log at this level and above.
 pub(crate) fn logged(level: Level, test: impl Future<Output = ()>) -> String {
     logged_on(Builder::new_current_thread().enable_all(), level, test).1
 }
 
-/// The same on a runtime of its own, and what the test gave.
+/// Does the same on a given runtime, and also returns the test's result.
 pub(crate) fn logged_on<T>(
     runtime: &mut Builder,
     level: Level,

@@ -16,7 +16,7 @@ use crate::{
 
 const SECRET: &[u8; 32] = b"hush hush hush hush hush hush hu";
 
-/// A conversation with all that can go wrong; the tokens that were in it.
+/// Runs a conversation with every possible failure, and returns its tokens.
 async fn conversation() -> Vec<String> {
     let options = SocketOptions::default().transport_log(LogLevel::At(tracing::Level::INFO));
     let endpoint = Endpoint::builder()

@@ -1,8 +1,8 @@
-//! What is logged and counted, and what never is.
+//! The content of the log and of the metrics, and what they must never contain.
 //!
-//! A program of its own: every test has a log, so that none can switch off the lines of another.
+//! A separate program: every test has a log, so that none can switch off the lines of another.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 mod log;

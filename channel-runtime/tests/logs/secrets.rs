@@ -1,4 +1,4 @@
-//! What clients send in confidence shows in no log.
+//! The secrets of clients, which show in no log.
 
 use channel_runtime::{
     ConnectInfoKey, LogLevel, SocketOptions,
@@ -7,7 +7,7 @@ use channel_runtime::{
 
 use crate::support::server::{Server, query};
 
-/// Everything that is logged while a test runs.
+/// Returns everything that is logged while a test runs.
 fn logged(test: impl Future<Output = ()>) -> String {
     crate::log::logged(tracing::Level::TRACE, test)
 }
@@ -41,7 +41,7 @@ fn no_secret_of_a_client_reaches_the_log() {
             (seen.tenant.as_deref(), seen.user.as_deref()),
             (None, Some("ada"))
         );
-        // As a user would log it.
+        // As a user's own code would log it.
         tracing::info!(?seen, "let in");
 
         for (path, header, status) in [
@@ -67,7 +67,7 @@ fn no_secret_of_a_client_reaches_the_log() {
         let leak = log.lines().find(|line| line.contains(secret));
         assert_eq!(leak, None);
     }
-    // The lines are there, and say what they should.
+    // The lines are present, with the expected values.
     for said in [
         "INFO channel_runtime::telemetry: request transport=\"websocket\" method=GET path=\"/socket/websocket\"",
         "connect refused transport=\"websocket\" reason=the auth token cannot be decoded",
@@ -158,7 +158,7 @@ fn times_that_the_official_client_cannot_meet_are_warned_of_and_others_are_not()
     assert_eq!(log.lines().count(), 2, "{log}");
 }
 
-/// The log of a client that puts what a terminal would obey wherever it may choose.
+/// The log of a client that sends terminal commands wherever it may choose a text.
 mod hostile {
     use channel_runtime::{
         CheckOrigin, Endpoint, Error, FilterParameters, LogLevel, Params, Payload, SocketOptions,
@@ -172,7 +172,7 @@ mod hostile {
     use super::logged;
     use crate::support::server::Server;
 
-    /// Ends a line, commands a terminal in two ways, ends a line again, turns the direction.
+    /// Ends a line, commands a terminal in two ways, ends a line again, and turns the direction.
     const EVIL: &str = "\n\r\x1b[2J\x07\x7f\u{9b}2J\u{85}\u{2028}\u{2029}\u{202e}\u{2066}END";
 
     struct Visitor;
@@ -282,7 +282,7 @@ mod hostile {
         let server = Server::start(builder).await;
         let endpoint = &server.endpoint;
 
-        // At the door.
+        // While connecting.
         let evil_query = "wish=%0A%1B%5B2J%C2%9B%E2%80%AE";
         let raw = "\u{9b}2J\u{202e}\u{2028}".as_bytes();
         let header = |name: &str| [name.as_bytes(), b": \xc2\x9b2J", raw].concat();
@@ -336,7 +336,7 @@ mod hostile {
             json!([8, EVIL, topic, EVIL, {EVIL: EVIL, "Diary-Key": "hush"}]),
         )
         .await;
-        // Long ones.
+        // Long texts.
         let (long, word) = (format!("diary:{}", EVIL.repeat(80)), EVIL.repeat(80));
         ask(
             &mut client,
@@ -350,7 +350,7 @@ mod hostile {
         )
         .await;
 
-        // Broadcasts that cannot be had: not decoded, and not written in version 1.
+        // Broadcasts that cannot be decoded, or not be written in version 1.
         let mut old = connect(endpoint, "vsn=1.0.0").await.unwrap();
         let join = json!({"topic": topic, "event": "phx_join", "payload": {}, "ref": EVIL});
         ask(&mut old, join).await;
@@ -364,7 +364,7 @@ mod hostile {
         let ping = json!({"topic": topic, "event": EVIL, "payload": EVIL, "ref": EVIL});
         ask(&mut old, ping).await;
 
-        // What cannot be read.
+        // Texts that cannot be parsed.
         for text in [
             EVIL.to_owned(),
             format!("[{EVIL:?}]"),
@@ -385,7 +385,7 @@ mod hostile {
             (char.is_control() && char != '\n')
                 || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
-        // Each entry begins with its time, and so no line is a client's.
+        // Each entry begins with its time, so no line is a client's.
         for line in log.lines() {
             assert!(!line.contains(acts), "{line:?}");
             assert!(line.starts_with("20"), "{line:?}");
@@ -415,7 +415,7 @@ mod hostile {
         }
     }
 
-    /// A site that is new is seen here, whether or not a client reaches it.
+    /// Scans the sources, so that a new log line is checked even if no client reaches it.
     #[test]
     fn no_log_line_of_the_runtime_writes_a_value_with_percent_and_as_it_is() {
         fn sources(dir: &std::path::Path, all: &mut Vec<std::path::PathBuf>) {

@@ -1,4 +1,4 @@
-//! Who is let in, over a real server: origins, subprotocols, auth tokens, paths, limits, floods.
+//! Connecting to a real server: origins, subprotocols, auth tokens, paths, limits, floods.
 
 mod options;
 mod refusals;

@@ -1,4 +1,4 @@
-//! What the options of a socket let in, and what it learns of a client.
+//! The effect of a socket's options on admission and on its details of a client.
 
 use axum::Router;
 use channel_runtime::{
@@ -29,7 +29,7 @@ async fn a_strangers_page_is_refused_wherever_the_program_runs() {
         drop(answer);
         server.settled(0).await;
     }
-    // The browser that looks for `localhost` says so in both headers.
+    // A browser on `localhost` says so in both headers.
     let request = "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nhost: localhost:4000\r\n\
                    origin: http://localhost:4000\r\n\r\n";
     let mut stream = TcpStream::connect(server.addr).await.unwrap();

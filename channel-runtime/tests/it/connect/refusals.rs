@@ -1,4 +1,4 @@
-//! Who is not let in, how that is said, and that nothing is left of them.
+//! Refused clients: the answers to them, and that nothing is left of them.
 
 use axum::{
     http::StatusCode,
@@ -105,7 +105,7 @@ async fn floods_and_nonsense_are_answered_and_leave_nothing() {
     assert_eq!(server.status(&[long.as_bytes()]).await, 431);
     let long = |length: usize| query(&"&a=1".repeat(length / 4));
     assert_eq!(server.ask(&long(100_000), &[]).await.status, 414);
-    // What still fits is just a long query.
+    // A query that still fits is just long.
     assert_eq!(server.ask(&long(60_000), &[]).await.status, 101);
     for (sent, status) in [
         ("vsn[]=2.0.0", 403),
@@ -129,7 +129,7 @@ async fn floods_and_nonsense_are_answered_and_leave_nothing() {
     server.settled(0).await;
 }
 
-/// A handshake, but for the lines that begin with these words, and with these lines.
+/// Returns a handshake without the lines that begin with these words, and with these lines.
 fn handshake(path: &str, without: &str, lines: &[&str]) -> Vec<u8> {
     let valid = [
         "host: localhost",
@@ -188,12 +188,12 @@ async fn a_broken_handshake_is_refused_and_no_socket_is_asked() {
     }
     let valid = handshake("/socket/websocket?vsn=2.0.0&user=valid", "", &[]);
     assert_eq!(server.send(&valid).await.status, 101);
-    // The one with an empty body, and the valid one, were let in: in the order they came.
+    // The one with an empty body and the valid one were accepted, in the order they came.
     assert_eq!(server.seen().await.user.as_deref(), Some("broken"));
     assert_eq!(server.seen().await.user.as_deref(), Some("valid"));
 }
 
-/// A raw socket that takes what comes.
+/// A raw socket that accepts everything.
 struct Silent;
 
 impl RawSocket for Silent {

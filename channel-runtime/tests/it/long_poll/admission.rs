@@ -1,4 +1,4 @@
-//! Who may poll: origins, auth tokens, places, and what a socket learns of them.
+//! The admission of clients that poll: origins, auth tokens, places, and the socket's view of them.
 
 use axum::{
     body::Body,

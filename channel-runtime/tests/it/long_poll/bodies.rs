@@ -1,4 +1,4 @@
-//! What clients publish, and what they must not.
+//! The bodies of clients: accepted and refused ones.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -128,7 +128,7 @@ fn small_bodies() -> SocketOptions {
     SocketOptions::default().long_poll(options.body_timeout(Duration::from_secs(5)))
 }
 
-/// A body that sends chunks and counts them; it does not say its length.
+/// Returns a body that sends chunks and counts them, without a length.
 fn endless(count: std::sync::Arc<std::sync::atomic::AtomicUsize>) -> Body {
     let chunks = stream::repeat_with(move || {
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

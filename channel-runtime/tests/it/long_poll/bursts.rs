@@ -12,7 +12,7 @@ use crate::support::{
     poll_client::{Client, reply},
 };
 
-/// With room for one message, and whatever is no longer than that.
+/// Returns options with room for one message, and for any that is no longer.
 fn options() -> SocketOptions {
     let options = SocketOptions::default().long_poll(LongPollOptions::default());
     options
@@ -20,14 +20,14 @@ fn options() -> SocketOptions {
         .mailbox_wait(Duration::from_secs(4))
 }
 
-/// A handler that takes so long, and three messages behind it.
+/// Returns a message whose handler takes this long, and three messages behind it.
 fn burst(seconds: u64) -> Vec<Value> {
     let mut frames = vec![json!(["1", "s", "room:1", "sleep", seconds])];
     frames.extend((0..3).map(|n| json!(["1", n.to_string(), "room:1", "ping", {"n": n}])));
     frames
 }
 
-/// A POST takes so many seconds, and these are the answers to its messages.
+/// Checks that a POST takes this many seconds, and the answers to its messages.
 async fn check(
     publish: impl AsyncFn(&[Value]) -> u64,
     messages: impl AsyncFn(usize) -> Vec<Value>,

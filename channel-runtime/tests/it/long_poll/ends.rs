@@ -1,4 +1,4 @@
-//! How sessions end, other than by not being polled.
+//! The ends of sessions, other than for lack of a poll.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What only real connections show.
+//! Behaviour that only real connections show.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::support::polled_room::{WINDOW, endpoint_with, heard, said};
 
-/// Every wait of these tests is for an event; this is only how long a failing one takes.
+/// The limit of every wait, each of which is for an event; only a failing test takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn serve(options: LongPollOptions) -> (Endpoint, SocketAddr) {
@@ -32,13 +32,13 @@ async fn start(addr: SocketAddr, request: &str) -> TcpStream {
     stream
 }
 
-/// The status line and the JSON of an answer, after which the server closes.
+/// Returns the status line and the JSON of an answer, after which the server closes.
 async fn finish(mut stream: TcpStream) -> (String, Value) {
     let mut answer = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut answer))
         .await
         .expect("no answer");
-    // The end may be a reset, where a body was refused unread.
+    // The end may be a reset if a body was refused unread.
     assert!(read.is_ok() || !answer.is_empty(), "{read:?}");
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -103,7 +103,7 @@ async fn a_client_that_hangs_up_while_it_polls_ends_its_session_in_time() {
     let waiting = start(addr, &get(&token)).await;
     assert_eq!(endpoint.subscriber_count("room:1"), 1);
     drop(waiting);
-    // What remains of the poll, and one and a half windows without another, pass at once.
+    // The rest of the poll, and one and a half windows without another, pass at once.
     for _ in 0..30 {
         pause();
         advance(WINDOW / 10).await;

@@ -1,4 +1,4 @@
-//! Whatever a client sends, it gets an answer, and others notice nothing.
+//! For any input of a client there is an answer, and no effect on others.
 
 use axum::{
     body::Body,
@@ -11,7 +11,7 @@ use crate::support::{
     polled_room::{WINDOW, endpoint},
 };
 
-/// One request: which token it has, and the rest of it.
+/// One request: its token, and the rest of it.
 #[derive(Clone, Debug)]
 struct Nonsense {
     method: &'static str,

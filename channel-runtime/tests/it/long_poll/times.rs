@@ -1,4 +1,4 @@
-//! Windows, expiry, and who polls at the same time.
+//! Windows, expiry, and polls at the same time.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ async fn what_comes_for_a_poll_that_was_given_up_is_kept_for_the_next() {
         {
             let mut given_up = Box::pin(client.poll());
             assert!(poll!(&mut given_up).is_pending());
-            // Sometimes the session has seen the poll, sometimes it is still on its way.
+            // Sometimes the session has seen the poll, sometimes the poll is still on its way.
             if n % 2 == 0 {
                 sleep(SHORTLY).await;
             }
@@ -111,7 +111,7 @@ async fn a_session_that_nobody_polls_ends_after_one_and_a_half_windows() {
     client.join("room:1").await;
     let polled = Instant::now();
     for _ in 0..4 {
-        // Publishing is not polling.
+        // Publishing does not count as polling.
         sleep(WINDOW / 4).await;
         assert_eq!(client.heartbeat().await, 200);
     }
@@ -169,7 +169,7 @@ async fn a_thousand_abandoned_sessions_leave_nothing() {
             ];
             assert_eq!(client.publish(&joins).await, 200);
             match n % 3 {
-                // Never polled, polled once, polled and gone in the middle of it.
+                // Never polled, polled once, and gone in the middle of a poll.
                 0 => {}
                 1 => assert_eq!(client.take(2).await.len(), 2),
                 _ => polls.push(tokio::spawn(async move {

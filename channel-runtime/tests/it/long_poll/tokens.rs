@@ -1,4 +1,4 @@
-//! The token of a session: who has it is the client, and nobody else is.
+//! The token of a session, which alone identifies its client.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn two_sockets() -> Endpoint {
         .unwrap()
 }
 
-/// A token is of no session: a poll with it opens a new one, and nothing can be published.
+/// Checks that a token has no session: a poll with it opens a new one, and publishing is refused.
 async fn is_worth_nothing(token: &str, app: &axum::Router, path: &'static str) {
     let stranger = Client {
         app: app.clone(),
@@ -100,7 +100,7 @@ async fn a_session_is_found_from_any_router_of_its_endpoint() {
 
 #[tokio::test]
 async fn a_token_that_is_too_old_is_worth_nothing() {
-    // A token's age is that of the wall clock, which a test cannot stop.
+    // The age of a token follows the wall clock, which a test cannot stop.
     let open = async |max_age| {
         let options = LongPollOptions::default().token_max_age(max_age);
         let endpoint = Endpoint::builder()

@@ -1,4 +1,4 @@
-//! What keeps a client's message from its handler: gates, limits and proofs.
+//! Gates, limits and proofs, which keep a client's message from its handler.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl User {
     }
 }
 
-/// The user is `ada`, in a room that is open.
+/// Proves that the user is `ada`, in a room that is open.
 #[derive(Debug)]
 struct Admin {
     name: String,
@@ -253,7 +253,7 @@ async fn a_channels_limit_counts_all_events_over_all_topics_of_a_client() {
     );
     one.push("a", ()).await.expect_ok::<()>();
     wait_of(&two.push("b", ()).await);
-    // Another client, and another channel, are counted apart.
+    // Another client, and another channel, count separately.
     let eves = eve.join("other:1", ()).await.unwrap();
     eves.push("a", ()).await.expect_ok::<()>();
     let plain = bob.join("plain:1", ()).await.unwrap();

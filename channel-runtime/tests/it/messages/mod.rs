@@ -15,10 +15,10 @@ use channel_runtime::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
-/// Where a test finds the channel it has joined, by its topic.
+/// The joined channels, by topic, for the tests to find.
 static FOUND: Mutex<Vec<(String, ChannelRef<Room>)>> = Mutex::new(Vec::new());
 
-/// What lets a handler go on that waits.
+/// Releases a handler that waits.
 static GO: Notify = Notify::const_new();
 
 struct User;
@@ -84,7 +84,7 @@ impl Room {
         Ok(())
     }
 
-    /// How many of these came before.
+    /// Counts a message, and returns the number of earlier ones.
     #[handle_in("count")]
     fn count(&mut self) -> Reply<u32> {
         self.total += 1;
@@ -130,7 +130,7 @@ impl Room {
     }
 }
 
-/// Keeps the channel busy until what is returned is used or dropped.
+/// Keeps the channel busy until the returned sender is used or dropped.
 async fn block(me: &ChannelRef<Room>) -> oneshot::Sender<()> {
     let ((begun, has_begun), (open, end)) = (oneshot::channel(), oneshot::channel());
     me.send(Block { begun, end });
@@ -138,7 +138,7 @@ async fn block(me: &ChannelRef<Room>) -> oneshot::Sender<()> {
     open
 }
 
-/// Joins a topic of the test's own, and finds the channel's address.
+/// Joins a topic of this test alone, and finds the channel's address.
 async fn join(topic: &str) -> (Endpoint, TestClient, TestChannel, ChannelRef<Room>) {
     let endpoint = Endpoint::builder()
         .socket::<User>("/socket")
@@ -212,7 +212,8 @@ async fn a_full_mailbox_refuses_code_and_takes_what_its_client_sends() {
     assert_eq!(me.call(Total).await.unwrap(), 256);
 }
 
-/// A client of an endpoint of its own, in a room that is busy until what is returned is used.
+/// Returns a client with its own endpoint, in a room that is busy until the returned sender is
+/// used.
 async fn busy(
     topic: &str,
     options: SocketOptions,
@@ -236,7 +237,7 @@ async fn a_client_may_send_far_ahead_of_a_busy_channel_and_loses_nothing() {
     let (_endpoint, client, room, open) =
         busy("room:ahead", SocketOptions::default(), 256 << 20).await;
     let ahead: Vec<_> = (0..10_000).map(|_| room.push("count", ())).collect();
-    // All else is served meanwhile.
+    // Everything else is served meanwhile.
     let other = client.join("room:beside", ()).await.unwrap();
     other.push("count", ()).await.expect_ok::<u32>();
     let heartbeat = r#"[null,"hb","phoenix","heartbeat",{}]"#;
@@ -251,7 +252,7 @@ async fn a_client_may_send_far_ahead_of_a_busy_channel_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn without_room_a_client_is_not_read_and_refused_only_after_its_time() {
     let options = || SocketOptions::default().mailbox_bytes(2_000);
-    // The limit of the connection, and that of all, beside which each has 16 KiB.
+    // The limit of the connection, and the total limit, outside which each has 16 KiB.
     for (topic, options, all, messages) in [
         ("room:held", options(), 256 << 20, 100),
         ("room:spent", SocketOptions::default(), 1, 400),
@@ -261,7 +262,7 @@ async fn without_room_a_client_is_not_read_and_refused_only_after_its_time() {
         let began = tokio::time::Instant::now();
         let ahead: Vec<_> = (0..messages).map(|_| room.push("count", ())).collect();
         tokio::time::sleep(Duration::from_secs(3)).await;
-        // Others are not held up by it.
+        // Other clients are not held up by it.
         let other = TestClient::connect(&endpoint, ()).await.unwrap();
         let beside = other.join(&format!("{topic}:other"), ()).await.unwrap();
         beside.push("count", ()).await.expect_ok::<u32>();
@@ -279,7 +280,7 @@ async fn without_room_a_client_is_not_read_and_refused_only_after_its_time() {
         let last = ahead.pop().unwrap();
         assert_eq!(last.await.expect_refusal(), "channel overloaded");
         assert_eq!(began.elapsed(), Duration::from_secs(4));
-        // From now on, what needs no room is served again.
+        // From now on, a message that needs no room is served again.
         let heartbeat = r#"[null,"hb","phoenix","heartbeat",{}]"#;
         client.send_raw(channel_runtime::protocol::Frame::Text(heartbeat.into()));
         open.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! Requests to a client, and how they end.
+//! Requests to a client, and their ends.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Where a test finds the channel it has joined, by its topic.
+/// The joined channels, for the tests to find by topic.
 static FOUND: Mutex<Vec<ChannelRef<Device>>> = Mutex::new(Vec::new());
 
 struct User;
@@ -117,7 +117,7 @@ async fn join(topic: &str) -> (TestClient, TestChannel, ChannelRef<Device>) {
     (client, channel, me)
 }
 
-/// Has the channel asked by a task of its own.
+/// Lets a separate task ask the channel's client.
 fn ask(me: &ChannelRef<Device>) -> tokio::task::JoinHandle<Result<Rebooted, RequestError>> {
     let me = me.clone();
     tokio::spawn(async move { me.request(&Reboot { delay: 1 }, LIMIT).await })
@@ -286,7 +286,7 @@ async fn a_request_too_many_waits_for_a_place_and_is_never_sent_without_one() {
     let short = Duration::from_secs(1);
     let busy = me.request::<_, Rebooted>(&Reboot { delay: 9 }, short).await;
     assert!(matches!(busy, Err(RequestError::Busy)));
-    // A place that is given back is the next one's.
+    // A place that is given back goes to the next request.
     let next = ask(&me);
     tokio::task::yield_now().await;
     asked[0]
@@ -341,7 +341,7 @@ async fn the_ref_of_a_request_is_the_ref_of_its_push() {
         (push.event.as_str(), push.reference.as_str()),
         ("reboot", "req1")
     );
-    // As the official client sends it.
+    // The frame of the official client.
     let frame = format!(
         r#"["{}","9","device:wire","reply:req1",{{"at":5}}]"#,
         push.join_ref

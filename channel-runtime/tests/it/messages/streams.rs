@@ -151,7 +151,7 @@ async fn a_channel_has_sixteen_streams_and_refuses_the_next_until_one_ends() {
     let waiting: Vec<_> = (0..16).map(|_| log.push("never", ())).collect();
     let refused = log.push("plain", 1).await;
     assert_eq!(refused.expect_refusal(), "too many streams");
-    // Those of another channel are its own.
+    // Another channel has places of its own.
     let other = client.join("log:2", ()).await.unwrap();
     other.push("plain", 1).await.expect_ok::<()>();
     for _ in 0..100 {
@@ -188,7 +188,7 @@ async fn a_subscription_is_a_stream() {
     assert_eq!(numbers.collect::<Vec<_>>().await, [0, 1, 2]);
 }
 
-/// Over a connection that is not read, since a client in memory reads at once.
+/// Uses a connection that is not read, since a client in memory reads at once.
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_pulled_no_further_than_half_of_the_outbox_while_its_client_does_not_read() {
     use channel_runtime::{
@@ -209,7 +209,7 @@ async fn a_stream_is_pulled_no_further_than_half_of_the_outbox_while_its_client_
     for text in [join, stream] {
         connection.receive(Frame::Text(text.into())).await.unwrap();
     }
-    // Time stands still until nothing can go on.
+    // Time stands still until no task can go on.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let waiting = connection.waiting();
     assert!((2..=51).contains(&waiting), "{waiting}");
@@ -222,6 +222,6 @@ async fn a_stream_is_pulled_no_further_than_half_of_the_outbox_while_its_client_
         frames += 1;
         replied = text.contains(r#""2","log:1","phx_reply""#);
     }
-    // The join's reply, the items, and the stream's own.
+    // The join's reply, the items, and the stream's own reply.
     assert_eq!(frames, 10_002);
 }

@@ -1,4 +1,4 @@
-//! Payloads that keep rules of their own.
+//! Payloads with rules of their own.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Nodes of one process, over a hub that can lose what they write to each other.
+//! Nodes of one process, over a hub that can lose the messages between them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,34 +16,34 @@ use crate::support::polled_room::User;
 /// The secret that all nodes share.
 const SECRET: [u8; 32] = [5; 32];
 
-/// What is between the nodes. Cloning shares it.
+/// The hub between the nodes. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Hub(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// Several where nodes share a name.
+    /// Several if nodes share a name.
     inlets: HashMap<String, Vec<LocalDelivery>>,
-    /// All that was sent to one node, and to which.
+    /// All messages to single nodes, each with its node.
     read: Vec<(String, Bytes)>,
     is_down: bool,
-    /// Per node: how many of the next messages to it get lost.
+    /// The number of the next messages to each node that get lost.
     losses: HashMap<String, usize>,
     /// The largest message, if there is a limit.
     limit: Option<usize>,
-    /// How many messages went to each node.
+    /// The number of messages to each node.
     direct: HashMap<String, usize>,
-    /// Per node that is stopped: what waits for it.
+    /// The waiting messages of each node that is stopped.
     held: HashMap<String, VecDeque<Bytes>>,
 }
 
 impl Hub {
-    /// A node with these options for those who poll.
+    /// Adds a node with these options for clients that poll.
     pub(crate) fn node_with(&self, name: &str, options: LongPollOptions) -> Node {
         self.node_of(name, SocketOptions::default().long_poll(options))
     }
 
-    /// A node with secrets of its own, the newest first.
+    /// Adds a node with secrets of its own, the newest first.
     pub(crate) fn node_with_secrets(&self, name: &str, secrets: &[[u8; 32]]) -> Node {
         let options = SocketOptions::default().long_poll(LongPollOptions::default());
         self.open(name, secrets, options)
@@ -66,7 +66,7 @@ impl Hub {
         Node { endpoint, app }
     }
 
-    /// What connects a node.
+    /// Returns the adapter of a node.
     pub(crate) fn spoke(&self, name: &str) -> Spoke {
         Spoke {
             hub: self.clone(),
@@ -86,52 +86,52 @@ impl Hub {
         self.0.lock().unwrap()
     }
 
-    /// Every message is refused from now on, or none.
+    /// Refuses every message from now on, or none.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.state().is_down = is_down;
     }
 
-    /// The next messages to a node get lost, and nobody is told.
+    /// Loses the next messages to a node without an error.
     pub(crate) fn lose_next(&self, node: &str, messages: usize) {
         self.state().losses.insert(node.to_owned(), messages);
     }
 
-    /// Larger messages than this are refused.
+    /// Refuses messages larger than this.
     pub(crate) fn limit(&self, bytes: usize) {
         self.state().limit = Some(bytes);
     }
 
-    /// A node is dead from now on: what is sent to it vanishes.
+    /// Kills a node: messages to it vanish from now on.
     pub(crate) fn kill(&self, node: &str) {
         self.state().inlets.remove(node);
     }
 
-    /// A node is stopped from now on: what is sent to it alone waits for it.
+    /// Stops a node: messages to it alone wait from now on.
     pub(crate) fn stop(&self, node: &str) {
         self.state()
             .held
             .insert(node.to_owned(), VecDeque::default());
     }
 
-    /// A node that is stopped takes one message.
+    /// Lets a stopped node take one message.
     pub(crate) fn step(&self, node: &str) {
         let message = self.state().held.get_mut(node).unwrap().pop_front();
         self.inject(node, message.unwrap());
     }
 
-    /// A node that is stopped goes on.
+    /// Lets a stopped node go on.
     pub(crate) fn go_on(&self, node: &str) {
         let held = self.state().held.remove(node).unwrap();
         held.into_iter()
             .for_each(|message| self.inject(node, message));
     }
 
-    /// How many messages were sent to a node alone.
+    /// Returns the number of messages sent to a node alone.
     pub(crate) fn sent_to(&self, node: &str) -> usize {
         self.state().direct.get(node).copied().unwrap_or_default()
     }
 
-    /// Hands a message to a node as anybody might who reaches the engine.
+    /// Passes a message to a node, as anyone with access to the engine could.
     pub(crate) fn inject(&self, node: &str, message: Bytes) {
         let inlets = self.state().inlets.get(node).cloned();
         for local in inlets.unwrap() {
@@ -139,7 +139,7 @@ impl Hub {
         }
     }
 
-    /// All that was sent to one node alone, and to which.
+    /// Returns all messages to single nodes, each with its node.
     pub(crate) fn read(&self) -> Vec<(String, Bytes)> {
         self.state().read.clone()
     }

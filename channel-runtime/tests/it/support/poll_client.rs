@@ -1,4 +1,4 @@
-//! A client that hands its requests to the router, without a network.
+//! A client that passes its requests to the router, without a network.
 
 use axum::{
     Router,
@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 
-/// An answer: the HTTP status, and what its JSON says.
+/// An answer: the HTTP status, and its JSON.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) http: StatusCode,
@@ -28,7 +28,7 @@ impl Answer {
         self.json["token"].as_str().unwrap()
     }
 
-    /// The messages as they came: strings.
+    /// Returns the messages as they came: strings.
     pub(crate) fn texts(&self) -> Vec<String> {
         serde_json::from_value(self.json["messages"].clone()).unwrap()
     }
@@ -63,7 +63,7 @@ impl Client {
         Client { app, path, token }
     }
 
-    /// As an old client does: with the token in the query.
+    /// Polls like an old client: with the token in the query.
     pub(crate) async fn poll(&self) -> Answer {
         let Client { app, path, token } = self;
         get(
@@ -74,20 +74,20 @@ impl Client {
         .await
     }
 
-    /// As a new client does: with the token in a header.
+    /// Polls like a new client: with the token in a header.
     pub(crate) async fn poll_by_header(&self) -> Answer {
         let uri = format!("{}/longpoll?vsn=2.0.0", self.path);
         get(&self.app, &uri, Some(&self.token)).await
     }
 
-    /// The messages of a poll that must have some.
+    /// Returns the messages of a poll, which must have some.
     pub(crate) async fn messages(&self) -> Vec<Value> {
         let answer = self.poll().await;
         assert_eq!((answer.status(), answer.token()), (200, &*self.token));
         answer.messages()
     }
 
-    /// Exactly so many messages, in as many polls as it takes.
+    /// Returns exactly this many messages, in as many polls as it takes.
     pub(crate) async fn take(&self, count: usize) -> Vec<Value> {
         let mut messages = Vec::new();
         while messages.len() < count {
@@ -107,7 +107,7 @@ impl Client {
         send(&self.app, self.request(content_type, body)).await
     }
 
-    /// Publishes frames, one a line; the status.
+    /// Publishes frames, one per line, and returns the status.
     pub(crate) async fn publish(&self, frames: &[Value]) -> u64 {
         let lines: Vec<_> = frames.iter().map(Value::to_string).collect();
         self.post(NDJSON, lines.join("\n")).await.status()
@@ -124,7 +124,7 @@ impl Client {
             .await
     }
 
-    /// Whether its session still works.
+    /// Checks that its session still works.
     pub(crate) async fn lives(&self) {
         assert_eq!(self.heartbeat().await, 200);
         let expected =
@@ -133,7 +133,7 @@ impl Client {
     }
 }
 
-/// The reply to a message of join 1.
+/// Returns the reply to a message of join 1.
 pub(crate) fn reply(reference: &str, topic: &str, status: &str, response: Value) -> Value {
     json!(["1", reference, topic, "phx_reply", {"status": status, "response": response}])
 }

@@ -1,4 +1,4 @@
-//! What the tests poll: a socket with a room.
+//! A socket with a room, for the tests to poll.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ impl Room {
 
 pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
-/// An endpoint whose `/socket` can be polled, with the default options.
+/// Returns an endpoint whose `/socket` can be polled, with the default options.
 pub(crate) fn endpoint() -> Endpoint {
     endpoint_with(SocketOptions::default().long_poll(LongPollOptions::default()))
 }
@@ -108,7 +108,7 @@ pub(crate) fn said(text: &str) -> Said {
     }
 }
 
-/// What a client of version 2 gets of it.
+/// Returns the message as a client of version 2 gets it.
 pub(crate) fn heard(topic: &str, text: &str) -> Value {
     json!([null, null, topic, "said", {"text": text}])
 }

@@ -1,4 +1,4 @@
-//! A server of one socket, and requests as no library would send them.
+//! A server of one socket, and requests that no library would send.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,13 +12,13 @@ use tokio::{
     time::timeout,
 };
 
-/// Every wait of these tests is for an event; this is only how long a failing one takes.
+/// The limit of every wait, each of which is for an event; only a failing test takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tells the test what it learns of each client that it lets in.
+/// Reports each accepted client to the test.
 pub(crate) struct User;
 
-/// What a client is known by.
+/// The details of a client.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) info: ConnectInfo,
@@ -73,7 +73,7 @@ pub(crate) struct Server {
     seen: UnboundedReceiver<Seen>,
 }
 
-/// An answer, and the connection it came on, which a client keeps open.
+/// An answer, and its connection, which a client keeps open.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -135,7 +135,7 @@ impl Server {
             .status
     }
 
-    /// What the last client that was let in is known by.
+    /// Returns the details of the last accepted client.
     pub(crate) async fn seen(&mut self) -> Seen {
         timeout(PATIENCE, self.seen.recv()).await.unwrap().unwrap()
     }
@@ -150,7 +150,7 @@ impl Server {
     }
 }
 
-/// The path of the socket with a query.
+/// Returns the path of the socket with a query.
 pub(crate) fn query(query: &str) -> String {
     format!("/socket/websocket?{query}")
 }

@@ -12,7 +12,7 @@ use channel_runtime::{
     upload::{CloseReason, UploadEntry, UploadWriter, WriterError},
 };
 
-/// Keeps what it is told, for as long as the test wants to know.
+/// Records its calls for as long as the test needs.
 #[derive(Clone, Default)]
 pub(crate) struct Kept {
     told: Arc<Mutex<Told>>,
@@ -27,7 +27,7 @@ pub(crate) struct Told {
 }
 
 impl Kept {
-    /// Refuses this chunk, counted from 0.
+    /// Creates a writer that refuses this chunk, counted from 0.
     fn failing_at(chunk: usize) -> Self {
         Kept {
             fails_at: Some(chunk),

@@ -1,4 +1,4 @@
-//! No space left: on a real file system of 64 KiB where one can be mounted.
+//! No space left: on a real file system of 64 KiB, if one can be mounted.
 
 use std::{
     fs::{self, OpenOptions},
@@ -18,7 +18,7 @@ const DISK: &str = "UPLOADS_SMALL_DISK";
 fn a_full_disk_is_no_space() {
     let disk = tempfile::tempdir().unwrap();
     let mut launcher = Command::new("unshare");
-    // A mount namespace of its own, so that the mount goes with the process.
+    // A separate mount namespace, so that the mount ends with the process.
     launcher
         .args(["--mount", "--map-root-user"])
         .arg("sh")

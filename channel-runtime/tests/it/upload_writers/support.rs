@@ -17,7 +17,7 @@ pub(crate) fn entry(size: usize) -> UploadEntry {
     UploadEntry::example("photo.png", size as u64, "image/png")
 }
 
-/// Writes `chunks` as the upload's task does, and gives up with the first error.
+/// Writes `chunks` as the upload's task does, and stops at the first error.
 pub(crate) async fn upload<W: UploadWriter>(
     writer: &mut W,
     chunks: &[&[u8]],
@@ -33,7 +33,7 @@ pub(crate) async fn upload<W: UploadWriter>(
     Ok(writer.meta())
 }
 
-/// Everything under `dir`.
+/// Returns all files under `dir`.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten() {
@@ -44,28 +44,28 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A directory that this process has swept.
+/// Creates a directory that this process has swept.
 pub(crate) fn swept_dir() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     have_swept(dir.path());
     dir
 }
 
-/// Uploads for the first time, which sweeps, and nobody waits for that: a sweep that comes late
-/// would meet what the test does.
+/// Uploads for the first time, which sweeps, and waits for the sweep: a late one would meet the
+/// files of the test.
 pub(crate) fn have_swept(dir: &Path) {
     let dir = dir.to_owned();
     let first = std::thread::spawn(move || {
         let runtime = Builder::new_current_thread().build().unwrap();
         let file = runtime.block_on(upload(&mut TempFile::in_dir(dir), &[b"first"]));
-        // Its end waits for what other threads do, and lets them begin nothing more.
+        // Dropping it waits for the work of other threads, and lets them begin nothing more.
         drop(runtime);
         drop(file.unwrap());
     });
     first.join().unwrap();
 }
 
-/// What is removed is removed in another thread.
+/// Waits for a removal, which happens in another thread.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     for _ in 0..6000 {
         if is_so() {
@@ -76,7 +76,7 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     panic!("still not so: {what}");
 }
 
-/// A test of this program that is ignored, to be run in a process of its own.
+/// Returns an ignored test of this program as a command, to run in a separate process.
 pub(crate) fn in_a_process(mut launcher: Command, test: &str) -> Command {
     launcher.args([test, "--exact", "--ignored", "--nocapture"]);
     launcher

@@ -1,4 +1,4 @@
-//! What a process leaves that is killed, and who removes it.
+//! The remains of a killed process, and their removal.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::upload_writers::support::{
 
 const DIR: &str = "UPLOADS_DIR";
 
-/// A process in mid-upload, and the file it writes to.
+/// A process in mid-upload, and its file.
 struct Uploading {
     process: Child,
     file: PathBuf,

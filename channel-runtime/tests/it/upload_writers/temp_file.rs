@@ -1,4 +1,4 @@
-//! A temporary file, from its first byte to where it goes.
+//! A temporary file, from its first byte to its final place.
 
 use std::{fs, io::ErrorKind, path::Path, slice::from_ref};
 

@@ -1,5 +1,5 @@
-//! A channel that takes uploads, whose writers tell the test what is asked of them, and fail
-//! where a file's name says so.
+//! A channel that takes uploads, whose writers report their calls to the test, and fail if a file's
+//! name says so.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ use tokio::{
     time::sleep,
 };
 
-/// Who hears of the writers of an album: the test of its name.
+/// The listeners for the writers of an album: the test of its name.
 static LISTENERS: Mutex<Vec<(String, UnboundedSender<String>)>> = Mutex::new(Vec::new());
 
 pub(crate) fn listen(test: &str) -> UnboundedReceiver<String> {
@@ -39,11 +39,11 @@ pub(crate) fn listen(test: &str) -> UnboundedReceiver<String> {
 fn tell(test: &str, what: String) {
     let listeners = LISTENERS.lock().unwrap();
     let listener = listeners.iter().find(|(name, _)| name == test);
-    // A test that is over listens no more.
+    // A test that is over no longer listens.
     let _over = listener.map(|(_, sender)| sender.send(what));
 }
 
-/// What the slow writers of each test wait for: one test must not let those of another go on.
+/// The gates of the slow writers, one per test: a test must not release those of another.
 static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 fn gate(test: &str) -> Arc<Semaphore> {
@@ -52,7 +52,7 @@ fn gate(test: &str) -> Arc<Semaphore> {
     gate.or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
 }
 
-/// Lets a writer of this test go on whose file's name says `slow`, or its channel that sleeps.
+/// Releases a writer of this test whose file's name says `slow`, or its channel that sleeps.
 pub(crate) fn release(test: &str) {
     gate(test).add_permits(1);
 }
@@ -247,7 +247,7 @@ impl Album {
         self.recorder(entry)
     }
 
-    /// For clients that are on real connections, and may be slow.
+    /// For clients on real connections, which may be slow.
     #[allow_upload("scans", accept = any, chunk_size = 10, chunk_timeout = 60s)]
     fn scans(&self, entry: &UploadEntry) -> Recorder {
         self.recorder(entry)
@@ -345,5 +345,5 @@ impl User {
     }
 }
 
-/// Long enough for what must not happen, in paused time.
+/// Long enough to show that nothing happens, in paused time.
 pub(crate) const LONG: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What a client is told of the files it has chosen.
+//! The answers to a client's choice of files.
 
 use channel_runtime::{Endpoint, SocketOptions};
 use serde_json::{Value, json};

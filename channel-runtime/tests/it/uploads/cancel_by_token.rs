@@ -1,4 +1,4 @@
-//! Files that a client gives up by their token, where its page lists them no more.
+//! Files that a client cancels by their token, when its page no longer lists them.
 
 use channel_runtime::test::TestReply;
 use serde_json::json;
@@ -13,7 +13,7 @@ async fn give_up(page: &Page, upload: &str, token: &str) -> TestReply {
     page.owner.push("upload_cancel", payload).await
 }
 
-/// A file of which ten bytes are there, and whose client has left it.
+/// Begins a file, sends ten bytes, and lets its client leave.
 async fn paused(page: &mut Page, photos: &str) -> String {
     let token = page.token(photos, file("7", "a.bin", 25)).await;
     let (upload, _) = join(page, &token).await;

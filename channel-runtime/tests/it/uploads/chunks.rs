@@ -1,4 +1,4 @@
-//! The upload channel: joins, chunks and what they are answered.
+//! The upload channel: joins, chunks and their answers.
 
 use serde_json::{Value, json};
 

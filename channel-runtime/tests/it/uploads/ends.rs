@@ -10,10 +10,10 @@ use super::{
     resume::join,
 };
 
-/// The name of a file whose end, and nothing else of it, its `#[handle_progress]` tells the test.
+/// The name of a file of which `#[handle_progress]` reports only the end to the test.
 const NAME: &str = "ended.bin";
 
-/// A page, and the ref of its photos.
+/// Opens a page, and returns the ref of its photos.
 async fn opened(test: &str) -> (Page, String) {
     let page = Page::open(test).await;
     let photos = page.upload("photos").await;
@@ -25,7 +25,7 @@ async fn write(upload: &TestChannel) {
     written.expect_ok::<()>();
 }
 
-/// A page, the ref of its photos, and a file of 25 bytes, of which ten are there.
+/// Opens a page and begins a file of 25 bytes, of which ten are sent.
 async fn begun(test: &str) -> (Page, String, TestChannel) {
     let (page, photos) = opened(test).await;
     let upload = page.begin(&photos, file("0", NAME, 25)).await;
@@ -33,7 +33,7 @@ async fn begun(test: &str) -> (Page, String, TestChannel) {
     (page, photos, upload)
 }
 
-/// The same where the client can resume, and the file's token.
+/// Does the same for a client that can resume, and returns the file's token.
 async fn resumable(page: &Page, photos: &str) -> (TestChannel, String) {
     let token = page.token(photos, file("0", NAME, 25)).await;
     let (upload, _) = join(page, &token).await;
@@ -46,8 +46,8 @@ async fn cancel(page: &Page, payload: Value) {
     cancelled.expect_ok::<()>();
 }
 
-/// The page is shown this error, of a file that is listed or not, and the code hears of it once,
-/// whatever time passes.
+/// Checks that the page is shown this error, of a listed file or another, and that the code gets it
+/// once, however much time passes.
 async fn ends(page: &mut Page, reason: Value, is_listed: bool) {
     let state = page
         .state(json!({"name": "photos", "errors": [["0", reason]]}))

@@ -1,4 +1,4 @@
-//! Files that were all there when their client was lost.
+//! Files that were complete when their client was lost.
 
 use channel_runtime::test::TestChannel;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     resume::{again, join},
 };
 
-/// Joins as a client that can resume, and is refused with this.
+/// Joins as a client that can resume, and returns the refusal.
 async fn refused(page: &Page, token: &str) -> String {
     let payload = json!({"token": token, "resume": true});
     let refused = page.client.join("lvu:0", payload).await.unwrap_err();
@@ -84,8 +84,8 @@ async fn a_file_that_was_acknowledged_is_handed_over_though_its_connection_break
     }
 }
 
-/// A file of ten bytes that is in its last write while a handler of the page's channel does not
-/// return, and its token.
+/// Begins a file of ten bytes that is in its last write while a handler of the page's channel does
+/// not return. Returns its token.
 async fn in_its_last_write(page: &mut Page, handler: &str) -> (TestChannel, String) {
     let photos = page.upload("photos").await;
     let token = page.token(&photos, file("0", "slow.bin", 10)).await;
@@ -98,7 +98,7 @@ async fn in_its_last_write(page: &mut Page, handler: &str) -> (TestChannel, Stri
     (upload, token)
 }
 
-/// The page goes on with that file, which is handed over once, and is not sent again.
+/// Checks that the page resumes that file, which is handed over once and not sent again.
 async fn is_found_finished(page: &mut Page, token: &str) {
     let photos = page.upload("photos").await;
     let token = page.token(&photos, again("slow.bin", 10, token)).await;

@@ -1,4 +1,4 @@
-//! What a channel does with its files.
+//! The handlers of a channel with files.
 
 use serde_json::{Value, json};
 

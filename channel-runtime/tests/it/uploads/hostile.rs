@@ -1,5 +1,5 @@
-//! Whatever a client sends in whatever order: every writer is closed once and dropped, nothing is
-//! left running, and the channel answers.
+//! In any order of a client's messages, every writer is closed once and dropped, nothing is left
+//! running, and the channel answers.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +17,10 @@ use tokio::{
 
 use super::page::{Page, file};
 
-/// How long the client waits for an answer.
+/// The time that the client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a file's writer or handler does, by its name.
+/// The behaviour of a file's writer or handler, by the file's name.
 const KINDS: [&str; 8] = [
     "plain",
     "slow",
@@ -94,7 +94,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A client that keeps to nothing.
+/// A client that keeps to no rule.
 struct Villain {
     page: Page,
     photos: String,
@@ -133,7 +133,7 @@ impl Villain {
                 let token = pick(&self.tokens, token).map(|(token, ..)| token.as_str());
                 let payload = json!({"token": token.unwrap_or("forged"), "resume": resume});
                 let joined = self.page.client.join(&format!("lvu:{topic}"), payload);
-                // One in the place of a channel that is in a write waits for that.
+                // A join in the place of a channel that is in a write waits for that write.
                 let joined = time::timeout(PATIENCE, joined).await;
                 self.channels.extend(joined.into_iter().flatten());
             }
@@ -216,7 +216,7 @@ fn pick<T>(among: &[T], index: usize) -> Option<&T> {
     among.get(index % among.len().max(1))
 }
 
-/// What the writers of one file were asked.
+/// The calls of the writers of one file.
 #[derive(Debug, Default)]
 struct Asked {
     init: usize,
@@ -248,7 +248,7 @@ async fn run(acts: Vec<Act>) {
     for _ in 0..1_000 {
         villain.page.release();
     }
-    // Longer than anything waits for a client, or for a writer.
+    // Longer than any wait for a client, or for a writer.
     time::sleep(Duration::from_secs(90)).await;
     settle().await;
     assert_eq!(tasks(), before, "nothing is left running");
@@ -279,13 +279,13 @@ async fn run(acts: Vec<Act>) {
         };
         assert_eq!(asked.closed, closed, "{name}: {asked:?}");
         assert_eq!(asked.dropped, asked.init, "{name}: {asked:?}");
-        // One that is postponed is handed over again where its client goes on with it.
+        // A postponed file is handed over again if its client resumes it.
         let once = asked.handled <= asked.done || name.starts_with("keep");
         assert!(once, "{name}: {asked:?}");
     }
 }
 
-/// Lets everything run that can, while time stands still.
+/// Lets every task run that can, while time stands still.
 async fn settle() {
     for _ in 0..1_000 {
         task::yield_now().await;

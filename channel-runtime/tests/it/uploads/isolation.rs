@@ -1,10 +1,10 @@
-//! Whatever happens to one file happens to no other, and to nothing else.
+//! The fate of one file affects no other file, and nothing else.
 
 use serde_json::{Value, json};
 
 use super::page::{Page, file};
 
-/// Another file of the same page goes through, and the channel answers.
+/// Checks that another file of the same page arrives, and that the channel answers.
 async fn all_is_well(page: &Page, photos: &str) {
     let upload = page.begin(photos, file("well", "well.bin", 10)).await;
     upload

@@ -1,4 +1,4 @@
-//! How many uploads are open at once, of a socket and of all.
+//! The number of uploads that are open at once, per socket and in total.
 
 use channel_runtime::{Endpoint, test::TestChannel, upload::UploadOptions};
 use serde_json::{Value, json};
@@ -21,18 +21,18 @@ async fn open(test: &str, all: usize, each: usize) -> Page {
     Page::open_at(endpoint, test).await
 }
 
-/// The same album over another connection.
+/// Opens the same album over another connection.
 async fn beside(page: &Page, test: &str) -> Page {
     Page::open_at(page.endpoint.clone(), test).await
 }
 
-/// A file whose client may take its time.
+/// Begins a file whose client may take its time.
 async fn one(page: &Page) -> TestChannel {
     let scans = page.upload("scans").await;
     page.begin(&scans, file("0", "a.bin", 25)).await
 }
 
-/// The tokens of two files of 25 bytes, `0` and `1`.
+/// Returns the tokens of two files of 25 bytes, `0` and `1`.
 async fn two(page: &Page, photos: &str, name: &str) -> [String; 2] {
     let entries = json!([file("0", name, 25), file("1", "b.bin", 25)]);
     let reply: Value = page.allow(photos, entries).await.expect_ok();
@@ -60,7 +60,7 @@ async fn one_more_than_a_socket_may_have_is_refused_and_the_page_is_told() {
         heard.contains(&"ended \"too_many_open\"".to_owned()),
         "{heard:?}"
     );
-    // What is open goes on, and other sockets have places of their own.
+    // Open uploads go on, and other sockets have places of their own.
     first
         .push_binary("chunk", vec![1; 10])
         .await
@@ -135,7 +135,7 @@ async fn every_end_of_an_upload_leaves_its_place() {
     page.at_once();
 }
 
-/// Whether a second file finds a place while the first, of this name, waits for its client.
+/// Returns true if a second file finds a place while the first, of this name, waits for its client.
 async fn is_free_while_paused(test: &str, name: &str) -> bool {
     let page = open(test, 8, 1).await;
     let photos = page.upload("photos").await;

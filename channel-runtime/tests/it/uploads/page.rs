@@ -1,4 +1,4 @@
-//! A page that uploads, without the page: what its client sends and reads.
+//! The client of a page that uploads, without the page itself.
 
 use channel_runtime::{
     Endpoint,
@@ -49,12 +49,12 @@ impl Page {
         }
     }
 
-    /// Another connection.
+    /// Returns another connection.
     pub(crate) async fn another(&self) -> TestClient {
         TestClient::connect(&self.endpoint, ()).await.unwrap()
     }
 
-    /// Connects anew, as after a broken connection, and joins again.
+    /// Connects again, as after a broken connection, and joins again.
     pub(crate) async fn reconnect(&mut self) {
         self.client = self.another().await;
         self.rejoin().await;
@@ -65,13 +65,13 @@ impl Page {
         self.owner = self.client.join(&topic, ()).await.unwrap();
     }
 
-    /// The ref of an upload.
+    /// Returns the ref of an upload.
     pub(crate) async fn upload(&self, name: &str) -> String {
         let state = self.state(json!({"name": name})).await;
         state["ref"].as_str().unwrap().to_owned()
     }
 
-    /// The next state that holds this.
+    /// Returns the next state that contains this pattern.
     pub(crate) async fn state(&self, pattern: Value) -> Value {
         let state = self.owner.expect_event("upload_state", pattern).await;
         serde_json::from_str(state.payload.as_json().unwrap()).unwrap()
@@ -107,24 +107,24 @@ impl Page {
         self.join(&entry_ref, &token).await.unwrap()
     }
 
-    /// What a writer or a handler was asked, which must come next.
+    /// Checks the next call of a writer or a handler.
     pub(crate) async fn heard(&mut self, expected: &str) {
         let heard = self.log.recv().await;
         assert_eq!(heard.as_deref(), Some(expected));
     }
 
-    /// Lets one go on that is slow.
+    /// Releases a slow one.
     pub(crate) fn release(&self) {
         release(&self.test);
     }
 
-    /// Nothing has waited for a deadline since the page was opened: the clock stands still
-    /// otherwise.
+    /// Checks that nothing has waited for a deadline since the page was opened: the clock only
+    /// moves then.
     pub(crate) fn at_once(&self) {
         assert_eq!(self.opened.elapsed(), Duration::ZERO);
     }
 
-    /// What was asked and has not been looked at, once all has happened that needs no time.
+    /// Returns the unread calls, after everything has run that needs no time.
     pub(crate) async fn rest(&mut self) -> Vec<String> {
         // Each of these lets every task run that can; nothing here takes as many turns.
         for _ in 0..100 {
@@ -133,13 +133,13 @@ impl Page {
         self.by_now()
     }
 
-    /// What was asked by now, and has not been looked at.
+    /// Returns the unread calls so far.
     pub(crate) fn by_now(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.log.try_recv().ok()).collect()
     }
 }
 
-/// What a client says of a file.
+/// Returns a client's description of a file.
 pub(crate) fn file(entry_ref: &str, name: &str, size: u64) -> Value {
     json!({"ref": entry_ref, "name": name, "size": size, "type": "application/octet-stream"})
 }

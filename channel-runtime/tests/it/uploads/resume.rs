@@ -1,4 +1,4 @@
-//! Uploads that go on after a broken connection.
+//! Uploads that are resumed after a broken connection.
 
 use channel_runtime::test::TestChannel;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub(crate) async fn join(page: &Page, token: &str) -> (TestChannel, u64) {
     (upload, offset)
 }
 
-/// The file again, with the token it was broken off with.
+/// Returns the file again, with the token of its broken upload.
 pub(crate) fn again(name: &str, size: u64, token: &str) -> Value {
     let mut entry = file("0", name, size);
     entry["resume"] = token.into();

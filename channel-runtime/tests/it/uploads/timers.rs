@@ -1,4 +1,4 @@
-//! Uploads that stop on the way, in paused time.
+//! Uploads that stop before their end, in paused time.
 
 use serde_json::json;
 use tokio::{

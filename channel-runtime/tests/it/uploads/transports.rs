@@ -1,4 +1,4 @@
-//! A file's way over real transports, as the official client sends it.
+//! Uploads over real transports, as the official client sends them.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ use super::{
     page::file,
 };
 
-/// What a client sends and gets, however it is connected.
+/// A client's connection, over any transport.
 enum Wire {
     Socket(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
     Poll {
@@ -88,7 +88,7 @@ impl Wire {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Pushes and gives the response, which must be `ok`; what else comes meanwhile is left out.
+    /// Pushes and returns the response, which must be `ok`. Skips other messages.
     async fn push(&mut self, topic: &str, event: &str, payload: Value) -> Value {
         let message = json!(["1", event, topic, event, payload]);
         self.send(WsMessage::text(message.to_string())).await;

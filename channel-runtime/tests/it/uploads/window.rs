@@ -1,4 +1,4 @@
-//! Clients that send chunks before the ones before are answered.
+//! Clients that send chunks before the earlier ones are answered.
 
 use channel_runtime::test::TestChannel;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{
     resume::{again, join},
 };
 
-/// A chunk of ten bytes that says where it belongs.
+/// Returns a chunk of ten bytes that begins with its offset.
 pub(crate) fn at(offset: u64) -> Vec<u8> {
     [&offset.to_be_bytes()[..], &[1; 10]].concat()
 }

@@ -1,4 +1,4 @@
-//! What is logged and counted, at which level, and what never is.
+//! The content of the log and of the metrics, at each level, and what they never contain.
 
 mod operator;
 mod tables;
@@ -95,7 +95,7 @@ impl Quiet {
     }
 }
 
-/// Runs a test on one thread, and gives the lines it logged.
+/// Runs a test on one thread, and returns its log lines.
 fn logged(test: impl Future<Output = ()>) -> Vec<String> {
     let text = crate::log::logged(tracing::Level::DEBUG, test);
     text.lines().map(str::to_owned).collect()
@@ -108,7 +108,7 @@ fn endpoint() -> Endpoint {
         .unwrap()
 }
 
-/// The one line that holds all of these.
+/// Returns the one line that contains all of these parts.
 #[track_caller]
 fn line<'a>(lines: &'a [String], parts: &[&str]) -> &'a str {
     let mut found = lines

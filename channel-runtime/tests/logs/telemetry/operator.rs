@@ -1,4 +1,4 @@
-//! What an operator sees: gauges, ends of connections, and reasons in the log.
+//! An operator's view: gauges, ends of connections, and reasons in the log.
 
 use std::collections::BTreeMap;
 
@@ -74,8 +74,8 @@ async fn adult(endpoint: &Endpoint) -> TestClient {
     TestClient::connect(endpoint, [("age", 30)]).await.unwrap()
 }
 
-/// What has changed since the last time, by name and the last label's value: a snapshot begins
-/// anew.
+/// Returns the changes since the last call, by name and the last label's value: a snapshot resets
+/// the counters.
 fn values(snapshotter: &Snapshotter) -> BTreeMap<(String, String), f64> {
     let all = snapshotter.snapshot().into_vec().into_iter();
     let each = all.filter_map(|(key, _, _, value)| {

@@ -1,15 +1,15 @@
-//! The tables of the documentation hold what the sources hold.
+//! The tables of the documentation match the sources.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// The sources without their comments and their unit tests, each with its path.
+/// Returns the sources without their comments and their unit tests, each with its path.
 fn sources() -> Vec<(String, String)> {
     fn walk(directory: &Path, found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             let name = path.to_string_lossy().replace('\\', "/");
             if path.is_dir() {
-                // The kit of tests speaks to tests.
+                // The test kit logs for tests only.
                 if !name.ends_with("/src/test") {
                     walk(&path, found);
                 }
@@ -31,7 +31,7 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
-/// The string literals that stand right behind `before`, white space aside.
+/// Returns the string literals that stand directly behind `before`, apart from white space.
 fn literals(code: &str, before: &str) -> Vec<String> {
     let behind = code.split(before).skip(1);
     let literals = behind.filter_map(|text| text.trim_start().strip_prefix('"'));
@@ -39,7 +39,7 @@ fn literals(code: &str, before: &str) -> Vec<String> {
     whole.map(str::to_owned).collect()
 }
 
-/// What stands between backticks in the first column of a table.
+/// Returns the texts between backticks in the first column of a table.
 fn first_column(table: &str) -> BTreeSet<String> {
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
     let cells = rows.filter_map(|row| row.split(" |").next());
@@ -93,7 +93,7 @@ fn every_reason_that_a_client_can_see_is_in_the_table() {
         };
         given.extend(words.iter().flat_map(|before| literals(&code, before)));
     }
-    // Statuses of replies.
+    // The statuses of replies.
     given.retain(|word| !["", "ok", "error"].contains(&word.as_str()));
     let listed = first_column(include_str!("../../../src/docs/reasons.md"));
     let missing: Vec<_> = given.difference(&listed).collect();

@@ -1,4 +1,4 @@
-//! What works through any node.
+//! Requests that work through any node.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -60,7 +60,7 @@ async fn a_poll_in_vain_takes_the_window_and_keeps_the_session() {
 async fn bytes_go_both_ways() {
     let [a, b] = Hub::default().nodes(["a", "b"]);
     let mut client = Roamer::joined(&a, &b).await;
-    // join_ref, ref, topic and event with their lengths, then the payload.
+    // The lengths of join_ref, ref, topic and event, these texts, and then the payload.
     let mut frame = vec![0, 1, 1, 6, 4];
     frame.extend(b"12room:1echo");
     frame.extend([0, 10, 13, 255]);
@@ -84,7 +84,7 @@ async fn bytes_go_both_ways() {
 #[tokio::test(start_paused = true)]
 async fn a_body_goes_in_pieces_up_to_its_limit() {
     let hub = Hub::default();
-    // What every engine takes.
+    // The smallest limit of an engine.
     hub.limit(64 << 10);
     let options = LongPollOptions::default().max_body_bytes(1_000_000);
     let [a, b] = ["a", "b"].map(|name| hub.node_with(name, options.clone()));
@@ -110,7 +110,7 @@ async fn one_request_of_a_client_publishes_at_a_time_whatever_the_nodes() {
     let [a, b, c] = Hub::default().nodes(["a", "b", "c"]);
     let mut client = Roamer::joined(&a, &b).await;
     let ping = |n: u64| json!(["1", n.to_string(), "room:1", "ping", n]);
-    // A body that takes its time: the other request is not read before it is through.
+    // A slow body: the other request is not read before it is complete.
     let text = ping(2).to_string();
     let body = Body::from_stream(stream::once(async {
         sleep(Duration::from_secs(5)).await;
@@ -159,7 +159,7 @@ async fn a_poll_that_gave_up_loses_nothing() {
     for text in ["1", "2"] {
         a.endpoint.broadcast("room:1", &said(text)).await.unwrap();
     }
-    // Nor does it hold the session open.
+    // It does not hold the session open, either.
     assert_eq!(
         client.messages(&c).await,
         ["1", "2"].map(|text| heard("room:1", text))

@@ -1,4 +1,4 @@
-//! What is lost between the nodes, and what that does to a client.
+//! Messages lost between the nodes, and the effect on a client.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::support::{
     polled_room::{WINDOW, heard, said},
 };
 
-/// How long a node that says nothing is waited for.
+/// The time that a silent node is waited for.
 const GONE: Duration = Duration::from_secs(10);
 
 async fn say(endpoint: &Endpoint, text: &str) {
-    // While the hub is down, the other nodes hear nothing, which is no matter here.
+    // While the hub is down, the other nodes get nothing, which does not matter here.
     let _lost = endpoint.broadcast("room:1", &said(text)).await;
 }
 
@@ -30,7 +30,7 @@ async fn an_answer_that_is_lost_comes_with_the_next_poll_of_any_node() {
         let nodes = hub.nodes(["a", "b", "c"]);
         let mut client = Roamer::joined(&nodes[0], &nodes[1]).await;
         let lose = async {
-            // Until then the poll waits, and its node knows that the other one is there.
+            // Until then the poll waits, and its node knows that the other one is alive.
             sleep(WINDOW / 2).await;
             hub.lose_next("b", 1);
             say(&nodes[0].endpoint, "1").await;
@@ -53,7 +53,7 @@ async fn an_answer_that_is_lost_before_any_word_comes_with_the_same_poll() {
     let mut client = Roamer::joined(&a, &b).await;
     let long = "x".repeat(200_000);
     say(&a.endpoint, &long).await;
-    // Two of its pieces.
+    // Two of the message's pieces.
     hub.lose_next("b", 2);
     assert_eq!(client.messages(&b).await, [heard("room:1", &long)]);
     assert_eq!(client.poll(&b).await.status(), 204, "and once only");
@@ -80,7 +80,7 @@ async fn what_was_published_without_an_answer_is_not_published_again() {
     let [a, b] = hub.nodes(["a", "b"]);
     let mut client = Roamer::joined(&a, &b).await;
     let text = json!(["1", "2", "room:1", "ping", {}]).to_string();
-    // By the time that the body is there it is the client's turn; the outcome gets lost.
+    // When the body is complete, it is the client's turn; the outcome gets lost.
     let body = Body::from_stream(stream::once(async move {
         sleep(WINDOW / 10).await;
         hub.lose_next("b", 1);
@@ -161,7 +161,7 @@ async fn a_request_that_comes_again_after_its_answer_brings_nothing_twice() {
     assert_eq!(messages, [heard("room:1", "1")]);
     hub.go_on("a");
     sleep(Duration::from_millis(1)).await;
-    // Nor does it take what is new, for nobody.
+    // It does not take new messages without a poll, either.
     let before = hub.sent_to("b");
     say(&a.endpoint, "2").await;
     sleep(Duration::from_millis(1)).await;
@@ -178,7 +178,7 @@ async fn a_node_that_dies_under_a_poll_is_found_out_by_the_next() {
     let die = async {
         sleep(WINDOW / 10).await;
         hub.kill("a");
-        // Nor does it send anything any more.
+        // It does not send anything any more, either.
         hub.lose_next("b", usize::MAX);
     };
     let (answer, ()) = tokio::join!(client.poll(&b), die);
@@ -277,7 +277,7 @@ async fn a_node_that_drains_lets_go_of_polls_of_other_nodes_sessions() {
     };
     let (answer, ()) = tokio::join!(client.poll(&b), drain);
     assert_eq!((answer.status(), began.elapsed()), (204, WINDOW / 10));
-    // One that comes all the same does not come back at once.
+    // A poll that still comes does not return at once.
     assert_eq!(client.poll(&b).await.status(), 204);
     assert_eq!(began.elapsed(), WINDOW / 10 + Duration::from_secs(1));
     say(&a.endpoint, "hi").await;

@@ -1,4 +1,4 @@
-//! What an operator sees of requests that go from node to node.
+//! The metrics of requests that go from node to node.
 
 use std::collections::BTreeMap;
 

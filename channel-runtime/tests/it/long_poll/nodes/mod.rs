@@ -1,4 +1,4 @@
-//! Sessions of one node, asked for on another.
+//! Sessions of one node, requested through another.
 
 mod any_node;
 mod lost;
@@ -15,8 +15,8 @@ use crate::support::{
     poll_client::{Answer, Client, reply},
 };
 
-/// A client that takes the token of every answer, as the official one does, and whose requests go
-/// wherever it is told.
+/// A client that takes the token of every answer, like the official one, and whose requests go to
+/// the given node.
 pub(crate) struct Roamer(pub(crate) Client);
 
 impl Roamer {
@@ -34,7 +34,7 @@ impl Roamer {
         client
     }
 
-    /// The same client, with its next request on this node.
+    /// Returns the same client, with its next request on this node.
     pub(crate) fn at(&self, app: &Router) -> Client {
         let app = app.clone();
         Client {
@@ -51,7 +51,7 @@ impl Roamer {
         answer
     }
 
-    /// The messages of a poll that must have some.
+    /// Returns the messages of a poll, which must have some.
     pub(crate) async fn messages(&mut self, node: &Node) -> Vec<Value> {
         let answer = self.poll(node).await;
         assert_eq!(answer.status(), 200, "{answer:?}");

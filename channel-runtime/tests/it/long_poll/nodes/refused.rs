@@ -1,4 +1,4 @@
-//! What no client and no stranger gets through another node.
+//! Requests of clients and strangers that another node refuses.
 
 use axum::http::StatusCode;
 use channel_runtime::{Bytes, Endpoint, LongPollOptions, SocketOptions};
@@ -11,8 +11,8 @@ use crate::support::{
     polled_room::{User, heard, said},
 };
 
-/// What a node sends as a letter, but for the seal; the call is 7. Kind 2 is what nodes sent before
-/// letters had seals.
+/// Returns a node's letter without its seal; the call is 7. Nodes sent kind 2 before letters had
+/// seals.
 fn letter(kind: u8, from: &str, mailbox: &str, head: &Value, body: &[u8]) -> Bytes {
     let head = head.to_string();
     let mut letter = 7_u64.to_be_bytes().to_vec();
@@ -113,7 +113,7 @@ async fn a_stranger_at_the_engine_opens_no_session_without_its_token() {
         }
     }
     hub.inject("a", letter(3, "b", MAILBOX, &json!({}), b"").slice(..45));
-    // All without a seal, those to a mailbox that is there, and what is cut off.
+    // All unsealed ones, those to an existing mailbox, and those cut off.
     let refused = heads.len() as u64 * 4;
     assert_eq!(a.endpoint.health().garbage, refused + 1);
     assert_eq!(b.endpoint.health().garbage, refused);

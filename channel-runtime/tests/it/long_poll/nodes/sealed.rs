@@ -1,4 +1,4 @@
-//! What those may do who read and write between the nodes.
+//! The limits of an attacker who reads and writes between the nodes.
 
 use channel_runtime::Bytes;
 use serde_json::json;
@@ -15,7 +15,7 @@ fn contains(message: &Bytes, text: &str) -> bool {
     message.windows(text.len()).any(|part| part == text)
 }
 
-/// A conversation through another node, and the tokens that were in it.
+/// Runs a conversation through another node, and returns its tokens.
 async fn conversation(a: &Node, b: &Node) -> (Roamer, Vec<String>) {
     let mut client = Roamer::joined(a, b).await;
     let mut tokens = vec![client.0.token.clone()];
@@ -56,10 +56,10 @@ async fn what_was_read_between_the_nodes_and_is_sent_again_has_no_effect() {
             hub.inject(to, message.clone());
         }
     }
-    // Of a request that was served a second time, there would be an answer.
+    // A request that was served a second time would have an answer.
     tokio::time::sleep(crate::support::polled_room::WINDOW).await;
     assert_eq!(hub.read().len(), before);
-    // A node drops what it has written itself, and refuses what the other one has.
+    // A node drops its own messages, and refuses those of the other one.
     let garbage = [&a, &b].map(|node| node.endpoint.health().garbage);
     assert_eq!(garbage.iter().sum::<u64>(), before as u64);
     assert_eq!(client.messages(&b).await, [heard("room:1", "kept")]);
@@ -81,9 +81,9 @@ async fn a_node_without_the_new_key_refuses_its_letters_and_counts_them() {
     let a = hub.node_with_secrets("a", &[[1; 32]]);
     let b = hub.node_with_secrets("b", &[[2; 32], [1; 32]]);
     let mut client = Roamer::open(&a).await;
-    // It opens the token, with the old key, and asks with the new one.
+    // It opens the token with the old key, and asks with the new one.
     assert_eq!(client.poll(&b).await.status(), 410);
-    // As often as it asks for a node that is dead, and the word that it asks no more.
+    // As many times as it asks a node that is dead, and once to say that it asks no more.
     assert_eq!(a.endpoint.health().garbage, 11);
     assert_eq!(client.poll(&b).await.status(), 204, "a session of b");
 }

@@ -1,4 +1,4 @@
-//! Every file that was begun is counted once more, when it ends.
+//! Every file that was begun is counted again when it ends.
 
 use channel_runtime::{
     Bytes,

@@ -1,4 +1,4 @@
-//! A digest of the whole, however it is cut.
+//! The digest of a whole file, however it is cut.
 
 use channel_runtime::{
     Bytes,
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256, Sha512};
 use super::Kept;
 use crate::upload_writers::support::upload;
 
-/// The digest of `abc` that FIPS 180-2 gives.
+/// The digest of `abc` in FIPS 180-2.
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_digest_can_be_expected() {
     );
 }
 
-/// `bytes`, cut at `cuts`.
+/// Returns `bytes`, cut at `cuts`.
 fn cut(bytes: &[u8], cuts: &[prop::sample::Index]) -> Vec<Bytes> {
     let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     at.extend([0, bytes.len()]);

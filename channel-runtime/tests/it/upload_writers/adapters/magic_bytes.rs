@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes.
+//! The type of a file, by its first bytes.
 
 use channel_runtime::{
     Bytes,
@@ -49,7 +49,7 @@ async fn of_a_file_of_another_type_the_writer_inside_gets_no_byte() {
 
 #[tokio::test]
 async fn a_type_that_shows_late_is_found_in_whatever_pieces_it_comes() {
-    // A tar file says so behind its first 257 bytes.
+    // A tar file has its mark behind its first 257 bytes.
     let mut tar = vec![0; 20_000];
     tar[..5].copy_from_slice(b"a.txt");
     tar[257..262].copy_from_slice(b"ustar");

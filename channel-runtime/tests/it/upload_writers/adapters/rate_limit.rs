@@ -1,4 +1,4 @@
-//! The clock stands still but for what is waited for, so every time is exact.
+//! The clock moves only for waits, so every time is exact.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn write(writer: &mut RateLimit<Discard>) {
 }
 
 fn millis(since: Instant) -> u64 {
-    // tokio's timer goes by the millisecond, rounded up.
+    // tokio's timer counts milliseconds, rounded up.
     since.elapsed().as_millis() as u64
 }
 
