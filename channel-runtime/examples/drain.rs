@@ -1,4 +1,4 @@
-//! Sends many sockets away and shows when each went: `cargo xtask drain [sockets]`.
+//! Disconnects many sockets and shows when each went: `cargo xtask drain [sockets]`.
 //!
 //! The server is a process of its own, since both ends of 5,000 connections are more files than
 //! one process may open on many machines.
@@ -35,7 +35,7 @@ const MOST: usize = 9_000;
 const BATCHES: usize = 10;
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long a channel takes to terminate: as if it wrote to a database.
+/// The time that a channel takes to terminate, as if it wrote to a database.
 const TERMINATE: Duration = Duration::from_millis(50);
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -91,7 +91,7 @@ fn number(word: Option<&str>) -> usize {
     given.unwrap_or(SOCKETS).clamp(1, MOST)
 }
 
-/// The server, told to stop by SIGTERM.
+/// Runs the server, which SIGTERM stops.
 async fn serve(sockets: usize) -> Outcome<()> {
     let options = DrainOptions::default()
         .batch_size(sockets.div_ceil(BATCHES))
@@ -107,7 +107,7 @@ async fn serve(sockets: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// The clients.
+/// Runs the clients.
 async fn drain(sockets: usize) -> Outcome<()> {
     let (mut server, mut output, address) = start(sockets).await?;
     let clients = connect(&address, sockets).await?;
@@ -187,7 +187,7 @@ async fn join(address: String, number: usize) -> Outcome<Client> {
     Ok(client)
 }
 
-/// When a client was closed, and with which code.
+/// Returns the time at which a client was closed, and the code.
 async fn closing(mut client: Client, since: Instant) -> Outcome<(Duration, u16)> {
     loop {
         match client.next().await.ok_or("gone without a close")?? {
@@ -203,7 +203,7 @@ async fn closing(mut client: Client, since: Instant) -> Outcome<(Duration, u16)>
     }
 }
 
-/// How many were closed in each tenth of a second.
+/// Prints how many were closed in each tenth of a second.
 fn timeline(closed: &[(Duration, u16)]) {
     let tenth = |at: &Duration| usize::try_from(at.as_millis() / 100).unwrap_or(usize::MAX);
     let last = closed.iter().map(|(at, _)| tenth(at)).max().unwrap_or(0);

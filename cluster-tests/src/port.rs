@@ -19,7 +19,7 @@ impl Port {
     ///
     /// # Panics
     ///
-    /// Panics if there is none.
+    /// Panics if no port is free.
     pub fn hold() -> Self {
         let held = TcpSocket::new_v4().unwrap();
         held.set_reuseaddr(true).unwrap();

@@ -1,6 +1,6 @@
-//! `cargo xtask dev` with a project of its own: changed, broken, mended.
+//! `cargo xtask dev` with a project of its own: changed, broken, fixed.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 const MANIFEST: &str = "[package]\nname = \"fixture\"\nedition = \"2024\"\n[workspace]\n";
 
-/// A program that tells everybody its version, on the socket it is started with.
+/// Returns a program that answers with its version, on the socket it is started with.
 fn source(version: u8) -> String {
     format!(
         r#"use std::{{env, io::Write, net::TcpListener, os::fd::FromRawFd, process}};
@@ -79,7 +79,7 @@ impl Dev {
         }
     }
 
-    /// Waits for a line of it, of cargo or of the program.
+    /// Waits for a line of its output, from cargo or from the program.
     fn says(&self, what: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(Duration::from_secs(60));
@@ -90,7 +90,7 @@ impl Dev {
         }
     }
 
-    /// As editors do it: at no time is there half a file.
+    /// Edits the file as editors do it: at no time is there half a file.
     fn edit(&self, text: &str) {
         let path: &Path = self.folder.path();
         let half = path.join("src/.main.rs");

@@ -1,4 +1,4 @@
-//! Debian's server, on a free port, with nothing kept on disk.
+//! Debian's server, on a free port, without persistence.
 
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::{
     time::sleep,
 };
 
-/// A running server; it ends when it is dropped.
+/// A running server. It ends on drop.
 pub(crate) struct Engine {
     pub(crate) url: String,
     child: Child,

@@ -1,6 +1,6 @@
 //! Three node processes over one engine, one topic, a subscriber on each; beside them three
-//! processes that use the engine's client crate by hand, in turn in the same run:
-//! `cargo run --release -- redis`, or `nats`. What it measures is in README.md.
+//! processes that use the engine's client crate by hand, in turn in the same run: `cargo run
+//! --release -- redis`, or `nats`. README.md describes the measurements.
 
 mod engine;
 mod process;
@@ -17,12 +17,12 @@ use crate::{
     side::Kind,
 };
 
-/// How many messages one turn of the latency sends, and how far apart.
+/// The number of messages of one turn of the latency, and the pause between them.
 const BURST: u64 = 500;
 const APART: Duration = Duration::from_millis(1);
 const TURNS: usize = 10;
 
-/// For how long one turn of the load publishes.
+/// The time that one turn of the load publishes.
 const LOAD: Duration = Duration::from_secs(3);
 
 const SIDES: [(&str, Kind); 2] = [("client crate", Kind::Raw), ("nodes", Kind::Nodes)];
@@ -73,10 +73,10 @@ async fn conduct(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// From before the publish in one process until another one has the message.
+/// Measures the time from before the publish in one process until another one has the message.
 async fn latency(sides: &mut [(&str, Vec<Worker>)]) -> Result<()> {
     let say = format!("say latency {BURST} {}", APART.as_micros());
-    // One turn to warm up.
+    // One extra turn to warm up.
     for turn in 0..=TURNS {
         for (_, workers) in &mut *sides {
             workers[0].ask(&say).await?;

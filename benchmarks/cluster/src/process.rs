@@ -1,4 +1,4 @@
-//! A process that is told what to do, a line at a time.
+//! A process that takes commands, one per line.
 
 use std::{process::Stdio, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::side::Kind;
 
-/// A worker; it ends when it is dropped.
+/// A worker. It ends on drop.
 pub(crate) struct Worker {
     child: Child,
     input: ChildStdin,
@@ -57,7 +57,7 @@ impl Worker {
     }
 }
 
-/// CPU time of all threads of a process so far.
+/// Returns the CPU time of all threads of a process so far.
 pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     let mut total = 0;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {

@@ -1,4 +1,4 @@
-//! The two sides: a node, and the engine's client crate as one would use it by hand.
+//! The two sides: a node, and the engine's client crate as used by hand.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use channel_runtime::{
 };
 use futures_util::StreamExt;
 
-/// Which side.
+/// The kind of a side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Nodes,
@@ -38,7 +38,7 @@ impl FromStr for Kind {
     }
 }
 
-/// Publishes and hears.
+/// Publishes and subscribes.
 #[derive(Clone)]
 pub(crate) enum Side {
     Node(Endpoint),
@@ -68,7 +68,7 @@ impl Side {
         })
     }
 
-    /// Waits for the engine's answer where it gives one: NATS by hand gives none.
+    /// Waits for the engine's answer if it gives one: NATS by hand gives none.
     pub(crate) async fn publish(&self, topic: &str, body: Bytes) -> Result<()> {
         match self {
             Side::Node(endpoint) => {

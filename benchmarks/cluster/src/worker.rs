@@ -1,4 +1,4 @@
-//! One process: it hears topics, and publishes when it is told to.
+//! One process: it subscribes to topics, and publishes on command.
 
 use std::{
     collections::HashMap,
@@ -21,11 +21,11 @@ use crate::side::{Kind, Side};
 
 const BODY: usize = 200;
 
-/// What was heard on a topic.
+/// The messages received on a topic.
 #[derive(Default)]
 struct Heard {
     count: AtomicU64,
-    /// How long each message took, where the topic is `latency`.
+    /// The latency of each message, if the topic is `latency`.
     nanos: Mutex<Vec<u64>>,
 }
 
@@ -75,15 +75,15 @@ pub(crate) async fn run(kind: Kind, url: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The sides do not hear each other.
+/// Returns a side's name for a topic, so that the sides do not receive each other's messages.
 fn side_topic(kind: Kind, topic: &str) -> String {
     format!("{}-{topic}", kind.name())
 }
 
-/// The time is the machine's, which all processes share.
+/// Returns the machine's time, which all processes share.
 fn now() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
-    // Neither is negative since the machine was started.
+    // Both are positive since the machine was started.
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
@@ -93,7 +93,7 @@ fn body() -> Bytes {
     body.into()
 }
 
-/// How many messages so many publishers send, each waiting for its answer.
+/// Runs this many publishers, each waiting for its answers, and returns the number of messages.
 async fn load(side: &Side, topic: &str, time: Duration, publishers: u64) -> Result<u64> {
     let until = Instant::now() + time;
     let publisher = |_| {
@@ -115,7 +115,7 @@ async fn load(side: &Side, topic: &str, time: Duration, publishers: u64) -> Resu
     Ok(sent)
 }
 
-/// What was heard, once nothing more comes: how many, and how long each took.
+/// Waits until nothing more comes, and returns the number of messages and the latency of each.
 async fn take(heard: &Heard) -> String {
     let mut before = u64::MAX;
     while before != heard.count.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
 //! A thousand uploads, of which a third are completed, a third cancelled, and a third lose their
-//! client by `kill -9`; and what the server holds before and after.
+//! client by `kill -9`; and the server's resources before and after.
 
 use std::process::Stdio;
 
@@ -22,7 +22,7 @@ const SIZE: u64 = 6 << 20;
 
 pub(crate) async fn measure(upload: &str) -> Result<()> {
     let server = Server::start().await?;
-    // The first upload makes what stays for good: threads, the process's folder and its lock.
+    // The first upload creates the permanent resources: threads, the process's folder and its lock.
     Page::open(&server.addr).await?.file(upload, 0, 1).await?;
     let before = settled(&server, None).await?;
     let mut most = before;
@@ -93,7 +93,7 @@ fn max(one: Held, other: Held) -> Held {
     }
 }
 
-/// What the server holds once nothing changes any more, or it holds no more than before.
+/// Waits until the server's resources no longer change, or are as few as before, and returns them.
 async fn settled(server: &Server, goal: Option<Held>) -> Result<Held> {
     let mut last = held(server).await?;
     for _ in 0..50 {

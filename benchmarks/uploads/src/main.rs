@@ -1,5 +1,5 @@
-//! What an upload costs beside a plain WebSocket, how much memory it takes, and what uploads leave
-//! behind. The server is a process of its own, and so are the clients that are killed.
+//! The cost of an upload beside a plain WebSocket, its memory, and the remains of uploads. The
+//! server is a process of its own, and so are the clients that are killed.
 
 mod leaks;
 mod memory;

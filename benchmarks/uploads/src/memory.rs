@@ -1,4 +1,4 @@
-//! What 200 uploads in flight take, and whether it grows with their size.
+//! The memory of 200 uploads in flight, and its growth with their size.
 
 use anyhow::Result;
 use tokio::task::JoinSet;

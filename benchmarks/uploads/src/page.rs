@@ -1,4 +1,4 @@
-//! A page that uploads, as far as the wire goes.
+//! The protocol of a page that uploads.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,7 @@ pub(crate) async fn connect(addr: &str, path: &str) -> Result<Socket> {
     Ok(socket)
 }
 
-/// A client that has joined its album. One thing happens at a time on it.
+/// A client that has joined its album. It does one thing at a time.
 pub(crate) struct Page {
     socket: Socket,
     refs: u64,
@@ -114,7 +114,7 @@ impl Page {
         self.reply(&reference).await.map(drop)
     }
 
-    /// Sends a chunk; the ref that it will be acknowledged with.
+    /// Sends a chunk, and returns the ref of its acknowledgement.
     async fn send_chunk(&mut self, entry: u64, data: &[u8]) -> Result<String> {
         self.refs += 1;
         let reference = self.refs.to_string();
@@ -138,7 +138,7 @@ impl Page {
         self.send_file(upload, entry, size, 1).await
     }
 
-    /// Sends a whole file, with so many chunks on their way at once.
+    /// Sends a whole file, with this many chunks in flight at once.
     pub(crate) async fn send_file(
         &mut self,
         upload: &str,

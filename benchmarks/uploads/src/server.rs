@@ -27,7 +27,7 @@ use tokio::{
     runtime::Handle,
 };
 
-/// Where files and objects go.
+/// The folder of the files and objects.
 static FOLDER: OnceLock<String> = OnceLock::new();
 static STORE: OnceLock<Arc<LocalFileSystem>> = OnceLock::new();
 
@@ -79,7 +79,7 @@ impl User {
     }
 }
 
-/// What the server holds at one moment.
+/// The server's resources at one moment.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Held {
     pub(crate) tasks: usize,
@@ -126,7 +126,7 @@ fn held(endpoint: &Endpoint) -> Held {
     }
 }
 
-/// All files under a folder that hold, or have held, bytes of an upload.
+/// Counts the files under a folder that hold, or have held, bytes of an upload.
 fn files(folder: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return 0;
@@ -139,7 +139,7 @@ fn files(folder: &Path) -> usize {
     entries.flatten().map(|entry| count(&entry.path())).sum()
 }
 
-/// A server in a process and a folder of its own, both gone when it is dropped.
+/// A server in a process and a folder of its own, both removed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) addr: String,
@@ -163,7 +163,7 @@ impl Server {
         })
     }
 
-    /// Resident memory in KiB.
+    /// Returns the resident memory in KiB.
     pub(crate) fn memory(&self) -> Result<f64> {
         let pid = self.child.id().context("the server has ended")?;
         let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -12,7 +12,7 @@ use crate::{
 const SIZE: u64 = 256 << 20;
 const RUNS: usize = 5;
 
-/// The upload, and how many chunks are on their way at once: a stock client has one.
+/// The uploads, each with the number of chunks in flight at once: a stock client has one.
 const UPLOADS: [(&str, usize, &str); 4] = [
     ("files", 1, "to a TempFile"),
     ("files", 2, "to a TempFile, 2 chunks at once"),

@@ -1,4 +1,4 @@
-//! How a socket is mounted: its limits and times, in code and from configuration files.
+//! The options of a socket: its limits and times, in code and from configuration files.
 
 mod config;
 #[cfg(feature = "longpoll")]

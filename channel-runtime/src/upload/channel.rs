@@ -70,7 +70,7 @@ pub struct UploadChannel {
     timeout: Duration,
     timer: TimerRef,
     resumable: bool,
-    /// True if the client goes on with the file in another channel.
+    /// True if the client resumes the file in another channel.
     yields: bool,
 }
 
@@ -140,7 +140,7 @@ const WINDOW: usize = 2;
 /// Sent when the time for the next chunk may have passed.
 struct Deadline;
 
-/// Sent when the client goes on with the upload in another channel.
+/// Sent when the client resumes the upload in another channel.
 pub(super) struct Handoff;
 
 /// Pushed when no chunk has come for too long. Without it, a client that can resume could not tell

@@ -265,7 +265,7 @@ impl<D, W, L> Entries<D, W, L> {
         }
     }
 
-    /// Records the number of bytes written. Returns true if a handler is to be told.
+    /// Records the number of bytes written. Returns true if a handler needs a notice.
     pub(super) fn advance(&mut self, uuid: Uuid, received: u64) -> bool {
         let Some(slot) = self.slots.get_mut(uuid) else {
             return false;

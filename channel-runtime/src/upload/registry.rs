@@ -182,8 +182,8 @@ impl Registry {
         }
     }
 
-    /// Waits until an upload has no channel any more. It still has one if the client noticed the
-    /// break before the server did, or has only just left.
+    /// Waits until an upload has lost its channel. It still has one if the client noticed the break
+    /// before the server did, or has only just left.
     async fn wait_for_end(&self, broken: Uuid, topic: &Topic, entry: &UploadEntry) {
         let carried = || {
             let carried = self.carried.lock();

@@ -29,10 +29,10 @@ use crate::telemetry::panic_message;
 /// method that waits holds up neither the connection nor another upload:
 ///
 /// 1. `init`, once, when the client begins to send.
-/// 2. `write_chunk` for each chunk. The client hears `ok` when it returns, and sends the next
-///    chunk only then: what a writer takes its time for is never piled up.
+/// 2. `write_chunk` for each chunk. The client gets `ok` when it returns, and sends the next
+///    chunk only then, so chunks never pile up behind a slow writer.
 /// 3. `close`, at most once: with [`CloseReason::Done`] after the last byte, in the same turn as
-///    the last `write_chunk`, and only then does the client hear of the last chunk; with
+///    the last `write_chunk`, and the last chunk is answered only then; with
 ///    [`CloseReason::Cancel`] when the upload ends early; with [`CloseReason::Error`] after a
 ///    `write_chunk` that has failed.
 /// 4. `meta`, when the channel takes the file, once for each time it does.

@@ -1,6 +1,6 @@
 //! The program from outside: its one line, its errors, its end.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -19,7 +19,7 @@ fn chat(port: &str) -> Command {
     command
 }
 
-/// A chat that listens, its output behind the first line, and its address.
+/// Starts a chat, and returns it with its output behind the first line, and its address.
 fn listening() -> (Child, BufReader<ChildStdout>, String) {
     let mut child = chat("0").spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());

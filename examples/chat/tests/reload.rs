@@ -1,6 +1,6 @@
-//! The program while it is developed: a restart that nobody is refused in, and files that change.
+//! The program during development: a restart that refuses no client, and files that change.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
@@ -25,7 +25,7 @@ struct Chat(Child);
 impl Chat {
     fn start(listener: &TcpListener) -> Self {
         let socket = OwnedFd::from(listener.try_clone().unwrap());
-        // What systemd does: the socket is file 3, and it is said for whom.
+        // Like systemd: the socket is file 3, and a variable names its receiver.
         let hand_over = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" 3<&0 </dev/null";
         let mut child = Command::new("sh")
             .args(["-c", hand_over, env!("CARGO_BIN_EXE_chat")])
@@ -70,9 +70,9 @@ fn get(address: SocketAddr, path: &str) -> String {
     answer
 }
 
-/// Whether a visitor was answered, which the server owes to all who ask in time. One who was held
-/// up between its connection and its question, for as long as a server that ends would wait, shows
-/// nothing.
+/// Returns true if a visitor was answered, which the server owes to all that ask in time. A visitor
+/// that was delayed between connecting and asking, for as long as a server that ends would wait,
+/// proves nothing.
 fn visit(address: SocketAddr) -> bool {
     let connected = Instant::now();
     let mut stream = ask(address, "/style.css");
@@ -84,7 +84,7 @@ fn visit(address: SocketAddr) -> bool {
     answered
 }
 
-/// The server that a page names.
+/// Returns the server that a page names.
 fn server(address: SocketAddr) -> String {
     let page = get(address, "/");
     let (_, rest) = page
@@ -93,7 +93,7 @@ fn server(address: SocketAddr) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// Reads a page's events up to one that contains a text; whether it came before the end.
+/// Reads a page's events up to one that contains a text. Returns true if it came before the end.
 fn hears(events: &mut BufReader<TcpStream>, what: &str) -> bool {
     let lines = events.lines().map_while(Result::ok);
     lines.into_iter().any(|line| line.contains(what))

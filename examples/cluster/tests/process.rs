@@ -1,6 +1,6 @@
-//! The program from outside: two addresses, two pages, an end in order.
+//! The program from outside: two addresses, two pages, a graceful end.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 

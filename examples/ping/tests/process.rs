@@ -1,6 +1,6 @@
 //! The program from outside: a ping, a pong, and the end.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 use std::{process::Stdio, time::Duration};
@@ -80,7 +80,7 @@ async fn anything_else_closes_its_own_connection() {
     assert_eq!(next(&mut other).await, Message::text("pong"));
 }
 
-/// What a poll, or a POST of a body, is answered.
+/// Returns the answer to a poll, or to a POST of a body.
 async fn poll(address: &str, method: &str, token: &str, body: &str) -> Value {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(

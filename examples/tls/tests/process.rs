@@ -1,6 +1,6 @@
 //! The program from outside, with curl and with a client over TLS.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -89,7 +89,7 @@ impl Server {
         curl(command, arguments).await
     }
 
-    /// A client that trusts the certificate.
+    /// Returns a client that trusts the certificate.
     async fn handshake(&self) -> TlsStream<TcpStream> {
         let pem = CertificateDer::from_pem_file(self.folder.path().join("cert.pem")).unwrap();
         let mut roots = RootCertStore::empty();
@@ -133,7 +133,7 @@ impl Client {
     }
 }
 
-/// Status, target and `strict-transport-security` of what curl is answered.
+/// Returns status, target and `strict-transport-security` of the answer to curl.
 async fn curl(mut command: Command, arguments: &[&str]) -> String {
     let told = "%{http_code} %{redirect_url} %header{strict-transport-security}";
     let output = command
@@ -276,7 +276,7 @@ async fn handshakes_that_never_end_do_not_hold_up_the_end() {
             .unwrap();
         halves.push(half);
     }
-    // One that is served proves that those before it were accepted.
+    // A client that is served proves that those before it were accepted.
     let _client = server.client().await;
     let pid = server.child.id().unwrap().to_string();
     let kill = Command::new("kill").arg(pid).status().await;

@@ -1,6 +1,6 @@
 //! The program from outside: its one line, its errors, its end.
 
-// In a test, a panic is how it fails.
+// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -27,7 +27,7 @@ fn uploads(port: &str, folder: &Path) -> Command {
     command
 }
 
-/// A server that listens, its output behind the first line, and its address.
+/// Starts a server, and returns it with its output behind the first line, and its address.
 fn listening(folder: &Path) -> (Child, BufReader<ChildStdout>, String) {
     says_where(uploads("0", folder).spawn().unwrap(), folder)
 }
@@ -157,7 +157,7 @@ impl Page {
         }
     }
 
-    /// Begins files that it does not end, all at once, and says why some are refused.
+    /// Begins files that it does not end, all at once, and returns the reasons of refusals.
     async fn begin(&mut self, files: usize) -> Vec<Value> {
         let entry = |at| json!({"ref": at, "name": "a.txt", "size": 9, "type": "text/plain"});
         let refs: Vec<_> = (0..files).map(|at| at.to_string()).collect();
@@ -230,7 +230,7 @@ async fn files_that_clients_do_not_end_leave_room_for_other_clients() {
     assert!(open < 220, "{open} open");
     assert!(get(&address, "/").starts_with("HTTP/1.1 200 OK"));
     let mut other = Page::open(&address).await;
-    // Those that wait for a client hold no file, though they are kept for minutes.
+    // Uploads that wait for a client hold no file, though they are kept for minutes.
     drop(pages);
     assert_eq!(other.begin(20).await, Vec::<Value>::new());
     child.kill().unwrap();

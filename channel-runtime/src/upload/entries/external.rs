@@ -7,7 +7,7 @@ use crate::upload::UploadEntry;
 
 impl<D, W, L> Entries<D, W, L> {
     /// Records the progress of an external file as the client reports it. Returns true if a handler
-    /// is to be told.
+    /// needs a notice.
     pub(in crate::upload) fn advance_external(&mut self, entry_ref: &str, percent: u8) -> bool {
         let Some(slot) = self.slots.named(entry_ref) else {
             return false;
@@ -15,8 +15,8 @@ impl<D, W, L> Entries<D, W, L> {
         matches!(slot.phase, Phase::External(_)) && slot.advance(percent.min(99))
     }
 
-    /// Takes the client's report that an external file is complete, and returns what is to be
-    /// verified.
+    /// Takes the client's report that an external file is complete. Returns the entry and the
+    /// destination for the check.
     pub(in crate::upload) fn verify(&mut self, entry_ref: &str) -> Option<(UploadEntry, D)> {
         let slot = self.slots.named(entry_ref)?;
         match std::mem::replace(&mut slot.phase, Phase::Verifying) {

@@ -104,8 +104,8 @@ impl<D, W, L> EntryState<D, W, L> {
         !matches!(self.phase, Phase::ClientEntry | Phase::Failed)
     }
 
-    /// Raises the progress, which never falls. Returns true if a handler is to be told: one notice
-    /// at a time.
+    /// Raises the progress, which never falls. Returns true if a handler needs a notice: one at a
+    /// time.
     pub(super) fn advance(&mut self, percent: u8) -> bool {
         if percent <= self.entry.progress() && percent < 100 {
             return false;

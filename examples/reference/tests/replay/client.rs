@@ -1,4 +1,4 @@
-//! A WebSocket client that sends whatever it is told to.
+//! A WebSocket client that sends any frame.
 
 use std::{
     collections::BTreeSet,
@@ -19,40 +19,40 @@ use crate::{
     server::{Answer, PATIENCE, read_answer},
 };
 
-/// The key of RFC 6455's own example, and what a server must make of it.
+/// The key of RFC 6455's own example, and the server's answer to it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Where the original server listened.
+/// The address of the original server.
 const RECORDED_AT: &str = "127.0.0.1:4000";
 
 /// One client's connection.
 pub(crate) struct Client {
     stream: TcpStream,
     incoming: Vec<u8>,
-    /// Frames that are yet to be written, all at once.
+    /// The frames that have not been written, to be written all at once.
     outgoing: Vec<u8>,
     is_v1: bool,
-    /// The topics it has named, to ask their channels whether there is more.
+    /// The topics it has named, to ask their channels if there is more.
     topics: BTreeSet<String>,
     probes: usize,
     last_sent: Instant,
     close_sent: bool,
-    /// A close has come or been sent: there is nobody left to ask.
+    /// True once a close has come or been sent: no further question is possible.
     pub(crate) closing: bool,
 }
 
-/// What comes out of a connection.
+/// An event of a connection.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Incoming {
     Frame(Frame),
     Eof,
-    /// Nothing for too long.
+    /// Nothing has come for too long.
     Silence,
 }
 
 impl Client {
-    /// Opens a WebSocket; `None` stands for a refusal, which the answer tells.
+    /// Opens a WebSocket. Returns `None` for a refusal, which the answer shows.
     pub(crate) async fn connect(
         address: &str,
         opening: &Opening,
@@ -66,7 +66,7 @@ impl Client {
             opening.path
         );
         if let Some(origin) = &opening.origin {
-            // The page of a scenario that came from the server itself came from this address.
+            // If the page of a scenario came from the server itself, it came from this address.
             let origin = origin.replace(RECORDED_AT, address);
             head += &format!("origin: {origin}\r\n");
         }
@@ -97,7 +97,7 @@ impl Client {
         Ok((answer, Some(client)))
     }
 
-    /// Queues a frame: what is queued goes out in one write.
+    /// Queues a frame. All queued frames go out in one write.
     pub(crate) fn queue(&mut self, frame: &Frame) {
         self.topics.extend(topic_of(frame));
         if frame.opcode == opcode::CLOSE {
@@ -115,12 +115,12 @@ impl Client {
         written.map_err(|error| format!("write: {error}"))
     }
 
-    /// How long ago it last sent something.
+    /// Returns the time since it last sent something.
     pub(crate) fn idle(&self) -> Duration {
         self.last_sent.elapsed()
     }
 
-    /// The next thing that comes. A close is answered, as by any client.
+    /// Returns the next event. Answers a close, like any client.
     pub(crate) async fn next(&mut self) -> Outcome<Incoming> {
         loop {
             if let Some(frame) = Frame::read(&mut self.incoming)? {
@@ -132,7 +132,7 @@ impl Client {
             match timeout(PATIENCE, self.stream.read_buf(&mut self.incoming)).await {
                 Ok(Ok(0)) => return Ok(Incoming::Eof),
                 Ok(Ok(_)) => {}
-                // The server need not read what the client sent before it heard of the close.
+                // The server need not read the frames that the client sent before it saw the close.
                 Ok(Err(_)) if self.closing => return Ok(Incoming::Eof),
                 Ok(Err(error)) => return Err(format!("read: {error}")),
                 Err(_) => return Ok(Incoming::Silence),
@@ -146,15 +146,15 @@ impl Client {
             let code = close.payload.get(..2).unwrap_or_default();
             let last_sent = self.last_sent;
             self.queue(&Frame::new(opcode::CLOSE, code));
-            // A server that has gone already has said all it had to say.
+            // A server that is gone already has sent everything.
             let _gone = self.flush().await;
             self.last_sent = last_sent;
         }
     }
 
     /// Proves that nothing more comes of all that was sent so far, without waiting for time to
-    /// pass: asks every channel for a reply, and the connection for a heartbeat. A channel
-    /// answers in order, so whatever an earlier message leads to would come before.
+    /// pass: asks every channel for a reply, and the connection for a heartbeat. A channel answers
+    /// in order, so any result of an earlier message would come before.
     pub(crate) async fn expect_silence(&mut self) -> Outcome<()> {
         let mut asked = BTreeSet::new();
         let topics = self.topics.clone();
@@ -191,7 +191,7 @@ impl Client {
     }
 }
 
-/// The topic that a client's frame names, unless it is the protocol's own.
+/// Returns the topic that a client's frame names, unless it is the protocol's own.
 fn topic_of(frame: &Frame) -> Option<String> {
     let topic = match frame.opcode {
         opcode::TEXT => {
@@ -212,7 +212,7 @@ fn topic_of(frame: &Frame) -> Option<String> {
     (topic != "phoenix").then_some(topic)
 }
 
-/// The ref that a reply in text answers.
+/// Returns the ref that a reply in text answers.
 fn answered_ref(frame: &Frame) -> Option<String> {
     let message = Json::parse(std::str::from_utf8(&frame.payload).ok()?).ok()?;
     let event = message.at(3).or_else(|| message.get("event"))?;
@@ -222,7 +222,7 @@ fn answered_ref(frame: &Frame) -> Option<String> {
         .flatten()
 }
 
-/// What came, in words; long payloads cut.
+/// Returns an event in words, with long payloads cut.
 pub(crate) fn describe(incoming: &Incoming) -> String {
     let frame = match incoming {
         Incoming::Frame(frame) => frame,
@@ -245,7 +245,7 @@ pub(crate) fn describe(incoming: &Incoming) -> String {
     }
 }
 
-/// The texts of frames, for those that have any.
+/// Returns the text of a frame that has one.
 pub(crate) fn text_of(incoming: &Incoming) -> Option<&str> {
     match incoming {
         Incoming::Frame(frame) if frame.opcode == opcode::TEXT && frame.fin && frame.rsv == 0 => {

@@ -1,5 +1,5 @@
-//! WebSocket frames as bytes. It writes what a correct library would refuse to write: reserved
-//! opcodes and bits, lone fragments, text that is not UTF-8.
+//! WebSocket frames as bytes. It writes frames that a correct library would refuse to write:
+//! reserved opcodes and bits, lone fragments, text that is not UTF-8.
 
 /// The opcodes of RFC 6455.
 pub(crate) mod opcode {
@@ -25,7 +25,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// A whole frame without reserved bits.
+    /// Creates a whole frame without reserved bits.
     pub(crate) fn new(opcode: u8, payload: impl Into<Vec<u8>>) -> Self {
         Frame {
             fin: true,
@@ -39,7 +39,7 @@ impl Frame {
         Frame::new(opcode::TEXT, text)
     }
 
-    /// The close code that a close frame carries; 1005 stands for none, as in browsers.
+    /// Returns the close code that a close frame carries; 1005 stands for none, as in browsers.
     pub(crate) fn close_code(&self) -> u16 {
         match self.payload[..] {
             [high, low, ..] => u16::from_be_bytes([high, low]),
@@ -66,7 +66,8 @@ impl Frame {
         out.extend(masked.map(|(byte, mask)| byte ^ mask));
     }
 
-    /// Takes a server's frame off the front of `bytes`, or nothing while it is not whole.
+    /// Removes a server's frame from the front of `bytes`, or returns `None` while it is
+    /// incomplete.
     pub(crate) fn read(bytes: &mut Vec<u8>) -> Result<Option<Frame>, String> {
         let [first, second, ..] = bytes[..] else {
             return Ok(None);
@@ -100,7 +101,7 @@ impl Frame {
     }
 }
 
-/// Bytes from hexadecimal digits.
+/// Returns the bytes of hexadecimal digits.
 pub(crate) fn from_hex(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks(2);
     digits
@@ -115,7 +116,7 @@ pub(crate) fn from_hex(hex: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// What the client wrote, with the mask taken off, as a server would send it.
+    /// Returns the client's frame with the mask removed, as a server would send it.
     fn unmasked(frame: &Frame) -> Vec<u8> {
         let mut wire = Vec::new();
         frame.write(&mut wire);

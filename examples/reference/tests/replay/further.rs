@@ -1,4 +1,4 @@
-//! What the room offers and nobody has recorded.
+//! Abilities of the room without a recording.
 
 use std::collections::BTreeMap;
 
@@ -107,7 +107,7 @@ async fn events_of_the_protocol_are_no_messages_of_a_client() -> Outcome<()> {
 
 #[tokio::test]
 async fn nothing_follows_the_answer_to_a_close() -> Outcome<()> {
-    // Not even a reply that a channel still owes.
+    // A reply that a channel still owes does not come, either.
     let mut steps = joins("a", "room:1").to_vec();
     let a = || "a".to_owned();
     steps.extend([

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::value::RawValue;
 
-/// A JSON value that has kept its numbers as they were written.
+/// A JSON value that keeps its numbers as they were written.
 #[derive(Clone, Debug)]
 pub(crate) enum Json {
     Null,
@@ -43,7 +43,7 @@ impl Json {
         }
     }
 
-    /// An item of a list.
+    /// Returns an item of a list.
     pub(crate) fn at(&self, index: usize) -> Option<&Json> {
         match self {
             Json::List(items) => items.get(index),
@@ -51,7 +51,7 @@ impl Json {
         }
     }
 
-    /// A field of an object.
+    /// Returns a field of an object.
     pub(crate) fn get(&self, key: &str) -> Option<&Json> {
         match self {
             Json::Object(fields) => fields.get(key),
@@ -78,7 +78,7 @@ impl PartialEq for Json {
     }
 }
 
-/// Whether two numbers that are both written as floats are the same one.
+/// Returns true if two numbers that are both written as floats are equal.
 fn same_float(a: &str, b: &str) -> bool {
     let is_float = |text: &str| text.contains(['.', 'e', 'E']);
     is_float(a) && is_float(b) && a.parse::<f64>().ok() == b.parse::<f64>().ok()

@@ -1,5 +1,5 @@
-//! Replays what was recorded between clients and the original server, against the reference
-//! room over real connections: every frame, in order.
+//! Replays the recordings of clients and the original server against the reference room over real
+//! connections: every frame, in order.
 
 mod client;
 mod frame;
@@ -15,11 +15,11 @@ mod startup;
 
 use crate::{player::Failure, recording::Scenario, server::Server};
 
-/// What the harness's own steps give: an error in words.
+/// The result of a step of the harness: an error in words.
 type Outcome<T> = Result<T, String>;
 
-/// How many scenarios are recorded, and how many of them go our own way. A scenario that
-/// vanishes, or is added, is to be noticed here.
+/// The number of recorded scenarios, and of those with answers of our own, so that a scenario that
+/// vanishes or is added gets noticed.
 const RECORDED: usize = 142;
 const OURS: usize = 35;
 
@@ -30,7 +30,7 @@ async fn the_recordings_are_replayed() -> Outcome<()> {
     let ours = ours::apply(&mut scenarios)?;
     let replayed = scenarios.len();
 
-    // What ends the server, and what takes real time, has a server of its own.
+    // Scenarios that end the server, or take real time, have a server of their own.
     let (mut plain, mut idle, mut last) = (vec![], vec![], vec![]);
     for scenario in scenarios {
         match scenario.group {
@@ -51,7 +51,7 @@ async fn the_recordings_are_replayed() -> Outcome<()> {
     Ok(())
 }
 
-/// One scenario after the other on one server: they share topics.
+/// Plays one scenario after the other on one server: they share topics.
 async fn one_by_one(scenarios: Vec<Scenario>) -> Outcome<Vec<Failure>> {
     let server = Server::start().await?;
     let mut failures = Vec::new();
@@ -61,7 +61,7 @@ async fn one_by_one(scenarios: Vec<Scenario>) -> Outcome<Vec<Failure>> {
     Ok(failures)
 }
 
-/// Scenarios that only wait, on one server.
+/// Plays scenarios that only wait, on one server.
 async fn all_at_once(scenarios: Vec<Scenario>) -> Outcome<Vec<Failure>> {
     let server = std::sync::Arc::new(Server::start().await?);
     let mut playing = tokio::task::JoinSet::new();
@@ -73,7 +73,7 @@ async fn all_at_once(scenarios: Vec<Scenario>) -> Outcome<Vec<Failure>> {
     Ok(played.into_iter().filter_map(Result::err).collect())
 }
 
-/// Each scenario on a server that it ends; the server must end well.
+/// Plays each scenario on a server that it ends; the server must end without an error.
 async fn to_the_end(scenarios: Vec<Scenario>) -> Outcome<Vec<Failure>> {
     let mut failures = Vec::new();
     for scenario in &scenarios {

@@ -1,4 +1,5 @@
-//! Where the reference room answers in a way of its own, and why: all of it, by name.
+//! The answers of the reference room that differ from the recordings, each with its reason, by
+//! name.
 
 use crate::{
     Outcome,
@@ -6,7 +7,7 @@ use crate::{
     script::{got, receive, says, send_from},
 };
 
-/// How a scenario differs from its recording.
+/// The difference of a scenario from its recording.
 enum Change {
     /// Its connection is closed with another code.
     Code(u16),
@@ -29,7 +30,7 @@ const PIPELINED: &str = "a message that comes too late for its channel is answer
 const LIVES: &str = "what a client sends cannot end a channel by accident: it gets an error reply \
                      and the channel lives; the original crashes it";
 
-/// Every scenario that differs: its name, the reason, and what is ours.
+/// Returns every scenario that differs: its name, the reason, and the change.
 fn table() -> Vec<(&'static str, &'static str, Change)> {
     let mut table = malformed();
     table.extend(pipelined());
@@ -196,7 +197,7 @@ fn lists() -> Vec<HandlerFuture> {
     ]
 }
 
-/// What comes of every channel, joins included, holding up no other.
+/// The effects of the rule that no channel, not even its join, holds up another.
 fn tasks() -> Vec<(&'static str, &'static str, Change)> {
     let heartbeat = r#"[null,"hb","phoenix","phx_reply",{"status":"ok","response":{}}]"#;
     let other = r#"["2","5","room:2","phx_reply",{"status":"ok","response":{}}]"#;
@@ -238,7 +239,7 @@ fn echoed(reference: u32, payload: &str) -> String {
     format!(r#"["1","{reference}","room:lobby","phx_reply",{reply}]"#)
 }
 
-/// Puts what is ours into the scenarios; how many it changes.
+/// Applies the changes to the scenarios, and returns the number of changed ones.
 pub(crate) fn apply(scenarios: &mut [Scenario]) -> Outcome<usize> {
     let table = table();
     let count = table.len();

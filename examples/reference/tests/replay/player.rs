@@ -11,7 +11,7 @@ use crate::{
     server::{self, Server},
 };
 
-/// Where a scenario went another way.
+/// The step at which a scenario differed.
 pub(crate) struct Failure {
     scenario: String,
     /// Counted from 1; one past the last is the silence at the end.
@@ -34,7 +34,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Plays all steps, and makes sure that nothing comes after them.
+/// Plays all steps, and checks that nothing comes after them.
 pub(crate) async fn play(scenario: &Scenario, server: &Server) -> Result<(), Failure> {
     let mut player = Player {
         scenario,
@@ -59,7 +59,7 @@ pub(crate) async fn play(scenario: &Scenario, server: &Server) -> Result<(), Fai
     end.map_err(|got| failure(scenario.steps.len() + 1, nothing, got))
 }
 
-/// What a step asks for, cut to a line.
+/// Returns the expectation of a step, cut to a line.
 fn expectation(step: &HandlerFuture) -> String {
     format!("{step:?}").chars().take(400).collect()
 }
@@ -169,7 +169,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Nothing comes to any client that is still connected.
+    /// Checks that nothing comes to any client that is still connected.
     async fn expect_silence(&mut self) -> Outcome<()> {
         for (name, client) in &mut self.clients {
             if !client.closing {

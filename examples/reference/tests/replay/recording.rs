@@ -1,4 +1,4 @@
-//! The recordings: what clients sent to the original server, and what they received from it.
+//! The recordings: the frames between clients and the original server.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -45,7 +45,7 @@ pub(crate) struct Opening {
     pub(crate) subprotocol: Option<String>,
 }
 
-/// One step: what a client does, or what has to reach it.
+/// One step: an action of a client, or a frame that must reach it.
 #[derive(Clone, Debug)]
 pub(crate) enum HandlerFuture {
     /// The client connects and gets this HTTP status.
@@ -58,13 +58,13 @@ pub(crate) enum HandlerFuture {
     AnyOrder(String, Vec<String>),
     /// Plain HTTP.
     Http(Http),
-    /// At least so long after the client last sent something.
+    /// At least this long after the client last sent something.
     Elapsed(String, Duration),
     /// The server gets SIGTERM.
     Terminate,
 }
 
-/// What a client receives.
+/// A frame that a client must receive.
 #[derive(Clone, Debug)]
 pub(crate) enum Expected {
     Text(String),
@@ -74,7 +74,7 @@ pub(crate) enum Expected {
     Close(u16),
     /// The end of the connection.
     Eof,
-    /// Nothing, as far as all that was done so far goes.
+    /// Nothing, as a result of all steps so far.
     Nothing,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Http {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) request_body: Vec<u8>,
     pub(crate) status: u16,
-    /// The answer's body, where it counts.
+    /// The answer's body, if it is compared.
     pub(crate) body: Option<String>,
 }
 
@@ -135,7 +135,7 @@ impl Raw {
 }
 
 impl Scenario {
-    /// Adds what happened beside the clients and is not among the recorded steps.
+    /// Adds the events besides the clients that are not among the recorded steps.
     ///
     /// The pauses between signs of life are left out: that these keep a connection is shown in
     /// `channel-runtime/tests/transports.rs`, where a test moves the clock and cannot be late.

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{Outcome, recording::Http};
 
-/// How long anything may take that is expected to happen.
+/// The time that any expected event may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; dropping it kills the process.
@@ -24,7 +24,7 @@ pub(crate) struct Server {
     pub(crate) address: String,
 }
 
-/// The server's program, with a port and with its log left out unless `RUST_LOG` asks for it.
+/// Returns the server's program, with a port, and without its log unless `RUST_LOG` asks for it.
 pub(crate) fn command(port: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reference"));
     command
@@ -39,7 +39,7 @@ pub(crate) fn command(port: &str) -> Command {
 }
 
 impl Server {
-    /// Starts a server on a free port and reads from its first line where it listens.
+    /// Starts a server on a free port, and reads its address from its first line.
     pub(crate) async fn start() -> Outcome<Self> {
         let spawned = command("0").spawn();
         let mut child = spawned.map_err(|error| format!("the server cannot start: {error}"))?;

@@ -1,4 +1,4 @@
-//! How the server's process starts and ends.
+//! The start and the end of the server's process.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::server::{Server, command};
 
-/// Runs a server that cannot start; what it says on stderr.
+/// Runs a server that cannot start, and returns its output on stderr.
 async fn complaint(port: &str) -> String {
     let output = command(port)
         .stderr(Stdio::piped())

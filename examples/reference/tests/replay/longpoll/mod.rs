@@ -1,4 +1,4 @@
-//! Replays what was recorded of clients that poll.
+//! Replays the recordings of clients that poll.
 
 mod ours;
 mod player;
@@ -6,7 +6,7 @@ mod recording;
 
 use crate::{Outcome, server::Server};
 
-/// How many scenarios are recorded, and how many of them go our own way.
+/// The number of recorded scenarios, and of those with answers of our own.
 const RECORDED: usize = 21;
 const OURS: usize = 6;
 

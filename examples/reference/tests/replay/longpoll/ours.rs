@@ -1,11 +1,12 @@
-//! Where a client that polls is answered in a way of our own, and why: all of it, by name.
+//! The answers to clients that poll which differ from the recordings, each with its reason, by
+//! name.
 
 use serde_json::{Value, json};
 
 use super::recording::{Exchange, HandlerFuture, Scenario, polled, publish};
 use crate::Outcome;
 
-/// How a scenario differs from its recording.
+/// The difference of a scenario from its recording.
 enum Change {
     /// The answer to this step, counted from 1, has another status and body.
     Answer(usize, u16, Value),
@@ -21,7 +22,7 @@ const AT_ONCE: &str = "what cannot be read is answered at once with 400 in the b
                        fails, or lets the client wait";
 const HEARTBEAT: &str = r#"[null,"hb","phoenix","heartbeat",{}]"#;
 
-/// Every scenario that differs: its name, the reason, and what is ours.
+/// Returns every scenario that differs: its name, the reason, and the change.
 fn table() -> Vec<(&'static str, &'static str, Change)> {
     let heartbeats: Vec<_> = (0..100)
         .map(|n| HEARTBEAT.replace("\"hb\"", &format!("\"{n}\"")))
@@ -91,7 +92,7 @@ fn table() -> Vec<(&'static str, &'static str, Change)> {
     ]
 }
 
-/// Puts what is ours into the scenarios; how many it changes.
+/// Applies the changes to the scenarios, and returns the number of changed ones.
 pub(super) fn apply(scenarios: &mut [Scenario]) -> Outcome<usize> {
     let table = table();
     let count = table.len();
@@ -121,7 +122,7 @@ impl Change {
                 }
                 exchange.request.status = status;
                 exchange.body = body;
-                // Those of a failure were recorded.
+                // The other recorded headers belong to a failure.
                 exchange.headers.retain(|(name, _)| name == "content-type");
                 Ok(())
             }

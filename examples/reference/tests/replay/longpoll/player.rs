@@ -14,7 +14,7 @@ use crate::{
     server::{self, Answer, PATIENCE, Server},
 };
 
-/// Plays all steps; where one went another way, and how.
+/// Plays all steps. Returns the step that differed, and how.
 pub(super) async fn play(scenario: &Scenario, server: &Server) -> Outcome<()> {
     let mut player = Player {
         address: server.address.clone(),
@@ -37,12 +37,12 @@ pub(super) async fn play(scenario: &Scenario, server: &Server) -> Outcome<()> {
 
 struct Player {
     address: String,
-    /// The token of the session that it opened first.
+    /// The token of its first session.
     token: String,
     started: Vec<(Exchange, JoinHandle<Outcome<Timed>>)>,
 }
 
-/// An answer, and how long it took.
+/// An answer, and the time that it took.
 type Timed = (Answer, Duration);
 
 impl Player {
@@ -104,7 +104,7 @@ async fn ask(address: &str, exchange: &Exchange, token: &str) -> Outcome<Timed> 
     Ok((answer, started.elapsed()))
 }
 
-/// Checks an answer; the token to go on with.
+/// Checks an answer, and returns the token for the next request.
 fn check(exchange: &Exchange, (answer, took): &Timed, token: String) -> Outcome<String> {
     if *took < exchange.least {
         return Err(format!("an answer after {took:?} already"));
@@ -135,7 +135,7 @@ fn check(exchange: &Exchange, (answer, took): &Timed, token: String) -> Outcome<
     next.filter(|_| fits).ok_or_else(got)
 }
 
-/// The messages, as the values they are where they are JSON.
+/// Removes and returns the messages, parsed if they are JSON.
 fn take_messages(answer: &mut Value) -> Option<Vec<Value>> {
     let messages = answer.as_object_mut()?.remove("messages")?;
     let messages = messages.as_array()?.iter().map(|message| {

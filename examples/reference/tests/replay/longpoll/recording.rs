@@ -9,10 +9,10 @@ use crate::{Outcome, recording::Http};
 
 const FILE: &str = include_str!("../../traces/longpoll.json");
 
-/// What stands in a path for the token of the client's session.
+/// The placeholder of the session's token in a path.
 pub(super) const TOKEN: &str = "<TOKEN>";
 
-/// The headers of an answer that count.
+/// The headers of an answer that are compared.
 const HEADERS: [&str; 3] = [
     "cache-control",
     "access-control-allow-origin",
@@ -25,20 +25,20 @@ pub(super) struct Scenario {
     pub(super) steps: Vec<HandlerFuture>,
 }
 
-/// One request, or how it goes with others.
+/// One request, or its relation to others.
 #[derive(Clone, Debug)]
 pub(super) enum HandlerFuture {
     /// A request and its answer.
     Do(Exchange),
     /// A request whose answer comes at [`HandlerFuture::Finish`].
     Start(Exchange),
-    /// What was started has no answer yet.
+    /// The started request has no answer yet.
     Waits,
-    /// The answers to what was started, whichever of the requests was the first to arrive.
+    /// The answers to the started requests, whichever of them arrived first.
     Finish,
     /// The same request again and again, until it is answered like this.
     Until(Exchange),
-    /// Real time has to pass.
+    /// Real time must pass.
     Pause(Duration),
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Exchange {
     /// The body of the answer: JSON, `{"token": …}` stands for any token.
     pub(super) body: Value,
     pub(super) headers: Vec<(String, String)>,
-    /// How long it takes at least.
+    /// The least time that it takes.
     pub(super) least: Duration,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn all() -> Outcome<Vec<Scenario>> {
 }
 
 impl Scenario {
-    /// Adds what happened beside the recorded requests.
+    /// Adds the events besides the recorded requests.
     fn fill_in(&mut self) {
         let steps = &mut self.steps;
         let last = steps.len() - 1;
@@ -131,7 +131,7 @@ impl Scenario {
     }
 }
 
-/// Publishes frames in a batch, as they are answered when all is well.
+/// Publishes frames in a batch, with the answer of a success.
 pub(super) fn publish(socket: &str, frames: &[&str]) -> Exchange {
     let mut exchange = outside(&format!("{socket}/longpoll?vsn=2.0.0&token={TOKEN}"), "");
     let content_type = ("content-type".to_owned(), "application/x-ndjson".to_owned());
@@ -150,7 +150,7 @@ pub(super) fn polled(messages: &[impl AsRef<str>]) -> Exchange {
     exchange
 }
 
-/// A request of the world outside.
+/// Creates a request without a recording.
 fn outside(path: &str, body: &str) -> Exchange {
     Exchange {
         request: Http {
@@ -181,7 +181,7 @@ fn read(step: &Map<String, Value>) -> Outcome<Exchange> {
         path.contains("/longpoll") && HEADERS.contains(&name.as_str())
     };
     let headers = pairs(step, "response_headers").into_iter().filter(counts);
-    // A poll in vain takes its window.
+    // A poll without a message takes its window.
     let waited = body["status"] == 204;
     let took = number("took_ms").filter(|_| waited).unwrap_or(0);
     Ok(Exchange {
