@@ -30,7 +30,7 @@ pub(crate) trait Handle: Send + Sync {
     fn closed(&self);
     /// Ends the channel within its shutdown time.
     fn stop(&self, reason: Reason);
-    /// Ready when the channel is over.
+    /// Becomes ready when the channel is over.
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ended>;
     /// Returns the time that the channel may take to end.
     fn shutdown(&self) -> Duration;

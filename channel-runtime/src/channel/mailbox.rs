@@ -361,7 +361,7 @@ impl<C: Channel> Mailbox<C> {
         Some(Next::Command(command))
     }
 
-    /// Ready once the channel has exceeded its shutdown time. `late` keeps the timer.
+    /// Becomes ready once the channel has exceeded its shutdown time. `late` keeps the timer.
     pub(super) fn poll_overdue(
         &self,
         late: &mut Option<Pin<Box<Sleep>>>,

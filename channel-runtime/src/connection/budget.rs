@@ -197,7 +197,7 @@ impl Wait {
         admitted
     }
 
-    /// Ready when there may be room, or the time is over.
+    /// Becomes ready when there may be room, or the time is over.
     pub(crate) fn poll(&mut self, budget: &Budget, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_over || self.reserved.is_some() {
             return Poll::Ready(());

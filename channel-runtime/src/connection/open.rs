@@ -176,7 +176,7 @@ impl Connection {
         self.handler.receive_text(text)
     }
 
-    /// Ready when the socket may have room again.
+    /// Becomes ready when the socket may have room again.
     #[cfg(feature = "websocket")]
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.handler.poll_room(cx)

@@ -182,7 +182,7 @@ struct State {
     reader: Option<Waker>,
     /// The tasks that push only while much room is free.
     patient: Vec<Waker>,
-    /// Set where senders write frames themselves.
+    /// Set if senders write frames themselves.
     direct: Option<Direct>,
 }
 

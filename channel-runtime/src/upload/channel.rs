@@ -88,9 +88,9 @@ struct Running {
 }
 
 impl Running {
-    /// Called when the connection of a finished file is gone. Returns the file if its client may
-    /// come back for it. If a handler is still due to take it, the channel decides at its own end,
-    /// since the handler may never run.
+    /// Leaves a finished file whose connection is gone. Returns the file if its client may come
+    /// back for it. If a handler is still due to take it, the channel decides at its own end, since
+    /// the handler may never run.
     fn leave(&mut self) -> Option<Detached> {
         match self.owner.leave(self.ticket, &self.entry) {
             Left::ToClient(upload) => Some(upload),
@@ -359,7 +359,8 @@ impl UploadChannel {
         }
     }
 
-    /// One timer checks the time of the last chunk, so no timer is made per chunk.
+    /// Starts the one timer, which checks the time of the last chunk, so no timer is made per
+    /// chunk.
     fn arm(&mut self, rest: Duration, socket: &Socket<Self>) {
         self.timer.cancel();
         self.timer = socket.send_after(rest, Deadline);

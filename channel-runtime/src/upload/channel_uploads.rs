@@ -336,7 +336,7 @@ impl ChannelUploads {
         }
     }
 
-    /// Called when the channel of a file is over: its client may resume it in another one, unless a
+    /// Detaches a file whose channel is over: its client may resume it in another one, unless a
     /// handler has the file, or is about to get it, and has not decided yet.
     pub(super) fn detach(&self, ticket: Ticket) {
         let handed_over = self.with(ticket.upload, |files| files.unlink(ticket.entry));
@@ -419,7 +419,7 @@ impl ChannelUploads {
         self.detached(entry, file.flatten()?)
     }
 
-    /// Called when the channel of a finished file is over and its connection is gone.
+    /// Leaves a finished file whose channel is over and whose connection is gone.
     pub(super) fn leave(&self, ticket: Ticket, entry: &UploadEntry) -> Left<Detached> {
         match self.with(ticket.upload, |files| files.leave(ticket.entry)) {
             Some(Left::ToHandler) => Left::ToHandler,

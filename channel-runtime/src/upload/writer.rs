@@ -38,7 +38,7 @@ use crate::telemetry::panic_message;
 /// 4. `meta`, when the channel takes the file, once for each time it does.
 ///
 /// An upload whose client can resume waits for it with [`UploadWriter::pause`], and goes on with
-/// [`UploadWriter::resume`]; it is closed with [`CloseReason::Cancel`] where it is paused, too.
+/// [`UploadWriter::resume`]; while paused it can be closed with [`CloseReason::Cancel`], too.
 ///
 /// The number of writers open at once is bounded by [`UploadOptions`](crate::upload::UploadOptions): a join
 /// waits before `init`, and before `resume`.
@@ -346,7 +346,7 @@ impl<W: UploadWriter> AnyWriter for Guarded<W> {
     }
 }
 
-/// The call itself runs inside `call`, since a method that is not async may panic as well.
+/// Runs the call itself inside `call`, since a method that is not async may panic as well.
 fn guarded<'a, T>(
     call: impl Future<Output = Result<T, WriterError>> + Send + 'a,
 ) -> BoxFuture<'a, Result<T, WriterError>> {

@@ -48,7 +48,7 @@ pub struct Hashed<M> {
 }
 
 impl<M> Hashed<M> {
-    /// The digest in hexadecimal, in lower case.
+    /// Returns the digest in hexadecimal, in lower case.
     pub fn hex(&self) -> String {
         HEXLOWER.encode(&self.digest)
     }
