@@ -34,6 +34,7 @@ use crate::{
 pub trait PushedBy<C>: Event {}
 
 /// A joined channel as its handlers see it: pushes, broadcasts, subscriptions and timers.
+///
 /// Every handler but `#[join]` may borrow it as `&Socket<Self>`, so nothing can be pushed before
 /// the client has joined. Mirrors `Phoenix.Socket` and the functions of `Phoenix.Channel` that take
 /// one.

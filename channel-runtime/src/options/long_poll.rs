@@ -43,6 +43,7 @@ use crate::{error::ConfigError, origin::CheckOrigin, telemetry};
 /// it has `longPollFallbackMs`. It then polls as long as the page lives. A page that had a
 /// WebSocket also does so if its first attempt to reconnect fails, as while its server restarts. To
 /// poll only where WebSockets are blocked, switch the fallback off once messages have come through:
+///
 /// ```js
 /// room.join().receive("ok", () => {
 ///   if (socket.transport !== LongPoll) socket.longPollFallbackMs = undefined
