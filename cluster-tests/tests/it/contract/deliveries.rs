@@ -7,7 +7,7 @@ use cluster_tests::{
 };
 use serde_json::json;
 
-use crate::Cluster;
+use super::Cluster;
 
 pub(crate) async fn a_broadcast_reaches_all_of_its_topic_on_every_node_and_no_other(c: Cluster) {
     let (a, b) = (c.node().await, c.node().await);

@@ -3,7 +3,7 @@ use std::time::Duration;
 use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::{client::Client, engine::Kind, eventually, room::Said, within};
 
-use crate::Cluster;
+use super::Cluster;
 
 pub(crate) async fn nothing_sent_after_the_answer_to_a_join_is_missed(c: Cluster) {
     let (a, b) = (c.node().await, c.node().await);

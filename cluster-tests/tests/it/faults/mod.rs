@@ -1,16 +1,11 @@
-//! The deliveries to each client when something broke. `cargo test -p cluster-tests --test faults
+//! The deliveries to each client when something broke. `cargo test -p cluster-tests --test it faults::
 //! -- --nocapture --test-threads 1` prints the tables.
 
-// A panic is how a test fails.
-#![allow(clippy::unwrap_used)]
-
-mod faults {
-    pub(crate) mod engine;
-    pub(crate) mod messages;
-    pub(crate) mod nodes;
-    pub(crate) mod partition;
-    pub(crate) mod start;
-}
+mod engine;
+mod messages;
+mod nodes;
+mod partition;
+mod start;
 
 use std::collections::BTreeSet;
 
@@ -40,13 +35,13 @@ macro_rules! faults {
         mod redis {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
-                faults::$module::$test(Kind::Redis).await;
+                $module::$test(Kind::Redis).await;
             })*)*
         }
         mod nats {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
-                faults::$module::$test(Kind::Nats).await;
+                $module::$test(Kind::Nats).await;
             })*)*
         }
     };

@@ -1,5 +1,4 @@
 //! Stores without a network, and the division of a file into parts.
-#![allow(clippy::unwrap_used)]
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,9 @@
 //! The content of the log at the finest level, including the client crates.
+//!
+//! A program of its own: the log is the process's, because client crates use `log` as well.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     io,

@@ -1,13 +1,8 @@
 //! The rules across nodes, run against a single node, Redis and NATS alike.
 
-// A panic is how a test fails.
-#![allow(clippy::unwrap_used)]
-
-mod contract {
-    pub(crate) mod deliveries;
-    pub(crate) mod names;
-    pub(crate) mod subscriptions;
-}
+mod deliveries;
+mod names;
+mod subscriptions;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -79,19 +74,19 @@ macro_rules! contract {
         mod embedded {
             use super::*;
             $($(#[tokio::test] async fn $test() {
-                contract::$module::$test(Cluster::embedded().await).await;
+                $module::$test(Cluster::embedded().await).await;
             })*)*
         }
         mod redis {
             use super::*;
             $($(#[tokio::test] async fn $test() {
-                contract::$module::$test(Cluster::over(Kind::Redis).await).await;
+                $module::$test(Cluster::over(Kind::Redis).await).await;
             })*)*
         }
         mod nats {
             use super::*;
             $($(#[tokio::test] async fn $test() {
-                contract::$module::$test(Cluster::over(Kind::Nats).await).await;
+                $module::$test(Cluster::over(Kind::Nats).await).await;
             })*)*
         }
     };

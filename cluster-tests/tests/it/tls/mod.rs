@@ -1,13 +1,7 @@
 //! The connection to the engine: TLS, certificates, and credentials that no log shows.
 
-// A panic is how a test fails.
-#![allow(clippy::unwrap_used)]
-
-mod tls {
-    pub(crate) mod certificates;
-    pub(crate) mod credentials;
-    pub(crate) mod log;
-}
+mod certificates;
+mod credentials;
 
 use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::{

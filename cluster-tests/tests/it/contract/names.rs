@@ -12,7 +12,7 @@ use cluster_tests::{
     within,
 };
 
-use crate::Cluster;
+use super::Cluster;
 
 pub(crate) async fn any_text_is_a_topic(c: Cluster) {
     let (a, b) = (c.node().await, c.node().await);

@@ -1,13 +1,8 @@
 //! Clients that poll, with every request sent to another node than the one before. `cargo test -p
-//! cluster-tests --test long_poll -- --nocapture --test-threads 1` prints what they got.
+//! cluster-tests --test it long_poll:: -- --nocapture --test-threads 1` prints what they got.
 
-// A panic is how a test fails.
-#![allow(clippy::unwrap_used)]
-
-mod long_poll {
-    pub(crate) mod engine;
-    pub(crate) mod nodes;
-}
+mod engine;
+mod nodes;
 
 use cluster_tests::engine::Kind;
 
@@ -16,13 +11,13 @@ macro_rules! tests {
         mod redis {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
-                long_poll::$module::$test(Kind::Redis).await;
+                $module::$test(Kind::Redis).await;
             })*)*
         }
         mod nats {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $test() {
-                long_poll::$module::$test(Kind::Nats).await;
+                $module::$test(Kind::Nats).await;
             })*)*
         }
     };

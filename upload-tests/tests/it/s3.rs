@@ -1,5 +1,4 @@
 //! Uploads to S3: complete ones arrive, and others leave nothing behind.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use cluster_tests::{
 };
 use serde_json::json;
 
-use crate::publish;
+use super::publish;
 
 const NODE: &str = env!("CARGO_BIN_EXE_cluster-node");
 

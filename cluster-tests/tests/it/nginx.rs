@@ -1,8 +1,5 @@
 //! Nodes behind nginx, with the configuration of the example `cluster`.
 
-// A panic is how a test fails.
-#![allow(clippy::unwrap_used)]
-
 use channel_runtime::pubsub::ClusterOptions;
 use cluster_tests::{
     client::Client,

@@ -13,7 +13,7 @@ use cluster_tests::{
     table::{is_whole, print, row},
 };
 
-use crate::publish;
+use super::publish;
 
 /// Starts two nodes with a client each.
 async fn two(engine: &Engine, options: ClusterOptions) -> [(Node, Client); 2] {

@@ -14,7 +14,7 @@ use cluster_tests::{
     within,
 };
 
-use crate::publish;
+use super::publish;
 
 pub(crate) async fn a_payload_at_the_limit_and_one_past_it(kind: Kind) {
     const MIB: usize = 1 << 20;
