@@ -79,30 +79,30 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
     let span = Span::mixed_site();
     let name = args.name.as_ref().map_or_else(String::new, LitStr::value);
     let bytes = field(&input.data).filter(|_| right && args.binary.is_some());
-    let generics = bounded(&input.generics, krate, bytes.is_some());
+    let generics = bounded(&input.generics, bytes.is_some());
     let (generics, arguments, bounds) = generics.split_for_impl();
     let payload = match bytes {
         _ if !right => quote!(::core::unreachable!()),
         Some(bytes) => {
-            let method = of_bytes(krate, bytes, "to_payload");
-            quote_spanned!(span=> ::core::result::Result::Ok(#method(&self.0)))
+            let method = of_bytes(bytes, "to_payload");
+            quote_spanned!(span=> __rt::Ok(#method(&self.0)))
         }
         None => {
             // On the name, so that a missing `Serialize` is reported there.
-            let json = quote!(<Self as #krate::__private::Json>::payload);
+            let json = quote!(<Self as __rt::Json>::payload);
             let json = respan(json, ident.span());
             quote_spanned!(span=> #json(self))
         }
     };
     let decode = bytes.map(|bytes| {
-        let method = of_bytes(krate, bytes, "from_payload");
+        let method = of_bytes(bytes, "from_payload");
         quote_spanned! {span=>
             #[automatically_derived]
-            impl #generics #krate::__private::FromPayload for #ident #arguments #bounds {
+            impl #generics __rt::FromPayload for #ident #arguments #bounds {
                 fn from_payload(
-                    payload: #krate::__private::Payload,
-                ) -> ::core::result::Result<Self, #krate::__private::PayloadError> {
-                    ::core::result::Result::map(#method(payload), #ident)
+                    payload: __rt::Payload,
+                ) -> __rt::Result<Self, __rt::PayloadError> {
+                    __rt::Result::map(#method(payload), #ident)
                 }
             }
         }
@@ -110,20 +110,22 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
     let json = bytes.is_none().then(|| {
         quote_spanned! {span=>
             #[automatically_derived]
-            impl #generics #krate::__private::JsonEvent for #ident #arguments #bounds {}
+            impl #generics __rt::JsonEvent for #ident #arguments #bounds {}
         }
     });
     quote_spanned! {span=>
         const _: () = {
+            use #krate::__private as __rt;
+
             #json
 
             #[automatically_derived]
-            impl #generics #krate::__private::Event for #ident #arguments #bounds {
-                const NAME: &'static ::core::primitive::str = #name;
+            impl #generics __rt::Event for #ident #arguments #bounds {
+                const NAME: &'static __rt::str = #name;
 
-                fn to_payload(&self) -> ::core::result::Result<
-                    #krate::__private::Payload,
-                    #krate::__private::EncodeError,
+                fn to_payload(&self) -> __rt::Result<
+                    __rt::Payload,
+                    __rt::EncodeError,
                 > {
                     #payload
                 }
@@ -134,22 +136,22 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
     }
 }
 
-/// Adds the bounds on the type's own parameters that an event needs.
-fn bounded(generics: &Generics, krate: &TokenStream, binary: bool) -> Generics {
+/// What the type's own parameters must be for it to be an event.
+fn bounded(generics: &Generics, binary: bool) -> Generics {
     let mut generics = generics.clone();
     if generics.type_params().next().is_some() {
         let bounds = &mut generics.make_where_clause().predicates;
-        let serialize = (!binary).then(|| quote!(#krate::__private::Serialize +));
+        let serialize = (!binary).then(|| quote!(__rt::Serialize+));
         let send = quote!(::core::marker::Send + ::core::marker::Sync);
         bounds.push(parse_quote!(Self: #serialize #send));
     }
     generics
 }
 
-/// Returns `<Bytes as EventBytes>::method`, with the span of the field's type.
-fn of_bytes(krate: &TokenStream, bytes: &Type, method: &str) -> TokenStream {
+/// `<Bytes as EventBytes>::method`, on the field's type.
+fn of_bytes(bytes: &Type, method: &str) -> TokenStream {
     let (first, last) = ends(bytes);
-    let path = respan(quote!(#krate::__private::EventBytes), first);
+    let path = respan(quote!(__rt::EventBytes), first);
     let method = Ident::new(method, last);
     let tail = quote_spanned!(last=> >::);
     quote_spanned!(first=> <#bytes as #path #tail #method)

@@ -422,9 +422,9 @@ pub fn handle_info(_: TokenStream, method: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// The by-value parameter is the message. The sender gets the method's return value, unless the
-/// method also takes a `Caller<T>`: then it answers through that, at any time, and returns the same
-/// types as a `#[handle_info]`.
+/// The by-value parameter is the message. What the method returns is what the sender gets, unless
+/// it takes a `Caller<T>` as well: then it answers through that, at any time, and returns what a
+/// `#[handle_info]` does. A `Caller` under another name stands behind the message.
 #[proc_macro_attribute]
 pub fn handle_call(_: TokenStream, method: TokenStream) -> TokenStream {
     outside_of_block("handle_call", "channel", method)

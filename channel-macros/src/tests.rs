@@ -53,7 +53,7 @@ fn a_body_may_be_anything_that_has_its_brackets() {
     let emitted = channel_block(quote!("room:*"), item).to_string();
     assert!(emitted.contains("let x = socket . ;"), "{emitted}");
     assert!(
-        emitted.contains("impl :: channel_runtime :: __private :: Channel for Room"),
+        emitted.contains("impl __rt :: Channel for Room"),
         "{emitted}"
     );
     assert!(!emitted.contains("compile_error"), "{emitted}");

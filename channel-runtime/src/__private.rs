@@ -2,13 +2,15 @@
 
 use std::{fmt::Display, str::FromStr};
 
-pub use crate::socket::{Text, other_event, same_event, wrong_route};
+pub use crate::socket::{check_event, check_intercepted, check_owned, check_route};
 pub use crate::{
     channel::{
-        Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, Gate, Given,
-        HandlerFuture, InfoFor, IntoAnswer, IntoGate, IntoJoin, IntoNoReply, Joined, NoReply,
-        NoState, Proof, Proven, Provide, ProvideToConnect, PushedBy, RateLimit, Reason, Socket,
-        SocketRef, SocketView, Supply, role,
+        Answer, CallFor, Caller, CastFor, Channel, ChannelOptions, Context, FromMessage,
+        FromPayloadElsewhere, FromReason, Gate, Given, HandlerFuture, InfoFor, IntoAnswer,
+        IntoAnswerLater, IntoAnswerWhen, IntoGate, IntoJoin, IntoNoReply, Joined, NoReply, NoState,
+        OwnedCaller, Proof, Proven, Provide, ProvideBeforeJoin, ProvideElsewhere, ProvideGiven,
+        ProvideToConnect, PushedBy, RateLimit, Reason, Socket, SocketRef, SocketView, Supply, When,
+        role, same_kind,
     },
     connection::{FromParams, Params},
     endpoint::Endpoint,
@@ -20,6 +22,13 @@ pub use crate::{
     socket::{ChannelSocket, ConnectContext, IntoConnect, IntoSocketId, Route},
     telemetry::LogLevel,
 };
+pub use core::{
+    option::Option::{self, None, Some},
+    primitive::{str, usize},
+    result::Result::{self, Err, Ok},
+};
+pub use std::{boxed::Box, string::String, vec, vec::Vec};
+
 pub use bytes::Bytes;
 pub use serde::Serialize;
 pub use tracing::Level;
@@ -114,11 +123,4 @@ impl EventBytes for Vec<u8> {
     fn from_payload(payload: Payload) -> Result<Self, PayloadError> {
         <Binary as FromPayload>::from_payload(payload).map(|binary| binary.0.into())
     }
-}
-
-/// A broadcast that a `#[handle_out]` could not decode: logged, and not delivered.
-pub fn undecodable(channel: &'static str, broadcast: &Broadcast, error: &PayloadError) -> NoReply {
-    let (topic, event) = (broadcast.topic(), broadcast.event());
-    tracing::warn!(channel, topic = %crate::telemetry::shown(topic), event = &*crate::telemetry::line(event), error = %crate::telemetry::shown(error), "an intercepted broadcast cannot be decoded");
-    NoReply::CONTINUE
 }

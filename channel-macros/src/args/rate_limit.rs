@@ -88,12 +88,12 @@ impl RateLimit {
         })
     }
 
-    /// Returns the runtime's `RateLimit`, for one event if one is given.
-    pub(crate) fn value(&self, krate: &TokenStream, event: Option<&syn::LitStr>) -> TokenStream {
+    /// The `RateLimit` of the runtime; of one event, where it is one's.
+    pub(crate) fn value(&self, event: Option<&syn::LitStr>) -> TokenStream {
         let (count, period, burst) = (self.count, self.period_ms, self.burst);
         let of = event.map(|event| quote!(.of(#event)));
         let by = self.by_user.then(|| quote!(.by_user()));
-        quote!(#krate::__private::RateLimit::new(#count, #period, #burst) #of #by)
+        quote!(__rt::RateLimit::new(#count, #period, #burst) #of #by)
     }
 }
 

@@ -105,8 +105,8 @@ impl UploadArgs {
         Ok(())
     }
 
-    /// Returns the `UploadSpec`; `by_hand` is true if no `#[handle_upload]` takes the files.
-    pub(crate) fn spec(&self, krate: &TokenStream, by_hand: bool) -> TokenStream {
+    /// The `UploadSpec`; `by_hand` says that no `#[handle_upload]` takes the files.
+    pub(crate) fn spec(&self, by_hand: bool) -> TokenStream {
         let name = &self.name;
         let accept = match &self.accept {
             Some(Accept::Only(list)) => quote!(Only(&[#(#list),*])),
@@ -121,13 +121,13 @@ impl UploadArgs {
         let auto_upload = self.auto_upload.then(|| quote!(.auto_upload()));
         let by_hand = by_hand.then(|| quote!(.by_hand()));
         let detach = self.detach.as_ref().map(|time| match time {
-            Time::Off => quote!(.detach_ms(::core::option::Option::None)),
-            Time::Milliseconds(time) => quote!(.detach_ms(::core::option::Option::Some(#time))),
+            Time::Off => quote!(.detach_ms(__rt::None)),
+            Time::Milliseconds(time) => quote!(.detach_ms(__rt::Some(#time))),
         });
         quote! {
-            #krate::upload::UploadSpec::new(
+            __upload::UploadSpec::new(
                 #name,
-                #krate::upload::Accept::#accept,
+                __upload::Accept::#accept,
             ) #(#numbers)* #total #auto_upload #by_hand #detach
         }
     }

@@ -15,7 +15,6 @@ pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     for parameter in &handler.parameters {
         kind(handler, parameter, diagnostics);
     }
-    once(handler, diagnostics);
     owned(handler, diagnostics);
     captures(handler, diagnostics);
     foreign_captures(handler, diagnostics);
@@ -24,7 +23,6 @@ pub(super) fn check(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
 
 /// ```text
 /// #[handle_in("ping")] fn ping(&mut self, socket: «&mut Socket<Self>») {}
-/// #[handle_info] fn tick(&mut self, _: Tick, to: «SocketRef») {}
 /// #[handle_in("say")] fn say(&mut self, text: «&str») {}
 /// ```
 fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diagnostics) {
@@ -34,11 +32,6 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
         _ if parameter.cfg => say::cfg_parameter(),
         _ if is_impl(ty) => say::impl_trait(),
         ParamSource::Exclusive => say::exclusive(),
-        ParamSource::Lent(lent)
-            if matches!(role, Role::Join | Role::BeforeJoin) && is_socket(lent) =>
-        {
-            say::socket_before_join(role.name())
-        }
         ParamSource::Lent(lent)
             if is_str(lent) && matches!(role, Role::HandleIn | Role::HandleOut) =>
         {
@@ -53,40 +46,21 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
                 None => say::text_owned(),
             }
         }
-        ParamSource::Lent(lent) => match (special(lent), handler.capture_of(parameter)) {
-            (_, Some(name)) => say::capture_borrowed(name),
-            (Some("SocketRef"), _) if role == Role::HandleIn => say::socket_ref_borrowed(),
-            (Some("SocketRef"), _) => say::socket_ref_elsewhere(role.name()),
-            (Some("Caller"), _) if role == Role::HandleCall => say::caller_borrowed(),
-            (Some("Caller"), _) => say::caller_elsewhere(role.name()),
-            (Some("Reason"), _) if role == Role::Terminate => say::reason_borrowed(),
-            _ => return,
+        ParamSource::Lent(_) => match handler.capture_of(parameter) {
+            Some(name) => say::capture_borrowed(name),
+            None => return,
         },
-        ParamSource::SocketRef if role != Role::HandleIn => say::socket_ref_elsewhere(role.name()),
-        ParamSource::Caller(_) if role != Role::HandleCall => say::caller_elsewhere(role.name()),
-        // The compiler reports that its type is missing.
-        ParamSource::Caller(None) => return handler.leave_out(),
         ParamSource::Owned if decodes(role) && borrows(ty.to_token_stream()).is_some() => {
             let at = borrows(ty.to_token_stream()).unwrap_or_else(|| handler.name().span());
             return handler.wrong_at(diagnostics, at, say::payload_borrows());
         }
-        ParamSource::Owned if is_socket(ty) => say::socket_owned(),
-        ParamSource::Owned if is_uploads(ty) => say::uploads_owned(),
         ParamSource::Uploads(_) if role == Role::Join => say::uploads_before_join(),
         _ => return,
     };
     handler.wrong_on(diagnostics, ty, message);
 }
 
-/// Returns the name of a type that can only be passed by value.
-fn special(ty: &Type) -> Option<&'static str> {
-    let segment = last_segment(ty)?;
-    ["SocketRef", "Caller", "Reason"]
-        .into_iter()
-        .find(|name| segment.ident == name)
-}
-
-/// Returns true if the owned parameters of the role are decoded from a client's message.
+/// Whether what a handler of the role owns is made of what a client sent.
 fn decodes(role: Role) -> bool {
     matches!(
         role,
@@ -119,35 +93,6 @@ fn is_impl(ty: &Type) -> bool {
     }
 }
 
-/// Returns true for the runtime's `Socket<…>`, by its name and its argument.
-fn is_socket(ty: &Type) -> bool {
-    last_segment(ty).is_some_and(|s| s.ident == "Socket" && !s.arguments.is_empty())
-}
-
-fn is_uploads(ty: &Type) -> bool {
-    last_segment(ty).is_some_and(|s| s.ident == "Uploads" && !s.arguments.is_empty())
-}
-
-/// ```text
-/// #[handle_in("work")] fn work(&mut self, a: SocketRef, «b: SocketRef») {}
-/// ```
-fn once(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
-    let references = handler
-        .parameters
-        .iter()
-        .filter(|p| matches!(p.source, ParamSource::SocketRef));
-    for second in references.skip(1) {
-        handler.wrong_on(diagnostics, second.ty, say::socket_ref_twice());
-    }
-    let callers = handler
-        .parameters
-        .iter()
-        .filter(|p| matches!(p.source, ParamSource::Caller(_)));
-    for second in callers.skip(1) {
-        handler.wrong_on(diagnostics, second.ty, say::caller_twice());
-    }
-}
-
 /// ```text
 /// #[handle_in("copy")] fn copy(&mut self, from: From, «to: To») {}
 /// #[handle_info] fn «tick»(&mut self) {}
@@ -155,13 +100,8 @@ fn once(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
 /// ```
 fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     let name = handler.name();
-    let mut owned = handler
-        .owned()
-        .filter(|parameter| !is_socket(parameter.ty) && !is_uploads(parameter.ty));
+    let mut owned = handler.owned();
     let first = owned.next();
-    if let (Some(first), Role::Terminate) = (first, handler.role) {
-        return handler.wrong_on(diagnostics, first, say::terminate_owns(name));
-    }
     if let Some(first) = first.filter(|_| handler.role.is_gate()) {
         let message = say::gate_owns(name, handler.role.name());
         return handler.wrong_on(diagnostics, first, message);
@@ -184,19 +124,53 @@ fn owned(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         let message = say::no_message(name, handler.role.name());
         return handler.wrong_on(diagnostics, name, message);
     }
-    let Some(second) = owned.next().filter(|_| handler.is_readable()) else {
+    if let Some(first) = first.filter(|_| handler.role.takes_message())
+        && let Some(message) = no_message_by_name(first.ty, handler.role)
+        && !is_socket_ref(first.ty)
+    {
+        return handler.wrong_on(diagnostics, first.ty, message);
+    }
+    // A `#[handle_in]` may own a message and what answers it: their types say so.
+    let further = usize::from(handler.role == Role::HandleIn);
+    let Some(second) = owned.nth(further).filter(|_| handler.is_readable()) else {
         return;
     };
+    if let Some(message) = no_message_by_name(second.ty, handler.role) {
+        return handler.wrong_on(diagnostics, second.ty, message);
+    }
     let message = match handler.role {
         // A capture without a parameter of its name is more likely than a second payload.
         Role::Join if handler.untaken().next().is_some() => return,
         Role::Join => say::two_payloads(name),
         Role::Connect => say::two_params(name),
+        Role::Terminate => say::terminate_owns(name),
         Role::Id => return,
         Role::HandleUpload => say::upload_two_files(name),
         _ => say::two_messages(name),
     };
     handler.wrong_on(diagnostics, second, message);
+}
+
+/// A type of this name may be a message of the user's own.
+fn is_socket_ref(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == "SocketRef")
+}
+
+/// What is wrong with a value that is owned where it can only be meant otherwise: the words for a type
+/// of this name.
+fn no_message_by_name(ty: &Type, role: Role) -> Option<String> {
+    let segment = last_segment(ty)?;
+    let generic = !segment.arguments.is_empty();
+    match segment.ident.to_string().as_str() {
+        "Socket" if generic => Some(say::socket_owned()),
+        "Uploads" if generic => Some(say::uploads_owned()),
+        "SocketRef" if !generic && role != Role::HandleIn => {
+            Some(say::socket_ref_elsewhere(role.name()))
+        }
+        "Caller" if generic && role != Role::HandleCall => Some(say::caller_elsewhere(role.name())),
+        "Caller" if generic => Some(say::caller_alone()),
+        _ => None,
+    }
 }
 
 /// ```text

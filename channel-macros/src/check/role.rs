@@ -1,7 +1,7 @@
 //! The requirements of a role on its method: its qualifiers, its `self` and its return type.
 
 use quote::ToTokens;
-use syn::{PathArguments, Type};
+use syn::Type;
 
 use super::repeated;
 use crate::{
@@ -96,7 +96,6 @@ fn is_shared(receiver: &syn::Receiver) -> bool {
 /// ```text
 /// #[join] fn «join»() {}
 /// #[terminate] fn bye(&mut self) -> «u8»
-/// #[handle_in("work")] fn work(&mut self, to: SocketRef) -> «Reply»
 /// ```
 fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
     let Some(output) = handler.output() else {
@@ -117,9 +116,6 @@ fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
         Role::Terminate if !matches!(output, Type::Never(_)) => {
             handler.wrong_on(diagnostics, output, say::terminate_returns());
         }
-        Role::HandleIn if handler.takes_socket_ref() && is_reply(output) => {
-            handler.wrong_on(diagnostics, output, say::socket_ref_reply(handler.name()));
-        }
         Role::HandleCall if handler.caller().is_none() && is_stop(output) => {
             handler.wrong_on(diagnostics, output, say::call_stops());
         }
@@ -134,17 +130,6 @@ fn output(handler: &Handler<'_>, diagnostics: &mut Diagnostics) {
 
 fn is_future(ty: &Type) -> bool {
     matches!(ty, Type::ImplTrait(_)) && mentions(ty.to_token_stream(), &["Future".to_owned()])
-}
-
-fn is_reply(ty: &Type) -> bool {
-    last_segment(ty).is_some_and(|segment| match &segment.arguments {
-        // A `Result` of `()` or of a stop is not a reply: its error ends the channel.
-        PathArguments::AngleBracketed(arguments) if segment.ident == "Result" => {
-            let value = arguments.args.first().to_token_stream().to_string();
-            !["()", "Stop", "NoReply"].contains(&value.as_str())
-        }
-        _ => ["Reply", "Status", "Answer"].contains(&segment.ident.to_string().as_str()),
-    })
 }
 
 fn is_stop(ty: &Type) -> bool {

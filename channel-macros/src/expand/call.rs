@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type};
 
-use super::{ExpandCtx, respan};
+use super::{ExpandCtx, is_generic, respan};
 use crate::model::{Handler, ParamSource, Parameter, Receiver, captured};
 use crate::role::Role;
 use crate::types::{ends, last_segment, mentions};
@@ -20,55 +20,93 @@ impl<'s, 'b> Call<'s, 'b> {
         Call { cx, handler }
     }
 
-    /// Returns the statements that bind the arguments. `owned` returns the expression of the
-    /// message, and `refused` is the result for a capture that cannot be parsed.
-    ///
-    /// A `SocketRef` is created last: if it were created before a payload is refused, the client
-    /// would be answered twice.
-    pub(super) fn arguments(
-        &self,
-        owned: impl Fn(&Parameter<'b>) -> TokenStream,
-        refused: &TokenStream,
-    ) -> TokenStream {
-        let span = Span::mixed_site();
-        let (mut first, mut last) = (TokenStream::new(), TokenStream::new());
-        let mut proofs = TokenStream::new();
-        for (at, parameter) in self.handler.parameters.iter().enumerate() {
+    /// Statements that bind the arguments; `owned` says how the message is had. Proofs come first: they
+    /// are asked for before the payload is read.
+    pub(super) fn arguments(&self, owned: impl Fn(&Parameter<'b>) -> TokenStream) -> TokenStream {
+        let mut parameters: Vec<_> = self.handler.parameters.iter().enumerate().collect();
+        parameters.sort_by_key(|(_, parameter)| !matches!(parameter.source, ParamSource::Lent(_)));
+        let bound = parameters.into_iter().map(|(at, parameter)| {
+            let value = match parameter.source {
+                ParamSource::Lent(ty) if self.demands_proofs() => self.supply(ty),
+                ParamSource::Lent(ty) => self.provide(ty),
+                ParamSource::Owned => owned(parameter),
+                ParamSource::Capture => self.capture(parameter),
+                ParamSource::Caller => quote_spanned!(Span::mixed_site()=> __caller),
+                ParamSource::Uploads(ty) => self.uploads(parameter, ty),
+                // Reported, and then nothing is generated for the method.
+                ParamSource::Exclusive => return TokenStream::new(),
+            };
             let name = argument(at);
-            match parameter.source {
-                ParamSource::Lent(ty) if self.demands_proofs() => {
-                    let supply = self.supply(ty);
-                    proofs.extend(quote_spanned!(span=> let #name = #supply;));
-                }
-                ParamSource::Lent(ty) => {
-                    let lent = self.provide(ty);
-                    first.extend(quote_spanned!(span=> let #name = #lent;));
-                }
-                ParamSource::Owned => {
-                    let owned = owned(parameter);
-                    first.extend(quote_spanned!(span=> let #name = #owned;));
-                }
-                ParamSource::Capture => {
-                    let capture = self.capture(parameter, refused);
-                    first.extend(quote_spanned!(span=> let #name = #capture;));
-                }
-                ParamSource::SocketRef => {
-                    last.extend(quote_spanned!(span=> let #name = __cx.socket_ref();));
-                }
-                ParamSource::Caller(_) => {
-                    first.extend(quote_spanned!(span=> let #name = __caller;))
-                }
-                ParamSource::Reason => first.extend(quote_spanned!(span=> let #name = __reason;)),
-                ParamSource::Entry => first.extend(quote_spanned!(span=> let #name = __entry;)),
-                ParamSource::Uploads(ty) => {
-                    let uploads = self.uploads(parameter, ty);
-                    first.extend(quote_spanned!(span=> let #name = #uploads;));
-                }
-                // Already reported: no call is generated for the method.
-                ParamSource::Exclusive => {}
+            quote_spanned!(Span::mixed_site()=> let #name = #value;)
+        });
+        bound.collect()
+    }
+
+    /// Statements that make what [`Call::arguments`] has held of several owned parameters.
+    pub(super) fn complete(&self) -> TokenStream {
+        let parameters = self.handler.parameters.iter().enumerate();
+        let open = parameters.filter(|(_, parameter)| {
+            matches!(parameter.source, ParamSource::Owned) && self.is_open(parameter)
+        });
+        let made = open.map(|(at, _)| {
+            let name = argument(at);
+            quote_spanned!(Span::mixed_site()=> let #name = #name.complete(__cx);)
+        });
+        made.collect()
+    }
+
+    /// Whether a type says itself what it is: the message, or a means to answer it. One that is named as
+    /// what cannot be a payload is read as one, for the words of the error.
+    pub(super) fn is_open(&self, parameter: &Parameter<'_>) -> bool {
+        let (_, _, method) = decoding(parameter.ty, self.handler.role);
+        method == "from_payload"
+    }
+
+    /// A name for the type of each owned parameter that says what it is, so that the type is written once:
+    /// it is asked for several things, and one that is not there is reported once. One that needs the
+    /// block's parameters cannot have a name.
+    pub(super) fn aliases(&self) -> TokenStream {
+        let named = self.handler.owned().enumerate();
+        let named = named.filter(|(_, owned)| self.is_open(owned));
+        let aliases = named.filter_map(|(at, owned)| {
+            let ty = self.cx.outside(owned.ty);
+            let name = alias(at, Span::mixed_site());
+            (!is_generic(&ty, self.cx.generics()))
+                .then(|| quote_spanned!(Span::mixed_site()=> type #name = #ty;))
+        });
+        aliases.collect()
+    }
+
+    /// `<T as FromMessage>::item`, on the tokens of the type of an owned parameter.
+    pub(super) fn from_message(&self, parameter: &Parameter<'_>, item: &str) -> TokenStream {
+        let ty = self.cx.outside(parameter.ty);
+        let mut owned = self.handler.owned();
+        let at = owned.position(|owned| std::ptr::eq(owned, parameter));
+        let (first, _) = ends(&ty);
+        let named = match at {
+            Some(at) if !is_generic(&ty, self.cx.generics()) => {
+                alias(at, first).into_token_stream()
             }
-        }
-        quote_spanned!(span=> #proofs #first #last)
+            _ => ty.clone(),
+        };
+        self.cx
+            .qualified_with(&ty, &named, &quote!(FromMessage), quote!(), item)
+    }
+
+    /// When the handler answers, as its owned parameters say; `None` where it owns none that could say it.
+    pub(super) fn answers_when(&self) -> Option<TokenStream> {
+        let open = self.handler.owned().filter(|owned| self.is_open(owned));
+        let whens = open.map(|owned| self.from_message(owned, "Answers"));
+        whens.reduce(
+            |one, other| quote_spanned!(Span::mixed_site()=> <#one as __rt::When>::Or<#other>),
+        )
+    }
+
+    /// `<Context<…> as Provide<T, …>>::provide(__cx)`, on the tokens of `T`.
+    fn provide(&self, ty: &Type) -> TokenStream {
+        let path = providing(ty, self.handler.role);
+        let provide = self.borrow(ty, &path, "provide");
+        quote_spanned!(Span::mixed_site()=> #provide(__cx))
     }
 
     /// Returns true if the handler may borrow proofs, which are checked before its payload is read.
@@ -79,48 +117,25 @@ impl<'s, 'b> Call<'s, 'b> {
     /// Returns `<Context<…> as Supply<T, …>>::supply(__cx, self)`, or the refusal, with the span of
     /// `T`.
     fn supply(&self, ty: &Type) -> TokenStream {
-        let krate = self.cx.krate;
-        // At the span of the type: one that is neither lent nor a proof is reported there.
+        // Where the type stands: what is neither lent nor a proof is reported there.
         let span = Span::mixed_site().located_at(ends(ty).0);
         let supply = self.borrow(ty, &quote!(Supply), "supply");
-        quote_spanned! {span=>
-            match #supply(__cx, &*self) {
-                ::core::result::Result::Ok(__value) => __value,
-                ::core::result::Result::Err(__refusal) => {
-                    return #krate::__private::HandlerFuture::ready(
-                        #krate::__private::Answer::refuse(__refusal),
-                    );
-                }
-            }
-        }
-    }
-
-    /// Returns `<Context<…> as Provide<T, …>>::provide(__cx)`, with the span of `T`.
-    fn provide(&self, ty: &Type) -> TokenStream {
-        let path = match self.handler.role {
-            Role::Connect => quote!(ProvideToConnect),
-            _ => quote!(Provide),
-        };
-        let provide = self.borrow(ty, &path, "provide");
-        quote_spanned!(Span::mixed_site()=> #provide(__cx))
+        quote_spanned!(span=> #supply(__cx, &*self)?)
     }
 
     /// Returns the path of the method that provides a `&T`, with the span of `T`.
     fn borrow(&self, ty: &Type, path: &TokenStream, method: &str) -> TokenStream {
-        let (role, krate) = (self.role(), self.cx.krate);
+        let role = self.role();
         let own = self.cx.ty().to_token_stream();
         let lent = self.cx.outside(ty);
         // All at the span of `T`: if the compiler cannot say that `T` is not lent, it points at the
         // rest.
         let (at, _) = ends(&lent);
-        let context = match self.handler.role {
-            Role::Connect => quote!(#krate::__private::ConnectContext<'_, #own>),
-            _ => quote!(#krate::__private::Context<'_, #own, #role>),
-        };
-        let (context, own, role) = (respan(context, at), respan(own, at), respan(role, at));
+        let (own, role) = (respan(own, at), respan(role, at));
         let parameters = quote_spanned!(at=> <#lent, #own, #role>);
+        let any = quote_spanned!(at=> _);
         self.cx
-            .qualified_with(&lent, &context, path, parameters, method)
+            .qualified_with(&lent, &any, path, parameters, method)
     }
 
     /// Returns `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, with the span of the
@@ -142,7 +157,7 @@ impl<'s, 'b> Call<'s, 'b> {
 
     /// Returns the function that decodes a parameter of the message, with the span of its type.
     pub(super) fn decode(&self, parameter: &Parameter<'_>, ty: &TokenStream) -> TokenStream {
-        let (path, parameters, method) = decoding(parameter.ty, self.cx.krate, self.handler.role);
+        let (path, parameters, method) = decoding(parameter.ty, self.handler.role);
         let (at, _) = ends(ty);
         let parameters = respan(parameters, at);
         self.cx.qualified_with(ty, ty, &path, parameters, method)
@@ -150,30 +165,24 @@ impl<'s, 'b> Call<'s, 'b> {
 
     /// Returns the type of the role, such as `role::handle_in`.
     pub(super) fn role(&self) -> TokenStream {
-        let krate = self.cx.krate;
         let role = Ident::new(self.handler.role.name(), Span::mixed_site());
-        quote!(#krate::__private::role::#role)
+        quote!(__rt::role::#role)
     }
 
-    fn capture(&self, parameter: &Parameter<'_>, refused: &TokenStream) -> TokenStream {
+    fn capture(&self, parameter: &Parameter<'_>) -> TokenStream {
         let ty = self.cx.outside(parameter.ty);
         let pattern = self.handler.pattern.as_ref();
         let Some(name) = parameter
             .ident()
             .and_then(|ident| captured(pattern?, ident))
         else {
-            return quote!(::core::unreachable!());
+            return reported();
         };
         let (local, text) = (capture(name), name.to_string());
         let read = self
             .cx
             .qualified_with(&ty, &ty, &quote!(Capture), quote!(), "read");
-        quote_spanned! {Span::mixed_site()=>
-            match #read(#local, #text) {
-                ::core::result::Result::Ok(__value) => __value,
-                ::core::result::Result::Err(__error) => return #refused(__error),
-            }
-        }
+        quote_spanned!(Span::mixed_site()=> #read(#local, #text)?)
     }
 
     /// Returns the call's step, which passes the result to `convert`; `receiver` is the channel.
@@ -185,12 +194,11 @@ impl<'s, 'b> Call<'s, 'b> {
         receiver: &TokenStream,
         convert: impl FnOnce(TokenStream) -> TokenStream,
     ) -> TokenStream {
-        let krate = self.cx.krate;
-        let step = quote!(#krate::__private::HandlerFuture);
+        let step = quote!(__rt::HandlerFuture);
         let call = self.call(receiver);
         if !self.handler.is_async() {
             let value = convert(call);
-            return quote_spanned!(Span::mixed_site()=> #step::ready({ #value }));
+            return quote_spanned!(Span::mixed_site()=> #step::ready(#value));
         }
         let at = self.handler.name().span();
         let step = respan(step, at);
@@ -211,8 +219,8 @@ impl<'s, 'b> Call<'s, 'b> {
             .map(|(at, parameter)| {
                 let name = argument(at);
                 match parameter.source {
-                    // Created for this call only, so that it lives as long as the call's future.
-                    ParamSource::Entry | ParamSource::Uploads(_) => quote_spanned!(span=> &#name),
+                    // Made for this call alone, so that it lives as long as the call's future.
+                    ParamSource::Uploads(_) => quote_spanned!(span=> &#name),
                     ParamSource::Lent(ty) if self.demands_proofs() => {
                         let span = span.located_at(ends(ty).0);
                         quote_spanned!(span=> ::core::ops::Deref::deref(&#name))
@@ -231,7 +239,6 @@ impl<'s, 'b> Call<'s, 'b> {
         method: &str,
         value: TokenStream,
     ) -> TokenStream {
-        let krate = self.cx.krate;
         let path = super::path(path);
         let output = match self.handler.output() {
             Some(ty) => self.cx.outside(ty),
@@ -240,8 +247,7 @@ impl<'s, 'b> Call<'s, 'b> {
         if mentions(output.clone(), &["impl".to_owned()]) {
             let (at, _) = ends(&output);
             let method = format_ident!("{method}");
-            let convert = super::in_runtime(krate, &path);
-            let convert = respan(quote!(#convert::#method), at);
+            let convert = respan(quote!(__rt::#path::#method), at);
             return quote_spanned!(at=> #convert(#value));
         }
         let method = self
@@ -251,14 +257,10 @@ impl<'s, 'b> Call<'s, 'b> {
     }
 }
 
-/// Returns the trait that decodes a client's message into a type, with its parameters and its
-/// method. The type's name only selects the wording of an error: a user's type that shares its name
-/// with a lent type or an axum extractor is decoded like any other.
-fn decoding(
-    ty: &Type,
-    krate: &TokenStream,
-    role: Role,
-) -> (TokenStream, TokenStream, &'static str) {
+/// The trait that decodes what a client sent into a type, with its parameters and its method. By the
+/// type's name the words of an error are chosen, no more: a type of the user's own that is called as one
+/// that is lent, or as an extractor of axum, is decoded as any other.
+fn decoding(ty: &Type, role: Role) -> (TokenStream, TokenStream, &'static str) {
     const EXTRACTORS: [&str; 6] = ["Json", "Extension", "State", "Form", "Query", "Path"];
     const LENT: [&str; 6] = [
         "Topic",
@@ -268,18 +270,48 @@ fn decoding(
         "Extensions",
         "Socket",
     ];
-    let name = last_segment(ty)
-        .map(|segment| segment.ident.to_string())
-        .unwrap_or_default();
-    let generic = last_segment(ty).is_some_and(|segment| !segment.arguments.is_empty());
-    let (connects, name) = (role == Role::Connect, name.as_str());
-    match (LENT.contains(&name), generic && EXTRACTORS.contains(&name)) {
-        (true, _) if connects => (quote!(Given), quote!(<&#krate::__private::Params>), "given"),
-        (true, _) => (quote!(Given), quote!(<#krate::__private::Payload>), "given"),
+    let (name, generic) = named(ty);
+    let name = name.as_str();
+    let lent = LENT.contains(&name) || generic && name == "Uploads";
+    let connects = role == Role::Connect;
+    match (lent, generic && EXTRACTORS.contains(&name)) {
+        (true, _) if connects => (quote!(Given), quote!(<&__rt::Params>), "given"),
+        (true, _) => (quote!(Given), quote!(<__rt::Payload>), "given"),
         (_, true) if !connects => (quote!(FromPayloadItself), quote!(), "itself"),
         _ if connects => (quote!(FromParams), quote!(), "from_params"),
+        _ if name == "SocketRef" && role != Role::HandleIn => {
+            let role = Ident::new(role.name(), Span::mixed_site());
+            let parameters = quote!(<__rt::role::#role>);
+            (quote!(FromPayloadElsewhere), parameters, "elsewhere")
+        }
         _ => (quote!(FromPayload), quote!(), "from_payload"),
     }
+}
+
+/// The trait that lends a type. Its name chooses the words of an error, as in [`decoding`].
+fn providing(ty: &Type, role: Role) -> TokenStream {
+    let (name, generic) = named(ty);
+    match (role, name.as_str()) {
+        (Role::Connect, _) => quote!(ProvideToConnect),
+        (Role::Join | Role::BeforeJoin, "Socket") if generic => quote!(ProvideBeforeJoin),
+        (Role::HandleIn, "SocketRef") | (Role::HandleCall, "Caller") => quote!(ProvideGiven),
+        (Role::Terminate, "Reason") => quote!(ProvideGiven),
+        (_, "SocketRef" | "Caller") => quote!(ProvideElsewhere),
+        _ => quote!(Provide),
+    }
+}
+
+/// The last segment of a type's path, and whether it has arguments.
+fn named(ty: &Type) -> (String, bool) {
+    let segment = last_segment(ty);
+    let name = segment.map(|segment| segment.ident.to_string());
+    let generic = segment.is_some_and(|segment| !segment.arguments.is_empty());
+    (name.unwrap_or_default(), generic)
+}
+
+/// The name of an owned parameter's type.
+pub(super) fn alias(at: usize, span: Span) -> Ident {
+    Ident::new(&format!("__Owned{at}"), span)
 }
 
 fn argument(at: usize) -> Ident {

@@ -22,7 +22,6 @@ pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
         krate: &args.krate,
         proofs: !args.proofs.is_empty(),
     };
-    let attributes = cx.attributes();
     let channel = implementation(cx, args);
     let belongs = belongs(cx, args);
     let pushes = pushes(cx, args);
@@ -31,17 +30,7 @@ pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
     let messages = target.handlers.iter().enumerate();
     let messages = messages.filter(|(at, handler)| has_impl(handler, &target.handlers[..*at]));
     let messages = messages.filter_map(|(_, handler)| message(cx, handler));
-    quote_spanned! {Span::mixed_site()=>
-        const _: () = {
-            #attributes
-            #channel
-            #belongs
-            #pushes
-            #proofs
-            #uploads
-            #(#messages)*
-        };
-    }
+    cx.scope(quote!(#channel #belongs #pushes #proofs #uploads #(#messages)*))
 }
 
 /// Returns true if a handler needs an impl for its message. A reported handler needs it too, so
@@ -57,10 +46,9 @@ fn has_impl(handler: &Handler<'_>, above: &[Handler<'_>]) -> bool {
 }
 
 fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
-    let krate = cx.krate;
     let (own, name, topics) = (cx.ty(), &cx.target.name, &args.topics);
     let socket = socket(cx, args).map_or_else(|| quote!(()), ToTokens::to_token_stream);
-    let (intercepts, options, lint_attrs) = (intercepts(cx, args), options(args), cx.lint_attrs());
+    let (intercepts, options) = (intercepts(cx, args), options(args));
     let (join, terminate) = (join(cx), terminate(cx));
     let (handle_in, handle_out) = (event::handle_in(cx), event::handle_out(cx));
     let extension = upload::extension(cx);
@@ -68,10 +56,10 @@ fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     let items = quote_spanned! {Span::mixed_site()=>
         type Socket = #socket;
         type Extension = #extension;
-        const NAME: &'static ::core::primitive::str = #name;
-        const TOPICS: &'static [&'static ::core::primitive::str] = &[#(#topics),*];
-        const INTERCEPTS: &'static [&'static ::core::primitive::str] = &[#intercepts];
-        const OPTIONS: #krate::__private::ChannelOptions = #options;
+        const NAME: &'static __rt::str = #name;
+        const TOPICS: &'static [&'static __rt::str] = &[#(#topics),*];
+        #intercepts
+        #options
         #rate_limits
         #gates
         #join
@@ -79,12 +67,12 @@ fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
         #handle_out
         #terminate
     };
-    let implementation = cx.implement("Channel", quote!(), &own.to_token_stream(), items);
-    quote_spanned!(Span::mixed_site()=> #lint_attrs #implementation)
+    cx.implement("Channel", quote!(), &own.to_token_stream(), items)
 }
 
-/// Returns the intercepted events, each under the conditions of its handler.
-fn intercepts(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
+/// The intercepted events, each under the conditions of its handler.
+fn intercepts(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
+    args.intercept.first()?;
     let each = args.intercept.iter().map(|event| {
         let handles = |literal: &LitStr| literal.value() == event.value();
         let mut handlers = cx.target.with(Role::HandleOut);
@@ -92,15 +80,16 @@ fn intercepts(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
         let cfgs = handler.map(|handler| handler.cfgs()).unwrap_or_default();
         quote!(#(#cfgs)* #event,)
     });
-    each.collect()
+    Some(quote_spanned! {Span::mixed_site()=>
+        const INTERCEPTS: &'static [&'static __rt::str] = &[#(#each)*];
+    })
 }
 
-fn options(args: &ChannelArgs) -> TokenStream {
-    let krate = &args.krate;
+fn options(args: &ChannelArgs) -> Option<TokenStream> {
     let level = |level: &Level| match level {
-        Level::Off => quote!(#krate::__private::LogLevel::Off),
+        Level::Off => quote!(__rt::LogLevel::Off),
         Level::At(name) => {
-            quote!(#krate::__private::LogLevel::At(#krate::__private::Level::#name))
+            quote!(__rt::LogLevel::At(__rt::Level::#name))
         }
     };
     let log_join = args.log_join.as_ref().map(level);
@@ -108,13 +97,18 @@ fn options(args: &ChannelArgs) -> TokenStream {
     let log_handle_in = args.log_handle_in.as_ref().map(level);
     let log_handle_in = log_handle_in.map(|level| quote!(.log_handle_in(#level)));
     let time = |time: &Time| match time {
-        Time::Off => quote!(::core::option::Option::None),
-        Time::Milliseconds(time) => quote!(::core::option::Option::Some(#time)),
+        Time::Off => quote!(__rt::None),
+        Time::Milliseconds(time) => quote!(__rt::Some(#time)),
     };
     let hibernate = args.hibernate_after.as_ref().map(time);
     let hibernate = hibernate.map(|time| quote!(.hibernate_after_ms(#time)));
     let shutdown = args.shutdown.map(|time| quote!(.shutdown_ms(#time)));
-    quote!(#krate::__private::ChannelOptions::DEFAULT #log_join #log_handle_in #hibernate #shutdown)
+    let given = quote!(#log_join #log_handle_in #hibernate #shutdown);
+    (!given.is_empty()).then(|| {
+        quote_spanned! {Span::mixed_site()=>
+            const OPTIONS: __rt::ChannelOptions = __rt::ChannelOptions::DEFAULT #given;
+        }
+    })
 }
 
 /// Returns the socket, unless it was reported.
@@ -128,9 +122,8 @@ fn socket<'a>(cx: &ExpandCtx<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type
 /// socket, because only the compiler knows its type.
 fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let socket = socket(cx, args)?;
-    let krate = cx.krate;
     let (at, _) = ends(socket);
-    let view = respan(quote!(#krate::__private::SocketView), at);
+    let view = respan(quote!(__rt::SocketView), at);
     let state = quote_spanned!(at=> <#socket as #view>::State);
     let socket = lend(cx, &socket.to_token_stream(), "user");
     // At the span of the socket: if it is not a socket, all consequences are reported once.
@@ -140,19 +133,19 @@ fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
 
 /// Lends the result of a context's method to every role.
 fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str) -> TokenStream {
-    let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
+    let own = cx.ty();
     let method = syn::Ident::new(method, Span::mixed_site());
     let any = with_parameter(cx.generics(), "__Role");
     let (generics, _, bounds) = any.split_for_impl();
     quote_spanned! {Span::mixed_site()=>
-        #lint_attrs
+        #[automatically_derived]
         #[diagnostic::do_not_recommend]
-        impl #generics #krate::__private::Provide<#lent, #own, __Role>
-            for #krate::__private::Context<'_, #own, __Role>
+        impl #generics __rt::Provide<#lent, #own, __Role>
+            for __rt::Context<'_, #own, __Role>
             #bounds
         {
             fn provide(&self) -> &#lent {
-                #krate::__private::Context::#method(self)
+                __rt::Context::#method(self)
             }
         }
     }
@@ -160,9 +153,9 @@ fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str) -> TokenStream {
 
 /// Provides each proof to the handlers of clients' messages.
 fn proofs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
-    let (krate, own, lint_attrs) = (cx.krate, cx.ty(), cx.lint_attrs());
+    let own = cx.ty();
     let (generics, _, bounds) = cx.generics().split_for_impl();
-    let role = quote!(#krate::__private::role::handle_in);
+    let role = quote!(__rt::role::handle_in);
     let each = distinct(&args.proofs).into_iter().map(|proof| {
         let proof = cx.outside(proof);
         let own_tokens = own.to_token_stream();
@@ -171,20 +164,20 @@ fn proofs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
         let path = quote!(Proof);
         let prove = cx.qualified_with(&proof, &proof, &path, parameters, "prove");
         quote_spanned! {Span::mixed_site()=>
-            #lint_attrs
-            impl #generics #krate::__private::Supply<#proof, #own, #role>
-                for #krate::__private::Context<'_, #own, #role>
+            #[automatically_derived]
+            impl #generics __rt::Supply<#proof, #own, #role>
+                for __rt::Context<'_, #own, #role>
                 #bounds
             {
-                type Loan<'l> = #krate::__private::Proven<#proof> where Self: 'l;
+                type Loan<'l> = __rt::Proven<#proof> where Self: 'l;
 
                 fn supply(
                     &self,
                     __channel: &#own,
-                ) -> ::core::result::Result<Self::Loan<'_>, #krate::__private::Refusal> {
-                    ::core::result::Result::map(
+                ) -> __rt::Result<Self::Loan<'_>, __rt::Refusal> {
+                    __rt::Result::map(
                         #prove(__channel, self.socket()),
-                        #krate::__private::Proven,
+                        __rt::Proven,
                     )
                 }
             }
@@ -203,15 +196,14 @@ fn with_parameter(generics: &Generics, name: &str) -> Generics {
 
 /// Implements `PushedBy` for each event, and asserts that no two share a name.
 fn pushes(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
-    let krate = cx.krate;
-    let (own, lint_attrs) = (cx.ty(), cx.lint_attrs());
+    let own = cx.ty();
     let mut out = TokenStream::new();
     let events = distinct(&args.pushes);
     for (at, event) in events.iter().enumerate() {
         let (event, name) = (cx.outside(event), shown(event));
         let (first, _) = ends(&event);
         let pushed = cx.implement("PushedBy", quote!(<#own>), &event, quote!());
-        out.extend(quote!(#lint_attrs #pushed));
+        out.extend(pushed);
         if at == 0 || is_generic(&event, cx.generics()) {
             continue;
         }
@@ -219,15 +211,11 @@ fn pushes(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
         let earlier = earlier.filter(|(ty, _)| !is_generic(ty, cx.generics()));
         let (types, names): (Vec<_>, Vec<_>) = earlier.unzip();
         out.extend(quote_spanned! {first=>
-            const _: () = {
-                if let ::core::option::Option::Some(__message) = #krate::__private::same_event(
-                    #name,
-                    <#event as #krate::__private::Event>::NAME,
-                    &[#((#names, <#types as #krate::__private::Event>::NAME)),*],
-                ) {
-                    ::core::panic!("{}", __message.as_str());
-                }
-            };
+            const _: () = __rt::check_event(
+                #name,
+                <#event as __rt::Event>::NAME,
+                &[#((#names, <#types as __rt::Event>::NAME)),*],
+            );
         });
     }
     out

@@ -21,40 +21,38 @@ pub(super) fn gates(cx: &ExpandCtx<'_>) -> TokenStream {
 
 /// Returns `const RATE_LIMITS`, if there are any.
 pub(super) fn rate_limits(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
-    let krate = cx.krate;
     let all = args.rate_limits.iter();
-    let all = all.map(|limit| limit.value(krate, None));
+    let all = all.map(|limit| limit.value(None));
     let each = cx.target.with(Role::HandleIn).flat_map(|handler| {
         let (cfgs, event) = (handler.cfgs(), handler.literal.as_ref());
         let limits = handler.rate_limits.iter();
-        let limits = limits.map(move |limit| limit.value(krate, event));
+        let limits = limits.map(move |limit| limit.value(event));
         limits.map(move |limit| quote!(#(#cfgs)* #limit))
     });
     let limits: Vec<_> = all.chain(each).collect();
     (!limits.is_empty()).then(|| {
         quote_spanned! {Span::mixed_site()=>
-            const RATE_LIMITS: &'static [#krate::__private::RateLimit] = &[#(#limits),*];
+            const RATE_LIMITS: &'static [__rt::RateLimit] = &[#(#limits),*];
         }
     })
 }
 
 /// Returns the method of one role, if it has a gate.
 fn method(cx: &ExpandCtx<'_>, role: Role) -> Option<TokenStream> {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     let gates: Vec<_> = cx.target.with(role).collect();
     let first_async = gates.iter().find(|gate| gate.is_async());
-    let passed = quote_spanned!(span=> #krate::__private::Gate::PASS);
+    let passed = quote_spanned!(span=> __rt::Gate::PASS);
     let body = match first_async {
         None => {
             let gates = gates.iter().map(|gate| attempt(cx, gate, false));
-            quote_spanned!(span=> #(#gates)* #krate::__private::HandlerFuture::ready(#passed))
+            quote_spanned!(span=> #(#gates)* __rt::HandlerFuture::ready(#passed))
         }
         // A future that is not `Send` is reported at the method's name.
         Some(first) => {
             let at = first.name().span();
             let gates = gates.iter().map(|gate| attempt(cx, gate, true));
-            let future = super::respan(quote!(#krate::__private::HandlerFuture), at);
+            let future = super::respan(quote!(__rt::HandlerFuture), at);
             quote_spanned!(at=> #future::pending(async move { #(#gates)* #passed }))
         }
     };
@@ -69,8 +67,8 @@ fn method(cx: &ExpandCtx<'_>, role: Role) -> Option<TokenStream> {
         quote_spanned! {span=>
             fn #name<'a>(
                 #receiver
-                __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::#name>,
-            ) -> #krate::__private::HandlerFuture<'a, #krate::__private::Gate> {
+                __cx: &'a __rt::Context<'a, Self, __rt::role::#name>,
+            ) -> __rt::HandlerFuture<'a, __rt::Gate> {
                 #body
             }
         }
@@ -79,14 +77,13 @@ fn method(cx: &ExpandCtx<'_>, role: Role) -> Option<TokenStream> {
 
 /// Calls one gate, and returns from the method if it refuses.
 fn attempt(cx: &ExpandCtx<'_>, gate: &Handler<'_>, in_async: bool) -> TokenStream {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     if gate.is_wrong() {
         let body = reported();
         return quote_spanned!(span=> #body;);
     }
     let call = Call::of(cx, gate);
-    let arguments = call.arguments(|_| reported(), &quote!());
+    let arguments = call.arguments(|_| reported());
     let asked = call.call(&quote_spanned!(span=> self));
     let asked = match gate.is_async() {
         true => quote_spanned!(gate.name().span()=> #asked.await),
@@ -95,7 +92,7 @@ fn attempt(cx: &ExpandCtx<'_>, gate: &Handler<'_>, in_async: bool) -> TokenStrea
     let gate_of = call.convert("IntoGate", quote!(), "into_gate", asked);
     let refused = match in_async {
         true => quote_spanned!(span=> __gate),
-        false => quote_spanned!(span=> #krate::__private::HandlerFuture::ready(__gate)),
+        false => quote_spanned!(span=> __rt::HandlerFuture::ready(__gate)),
     };
     let attempt = quote_spanned! {span=>
         #arguments

@@ -12,17 +12,15 @@ use crate::model::Handler;
 use crate::role::Role;
 
 pub(super) fn join(cx: &ExpandCtx<'_>) -> TokenStream {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     let joins = cx.target.with(Role::Join).map(|join| attempt(cx, join));
     quote_spanned! {span=>
         fn join<'a>(
-            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::join>,
-            __payload: #krate::__private::Payload,
-        ) -> #krate::__private::HandlerFuture<'a, #krate::__private::Joined<Self>> {
-            let __topic: &'a ::core::primitive::str = __cx.topic().as_str();
+            __cx: &'a __rt::Context<'a, Self, __rt::role::join>,
+            __payload: __rt::Payload,
+        ) -> __rt::Result<__rt::HandlerFuture<'a, __rt::Joined<Self>>, __rt::Refusal> {
             #(#joins)*
-            #krate::__private::HandlerFuture::ready(#krate::__private::Joined::Unmatched)
+            __rt::Ok(__rt::HandlerFuture::ready(__rt::Joined::Unmatched))
         }
     }
 }
@@ -37,7 +35,6 @@ fn attempt(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
     let matched = match &join.pattern {
         None => quote_spanned!(span=> return #body;),
         Some(pattern) => {
-            let krate = cx.krate;
             let literals = &pattern.literals;
             let count = pattern.captures.len();
             let names = pattern.captures.iter().map(|name| match name {
@@ -48,8 +45,8 @@ fn attempt(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
                 None => quote!(_),
             });
             quote_spanned! {span=>
-                if let ::core::option::Option::Some([#(#names),*]) =
-                    #krate::__private::captures::<#count>(&[#(#literals),*], __topic)
+                if let __rt::Some([#(#names),*]) =
+                    __rt::captures::<#count>(&[#(#literals),*], __cx.topic())
                 {
                     return #body;
                 }
@@ -60,32 +57,17 @@ fn attempt(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
 }
 
 fn accept(cx: &ExpandCtx<'_>, join: &Handler<'_>) -> TokenStream {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     let call = Call::of(cx, join);
-    let refused = quote_spanned! {span=>
-        (|__refusal: #krate::__private::Refusal| {
-            #krate::__private::HandlerFuture::ready(#krate::__private::Joined::Refused(__refusal))
-        })
-    };
     let payload = |parameter: &crate::model::Parameter<'_>| {
         let ty = cx.outside(parameter.ty);
         let decode = call.decode(parameter, &ty);
-        quote_spanned! {span=>
-            match #decode(__payload) {
-                ::core::result::Result::Ok(__value) => __value,
-                ::core::result::Result::Err(__error) => {
-                    return #krate::__private::HandlerFuture::ready(
-                        #krate::__private::Joined::Refused(::core::convert::Into::into(__error)),
-                    );
-                }
-            }
-        }
+        quote_spanned!(span=> #decode(__payload)?)
     };
-    let arguments = call.arguments(payload, &refused);
+    let arguments = call.arguments(payload);
     let own = cx.ty();
     let step = call.step(&quote!(), |value| {
         call.convert("IntoJoin", quote!(<#own>), "into_join", value)
     });
-    quote_spanned!(span=> { #arguments #step })
+    quote_spanned!(span=> { #arguments __rt::Ok(#step) })
 }

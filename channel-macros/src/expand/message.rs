@@ -14,7 +14,6 @@ use crate::{
 };
 
 pub(super) fn message(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<TokenStream> {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     let call = Call::of(cx, handler);
     let own = cx.ty();
@@ -30,37 +29,39 @@ pub(super) fn message(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<Token
             let reply = reply(cx, handler);
             (
                 Some(quote_spanned!(span=> type Reply = #reply;)),
-                Some(quote_spanned!(span=> __caller: #krate::__private::Caller<Self::Reply>,)),
+                Some(quote_spanned!(span=> __caller: __rt::Caller<Self::Reply>,)),
             )
         }
         _ => (None, None),
     };
     let role = call.role();
-    let (cfgs, lint_attrs) = (handler.cfgs(), cx.lint_attrs());
+    let cfgs = handler.cfgs();
     let items = quote_spanned! {span=>
         #reply
 
         fn handle<'a>(
             self,
             __channel: &'a mut #own,
-            __cx: &'a #krate::__private::Context<'a, #own, #role>,
+            __cx: &'a __rt::Context<'a, #own, #role>,
             #caller
-        ) -> #krate::__private::HandlerFuture<'a, #krate::__private::NoReply> {
+        ) -> __rt::HandlerFuture<'a, __rt::NoReply> {
             #body
         }
     };
     // At the span of the message, so that two handlers of one message are reported there.
     let implementation = cx.implement(path, quote!(<#own>), &message, items);
-    Some(quote_spanned!(span=> #lint_attrs #(#cfgs)* #implementation))
+    Some(quote_spanned!(span=> #(#cfgs)* #implementation))
 }
 
-/// Returns the type of a caller's reply: the `T` of the `Caller<T>`, or the method's return type.
+/// What a caller gets: what its `Caller` says, or what the method returns.
 fn reply(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
-    let ty = match handler.caller() {
-        Some(ty) => ty,
-        None => handler.output(),
-    };
-    // A type that borrows was already reported.
+    if let Some(caller) = handler.caller() {
+        let caller = cx.outside(caller);
+        let path = quote!(OwnedCaller);
+        return cx.qualified_with(&caller, &caller, &path, quote!(), "Reply");
+    }
+    // A type that borrows was reported.
+    let ty = handler.output();
     let ty = ty.filter(|ty| borrows(ty.to_token_stream()).is_none());
     ty.map_or_else(|| quote!(()), |ty| cx.outside(ty))
 }
@@ -69,19 +70,18 @@ fn body(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     if handler.is_wrong() {
         return reported();
     }
-    let krate = cx.krate;
     let span = Span::mixed_site();
     let call = Call::of(cx, handler);
     let message = |_: &Parameter<'_>| quote_spanned!(span=> self);
-    let arguments = call.arguments(message, &quote!());
+    let arguments = call.arguments(message);
     let channel = quote_spanned!(span=> __channel);
     let returns_reply = handler.role == Role::HandleCall && handler.caller().is_none();
     let step = call.step(&channel, |value| {
         if returns_reply {
-            quote_spanned! {span=>
+            quote_spanned! {span=> {
                 __caller.reply(#value);
-                #krate::__private::NoReply::CONTINUE
-            }
+                __rt::NoReply::CONTINUE
+            }}
         } else {
             call.convert("IntoNoReply", quote!(), "into_no_reply", value)
         }

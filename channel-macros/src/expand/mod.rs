@@ -56,10 +56,9 @@ impl ExpandCtx<'_> {
         method: &str,
     ) -> TokenStream {
         let (first, last) = ends(ty);
-        let krate = self.krate;
         let method = Ident::new(method, last);
         let tail = quote_spanned!(last=> >::);
-        let path = respan(in_runtime(krate, path), first);
+        let path = respan(in_runtime(path), first);
         quote_spanned!(first=> < #qualified as #path #parameters #tail #method)
     }
 
@@ -73,15 +72,14 @@ impl ExpandCtx<'_> {
         body: TokenStream,
     ) -> TokenStream {
         let (first, last) = ends(ty);
-        let (krate, name) = (self.krate, path(name));
+        let name = path(name);
         let (generics, _, bounds) = self.generics().split_for_impl();
-        let path = {
-            let name = in_runtime(krate, &name);
-            respan(quote!(#name #parameters), first)
-        };
+        let name = in_runtime(&name);
+        let path = respan(quote!(#name #parameters), first);
         let mut body = Group::new(Delimiter::Brace, body);
         body.set_span(last);
-        quote_spanned!(first=> impl #generics #path for #ty #bounds #body)
+        let derived = quote_spanned!(Span::mixed_site()=> #[automatically_derived]);
+        quote_spanned!(first=> #derived impl #generics #path for #ty #bounds #body)
     }
 
     /// Returns a type for use where `Self` may be another type and the lifetimes of the method's
@@ -90,44 +88,61 @@ impl ExpandCtx<'_> {
         outside(ty.to_token_stream(), self.ty())
     }
 
-    /// Returns the attributes of every generated `impl`.
-    pub(crate) fn lint_attrs(&self) -> TokenStream {
+    /// What is generated, in a scope of its own where `__rt` is the runtime.
+    ///
+    /// Each attribute that the block is written with is used on its own name, so that an editor can
+    /// show what it means.
+    pub(crate) fn scope(&self, items: TokenStream) -> TokenStream {
+        let mut attributes: Vec<(Role, &Ident)> = Vec::new();
+        for handler in &self.target.handlers {
+            if let Some(name) = handler.attribute.name()
+                && !attributes.iter().any(|(role, _)| *role == handler.role)
+            {
+                attributes.push((handler.role, name));
+            }
+        }
+        let attributes = attributes.into_iter().map(|(_, name)| name);
+        let (krate, lint_attrs) = (self.krate, self.lint_attrs());
+        let mut uploads = self.target.with(Role::AllowUpload);
+        let uploads = uploads
+            .next()
+            .map(|_| quote!(use #krate::upload as __upload;));
         quote_spanned! {Span::mixed_site()=>
-            #[automatically_derived]
+            #lint_attrs
+            const _: () = {
+                use #krate::{__private as __rt, attributes::{#(#attributes as _),*}};
+                #uploads
+                #items
+            };
+        }
+    }
+
+    /// The attribute of all that is generated.
+    fn lint_attrs(&self) -> TokenStream {
+        quote_spanned! {Span::mixed_site()=>
             #[allow(
                 clippy::all,
                 deprecated,
                 unreachable_code,
                 unreachable_patterns,
+                unused_imports,
                 unused_variables,
                 unused_mut,
                 non_snake_case,
             )]
         }
     }
-
-    /// Returns a use of each attribute in the block, with the span of its name, so that an editor
-    /// can show its documentation.
-    pub(crate) fn attributes(&self) -> TokenStream {
-        let krate = self.krate;
-        let mut seen: Vec<Role> = Vec::new();
-        let mut uses = TokenStream::new();
-        for handler in &self.target.handlers {
-            if !seen.contains(&handler.role) {
-                seen.push(handler.role);
-                let name = handler.attribute.name();
-                uses.extend(quote!(#[allow(unused_imports)] use #krate::attributes::#name as _;));
-            }
-        }
-        uses
-    }
 }
 
 /// Returns the path of a runtime item: in the public module `upload`, or in `__private`.
-pub(crate) fn in_runtime(krate: &TokenStream, path: &TokenStream) -> TokenStream {
-    match path.clone().into_iter().next() {
-        Some(first) if is(&first, "upload") => quote!(#krate::#path),
-        _ => quote!(#krate::__private::#path),
+pub(crate) fn in_runtime(path: &TokenStream) -> TokenStream {
+    let mut tokens = path.clone().into_iter().peekable();
+    match tokens.next_if(|first| is(first, "upload")) {
+        Some(_) => {
+            let rest: TokenStream = tokens.collect();
+            quote!(__upload #rest)
+        }
+        None => quote!(__rt::#path),
     }
 }
 

@@ -10,21 +10,21 @@ use super::{
 use crate::model::{Handler, Receiver};
 use crate::role::Role;
 
-pub(super) fn terminate(cx: &ExpandCtx<'_>) -> TokenStream {
-    let krate = cx.krate;
+pub(super) fn terminate(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
     let span = Span::mixed_site();
-    let nothing = quote_spanned!(span=> #krate::__private::HandlerFuture::ready(()));
+    let nothing = quote_spanned!(span=> __rt::HandlerFuture::ready(()));
     let handlers: Vec<_> = cx.target.with(Role::Terminate).collect();
     let body = alternatives(&handlers, |handler| last(cx, handler), &nothing);
-    quote_spanned! {span=>
+    handlers.first()?;
+    Some(quote_spanned! {span=>
         fn terminate<'a>(
             self,
-            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::terminate>,
-            __reason: #krate::__private::Reason,
-        ) -> #krate::__private::HandlerFuture<'a, ()> {
+            __cx: &'a __rt::Context<'a, Self, __rt::role::terminate>,
+            __reason: __rt::Reason,
+        ) -> __rt::HandlerFuture<'a, ()> {
             #body
         }
-    }
+    })
 }
 
 fn last(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
@@ -33,7 +33,12 @@ fn last(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     }
     let span = Span::mixed_site();
     let call = Call::of(cx, handler);
-    let arguments = call.arguments(|_| quote!(), &quote!());
+    let arguments = call.arguments(|parameter| {
+        let ty = cx.outside(parameter.ty);
+        let path = quote!(FromReason);
+        let take = cx.qualified_with(&ty, &ty, &path, quote!(), "from_reason");
+        quote_spanned!(span=> #take(__reason))
+    });
     let borrows = handler.receiver == Receiver::Borrowed;
     // An async method that borrows the channel needs it to live in the future.
     let (owner, receiver) = if borrows {

@@ -13,83 +13,77 @@ use crate::role::Role;
 
 /// Returns the type of `Channel::Extension`.
 pub(super) fn extension(cx: &ExpandCtx<'_>) -> TokenStream {
-    let krate = cx.krate;
     match cx.target.with(Role::AllowUpload).next() {
-        Some(_) => quote_spanned!(Span::mixed_site()=> #krate::upload::UploadsExtension),
+        Some(_) => quote_spanned!(Span::mixed_site()=> __upload::UploadsExtension),
         None => quote!(()),
     }
 }
 
 /// Returns the table of uploads, in `impl TakesUploads`.
 fn specs(cx: &ExpandCtx<'_>) -> TokenStream {
-    let krate = cx.krate;
     let specs = cx.target.with(Role::AllowUpload).filter_map(|handler| {
         let (upload, cfgs) = (handler.upload.as_ref()?, handler.cfgs());
         handler.literal.as_ref()?;
-        let spec = upload.spec(krate, !cx.target.is_handled(handler));
+        let spec = upload.spec(!cx.target.is_handled(handler));
         Some(quote!(#(#cfgs)* #spec,))
     });
     quote_spanned! {Span::mixed_site()=>
-        const UPLOADS: &'static [#krate::upload::UploadSpec] = &[#(#specs)*];
+        const UPLOADS: &'static [__upload::UploadSpec] = &[#(#specs)*];
     }
 }
 
 /// Returns the beginning of `handle_in`, which handles the library's own events.
 pub(super) fn handle_in(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
-    let krate = cx.krate;
     cx.target.with(Role::AllowUpload).next()?;
     Some(quote_spanned! {Span::mixed_site()=>
-        if #krate::upload::is_event(__cx.event()) {
-            return #krate::upload::handle_in(self, __cx, __payload);
+        if __upload::is_event(__cx.event()) {
+            return __rt::Ok(__upload::handle_in(self, __cx, __payload));
         }
     })
 }
 
 /// Returns `impl TakesUploads`.
 pub(super) fn takes_uploads(cx: &ExpandCtx<'_>) -> Option<TokenStream> {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     cx.target.with(Role::AllowUpload).next()?;
-    let step = quote_spanned!(span=> #krate::__private::HandlerFuture);
+    let step = quote_spanned!(span=> __rt::HandlerFuture);
     let destination = method(
         cx,
         Role::AllowUpload,
-        quote_spanned! {span=> ::core::result::Result<
-            #krate::upload::Destination,
-            #krate::__private::Refusal,
+        quote_spanned! {span=> __rt::Result<
+            __upload::Destination,
+            __rt::Refusal,
         >},
         ("IntoDestination", "into_destination"),
-        &quote_spanned!(span=> #step::ready(::core::result::Result::Err(
-            #krate::__private::Refusal::empty(),
+        &quote_spanned!(span=> #step::ready(__rt::Err(
+            __rt::Refusal::empty(),
         ))),
     );
     let validate = method(
         cx,
         Role::ValidateUpload,
-        quote_spanned!(span=> ::core::result::Result<(), #krate::__private::Refusal>),
+        quote_spanned!(span=> __rt::Result<(), __rt::Refusal>),
         ("IntoValidity", "into_validity"),
-        &quote_spanned!(span=> #step::ready(::core::result::Result::Ok(()))),
+        &quote_spanned!(span=> #step::ready(__rt::Ok(()))),
     );
     let uploaded = method(
         cx,
         Role::HandleUpload,
-        quote_spanned!(span=> #krate::upload::Consumed),
+        quote_spanned!(span=> __upload::Consumed),
         ("IntoConsumed", "into_consumed"),
-        &quote_spanned!(span=> #step::ready(#krate::upload::Consumed::Postponed)),
+        &quote_spanned!(span=> #step::ready(__upload::Consumed::Postponed)),
     );
     let progressed = method(
         cx,
         Role::HandleProgress,
-        quote_spanned!(span=> #krate::__private::NoReply),
+        quote_spanned!(span=> __rt::NoReply),
         ("IntoNoReply", "into_no_reply"),
-        &quote_spanned!(span=> #step::ready(#krate::__private::NoReply::CONTINUE)),
+        &quote_spanned!(span=> #step::ready(__rt::NoReply::CONTINUE)),
     );
     let specs = specs(cx);
     let items = quote_spanned!(span=> #specs #destination #validate #uploaded #progressed);
-    let lint_attrs = cx.lint_attrs();
     let own = cx.ty().to_token_stream();
-    let implementation = cx.implement("upload::TakesUploads", quote!(), &own, items);
-    Some(quote_spanned!(span=> #lint_attrs #implementation))
+    Some(cx.implement("upload::TakesUploads", quote!(), &own, items))
 }
 
 /// Returns one method of the trait: a match over the names of the uploads.
@@ -100,7 +94,6 @@ fn method(
     convert: (&str, &str),
     otherwise: &TokenStream,
 ) -> TokenStream {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     let arms = cx.target.with(role).filter_map(|handler| {
         let (name, cfgs) = (handler.literal.as_ref()?, handler.cfgs());
@@ -115,19 +108,17 @@ fn method(
     };
     let role_name = Ident::new(role.name(), span);
     let file = (role == Role::HandleUpload).then(|| {
-        quote_spanned!(span=> __file: ::std::boxed::Box<
+        quote_spanned!(span=> __file: __rt::Box<
             dyn ::core::any::Any + ::core::marker::Send,
         >,)
     });
     quote_spanned! {span=>
         fn #name<'a>(
             &'a mut self,
-            __cx: &'a #krate::__private::Context<'a, Self, #krate::__private::role::#role_name>,
-            __upload: ::core::primitive::usize,
-            __entry: #krate::upload::UploadEntry,
+            __cx: &'a __rt::Context<'a, Self, __rt::role::#role_name>,
             #file
-        ) -> #krate::__private::HandlerFuture<'a, #output> {
-            match <Self as #krate::upload::TakesUploads>::UPLOADS[__upload].name() {
+        ) -> __rt::HandlerFuture<'a, #output> {
+            match __cx.upload() {
                 #(#arms)*
                 _ => #otherwise,
             }
@@ -141,7 +132,7 @@ fn call(cx: &ExpandCtx<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)
     }
     let call = Call::of(cx, handler);
     let file = |parameter: &Parameter<'_>| read(cx, handler, parameter);
-    let arguments = call.arguments(file, &quote!());
+    let arguments = call.arguments(file);
     let path = match path {
         "IntoNoReply" => path.to_owned(),
         path => format!("upload::{path}"),
@@ -155,7 +146,6 @@ fn call(cx: &ExpandCtx<'_>, handler: &Handler<'_>, (path, convert): (&str, &str)
 /// Returns the file of a `#[handle_upload]`, checked against the return type of its
 /// `#[allow_upload]`.
 fn read(cx: &ExpandCtx<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) -> TokenStream {
-    let krate = cx.krate;
     let span = Span::mixed_site();
     let declared = handler.literal.as_ref();
     let declared = declared.and_then(|name| cx.target.upload(&name.value()));
@@ -168,11 +158,11 @@ fn read(cx: &ExpandCtx<'_>, handler: &Handler<'_>, parameter: &Parameter<'_>) ->
     let read = cx.qualified_with(&ty, &ty, &quote!(upload::FileOf), parameters, "read");
     quote_spanned! {span=>
         match #read(__file) {
-            ::core::option::Option::Some(__value) => __value,
+            __rt::Some(__value) => __value,
             // The type was checked above, so this is unreachable.
-            ::core::option::Option::None => {
-                return #krate::__private::HandlerFuture::ready(
-                    #krate::upload::Consumed::Postponed,
+            __rt::None => {
+                return __rt::HandlerFuture::ready(
+                    __upload::Consumed::Postponed,
                 );
             }
         }

@@ -71,6 +71,10 @@ impl<'b> Target<'b> {
             .methods()
             .filter_map(|method| Handler::of(method, attribute, diagnostics))
             .collect();
+        let mut handlers = handlers;
+        if attribute == "channel" {
+            uploads(&mut handlers);
+        }
         Some(Target {
             block,
             name,
@@ -110,6 +114,16 @@ impl<'b> Target<'b> {
     /// Returns the handlers of a role, in source order.
     pub(crate) fn with(&self, role: Role) -> impl Iterator<Item = &Handler<'b>> {
         self.handlers.iter().filter(move |h| h.role == role)
+    }
+}
+
+/// Finds the uploads that the handlers borrow.
+fn uploads(handlers: &mut [Handler<'_>]) {
+    let declared = handlers.iter().filter(|h| h.role == Role::AllowUpload);
+    let declared: Vec<String> = declared.filter_map(Handler::named).collect();
+    for handler in handlers {
+        let is_declared = |name: &str| declared.iter().any(|known| known == name);
+        parameter::find_uploads(&mut handler.parameters, is_declared);
     }
 }
 
@@ -317,16 +331,17 @@ impl<'b> Handler<'b> {
         self.owned().next().map(|parameter| parameter.ty)
     }
 
-    /// Returns the `T` of its `Caller<T>`: `None` if it takes no caller.
-    pub(crate) fn caller(&self) -> Option<Option<&'b Type>> {
-        self.parameters.iter().find_map(|p| match p.source {
-            ParamSource::Caller(ty) => Some(ty),
-            _ => None,
-        })
+    /// The type of its `Caller`.
+    pub(crate) fn caller(&self) -> Option<&'b Type> {
+        let mut parameters = self.parameters.iter();
+        let caller = parameters.find(|p| matches!(p.source, ParamSource::Caller));
+        caller.map(|parameter| parameter.ty)
     }
 
-    pub(crate) fn takes_socket_ref(&self) -> bool {
-        let mut parameters = self.parameters.iter();
-        parameters.any(|parameter| matches!(parameter.source, ParamSource::SocketRef))
+    /// Whether it owns something that is named as a `SocketRef` is.
+    pub(crate) fn names_socket_ref(&self) -> bool {
+        self.owned().any(|parameter| {
+            last_segment(parameter.ty).is_some_and(|segment| segment.ident == "SocketRef")
+        })
     }
 }

@@ -1,8 +1,6 @@
 //! The parameters of a method, and their sources.
 
-use syn::{
-    FnArg, GenericArgument, Ident, Pat, PathArguments, ReceiverKind, Type, ext::IdentExt as _,
-};
+use syn::{FnArg, Ident, Pat, ReceiverKind, Type, ext::IdentExt as _};
 
 use crate::{
     block::Method,
@@ -31,26 +29,20 @@ pub(crate) struct Parameter<'b> {
     pub(crate) cfg: bool,
 }
 
-/// The source of a parameter.
+/// Where a parameter comes from. What a method owns says by its type what it is.
 #[derive(Clone, Copy)]
 pub(crate) enum ParamSource<'b> {
     /// `&T`: the runtime lends it.
     Lent(&'b Type),
-    /// `&mut T`: not available.
+    /// `&mut T`: the runtime lends none.
     Exclusive,
-    /// The message, the payload or the parameters.
+    /// The message, the payload, the parameters, or what the role gives otherwise.
     Owned,
     /// The part of the topic that the pattern captures under the parameter's name.
     Capture,
-    /// A `SocketRef`.
-    SocketRef,
-    /// A `Caller<T>`, with its `T`.
-    Caller(Option<&'b Type>),
-    /// A `Reason` of a `#[terminate]`.
-    Reason,
-    /// `&UploadEntry`: the file that an upload handler handles.
-    Entry,
-    /// `&Uploads<P>`: the files of the upload with the parameter's name; holds the `Uploads<P>`.
+    /// What a `#[handle_call]` owns beside its message.
+    Caller,
+    /// `&Uploads<P>`: the files of the upload of the parameter's name; the `Uploads<P>`.
     Uploads(&'b Type),
 }
 
@@ -105,45 +97,70 @@ pub(super) fn all<'b>(
     let parameter = |typed: &'b syn::PatType| Parameter {
         pattern: &typed.pat,
         ty: peel(&typed.ty),
-        source: source(role, pattern, &typed.pat, peel(&typed.ty)),
+        source: source(pattern, &typed.pat, peel(&typed.ty)),
         cfg: typed.attrs.iter().any(|a| a.path().is_ident("cfg")),
     };
-    typed.map(parameter).collect()
+    let mut parameters: Vec<_> = typed.map(parameter).collect();
+    if role == Role::HandleCall {
+        find_caller(&mut parameters);
+    }
+    parameters
 }
 
-fn source<'b>(role: Role, pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -> ParamSource<'b> {
+fn source<'b>(pattern: Option<&Pattern>, name: &Pat, ty: &'b Type) -> ParamSource<'b> {
     if let Type::Reference(reference) = ty {
-        let lent = peel(&reference.elem);
         return match reference.mutability {
             Some(_) => ParamSource::Exclusive,
-            None if role.is_upload() && is_named(lent, "UploadEntry") => ParamSource::Entry,
-            None if is_named(lent, "Uploads") && role.block() == "channel" => {
-                ParamSource::Uploads(lent)
-            }
-            None => ParamSource::Lent(lent),
+            None => ParamSource::Lent(peel(&reference.elem)),
         };
     }
-    if let (Some(pattern), Some(name)) = (pattern, ident_of(name))
-        && captured(pattern, name).is_some()
-    {
-        return ParamSource::Capture;
-    }
-    let Some(segment) = last_segment(ty) else {
-        return ParamSource::Owned;
-    };
-    if segment.ident == "SocketRef" && segment.arguments.is_empty() {
-        ParamSource::SocketRef
-    } else if segment.ident == "Caller" {
-        ParamSource::Caller(only_argument(&segment.arguments))
-    } else if segment.ident == "Reason" && role == Role::Terminate {
-        ParamSource::Reason
-    } else {
-        ParamSource::Owned
+    match (pattern, ident_of(name)) {
+        (Some(pattern), Some(name)) if captured(pattern, name).is_some() => ParamSource::Capture,
+        _ => ParamSource::Owned,
     }
 }
 
-fn is_named(ty: &Type, name: &str) -> bool {
-    last_segment(ty).is_some_and(|segment| segment.ident == name)
+/// Of two values that a `#[handle_call]` owns, the one that is named so is the `Caller`, or the second;
+/// the message must be known by its tokens, since a trait is implemented for it. Its type is held to
+/// it.
+fn find_caller(parameters: &mut [Parameter<'_>]) {
+    let owned = parameters.iter().enumerate();
+    let owned = owned.filter(|(_, parameter)| matches!(parameter.source, ParamSource::Owned));
+    let owned: Vec<_> = owned
+        .map(|(at, parameter)| (at, is_called(parameter.ty, "Caller")))
+        .collect();
+    if let [(first, first_is), (second, second_is)] = owned[..] {
+        let caller = if first_is && !second_is {
+            first
+        } else {
+            second
+        };
+        parameters[caller].source = ParamSource::Caller;
+    }
+}
+
+/// Finds the files of the uploads among what a channel's handlers borrow: by the names of the uploads,
+/// and of the type, for an error that says what is missing.
+pub(super) fn find_uploads(parameters: &mut [Parameter<'_>], is_declared: impl Fn(&str) -> bool) {
+    const LENT: [&str; 5] = ["Socket", "Topic", "ChannelRef", "Endpoint", "ConnectInfo"];
+    for parameter in parameters {
+        let ParamSource::Lent(lent) = parameter.source else {
+            continue;
+        };
+        let name = parameter.ident().map(|name| name.unraw().to_string());
+        let name = name.unwrap_or_default();
+        let declared = is_declared(name.trim_start_matches('_')) || is_declared(&name);
+        let runtimes = last_segment(lent)
+            .is_none_or(|segment| LENT.iter().any(|known| segment.ident == known));
+        if is_called(lent, "Uploads") || declared && !runtimes {
+            parameter.source = ParamSource::Uploads(lent);
+        }
+    }
+}
+
+/// Whether a type is one of this name with arguments.
+fn is_called(ty: &Type, name: &str) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == name && !segment.arguments.is_empty())
 }
 
 /// Returns the capture that a parameter takes: the one of its name, with or without a leading `_`.
@@ -152,14 +169,4 @@ pub(crate) fn captured<'p>(pattern: &'p Pattern, name: &Ident) -> Option<&'p Ide
     pattern
         .names()
         .find(|capture| **capture == name || name == format!("_{capture}"))
-}
-
-fn only_argument(arguments: &PathArguments) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = arguments else {
-        return None;
-    };
-    match (arguments.args.first(), arguments.args.len()) {
-        (Some(GenericArgument::Type(ty)), 1) => Some(ty),
-        _ => None,
-    }
 }

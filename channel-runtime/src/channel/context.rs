@@ -1,6 +1,6 @@
 //! The values that a handler may borrow, by its role.
 
-use std::marker::PhantomData;
+use std::{any::Any, marker::PhantomData};
 
 use super::{Channel, ChannelRef, Socket, SocketRef, SocketView};
 use crate::{
@@ -102,7 +102,63 @@ impl<X: Provide<T, C, R>, T: ?Sized, C, R> ProvideToConnect<T, C, R> for X {
     }
 }
 
-/// Decodes a type whose name is that of a borrowed one, like [`FromPayload`] and [`FromParams`].
+/// As [`Provide`], for a type that is named as one that is given by value.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is given, not lent: take `{T}` by value",
+    label = "given by value only"
+)]
+pub trait ProvideGiven<T: ?Sized, C, R> {
+    /// Borrows it.
+    fn provide(&self) -> &T;
+}
+
+#[diagnostic::do_not_recommend]
+impl<X: Provide<T, C, R>, T: ?Sized, C, R> ProvideGiven<T, C, R> for X {
+    fn provide(&self) -> &T {
+        Provide::provide(self)
+    }
+}
+
+/// As [`Provide`], for a type that is named as one that other roles are given.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is not available in a `{R}` handler",
+    label = "not available here",
+    note = "a `SocketRef` answers a client in `#[handle_in]`, a `Caller` the sender in `#[handle_call]`; both are taken by value"
+)]
+pub trait ProvideElsewhere<T: ?Sized, C, R> {
+    /// Borrows it.
+    fn provide(&self) -> &T;
+}
+
+#[diagnostic::do_not_recommend]
+impl<X: Provide<T, C, R>, T: ?Sized, C, R> ProvideElsewhere<T, C, R> for X {
+    fn provide(&self) -> &T {
+        Provide::provide(self)
+    }
+}
+
+/// As [`Provide`], for a type that is named as the channel's [`Socket`], before there is one.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`Socket` is not available in a `{R}` handler: nothing can be pushed before the client is in",
+    label = "there is no socket yet",
+    note = "take `me: &ChannelRef<Self>` and send yourself a message"
+)]
+pub trait ProvideBeforeJoin<T: ?Sized, C, R> {
+    /// Borrows it.
+    fn provide(&self) -> &T;
+}
+
+#[diagnostic::do_not_recommend]
+impl<X: Provide<T, C, R>, T: ?Sized, C, R> ProvideBeforeJoin<T, C, R> for X {
+    fn provide(&self) -> &T {
+        Provide::provide(self)
+    }
+}
+
+/// As [`FromPayload`] and [`FromParams`], for a type that is named as one that is lent.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is lent, not given: a client cannot send one",
@@ -133,6 +189,8 @@ pub struct Context<'a, C: Channel, R> {
     socket: &'a Socket<C>,
     event: &'a str,
     reference: &'a Term,
+    /// What the handler is about, where it is neither an event nor a message.
+    about: &'a (dyn Any + Send + Sync),
     role: PhantomData<R>,
 }
 
@@ -142,8 +200,24 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
             socket,
             event: "",
             reference: &Term::Null,
+            about: &(),
             role: PhantomData,
         }
+    }
+
+    /// For a handler of another part of the crate, with what it is about.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn about<T: Any + Send + Sync>(socket: &'a Socket<C>, about: &'a T) -> Self {
+        Context {
+            about,
+            ..Context::new(socket)
+        }
+    }
+
+    /// What [`Context::about`] was given.
+    #[cfg(feature = "uploads")]
+    pub(crate) fn subject<T: Any>(&self) -> Option<&'a T> {
+        self.about.downcast_ref()
     }
 
     pub(super) fn for_event(socket: &'a Socket<C>, event: &'a str, reference: &'a Term) -> Self {
@@ -151,6 +225,7 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
             socket,
             event,
             reference,
+            about: &(),
             role: PhantomData,
         }
     }

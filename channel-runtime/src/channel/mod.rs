@@ -10,6 +10,7 @@ mod handler_future;
 mod join;
 mod mailbox;
 mod options;
+mod owned;
 mod proof;
 mod push_stream;
 mod rate_limit;
@@ -30,12 +31,19 @@ pub(crate) use self::telemetry::with_time_of_handlers;
 pub use self::{
     answer::{Answer, IntoAnswer, IntoNoReply, IntoRefusal, IntoReply, NoReply, Reply, Status},
     call::{CallFor, Caller, CastFor, InfoFor},
-    context::{Context, Given, Provide, ProvideToConnect, role},
+    context::{
+        Context, Given, Provide, ProvideBeforeJoin, ProvideElsewhere, ProvideGiven,
+        ProvideToConnect, role,
+    },
     extension::ChannelExtension,
     gate::{Gate, IntoGate},
     handler_future::HandlerFuture,
     join::{IntoJoin, Joined},
     options::ChannelOptions,
+    owned::{
+        FromMessage, FromPayloadElsewhere, FromReason, IntoAnswerLater, IntoAnswerWhen,
+        OwnedCaller, When, same_kind,
+    },
     proof::{Proof, Proven, Supply},
     push_stream::{IntoPush, PushStream},
     rate_limit::RateLimit,
@@ -51,7 +59,7 @@ pub(crate) use self::{
     server::{Start, start},
     view::{Connected, SeenOf},
 };
-use crate::protocol::{Broadcast, Payload};
+use crate::protocol::{Broadcast, Payload, PayloadError, Refusal};
 
 /// A channel: the state of one client on one topic. `#[channel]` implements it; you may also do so
 /// by hand.
@@ -77,11 +85,11 @@ pub trait Channel: Sized + Send + 'static {
     /// The topic patterns. A `*` at the end matches any rest of a topic.
     const TOPICS: &'static [&'static str];
 
-    /// The broadcast events that [`Channel::handle_out`] gets instead of the client.
-    const INTERCEPTS: &'static [&'static str];
+    /// The broadcast events that [`Channel::handle_out`] takes instead of the client.
+    const INTERCEPTS: &'static [&'static str] = &[];
 
     /// Log levels and times.
-    const OPTIONS: ChannelOptions;
+    const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT;
 
     /// The rate limits of client messages.
     const RATE_LIMITS: &'static [RateLimit] = &[];
@@ -99,30 +107,52 @@ pub trait Channel: Sized + Send + 'static {
         HandlerFuture::ready(Gate::PASS)
     }
 
-    /// Creates the channel, or refuses the join. Mirrors `c:Phoenix.Channel.join/3`.
+    /// Creates the channel, or refuses. Mirrors `c:Phoenix.Channel.join/3`.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of what its handler cannot be called with.
     fn join<'a>(
         cx: &'a Context<'a, Self, role::join>,
         payload: Payload,
-    ) -> HandlerFuture<'a, Joined<Self>>;
+    ) -> Result<HandlerFuture<'a, Joined<Self>>, Refusal>;
 
-    /// Handles a client's message. Mirrors `c:Phoenix.Channel.handle_in/3`.
+    /// Takes a client's message; without it, every event is unknown. Mirrors
+    /// `c:Phoenix.Channel.handle_in/3`.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of what its handler cannot be called with.
     fn handle_in<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
-    ) -> HandlerFuture<'a, Answer>;
+    ) -> Result<HandlerFuture<'a, Answer>, Refusal> {
+        let _ = (cx, payload);
+        Ok(HandlerFuture::ready(Answer::unknown_event()))
+    }
 
-    /// Handles an intercepted broadcast. Mirrors `c:Phoenix.Channel.handle_out/3`.
+    /// Takes an intercepted broadcast. Mirrors `c:Phoenix.Channel.handle_out/3`.
+    ///
+    /// # Errors
+    ///
+    /// That the payload is not what its handler takes; it is logged, and not delivered.
     fn handle_out<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_out>,
         broadcast: &'a Broadcast,
-    ) -> HandlerFuture<'a, NoReply>;
+    ) -> Result<HandlerFuture<'a, NoReply>, PayloadError> {
+        let _ = (cx, broadcast);
+        Ok(HandlerFuture::ready(NoReply::CONTINUE))
+    }
 
     /// Runs last, unless the channel crashed. Mirrors `c:Phoenix.Channel.terminate/2`.
     fn terminate<'a>(
         self,
         cx: &'a Context<'a, Self, role::terminate>,
         reason: Reason,
-    ) -> HandlerFuture<'a, ()>;
+    ) -> HandlerFuture<'a, ()> {
+        let _ = (cx, reason);
+        HandlerFuture::ready(())
+    }
 }

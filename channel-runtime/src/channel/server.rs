@@ -386,7 +386,10 @@ impl<C: Channel> Socket<C> {
         let join = AssertUnwindSafe(async {
             match C::before_join(&gate).run().await {
                 Gate(Some(refusal)) => Joined::Refused(refusal),
-                Gate(None) => C::join(&cx, payload).run().await,
+                Gate(None) => match C::join(&cx, payload) {
+                    Ok(join) => join.run().await,
+                    Err(refusal) => Joined::Refused(refusal),
+                },
             }
         });
         let joined = join
@@ -467,7 +470,13 @@ impl<C: Channel> Socket<C> {
             Command::Push(message, _) => self.handle_in(channel, message).await,
             Command::Broadcast(broadcast, _) => {
                 let cx = Context::for_event(self, broadcast.event(), &Term::Null);
-                channel.handle_out(&cx, broadcast).run().await.stop
+                match channel.handle_out(&cx, broadcast) {
+                    Ok(handled) => handled.run().await.stop,
+                    Err(error) => {
+                        telemetry::undecodable::<C>(broadcast, &error);
+                        None
+                    }
+                }
             }
             Command::Server(message, _) => {
                 let contexts = Contexts {
@@ -502,8 +511,9 @@ impl<C: Channel> Socket<C> {
             Some(refusal) => Answer::refuse(refusal),
             // A handler that is not async runs at once, so the call itself is inside the span.
             None => match span.in_scope(|| channel.handle_in(&cx, payload)) {
-                HandlerFuture::Ready(answer) => answer,
-                HandlerFuture::Pending(answer) => answer.instrument(span).await,
+                Ok(HandlerFuture::Ready(answer)) => answer,
+                Ok(HandlerFuture::Pending(answer)) => answer.instrument(span).await,
+                Err(refusal) => Answer::refuse(refusal),
             },
         };
         probe.finish(&answer, self.endpoint().filter());

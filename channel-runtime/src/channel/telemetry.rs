@@ -9,7 +9,7 @@ use tracing::{Level, Span, level_filters::LevelFilter};
 
 use super::{Answer, Channel, answer::ERROR};
 use crate::{
-    protocol::{Payload, Refusal, Topic},
+    protocol::{Broadcast, Payload, PayloadError, Refusal, Topic},
     telemetry::{FilterParameters, LogLevel, at_level, line, panic_message, shown, shown_to},
 };
 
@@ -227,6 +227,17 @@ pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any 
         what,
         panic = &*line(panic_message(panic)),
         "a channel panicked"
+    );
+}
+
+/// A broadcast that a `#[handle_out]` cannot decode: it is not delivered.
+pub(super) fn undecodable<C: Channel>(broadcast: &Broadcast, error: &PayloadError) {
+    tracing::warn!(
+        channel = C::NAME,
+        topic = %shown(broadcast.topic()),
+        event = &*line(broadcast.event()),
+        error = %shown(error),
+        "an intercepted broadcast cannot be decoded"
     );
 }
 

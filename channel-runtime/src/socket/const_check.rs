@@ -5,7 +5,7 @@ use crate::{channel::SocketView, protocol::pattern_covers, socket::Route};
 
 /// A message built in a constant. Text past its end is left out.
 #[derive(Clone, Copy)]
-pub struct Text {
+struct Text {
     bytes: [u8; 1024],
     len: usize,
 }
@@ -16,8 +16,8 @@ impl Text {
         len: 0,
     };
 
-    /// Returns the message.
-    pub const fn as_str(&self) -> &str {
+    /// The message.
+    const fn as_str(&self) -> &str {
         let (text, _) = self.bytes.split_at(self.len);
         match std::str::from_utf8(text) {
             Ok(text) => text,
@@ -48,8 +48,42 @@ impl Text {
     }
 }
 
-/// Returns the error if a `#[handle_out(handled)]` takes the type `taker`, whose event is `taken`.
-pub const fn other_event(handled: &str, taker: &str, taken: Option<&str>) -> Option<Text> {
+/// Fails where a message tells what is wrong, at the caller.
+#[track_caller]
+const fn refuse(wrong: Option<Text>) {
+    if let Some(message) = wrong {
+        panic!("{}", message.as_str());
+    }
+}
+
+/// Fails when a `#[handle_out(handled)]` takes the type `taker`, whose event is another one.
+#[track_caller]
+pub const fn check_intercepted(handled: &str, taker: &str, taken: Option<&str>) {
+    refuse(other_event(handled, taker, taken));
+}
+
+/// Fails when a channel pushes `event` under the name of one of the `earlier` types.
+#[track_caller]
+pub const fn check_event(event: &str, name: &str, earlier: &[(&str, &str)]) {
+    refuse(same_event(event, name, earlier));
+}
+
+/// Fails when the route at `at` is not what it should be beside the others of its socket.
+#[track_caller]
+pub const fn check_route<S: SocketView, const N: usize>(routes: &[Route<S>; N], at: usize) {
+    refuse(wrong_route(routes, at));
+}
+
+/// Fails when two parameters of a `#[handle_in]` are both a message, or both a means to answer it.
+#[track_caller]
+pub const fn check_owned(same_kind: bool, message: &str) {
+    if same_kind {
+        panic!("{}", message);
+    }
+}
+
+/// What is wrong when a `#[handle_out(handled)]` takes the type `taker`, whose event is `taken`.
+const fn other_event(handled: &str, taker: &str, taken: Option<&str>) -> Option<Text> {
     match taken {
         Some(taken) if !equal(handled, taken) => Some(
             Text::EMPTY
@@ -65,8 +99,8 @@ pub const fn other_event(handled: &str, taker: &str, taken: Option<&str>) -> Opt
     }
 }
 
-/// Returns the error if a channel pushes `event` under the name of one of the `earlier` types.
-pub const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Option<Text> {
+/// What is wrong when a channel pushes `event` under the name of one of the `earlier` types.
+const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Option<Text> {
     let mut at = 0;
     while at < earlier.len() {
         let (other, other_name) = earlier[at];
@@ -87,8 +121,8 @@ pub const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Op
     None
 }
 
-/// Returns the error of the route at `at`, among the others of its socket.
-pub const fn wrong_route<S: SocketView, const N: usize>(
+/// What is wrong with the route at `at`, beside the others of its socket.
+const fn wrong_route<S: SocketView, const N: usize>(
     routes: &[Route<S>; N],
     at: usize,
 ) -> Option<Text> {

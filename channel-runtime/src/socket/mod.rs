@@ -15,7 +15,7 @@ use axum::http::Extensions;
 pub(crate) use self::mount::TestState;
 pub(crate) use self::mount::{Mount, MountOf, Mounts, check_path, guarded};
 pub use self::{
-    const_check::{Text, other_event, same_event, wrong_route},
+    const_check::{check_event, check_intercepted, check_owned, check_route},
     mount::RouteInfo,
     state::{StateFrom, Supplies},
 };
@@ -49,14 +49,20 @@ pub trait ChannelSocket: Sized + Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Accepts a client, or refuses it. Mirrors `c:Phoenix.Socket.connect/3`.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of what its handler cannot be called with.
     fn connect<'a>(
         cx: &'a ConnectContext<'a, Self>,
         params: &'a Params,
-    ) -> HandlerFuture<'a, Result<Self, Refusal>>;
+    ) -> Result<HandlerFuture<'a, Result<Self, Refusal>>, Refusal>;
 
     /// Returns the id of the connection, by which [`Endpoint::disconnect`] can end it. Mirrors
     /// `c:Phoenix.Socket.id/1`.
-    fn id(&self) -> Option<String>;
+    fn id(&self) -> Option<String> {
+        None
+    }
 
     /// Returns the channels that clients can join, in the order in which they are tried.
     fn routes() -> Vec<Route<Self>>;

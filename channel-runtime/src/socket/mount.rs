@@ -121,10 +121,8 @@ impl<S: ChannelSocket> MountOf<S> {
             endpoint: &endpoint,
             state: &*state,
         };
-        let user = S::connect(&cx, &request.params)
-            .run()
-            .await
-            .map_err(ConnectError::Refused)?;
+        let connecting = S::connect(&cx, &request.params).map_err(ConnectError::Refused)?;
+        let user = connecting.run().await.map_err(ConnectError::Refused)?;
         let outbox = Outbox::new(self.options.outbox(), endpoint.connections().outboxes());
         let id = user.id().map(Topic::from);
         let mut info = request.info;

@@ -26,7 +26,7 @@ use crate::{
         IntoNoReply, Joined, NoReply, PushedBy, Reason, ServerMessage, Socket, Stop, TimerRef,
         role,
     },
-    protocol::{Binary, Broadcast, EncodeError, Event, FromPayload, Payload, Refusal},
+    protocol::{Binary, EncodeError, Event, FromPayload, Payload, Refusal},
 };
 
 /// Receives the bytes of clients' files and passes them to their writers: the channel `lvu:*`, to
@@ -163,7 +163,6 @@ impl Channel for UploadChannel {
 
     const NAME: &'static str = "UploadChannel";
     const TOPICS: &'static [&'static str] = &["lvu:*"];
-    const INTERCEPTS: &'static [&'static str] = &[];
     // Room for the channel's own messages beside the chunk. Closing a writer may take longer than
     // the default timeout of a channel.
     const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT
@@ -175,41 +174,29 @@ impl Channel for UploadChannel {
     fn join<'a>(
         cx: &'a Context<'a, Self, role::join>,
         payload: Payload,
-    ) -> HandlerFuture<'a, Joined<Self>> {
-        HandlerFuture::pending(async move {
+    ) -> Result<HandlerFuture<'a, Joined<Self>>, Refusal> {
+        Ok(HandlerFuture::pending(async move {
             match begin(cx.socket(), &payload).await {
                 Ok((channel, response)) => Joined::Accepted(channel, response),
                 Err(reason) => Joined::Refused(Refusal::new(reason)),
             }
-        })
+        }))
     }
 
     fn handle_in<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
-    ) -> HandlerFuture<'a, Answer> {
+    ) -> Result<HandlerFuture<'a, Answer>, Refusal> {
         let event = cx.event();
         if !matches!(event, "chunk" | "chunk_at") {
-            return HandlerFuture::ready(Answer::unknown_event());
+            return Ok(HandlerFuture::ready(Answer::unknown_event()));
         }
-        let chunk = match Binary::from_payload(payload) {
-            Ok(Binary(chunk)) if event == "chunk_at" => self.placed(chunk),
-            Ok(Binary(chunk)) => Ok(chunk),
-            Err(error) => Err(error.into()),
-        };
-        match chunk {
-            Ok(chunk) => HandlerFuture::pending(self.chunk(chunk, cx.socket())),
-            Err(refusal) => HandlerFuture::ready(Answer::refuse(refusal)),
+        let Binary(mut chunk) = Binary::from_payload(payload)?;
+        if event == "chunk_at" {
+            chunk = self.placed(chunk)?;
         }
-    }
-
-    fn handle_out<'a>(
-        &'a mut self,
-        _: &'a Context<'a, Self, role::handle_out>,
-        _: &'a Broadcast,
-    ) -> HandlerFuture<'a, NoReply> {
-        HandlerFuture::ready(NoReply::CONTINUE)
+        Ok(HandlerFuture::pending(self.chunk(chunk, cx.socket())))
     }
 
     fn terminate<'a>(

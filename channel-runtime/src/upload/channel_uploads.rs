@@ -51,8 +51,8 @@ pub(super) enum Notice {
     Done { upload: usize, entry_ref: String },
     /// A file has come further.
     Progress { upload: usize, entry_ref: String },
-    /// A file has ended and may no longer be listed: this is its last state, with the error.
-    Ended { upload: usize, entry: UploadEntry },
+    /// A file has ended, and may be listed no more: this is how it was, with the error.
+    Ended { entry: UploadEntry },
 }
 
 /// The uploads of one channel.
@@ -251,7 +251,7 @@ impl ChannelUploads {
         let failed = self.change(ticket.upload, |files| files.fail(ticket.entry, end));
         self.endpoint.uploads().detach(ticket.entry);
         if let Some(gone) = failed.flatten() {
-            self.forget(ticket.upload, gone);
+            self.forget(gone);
         }
     }
 
@@ -259,7 +259,7 @@ impl ChannelUploads {
     pub(super) fn give_up_external(&self, upload: usize, entry_ref: &str, end: &End<'_>) {
         let ended = self.change(upload, |files| files.give_up(entry_ref, end.reason()));
         if let Some(entry) = ended.flatten() {
-            (self.notify)(Notice::Ended { upload, entry });
+            (self.notify)(Notice::Ended { entry });
         }
     }
 
@@ -267,8 +267,7 @@ impl ChannelUploads {
     pub(super) fn dropped(&self, ticket: Ticket, end: Option<&End<'_>>) {
         let gone = self.change(ticket.upload, |files| files.drop_running(ticket.entry, end));
         if let Some(entry) = gone.flatten().and_then(|gone| gone.ended) {
-            let upload = ticket.upload;
-            (self.notify)(Notice::Ended { upload, entry });
+            (self.notify)(Notice::Ended { entry });
         }
     }
 
@@ -276,7 +275,7 @@ impl ChannelUploads {
     pub(super) fn kept_ended(&self, upload: usize, mut entry: UploadEntry, end: &End<'_>) {
         if entry.set_error(end.reason()) {
             self.change(upload, |files| files.note_end(&entry));
-            (self.notify)(Notice::Ended { upload, entry });
+            (self.notify)(Notice::Ended { entry });
         }
     }
 
@@ -288,7 +287,7 @@ impl ChannelUploads {
             self.show(files);
             Some(gone)
         });
-        let forget = |gone| self.forget(upload, gone);
+        let forget = |gone| self.forget(gone);
         removed.flatten().map(forget).is_some()
     }
 
@@ -302,12 +301,12 @@ impl ChannelUploads {
         named.is_some_and(|entry_ref| self.cancel(ticket.upload, &entry_ref))
     }
 
-    /// Stops the channel of a file that has ended or was removed.
-    pub(super) fn forget(&self, upload: usize, gone: RemovedEntry<Link>) {
+    /// A file that has ended, or was removed, is brought by no channel any more.
+    pub(super) fn forget(&self, gone: RemovedEntry<Link>) {
         gone.link.into_iter().for_each(Link::stop);
         self.endpoint.uploads().detach(gone.uuid);
         if let Some(entry) = gone.ended {
-            (self.notify)(Notice::Ended { upload, entry });
+            (self.notify)(Notice::Ended { entry });
         }
     }
 

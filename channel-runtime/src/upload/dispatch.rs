@@ -19,7 +19,7 @@ use super::{
 use crate::telemetry::shown;
 use crate::{
     channel::{
-        Answer, Channel, ChannelExtension, Context, Contexts, HandlerFuture, NoReply,
+        Answer, Channel, ChannelExtension, Context, Contexts, HandlerFuture, NoReply, Provide,
         ServerMessage, Socket, role,
     },
     endpoint::Endpoint,
@@ -39,8 +39,8 @@ const EVENTS: [&str; 4] = [
 /// The largest size, in bytes, of a client's cause for the failure of an external upload.
 const MOST_CAUSE: usize = 1024;
 
-/// A channel with uploads; `#[channel]` implements it. An upload is identified by its position in
-/// [`TakesUploads::UPLOADS`].
+/// A channel with uploads; `#[channel]` implements it. The context of each handler has the entry that
+/// it is about.
 pub trait TakesUploads: Channel<Extension = UploadsExtension> {
     /// The uploads it takes.
     const UPLOADS: &'static [UploadSpec];
@@ -49,24 +49,18 @@ pub trait TakesUploads: Channel<Extension = UploadsExtension> {
     fn destination<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::allow_upload>,
-        upload: usize,
-        entry: UploadEntry,
     ) -> HandlerFuture<'a, Result<Destination, Refusal>>;
 
     /// Validates a file, and may refuse it.
     fn validate<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::validate_upload>,
-        upload: usize,
-        entry: UploadEntry,
     ) -> HandlerFuture<'a, Result<(), Refusal>>;
 
     /// Takes a complete file.
     fn uploaded<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_upload>,
-        upload: usize,
-        entry: UploadEntry,
         file: Box<dyn Any + Send>,
     ) -> HandlerFuture<'a, Consumed>;
 
@@ -74,12 +68,33 @@ pub trait TakesUploads: Channel<Extension = UploadsExtension> {
     fn progressed<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_progress>,
-        upload: usize,
-        entry: UploadEntry,
     ) -> HandlerFuture<'a, NoReply>;
 }
 
-/// The outcome of a file that was given to a `#[handle_upload]`.
+macro_rules! about_an_entry {
+    ($($role:ident)*) => {$(
+        impl<C: Channel> Context<'_, C, role::$role> {
+            /// The name of the entry's upload.
+            pub fn upload(&self) -> &'static str {
+                self.subject::<UploadEntry>().map_or("", UploadEntry::upload)
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<C: TakesUploads> Provide<UploadEntry, C, role::$role>
+            for Context<'_, C, role::$role>
+        {
+            fn provide(&self) -> &UploadEntry {
+                // Handlers of these roles are run by this room alone, with an entry each time.
+                self.subject().unwrap_or_else(|| unreachable!("a handler of no upload"))
+            }
+        }
+    )*};
+}
+
+about_an_entry! { allow_upload validate_upload handle_upload handle_progress }
+
+/// What becomes of a file that a `#[handle_upload]` was given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Consumed {
     /// It was kept, moved or read: its entry is removed. A handler that returns `()` means this.
@@ -311,13 +326,13 @@ impl<C: TakesUploads> ServerMessage<C> for Notice {
                     return NoReply::CONTINUE;
                 };
                 channel
-                    .progressed(&Context::new(socket), upload, entry)
+                    .progressed(&Context::about(socket, &entry))
                     .run()
                     .await
             }),
-            Notice::Ended { upload, entry } => HandlerFuture::pending(async move {
+            Notice::Ended { entry } => HandlerFuture::pending(async move {
                 channel
-                    .progressed(&Context::new(socket), upload, entry)
+                    .progressed(&Context::about(socket, &entry))
                     .run()
                     .await
             }),
@@ -348,12 +363,8 @@ async fn hand_over<C: TakesUploads>(
             return owner.refuse(upload, &entry, &Refusal::new("writer_failure"));
         }
     };
-    let cx = Context::new(socket);
-    match channel
-        .uploaded(&cx, upload, entry.clone(), file)
-        .run()
-        .await
-    {
+    let cx = Context::about(socket, &entry);
+    match channel.uploaded(&cx, file).run().await {
         Consumed::Yes => owner.consume(upload, entry.uuid()),
         Consumed::Postponed => owner.postpone(upload, entry.uuid(), finished),
         Consumed::Refused(refusal) => owner.refuse(upload, &entry, &refusal),

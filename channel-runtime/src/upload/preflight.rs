@@ -36,12 +36,12 @@ async fn select<C: TakesUploads>(
     let selected = owner.select(upload, chosen);
     let (valid, replaced) = selected.unwrap_or_default();
     if let Some(gone) = replaced {
-        owner.forget(upload, gone);
+        owner.forget(gone);
     }
     for entry in valid {
         let uuid = entry.uuid();
-        let cx = Context::new(socket);
-        if let Err(refusal) = channel.validate(&cx, upload, entry).run().await {
+        let cx = Context::about(socket, &entry);
+        if let Err(refusal) = channel.validate(&cx).run().await {
             owner.with(upload, |files| files.refuse(uuid, reason(&refusal)));
         }
     }
@@ -115,7 +115,7 @@ async fn preflight<C: TakesUploads>(
         let token = broken.get(&entry_ref).and_then(Value::as_str);
         let broken = spec.detach().and_then(|_| broken_off(owner, token));
         let destination = channel
-            .destination(&Context::new(socket), upload, entry)
+            .destination(&Context::about(socket, &entry))
             .run()
             .await;
         let destination = match destination {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use channel_runtime::{
-    Answer, Broadcast, Error, Event, FromPayload, Payload, Reason, Refusal, Reply, Socket, Stop, Topic, handler::{Channel, ChannelOptions, Context, NoReply, InfoFor, Joined, Provide, PushedBy, HandlerFuture, role}};
+    Answer, Broadcast, Error, Event, FromPayload, Payload, PayloadError, Reason, Refusal, Reply, Socket, Stop, Topic, handler::{Channel, ChannelOptions, Context, NoReply, InfoFor, Joined, Provide, PushedBy, HandlerFuture, role}};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -102,41 +102,41 @@ impl Channel for Room0 {
     const INTERCEPTS: &'static [&'static str] = &["posted"];
     const OPTIONS: ChannelOptions = ChannelOptions::DEFAULT;
 
-    fn join<'a>(cx: &'a Context<'a, Self, role::join>, _: Payload) -> HandlerFuture<'a, Joined<Self>> {
+    fn join<'a>(cx: &'a Context<'a, Self, role::join>, _: Payload) -> Result<HandlerFuture<'a, Joined<Self>>, Refusal> {
         let Some(id) = cx.topic().as_str().strip_prefix("room0:") else {
-            return HandlerFuture::ready(Joined::Unmatched);
+            return Ok(HandlerFuture::ready(Joined::Unmatched));
         };
         let Ok(id) = id.parse() else {
-            return HandlerFuture::ready(Joined::Refused(Refusal::new("invalid topic")));
+            return Err(Refusal::new("invalid topic"));
         };
-        HandlerFuture::pending(async move {
+        Ok(HandlerFuture::pending(async move {
             match Room0::join(id).await {
                 Ok(room) => Joined::Accepted(room, Payload::empty()),
                 Err(refusal) => Joined::Refused(refusal),
             }
-        })
+        }))
     }
 
     fn handle_in<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_in>,
         payload: Payload,
-    ) -> HandlerFuture<'a, Answer> {
+    ) -> Result<HandlerFuture<'a, Answer>, Refusal> {
         let socket: &Socket<Self> = cx.provide();
-        match cx.event() {
-            "post" => match Post::from_payload(payload) {
-                Ok(post) => HandlerFuture::pending(async move { reply(self.post(post, socket).await) }),
-                Err(error) => HandlerFuture::ready(Answer::refuse(error)),
-            },
-            "whisper" => match Post::from_payload(payload) {
-                Ok(post) => HandlerFuture::pending(async move {
+        Ok(match cx.event() {
+            "post" => {
+                let post = Post::from_payload(payload)?;
+                HandlerFuture::pending(async move { reply(self.post(post, socket).await) })
+            }
+            "whisper" => {
+                let post = Post::from_payload(payload)?;
+                HandlerFuture::pending(async move {
                     match self.whisper(post, socket).await {
                         Ok(()) => Answer::ok(()),
                         Err(refusal) => Answer::refuse(refusal),
                     }
-                }),
-                Err(error) => HandlerFuture::ready(Answer::refuse(error)),
-            },
+                })
+            }
             "count" => HandlerFuture::ready(reply(self.count())),
             "echo" => HandlerFuture::ready(reply(self.echo(payload))),
             "topic" => HandlerFuture::ready(reply(self.topic(cx.topic()))),
@@ -146,21 +146,22 @@ impl Channel for Room0 {
             }
             "leave" => HandlerFuture::ready(Answer::ok(self.leave())),
             _ => HandlerFuture::ready(Answer::refuse(Refusal::new("unknown event"))),
-        }
+        })
     }
 
     fn handle_out<'a>(
         &'a mut self,
         cx: &'a Context<'a, Self, role::handle_out>,
         broadcast: &'a Broadcast,
-    ) -> HandlerFuture<'a, NoReply> {
+    ) -> Result<HandlerFuture<'a, NoReply>, PayloadError> {
         if cx.event() == "posted"
             && let Ok(posted) = Posted::from_payload(broadcast.payload().clone())
             && let Err(error) = self.posted(posted, cx.provide())
         {
-            return HandlerFuture::ready(channel_runtime::handler::IntoNoReply::into_no_reply(Err::<(), _>(error)));
+            let ended = channel_runtime::handler::IntoNoReply::into_no_reply(Err::<(), _>(error));
+            return Ok(HandlerFuture::ready(ended));
         }
-        HandlerFuture::ready(NoReply::CONTINUE)
+        Ok(HandlerFuture::ready(NoReply::CONTINUE))
     }
 
     fn terminate<'a>(
