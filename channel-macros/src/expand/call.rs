@@ -247,7 +247,8 @@ impl<'s, 'b> Call<'s, 'b> {
         if mentions(output.clone(), &["impl".to_owned()]) {
             let (at, _) = ends(&output);
             let method = format_ident!("{method}");
-            let convert = respan(quote!(__rt::#path::#method), at);
+            let path = super::in_runtime(&path);
+            let convert = respan(quote!(#path::#method), at);
             return quote_spanned!(at=> #convert(#value));
         }
         let method = self
