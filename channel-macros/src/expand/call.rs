@@ -133,9 +133,13 @@ impl<'s, 'b> Call<'s, 'b> {
         let (at, _) = ends(&lent);
         let (own, role) = (respan(own, at), respan(role, at));
         let parameters = quote_spanned!(at=> <#lent, #own, #role>);
-        let any = quote_spanned!(at=> _);
+        // The loan of a proof depends on the type that lends it: it must be known for one error.
+        let context = match self.demands_proofs() {
+            true => quote_spanned!(at=> __rt::Context<'_, #own, #role>),
+            false => quote_spanned!(at=> _),
+        };
         self.cx
-            .qualified_with(&lent, &any, path, parameters, method)
+            .qualified_with(&lent, &context, path, parameters, method)
     }
 
     /// Returns `<Uploads<…> as UploadsOf<Declared>>::of(__cx, "photos")`, with the span of the
