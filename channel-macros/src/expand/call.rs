@@ -78,7 +78,7 @@ impl<'s, 'b> Call<'s, 'b> {
     }
 
     /// `<T as FromMessage>::item`, on the tokens of the type of an owned parameter.
-    pub(super) fn from_message(&self, parameter: &Parameter<'_>, item: &str) -> TokenStream {
+    pub(super) fn message_path(&self, parameter: &Parameter<'_>, item: &str) -> TokenStream {
         let ty = self.cx.outside(parameter.ty);
         let mut owned = self.handler.owned();
         let at = owned.position(|owned| std::ptr::eq(owned, parameter));
@@ -96,7 +96,7 @@ impl<'s, 'b> Call<'s, 'b> {
     /// When the handler answers, as its owned parameters say; `None` where it owns none that could say it.
     pub(super) fn answers_when(&self) -> Option<TokenStream> {
         let open = self.handler.owned().filter(|owned| self.is_open(owned));
-        let whens = open.map(|owned| self.from_message(owned, "Answers"));
+        let whens = open.map(|owned| self.message_path(owned, "Answers"));
         whens.reduce(
             |one, other| quote_spanned!(Span::mixed_site()=> <#one as __rt::When>::Or<#other>),
         )

@@ -65,10 +65,10 @@ fn answer(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
             return quote_spanned!(span=> #decode(__payload)?);
         }
         if several {
-            let hold = call.from_message(parameter, "hold");
+            let hold = call.message_path(parameter, "hold");
             quote_spanned!(span=> #hold(::core::clone::Clone::clone(&__payload))?)
         } else {
-            let take = call.from_message(parameter, "take");
+            let take = call.message_path(parameter, "take");
             quote_spanned!(span=> #take(__payload, __cx)?)
         }
     };
