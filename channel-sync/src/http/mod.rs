@@ -198,7 +198,8 @@ async fn post(
         match serde_json::from_slice(&body) {
             Ok(Json::Object(fields)) => fields,
             Ok(_) => return Ok(broken("an object is expected")),
-            Err(error) => return Ok(broken(&error.to_string())),
+            // The parser's own words are not for clients.
+            Err(_) => return Ok(broken("it is not JSON")),
         }
     };
     let mut response = shape(engine, params, &fields, &parts.headers, false).await?;

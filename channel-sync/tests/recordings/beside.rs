@@ -328,6 +328,18 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_is_no_json_is_refused_without_a_word_of_the_parser() {
+    let server = Server::start(config()).await;
+    let request = Request::post("/v1/shape?table=t&offset=-1")
+        .body(Body::from(r#"{"where": broken}"#))
+        .expect("a request");
+    let answer = exchange(server.router.clone(), request, None).await;
+    assert_eq!(answer.status, 400);
+    let expected = r#"{"details":"it is not JSON","error":"Invalid JSON in request body"}"#;
+    assert_eq!(answer.body, expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_transaction_that_is_refused_leaves_nothing() {
     let server = Server::start(config()).await;
     let (handle, offset) = server.current("").await;

@@ -57,7 +57,7 @@ pub(crate) const SUBQUERY: &str = "not there yet: subqueries";
 const NO_PARTITIONS: &str = "tables in memory have no partitions, and are all alike";
 pub(crate) const NO_CATALOGUE: &str = "a catalogue is no table, rather than an error of the server";
 pub(crate) const READABLE: &str = "a page of another origin can read why it is refused";
-pub(crate) const JSON_DETAILS: &str = "the details of broken JSON are this parser's";
+pub(crate) const JSON_DETAILS: &str = "of broken JSON no details are told";
 
 /// All of them. What is better on purpose has a test of its own in `beside.rs`, or in the unit tests.
 /// A scenario's step after which the recorded client has another handle differs for the same reason.
