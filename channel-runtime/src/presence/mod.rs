@@ -5,6 +5,7 @@ mod client;
 mod key;
 mod message;
 mod meta;
+mod node;
 mod replica;
 #[cfg(test)]
 mod simulation;

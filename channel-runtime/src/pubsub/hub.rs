@@ -5,7 +5,7 @@ use super::{
     distributed::Distributed,
     registry::{Batch, Registry},
 };
-#[cfg(feature = "longpoll")]
+#[cfg(any(feature = "longpoll", feature = "presence"))]
 use super::{
     BoxFuture, PublishError,
     node_message::{NodeHandler, Peer},
@@ -107,6 +107,13 @@ impl PubSub {
         self.local.deliver(from, broadcast);
     }
 
+    /// Makes a broadcast under the topic's lock and delivers it to the subscribers of this process:
+    /// `make` runs after every earlier subscription, and before any later one.
+    #[cfg(feature = "presence")]
+    pub(crate) fn deliver_then(&self, topic: &Topic, make: impl FnOnce() -> Option<Broadcast>) {
+        self.local.deliver_then(topic, make);
+    }
+
     /// Delivers to the subscribers of all nodes, except `from`. Those of this process come first,
     /// whatever the outcome for the other nodes.
     pub(crate) async fn broadcast(
@@ -138,7 +145,7 @@ impl PubSub {
 
     /// Sends a node message from this node's mailbox to that of the same name on another node. The
     /// message is on its way when this returns, or is an error at once.
-    #[cfg(feature = "longpoll")]
+    #[cfg(any(feature = "longpoll", feature = "presence"))]
     pub(crate) fn mail(
         &self,
         to: &Peer,
@@ -153,7 +160,7 @@ impl PubSub {
 
     /// Delivers the node messages of this name to `mailbox` from now on. They are sealed with the
     /// keys of `token`.
-    #[cfg(feature = "longpoll")]
+    #[cfg(any(feature = "longpoll", feature = "presence"))]
     pub(crate) fn open_mailbox(
         &self,
         name: &str,
@@ -162,6 +169,27 @@ impl PubSub {
     ) {
         if let Some(others) = &self.others {
             others.open_mailbox(name, token, mailbox);
+        }
+    }
+
+    /// As [`PubSub::mail`], to all other nodes that have [joined](PubSub::join_mailing) the mailbox.
+    #[cfg(feature = "presence")]
+    pub(crate) fn mail_all(
+        &self,
+        mailbox: &str,
+        letter: &[u8],
+    ) -> BoxFuture<'static, Result<(), PublishError>> {
+        match &self.others {
+            Some(others) => others.mail_all(&mailing(mailbox), mailbox, letter),
+            None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
+        }
+    }
+
+    /// Receives the node messages to all mailboxes of this name, for good.
+    #[cfg(feature = "presence")]
+    pub(crate) fn join_mailing(&self, mailbox: &str) {
+        if let Some(others) = &self.others {
+            others.acquire(&mailing(mailbox));
         }
     }
 
@@ -185,6 +213,13 @@ impl PubSub {
     pub(crate) fn count(&self, topic: &Topic) -> usize {
         self.local.count(topic)
     }
+}
+
+/// Returns the topic that node messages to all mailboxes of a name travel on. Its subscribers hear
+/// none of them, and a broadcast on it is none: a node message is a kind of its own.
+#[cfg(feature = "presence")]
+fn mailing(mailbox: &str) -> Topic {
+    Topic::from(format!("channel mail {mailbox}"))
 }
 
 /// The other nodes' broadcasts of a topic, requested ahead of a subscription. Released if dropped

@@ -168,6 +168,22 @@ impl Registry {
         });
     }
 
+    /// Makes a broadcast under the topic's lock, and delivers it to the subscribers of this process.
+    /// No subscription falls between the two, so `make` may take note of what they were told.
+    #[cfg(feature = "presence")]
+    pub(crate) fn deliver_then(&self, topic: &Topic, make: impl FnOnce() -> Option<Broadcast>) {
+        let mut make = Some(make);
+        (self.batch)(&mut || {
+            let shard = self.shard(topic).write();
+            let broadcast = make.take().and_then(|make| make());
+            let (Some(broadcast), Some(subscribers)) = (broadcast, shard.get(topic)) else {
+                return;
+            };
+            let mut encodings = Encodings::default();
+            subscribers.for_each(|_, subscriber| subscriber.deliver(&broadcast, &mut encodings));
+        });
+    }
+
     /// Ends a subscription.
     pub(crate) fn unsubscribe(&self, topic: &Topic, id: SubscriberId) {
         let mut shard = self.shard(topic).write();
@@ -212,6 +228,23 @@ mod tests {
 
     fn event(topic: &str, name: &str) -> Broadcast {
         Broadcast::new(topic, name, Payload::empty())
+    }
+
+    #[test]
+    #[cfg(feature = "presence")]
+    fn a_broadcast_that_is_made_under_the_lock_reaches_all_and_may_be_none() {
+        let pubsub = Registry::new(|work| work());
+        let (heard, subscriber) = recorder();
+        pubsub.subscribe_then("a".into(), pubsub.new_id(), subscriber, || ());
+        pubsub.deliver_then(&"a".into(), || Some(event("a", "made")));
+        pubsub.deliver_then(&"a".into(), || None);
+        let mut made = false;
+        pubsub.deliver_then(&"b".into(), || {
+            made = true;
+            Some(event("b", "elsewhere"))
+        });
+        assert_eq!(*heard.lock(), ["made"]);
+        assert!(made, "it is made where there is no subscriber, too");
     }
 
     #[test]

@@ -10,9 +10,10 @@
 //!        28..    the two names, and the payload
 //! ```
 //!
-//! A node message's payload is the origin of the receiving node, followed by a sealed part: the
-//! message's number within its mailbox, in 8 bytes, and its body. The seal also covers all the
-//! bytes before it. Kind 2 is an unsealed node message, which nodes no longer write or accept.
+//! A node message's payload is the origin of the receiving node, zero for all of them, followed by a
+//! sealed part: the message's number within its mailbox, in 8 bytes, and its body. The seal also
+//! covers all the bytes before it. Kind 2 is an unsealed node message, which nodes no longer write or
+//! accept.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -56,6 +57,9 @@ impl From<Origin> for u128 {
 }
 
 impl Origin {
+    /// All nodes: the address of a node message to every one.
+    pub(crate) const ALL: Origin = Origin([0; 16]);
+
     pub(crate) fn random() -> Self {
         Origin(fastrand::u128(..).to_be_bytes())
     }
@@ -79,7 +83,7 @@ pub(crate) fn encode(origin: Origin, broadcast: &Broadcast) -> Bytes {
 }
 
 /// Encodes a node message, sealed by `seal`, which takes the readable part and the secret part.
-#[cfg(feature = "longpoll")]
+#[cfg(any(feature = "longpoll", feature = "presence"))]
 pub(crate) fn seal_mail(
     from: &Peer,
     to: Origin,

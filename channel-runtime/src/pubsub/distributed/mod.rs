@@ -11,7 +11,7 @@ use std::sync::{
 use bytes::Bytes;
 
 pub(crate) use self::envelope::Origin;
-#[cfg(feature = "longpoll")]
+#[cfg(any(feature = "longpoll", feature = "presence"))]
 pub(super) use self::envelope::seal_mail;
 
 pub(super) use self::envelope::{Message, decode};
@@ -19,7 +19,7 @@ use self::{
     envelope::{encode, is_from},
     ref_counts::TopicRefCounts,
 };
-#[cfg(feature = "longpoll")]
+#[cfg(any(feature = "longpoll", feature = "presence"))]
 use super::node_message::NodeHandler;
 use super::{
     Adapter, EnvelopeError, Health, LocalDelivery, PublishError, Receive, StartError,
@@ -39,7 +39,7 @@ pub(super) struct Distributed {
     namesake: Arc<Namesake>,
     ref_counts: TopicRefCounts,
     counts: Arc<Counts>,
-    #[cfg(feature = "longpoll")]
+    #[cfg(any(feature = "longpoll", feature = "presence"))]
     mailboxes: Arc<NodeHandlers>,
 }
 
@@ -78,7 +78,7 @@ impl Distributed {
             namesake,
             ref_counts: TopicRefCounts::default(),
             counts,
-            #[cfg(feature = "longpoll")]
+            #[cfg(any(feature = "longpoll", feature = "presence"))]
             mailboxes,
         })
     }
@@ -116,7 +116,7 @@ impl Distributed {
 
     /// Sends a node message to the mailbox of the same name on another node. It is not a broadcast,
     /// so it is not counted as one.
-    #[cfg(feature = "longpoll")]
+    #[cfg(any(feature = "longpoll", feature = "presence"))]
     pub(super) fn mail(
         &self,
         to: &Peer,
@@ -132,9 +132,28 @@ impl Distributed {
         Box::pin(std::future::ready(Err(error)))
     }
 
+    /// As [`Distributed::mail`], to the mailboxes of all other nodes that subscribe to the topic.
+    #[cfg(feature = "presence")]
+    pub(super) fn mail_all(
+        &self,
+        topic: &Topic,
+        mailbox: &str,
+        letter: &[u8],
+    ) -> super::BoxFuture<'static, Result<(), PublishError>> {
+        let sealed = self
+            .mailboxes
+            .seal(&self.here, Origin::ALL, mailbox, letter);
+        let error = match sealed {
+            Some(Ok(message)) => return self.adapter.broadcast(topic, message),
+            Some(Err(error)) => PublishError::Refused(Box::new(error)),
+            None => PublishError::Unreachable,
+        };
+        Box::pin(std::future::ready(Err(error)))
+    }
+
     /// Delivers node messages of this name to `mailbox` from now on; `token` has the keys of their
     /// seals.
-    #[cfg(feature = "longpoll")]
+    #[cfg(any(feature = "longpoll", feature = "presence"))]
     pub(super) fn open_mailbox(
         &self,
         name: &str,

@@ -78,6 +78,18 @@ fn a_letter_to_another_process_of_the_name_is_known_for_that() {
 }
 
 #[test]
+fn a_letter_to_all_arrives_at_each_node_once() {
+    let [a, b, c] = ["a", "b", "c"].map(|name| node(name, &[1]));
+    let sealed = a.boxes.seal(&a.here, Origin::ALL, BOX, b"hello");
+    let letter = sealed.unwrap().unwrap();
+    for other in [b, c] {
+        assert_eq!(other.take(letter.clone()), Ok(()));
+        assert_eq!(other.got(), [(a.here.clone(), Bytes::from("hello"), true)]);
+        assert_eq!(other.take(letter.clone()), Err(EnvelopeError::Replayed));
+    }
+}
+
+#[test]
 fn nodes_with_a_key_in_common_understand_each_other_while_it_is_changed() {
     let [old, both, new] = [&[1][..], &[1, 2], &[2, 1]].map(|secrets| node("n", secrets));
     for (from, to) in [
