@@ -10,6 +10,8 @@ mod follow;
 mod log;
 mod own;
 mod peer;
+#[cfg(test)]
+mod properties;
 mod publish;
 mod table;
 

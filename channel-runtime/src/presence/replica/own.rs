@@ -119,6 +119,10 @@ impl<A: Address> Replica<A> {
         own: MetaRef,
         replaces: Option<EntryId>,
     ) -> u64 {
+        // A letter may claim to replace an entry that there is not yet.
+        while self.table.is_replaced(self.own(self.next_number)) {
+            self.next_number += 1;
+        }
         let number = self.next_number;
         self.next_number += 1;
         let put = Put {

@@ -111,7 +111,7 @@ impl<A> Peer<A> {
         if number <= self.version {
             return None;
         }
-        if number == self.version + 1 {
+        if number - self.version == 1 {
             self.version = number;
             return Some(op);
         }
@@ -125,10 +125,10 @@ impl<A> Peer<A> {
     /// Returns an operation that waited for the last one.
     pub(super) fn next_op(&mut self) -> Option<Op> {
         while let Some(first) = self.early.first_entry()
-            && *first.key() <= self.version + 1
+            && *first.key() <= self.version.saturating_add(1)
         {
             let (number, op) = first.remove_entry();
-            if number == self.version + 1 {
+            if number.checked_sub(self.version) == Some(1) {
                 self.version = number;
                 return Some(op);
             }

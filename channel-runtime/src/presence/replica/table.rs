@@ -339,6 +339,11 @@ impl Table {
         self.settle(id, None);
     }
 
+    /// Returns whether an entry of a visible node replaces this one.
+    pub(super) fn is_replaced(&self, id: EntryId) -> bool {
+        self.replaced.contains_key(&id)
+    }
+
     pub(super) fn take_superseded(&mut self) -> Vec<EntryId> {
         std::mem::take(&mut self.superseded)
     }
