@@ -29,7 +29,7 @@ pub(crate) struct Soak {
 pub(crate) const SOAKS: &[Soak] = &[
     Soak {
         name: "properties",
-        what: "the property tests, optimized and with many cases",
+        what: "the property tests and the simulation of presences, optimized and with many cases",
         run: properties,
     },
     Soak {
@@ -94,6 +94,7 @@ fn properties(_: &Workspace, options: &Options) -> Result<Outcome> {
     let many = |package: &str, words: &[&str]| {
         let mut tests = cargo_test(package, &[&["--release"], words].concat());
         tests.env("PROPTEST_CASES", options.cases.to_string());
+        tests.env("PRESENCE_SEEDS", options.cases.to_string());
         check(tests)
     };
     const RUNTIME: [&str; 3] = ["--all-features", "--lib", "--test=it"];
