@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, End, shared};
 use super::config;
-use super::follower::Follower;
+use super::follower::{Follower, GUARD};
 use super::postgres::Tables;
 use axum::Router;
 use channel_sync::{
@@ -10,7 +10,7 @@ use channel_sync::{
 };
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 
 /// A database with a table `f(id int primary key, v text)`, and what follows it.
@@ -57,12 +57,14 @@ async fn a_writer_that_is_open_while_a_table_is_added_is_waited_for_and_holds_up
         .run("a", "begin; insert into f values (1,'before')")
         .await;
     let mut follower = Follower::new(&world.router, "table=f");
-    let (_, ()) = tokio::join!(follower.current(), async {
-        // The table is published by now, and its first writer is still open.
+    let writers = async {
+        // The table is published by now, and its first writer is waited for.
         let client = shared().client(&world.tables.name).await;
-        let sql = "SELECT 1 FROM pg_publication_tables WHERE tablename = 'f'";
+        let sql = "SELECT 1 FROM pg_publication_tables, pg_stat_activity WHERE tablename = 'f' \
+                   AND datname = current_database() AND application_name = 'channel_sync' \
+                   AND query LIKE '%RowExclusiveLock%'";
         while client
-            .query_opt(sql, &[])
+            .query_opt(&format!("{sql} LIMIT 1"), &[])
             .await
             .expect("an answer")
             .is_none()
@@ -77,7 +79,10 @@ async fn a_writer_that_is_open_while_a_table_is_added_is_waited_for_and_holds_up
             .tables
             .run("a", "insert into f values (3,'after'); commit")
             .await;
-    });
+    };
+    let both = async { tokio::join!(follower.current(), writers) };
+    let both = timeout(GUARD, both).await;
+    both.expect("the first writer is waited for");
     follower.until(|f| f.column("id") == ["1", "2", "3"]).await;
 }
 
@@ -455,7 +460,9 @@ async fn rows_that_are_written_while_snapshots_are_taken_are_the_tables_in_the_e
         .ok()
         .and_then(|rounds| rounds.parse().ok());
     for seed in 0..rounds.unwrap_or(6u64) {
-        let world = World::new().await;
+        let mut world = World::new().await;
+        // Else the lock that sets it waits for writers, too.
+        world.run("alter table f replica identity full").await;
         let (name, router) = (world.tables.name.clone(), world.router.clone());
         let writers = (0..4u64).map(|writer| {
             let name = name.clone();
@@ -494,7 +501,7 @@ async fn rows_that_are_written_while_snapshots_are_taken_are_the_tables_in_the_e
         let followers = shapes.into_iter().enumerate().map(|(i, shape)| {
             let router = router.clone();
             async move {
-                sleep(Duration::from_millis(15 * i as u64)).await;
+                sleep(Duration::from_millis(20 + 15 * i as u64)).await;
                 let mut follower = Follower::new(&router, shape);
                 follower.current().await;
                 follower

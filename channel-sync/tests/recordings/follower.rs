@@ -26,7 +26,7 @@ pub(crate) struct Follower {
 }
 
 /// Far beyond what a machine that stands still for a while takes.
-const GUARD: Duration = Duration::from_secs(120);
+pub(crate) const GUARD: Duration = Duration::from_secs(120);
 
 impl Follower {
     /// `shape` as in a URL: `table=t&where=…`.
