@@ -312,10 +312,10 @@ async fn a_client_that_pauses_reads_all_that_went_by_in_order() {
 
 #[tokio::test]
 async fn clients_that_never_read_share_a_budget_and_the_quick_ones_stay() {
-    const STUCK: usize = 200;
+    const STUCK: usize = 40;
     let endpoint = Endpoint::builder()
         .socket::<User>(SocketOptions::new("/socket").timeout(HOUR))
-        .outbox_bytes(8 << 20)
+        .outbox_bytes(2 << 20)
         .build()
         .unwrap();
     let addr = listen(&endpoint).await;
