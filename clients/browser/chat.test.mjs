@@ -1,4 +1,4 @@
-// The chat as people use it: two pages of a real browser.
+// Tests the chat as people use it: two pages of a real browser.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -105,7 +105,7 @@ test("a muted person is not heard, by the one who muted them", async () => {
   await grace.says("second");
   await grace.sees("second", { mine: true });
   await ada.page.click("#muted button");
-  // Grace's next message comes after the second one, had that been delivered.
+  // If the second message had been delivered, it would arrive before Grace's next one.
   await ada.says("talk to me");
   await grace.sees("talk to me");
   await grace.says("third");

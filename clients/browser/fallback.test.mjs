@@ -1,4 +1,4 @@
-// The chat where the way to a WebSocket is blocked: the page polls, and nobody notices.
+// Tests the chat where WebSockets are blocked: the page polls, and users notice no difference.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -66,7 +66,7 @@ test("a page that polls is missed when it is closed, and comes back with its ser
   await ada.says("still here");
   await grace.sees("still here");
   await ada.page.context().close();
-  // Its session ends when nobody has polled for one and a half times the window.
+  // The session ends when no poll arrives for one and a half times the window.
   await grace.page.locator(".log:not([hidden]) .notice", { hasText: "Ada Lovelace left" }).waitFor();
   assert.deepEqual(complaints(grace), []);
 });

@@ -1,4 +1,4 @@
-// The page of the uploads example in Chromium, on a disk that is full.
+// Tests the page of the uploads example in Chromium, on a disk that is full.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -32,7 +32,7 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A file for the page to choose, which is not on the small disk. */
+/** Creates a file for the page to choose, which is not on the small disk. */
 async function source(name, size) {
   const path = join(folder, name);
   await writeFile(path, content(size));
@@ -62,7 +62,7 @@ test("a file that finds no space left says so, and costs no other file anything"
   await page.row("huge.zip").locator(".retry").waitFor();
   await page.screenshot("uploads-no-space");
 
-  // What was written of it is gone by now, so there is room for those that fit.
+  // The partial file is deleted by now, so there is room for files that fit.
   await page.chooses(await source("fits.zip", 1_500_000));
   assert.ok((await page.fetches("fits.zip")).body.equals(content(1_500_000)));
   wire.release();

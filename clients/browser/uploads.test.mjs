@@ -1,4 +1,4 @@
-// The page of the uploads example in Chromium, with real files.
+// Tests the page of the uploads example in Chromium, with real files.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ import { PATIENCE } from "../support/within.mjs";
 const CHUNK = 64_000;
 const BIG = 10_000_000;
 const HUGE = 50_000_000;
-/** What may be sent besides: a chunk that was on its way, and the head of every other. */
+/** Bytes that may be sent besides: a chunk in flight, and the head of every other. */
 const MORE = 3 * CHUNK;
 
 let browser;
@@ -47,14 +47,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A file on the disk, for the page to choose. */
+/** Creates a file on the disk, for the page to choose. */
 async function source(name, bytes) {
   const path = join(sources, name);
   await writeFile(path, typeof bytes === "number" ? content(bytes) : bytes);
   return path;
 }
 
-/** The checksum of a part of a PNG. */
+/** Returns the checksum of a part of a PNG. */
 function crc32(bytes) {
   let sum = ~0;
   for (const byte of bytes) {
@@ -64,7 +64,7 @@ function crc32(bytes) {
   return ~sum >>> 0;
 }
 
-/** A picture of one colour. */
+/** Returns a PNG of one colour. */
 function png(width, height, [red, green, blue]) {
   const chunk = (type, data) => {
     const body = Buffer.concat([Buffer.from(type), data]);
@@ -85,14 +85,14 @@ function png(width, height, [red, green, blue]) {
 
 const kept = async () => (await readdir(folder)).filter(name => /^[0-9a-f-]{36}\./.test(name));
 
-/** The files of uploads on their way. */
+/** Returns the files of uploads in flight. */
 async function incoming() {
   const folders = (await readdir(folder)).filter(name => name.startsWith("channel-uploads-"));
   const files = await Promise.all(folders.map(async name => (await readdir(join(folder, name))).map(file => join(folder, name, file))));
   return files.flat().filter(path => path.includes("/upload-"));
 }
 
-/** Waits until so many uploads are on their way, which only the disk says. */
+/** Waits until `count` uploads are in flight; only the disk shows that. */
 async function remain(count) {
   let there;
   for (const end = Date.now() + PATIENCE; Date.now() < end;) {
@@ -174,7 +174,7 @@ test("what is dropped anywhere on the page is taken, and what cannot be is said 
 
 test("a file that is cancelled leaves nothing, and one that is paused goes on", async () => {
   const page = await Harbour.opens(browser, wire.url);
-  // Not enough for either of the two.
+  // The limit is too low for either file to finish.
   wire.hold(BIG);
   await page.chooses(await source("big.zip", BIG), await source("other.zip", BIG));
   await page.reaches("big.zip", 10);

@@ -1,4 +1,4 @@
-// One file, as a page shows it.
+// A file, as a page shows it.
 
 export class UploadEntry {
   /**
@@ -12,11 +12,11 @@ export class UploadEntry {
    * - `cancelled`: no longer in the list
    */
   status = "selected";
-  /** How many bytes the server has taken. */
+  /** Number of bytes that the server has taken. */
   sent = 0;
-  /** Why it has failed, or what it waits for: `{reason, …}`. */
+  /** The reason of a failure, or of a wait: `{reason, …}`. */
   error = null;
-  /** Whether the server's channel has taken the file; then it cannot be cancelled any more. */
+  /** True if the server's channel has taken the file; then it cannot be cancelled any more. */
   taken = false;
 
   constructor(file) {
@@ -27,19 +27,19 @@ export class UploadEntry {
   get size() { return this.file.size; }
   get type() { return this.file.type; }
 
-  /** In percent, rounded down; 100 is the end. */
+  /** The progress in percent, rounded down; 100 only when it is done. */
   get progress() {
     if (this.status === "done") return 100;
     return this.size === 0 ? 0 : Math.min(99, Math.floor((this.sent / this.size) * 100));
   }
 
-  /** Whether nothing more happens to it by itself. */
+  /** True if the status no longer changes by itself. */
   get isOver() {
     return ["done", "failed", "cancelled"].includes(this.status);
   }
 }
 
-/** A refusal as the server says it, a word or an object, as an object. */
+/** Turns a refusal of the server, a string or an object, into an object. */
 export function toError(reason) {
   if (typeof reason === "string") return { reason };
   return { reason: "refused", ...reason };

@@ -1,4 +1,4 @@
-// Uploads to a channel, over the official phoenix client. README.md says how it is used.
+// Uploads files to a channel, over the official phoenix client. README.md shows how to use it.
 
 import { UploadEntry, toError } from "./entry.js";
 import { Job } from "./job.js";
@@ -21,7 +21,7 @@ export class Uploads extends EventTarget {
   /** The tokens of cancelled files that the server may still keep. */
   #unwanted = new Set();
 
-  /** The uploads of this name, as an `#[allow_upload]` of the channel declares them. */
+  /** Creates the uploads of `name`, as an `#[allow_upload]` of the channel declares them. */
   constructor(channel, name, options = {}) {
     super();
     this.#channel = channel;
@@ -38,7 +38,7 @@ export class Uploads extends EventTarget {
     return [...this.#jobs.keys()];
   }
 
-  /** The file that the server calls by this ref at present. */
+  /** Returns the entry that the server knows by `ref` at present. */
   entry(ref) {
     return this.entries.find(entry => this.#jobs.get(entry).ref === ref);
   }
@@ -48,7 +48,7 @@ export class Uploads extends EventTarget {
     return this.#config;
   }
 
-  /** Adds files. They are sent at once where the upload is `auto_upload`, or with `start()`. */
+  /** Adds files. They are sent at once if the upload is `auto_upload`, otherwise by `start()`. */
   add(files) {
     const max = this.#config?.max_entries;
     if (max === 1 && files.length === 1) {
@@ -61,13 +61,13 @@ export class Uploads extends EventTarget {
     return added;
   }
 
-  /** Sends what was chosen, where the upload is not `auto_upload`. */
+  /** Sends the chosen files, if the upload is not `auto_upload`. */
   start() {
     this.#each("selected", entry => this.#become(entry, "queued"));
     this.#pump();
   }
 
-  /** Stops a file where it is. The server keeps it for a while (`detach`), then it begins anew. */
+  /** Pauses a file. The server keeps its bytes for the `detach` time, then discards them. */
   pause(entry) {
     if (entry.isOver || entry.status === "paused" || entry.status === "selected") return;
     this.#stop(entry);
@@ -75,14 +75,14 @@ export class Uploads extends EventTarget {
     this.#pump();
   }
 
-  /** Goes on with a file that was paused. */
+  /** Resumes a paused file. */
   resume(entry) {
     if (entry.status !== "paused") return;
     this.#become(entry, this.#config ? "queued" : "waiting");
     this.#pump();
   }
 
-  /** Tries a file again that has failed. */
+  /** Retries a file that failed. */
   retry(entry) {
     if (entry.status !== "failed") return;
     const job = this.#jobs.get(entry);
@@ -96,14 +96,14 @@ export class Uploads extends EventTarget {
     this.#pump();
   }
 
-  /** Takes a file off the list, whatever it is doing; what the server has of it is given up. */
+  /** Removes a file from the list, whatever its status; the server discards its bytes. */
   cancel(entry) {
     const job = this.#jobs.get(entry);
     if (!job) return;
     this.#jobs.delete(entry);
     clearTimeout(job.timer);
     const told = entry.taken ? null : this.#giveUp(job);
-    // The server closes the file's channel; what is left is not to be joined again.
+    // The server closes the file's channel, and the client must not join it again.
     if (entry.status !== "done") job.transfer?.stop(told);
     this.#become(entry, "cancelled");
     this.#pump();
@@ -124,7 +124,7 @@ export class Uploads extends EventTarget {
     this.#changed(null);
   }
 
-  /** The channel is joined: what it does not know of goes on. */
+  /** Continues, after a join, with the files that the server does not know yet. */
   #return() {
     const unknown = this.entries.filter(entry => entry.status === "selected");
     this.#unwanted.forEach(token => this.#renounce(token));
@@ -135,13 +135,13 @@ export class Uploads extends EventTarget {
     this.#admit(unknown);
   }
 
-  /** The channel is gone, with all it knew. */
+  /** Resets the state that the server lost together with the channel. */
   #lose() {
     if (!this.#config) return;
     this.#config = null;
     for (const [entry, job] of this.#jobs) {
       job.asked = false;
-      // One that is done and was not taken is to be found again.
+      // A file that is done and not taken has to be attached to the new channel.
       const goesOn = !entry.isOver || (entry.status === "done" && !entry.taken);
       if (!goesOn) continue;
       this.#stop(entry);
@@ -171,7 +171,7 @@ export class Uploads extends EventTarget {
     }
   }
 
-  /** What the server is told of a file. */
+  /** Returns the description of a file that is sent to the server. */
   #said(entry) {
     const { ref, token } = this.#jobs.get(entry);
     const { name, size, type, lastModified, webkitRelativePath } = entry.file;
@@ -184,7 +184,7 @@ export class Uploads extends EventTarget {
     };
   }
 
-  /** Asks for what has to be asked for, and begins what can begin. */
+  /** Asks the server about new files, and starts the transfers that can start. */
   #pump() {
     if (!this.#config) return;
     const queued = [...this.#jobs].filter(([entry, job]) => entry.status === "queued" && !job.leaving);
@@ -204,7 +204,7 @@ export class Uploads extends EventTarget {
     const { ref } = this.#config;
     fresh.forEach(([, job]) => { job.asked = true; });
     const entries = fresh.map(([entry]) => this.#said(entry));
-    // What is answered after the connection was lost is about entries that are gone.
+    // A reply that arrives after a lost connection concerns entries that no longer exist.
     const still = answer => reply => {
       if (ref !== this.#config?.ref) return;
       fresh.filter(([entry]) => this.#jobs.has(entry) && !entry.isOver).forEach(([entry, job]) => answer(entry, job, reply));
@@ -225,13 +225,13 @@ export class Uploads extends EventTarget {
     if (errors.has(job.ref)) {
       this.#fail(entry, errors.get(job.ref));
     } else if (entry.status !== "queued") {
-      // Paused meanwhile.
+      // The file was paused in the meantime.
       if (place) job.take(place);
       else this.#anew(job);
     } else if (place) {
       job.take(place);
     } else if (reply.error && !errors.has(reply.ref)) {
-      // Others were wrong: it goes without them, or waits for them to be put right.
+      // Other files were invalid: this one is sent without them, or waits until they are fixed.
       job.asked = false;
       this.#become(entry, this.#config.auto_upload ? "queued" : "selected");
     } else {
@@ -270,7 +270,7 @@ export class Uploads extends EventTarget {
     const heard = {
       progress: percent => {
         entry.sent = Math.floor(entry.size * Math.min(percent, 100) / 100);
-        // Whether it is all there is for the server to say.
+        // At 100 percent, the server has to confirm that the file is complete.
         job.told = percent >= 100;
         tell(percent);
         this.#changed(entry);
@@ -286,7 +286,7 @@ export class Uploads extends EventTarget {
     entry.sent = entry.size;
     job.told = false;
     this.#become(entry, "done");
-    // The handler may have been quicker than the answer to the last chunk.
+    // The handler may take the file before the reply to the last chunk arrives.
     if (this.#config && job.asked && !this.#config.active_refs.includes(job.ref)) this.#take(entry);
     this.#pump();
   }
@@ -299,23 +299,23 @@ export class Uploads extends EventTarget {
   #fail(entry, reason) {
     const job = this.#jobs.get(entry);
     if (!job || entry.status === "failed") return;
-    // What the server has recorded says more than its answer.
+    // The error that the server has recorded is more precise than its reply.
     const recorded = this.#config?.errors.find(([ref]) => ref === job.ref)?.[1];
     job.transfer?.stop();
     job.transfer = null;
-    // Nothing waits for it where files are taken as they come, so it keeps no place.
+    // With `auto_upload`, other files do not wait for this one, so it gives up its place.
     if (this.#config?.auto_upload) this.#forget(job);
     this.#become(entry, "failed", recorded ?? reason);
     this.#pump();
   }
 
-  /** Tries again after a while, the longer the more often, or gives up. */
+  /** Retries after the next of `retryDelays`, or fails the file when none is left. */
   #again(entry, reason) {
     const job = this.#jobs.get(entry);
     const delay = this.#options.retryDelays[job.tries++];
     if (delay === undefined) return this.#fail(entry, reason);
     this.#become(entry, "waiting", reason);
-    // The connection is lost: whoever joins again goes on with it.
+    // The connection is lost: the next join continues with the file.
     if (!this.#config) return;
     job.asked = false;
     job.timer = setTimeout(() => {
@@ -325,7 +325,7 @@ export class Uploads extends EventTarget {
     }, delay);
   }
 
-  /** Stops what a file is doing, so that it can go on later. */
+  /** Stops the transfer of a file, so that it can be resumed later. */
   #stop(entry) {
     const job = this.#jobs.get(entry);
     clearTimeout(job.timer);
@@ -343,20 +343,20 @@ export class Uploads extends EventTarget {
     });
   }
 
-  /** What the server has of it goes, and it is another entry from now on. */
+  /** Discards the file on the server, and gives the job a new ref. */
   #anew(job) {
     this.#forget(job);
     job.renew();
   }
 
-  /** The server need not know of it any more; the push that tells it so. */
+  /** Removes the entry on the server; returns the push, or `null` if the server knows no entry. */
   #forget(job) {
     if (!this.#config || !this.#config.active_refs.includes(job.ref) && !job.asked) return null;
     job.asked = false;
     return this.#channel.push("upload_cancel", { ref: this.#config.ref, entry_ref: job.ref });
   }
 
-  /** The same, and the server keeps nothing of it, wherever that is. */
+  /** Removes the entry, and has the server delete the bytes that it stored, on any node. */
   #giveUp(job) {
     const { ref, token } = job;
     if (!token) return this.#forget(job);
@@ -367,7 +367,7 @@ export class Uploads extends EventTarget {
   #renounce(token, entry_ref) {
     const { ref } = this.#config;
     const over = () => {
-      // What is answered after the connection was lost is about another upload.
+      // A reply that arrives after a lost connection concerns another upload.
       if (ref === this.#config?.ref) this.#unwanted.delete(token);
     };
     return this.#channel.push("upload_cancel", { ref, entry_ref, token })

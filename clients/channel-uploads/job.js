@@ -1,23 +1,23 @@
-// What an upload keeps of a file beside what the page sees.
+// Keeps the state of an upload that the page does not see.
 
-/** All uploads of a page share its connection, and each file is a topic. */
+/** Shared by all uploads of a page: they use one connection, and each file is a topic. */
 let refs = 0;
 const newRef = () => `u${refs++}`;
 
-/** The way of one file to the server, which is not for the page. */
+/** The transfer state of one file, hidden from the page. */
 export class Job {
-  /** Its name on the server, from one try to the next. */
+  /** The entry's ref on the server, until `renew()` replaces it. */
   ref = newRef();
-  /** The server has been asked where it goes. */
+  /** True if the server was asked where the file goes. */
   asked = false;
-  /** The answer: a token, or the fields of an external place. */
+  /** The server's answer: a token, or the fields of an external destination. */
   place = null;
-  /** The last token, to go on with. */
+  /** The last token, used to resume. */
   token;
   transfer = null;
-  /** The last transfer is not over on the server yet. */
+  /** True if the last transfer has not ended on the server yet. */
   leaving = false;
-  /** The page says that it is all there, elsewhere. */
+  /** True if the page reported that an external upload is complete. */
   told = false;
   tries = 0;
   timer;
@@ -27,7 +27,7 @@ export class Job {
     if (typeof place === "string") this.token = place;
   }
 
-  /** Asks anew the next time, as another entry: the server may still have the old one. */
+  /** Takes a new ref for the next attempt: the server may still have the old entry. */
   renew() {
     this.ref = newRef();
     this.asked = false;

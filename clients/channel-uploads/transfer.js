@@ -1,27 +1,27 @@
-// The bytes of one file, on their way through a channel of their own, or past the server.
+// Sends the bytes of one file, through a channel of its own or to an external destination.
 
-/** A chunk that is not answered in this part of the server's own deadline is not waited for. */
+/** The part of the server's own deadline for which the client waits for the reply to a chunk. */
 const PATIENCE = 0.8;
 
-/** Refusals after which another try may help. */
+/** Refusals after which a retry may succeed. */
 const PASSING = [
   "join crashed", "channel overloaded", "too many channels joined", "unmatched topic", "already_registered", "wrong_offset",
   "too_many_open",
 ];
 
 /**
- * Sends a file through `lvu:<ref>` from wherever the server is, with as many chunks on their way as
- * the server takes.
+ * Sends a file through `lvu:<ref>` from the server's offset on, with as many chunks in flight as
+ * the server allows.
  *
- * `heard` is told: `progress(bytes)`, and once how it ended: `done()`, `failed(reason)`,
- * `stalled(reason)` where another try may help, `closed()` where the server has ended it.
+ * Calls `heard`: `progress(bytes)`, and once at the end one of `done()`, `failed(reason)`,
+ * `stalled(reason)` if a retry may succeed, `closed()` if the server ended the transfer.
  */
 export class Transfer {
   #channel;
   #file;
   #config;
   #heard;
-  /** How many chunks may be on their way; 0 where the server is of a time when there was one. */
+  /** Number of chunks that may be in flight; 0 if the server predates the limit and takes one. */
   #window = 0;
   #underway = 0;
   #hasRoom = () => {};
@@ -35,11 +35,11 @@ export class Transfer {
     this.#heard = heard;
     this.#channel = socket.channel(`lvu:${ref}`, { token, resume: true });
     this.#channel.onError(() => {
-      // One that is done is not to be joined again either.
+      // A file that is done must not be joined again either.
       if (this.#over) this.stop();
       else this.#end("stalled", "connection_lost");
     });
-    // The server has waited too long, and keeps what it has.
+    // The server timed out, and keeps the bytes that it has.
     this.#channel.on("stalled", () => this.#end("stalled", "stalled"));
     this.#channel.onClose(() => {
       this.#closed = true;
@@ -53,14 +53,14 @@ export class Transfer {
   }
 
   /**
-   * Stops it where it is; resolves when the server knows. What is left can go on, so one that is
-   * cancelled is left `after` the server has heard of that.
+   * Stops the transfer; resolves when the server knows. A channel that is left can be resumed, so
+   * a cancelled transfer leaves `after` the server has answered the cancellation.
    */
   stop(after = null) {
     this.#over = true;
     this.#hasRoom();
     return this.#left ??= new Promise(resolve => {
-      // Where it ends by itself meanwhile, nobody hears the answer.
+      // If the channel closes by itself in the meantime, no reply to the leave arrives.
       this.#channel.onClose(resolve);
       const leave = () => {
         if (!this.#closed) answered(this.#channel.leave(), resolve);
@@ -85,7 +85,7 @@ export class Transfer {
   async #sendFrom(offset) {
     const { size } = this.#file;
     let reading = this.#read(offset);
-    // An empty file is one empty chunk; any other has none.
+    // An empty file is sent as one empty chunk; other files have no empty chunk.
     do {
       const chunk = await reading;
       if (this.#over) return;
@@ -99,12 +99,12 @@ export class Transfer {
     } while (reading);
   }
 
-  /** The next bytes, or nothing where they cannot be read. */
+  /** Reads the next bytes; resolves to `null` if they cannot be read. */
   #read(offset) {
     return this.#file.slice(offset, offset + this.#config.chunk_size).arrayBuffer().catch(() => null);
   }
 
-  /** Waits until one more chunk may be on its way. */
+  /** Waits until one more chunk may be in flight. */
   async #room() {
     while (!this.#over && this.#underway >= Math.max(this.#window, 1)) {
       await new Promise(resolve => { this.#hasRoom = resolve; });
@@ -114,7 +114,7 @@ export class Transfer {
   #push(chunk, offset, end) {
     this.#underway += 1;
     const [event, bytes] = this.#window ? ["chunk_at", placed(chunk, offset)] : ["chunk", chunk];
-    // One that waits for others has their time, too.
+    // A chunk that waits for earlier ones gets their time as well.
     this.#channel.push(event, bytes, this.#timeout * this.#underway)
       .receive("ok", () => {
         this.#underway -= 1;
@@ -128,7 +128,7 @@ export class Transfer {
   }
 
   #refused(reason) {
-    // It was all there already, and a handler has it; only the answer was lost.
+    // The file was already complete and taken by a handler; only the reply was lost.
     if (reason === "taken") {
       this.stop();
       return this.#heard.done();
@@ -136,7 +136,7 @@ export class Transfer {
     this.#end(PASSING.includes(reason) ? "stalled" : "failed", reason);
   }
 
-  /** The channel stays: it holds the file until the server has taken it, and is closed then. */
+  /** Ends the transfer. The channel stays open: the server closes it after it takes the file. */
   #done() {
     if (this.#over) return;
     this.#over = true;
@@ -150,7 +150,7 @@ export class Transfer {
   }
 }
 
-/** A chunk behind eight bytes that say where it belongs. */
+/** Returns a chunk with its offset in front, as eight bytes in big-endian order. */
 function placed(chunk, offset) {
   const bytes = new Uint8Array(8 + chunk.byteLength);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(offset));
@@ -160,7 +160,7 @@ function placed(chunk, offset) {
 
 const answered = (push, heard) => push.receive("ok", heard).receive("error", heard).receive("timeout", heard);
 
-/** Hands a file to an uploader of the page's own, with the signature that LiveView's have. */
+/** Hands a file to an uploader of the page, which has the signature of a LiveView uploader. */
 export class ExternalTransfer {
   #over = false;
   #stops = [];

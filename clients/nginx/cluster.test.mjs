@@ -1,4 +1,4 @@
-// The example `cluster` behind nginx, whose every request may go to the other node.
+// Tests the example `cluster` behind nginx, where each request may go to the other node.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// The example `tls` behind nginx: redirects, WebSockets, and a restart of the application.
+// Tests the example `tls` behind nginx: redirects, WebSockets, a restart of the application.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -23,7 +23,7 @@ const application = () => Server.start("tls", { port, env: { BEHIND_PROXY: "1" }
 before(async () => {
   folder = await mkdtemp(path(tmpdir(), "proxy-"));
   const [certificate, key] = [path(folder, "cert.pem"), path(folder, "key.pem")];
-  // Makes the two files.
+  // The example creates the certificate and the key when it starts.
   const maker = await Server.start("tls", { env: { TLS_PORT: "0", CERT: certificate, KEY: key } });
   await maker.stop();
   ca = await readFile(certificate);
@@ -38,7 +38,7 @@ after(async () => {
 });
 afterEach(disconnectAll);
 
-/** Status and headers of a GET. */
+/** Returns the status and headers of a GET. */
 function get(url, headers = {}) {
   const { request } = url.startsWith("https:") ? https : http;
   const answered = new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-// The official client sends far ahead of its channel, on a machine that is busy: nothing is lost.
+// Tests that nothing is lost when the client sends far ahead of its channel on a busy machine.
 
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
@@ -13,7 +13,7 @@ import { abortAll, install } from "../support/xhr.mjs";
 install();
 
 const MESSAGES = 10_000;
-/** For all of them, on a machine that does other things too. */
+/** Deadline for all answers, in milliseconds, on a busy machine. */
 const LONG = 300_000;
 const SPIN = "for (;;);";
 
@@ -36,7 +36,7 @@ afterEach(() => {
   abortAll();
 });
 
-/** Pushes all at once; resolves with the answers in the order in which they came. */
+/** Pushes all at once; resolves to the answers in their order of arrival. */
 function pushAll(channel, event, payload) {
   const answers = [];
   return within(new Promise(resolve => {

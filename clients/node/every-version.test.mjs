@@ -1,4 +1,4 @@
-// What every version of the official client must be able to do.
+// Tests the features that every version of the official client supports.
 
 import { after, afterEach, before, test } from "node:test";
 
@@ -17,8 +17,8 @@ for (const version of VERSIONS) suite(version, () => server, { closeCode: 1001 }
 test("heartbeats of every version keep a connection that would be closed as idle", async () => {
   await Promise.all(VERSIONS.map(async version => {
     const socket = await connect(version, server.socket("/idle"), { heartbeatIntervalMs: 1000 });
-    // Five seconds on one connection, which has three without them. One on which a heartbeat was
-    // late, because this machine stood still, says nothing: the next is counted from its start.
+    // The server closes a connection after three seconds without heartbeats. This one must last for
+    // five. A late heartbeat of a stalled machine closes it: then the count starts again.
     let beats = 0;
     socket.onClose(() => { beats = 0; });
     await happens(callback => socket.onMessage(({ topic }) => {

@@ -1,4 +1,4 @@
-// The client that finds its way to a WebSocket blocked, and polls instead.
+// Tests that the client falls back to long polling when WebSockets are blocked.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";

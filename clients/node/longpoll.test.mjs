@@ -1,4 +1,4 @@
-// Every version of the official client over its long-poll transport.
+// Tests every version of the official client over its long-poll transport.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -10,10 +10,10 @@ import { abortAll, install } from "../support/xhr.mjs";
 
 install();
 
-/** 1.2 wants messages as objects, as servers of its time sent them; since then they are strings. */
+/** 1.2 expects messages as objects; servers send them as strings since then. */
 const POLLING = VERSIONS.filter(version => version !== "1.2");
 
-/** Since this version a client knows a session that is gone, and closes with a code of its own. */
+/** Close code of a lost session, by the first version of the client that detects one. */
 const GONE = { "1.8": 3410 };
 
 const libraries = Object.fromEntries(await Promise.all(POLLING.map(async version => [version, await library(version)])));
@@ -86,7 +86,7 @@ describe("long-poll", () => {
       }
     }
     const socket = await connect(NEWEST, server.socket("/idle"), { transport: Polling });
-    // A session that ends because this machine stood still says nothing: the next one counts.
+    // A session that ends because the machine stalled proves nothing: the count starts again.
     const anew = () => { inVain = 0; };
     socket.onMessage(anew);
     socket.onOpen(anew);

@@ -1,4 +1,4 @@
-// What only newer clients do, with the newest of them.
+// Tests the features of newer clients, with the newest of them.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -10,7 +10,7 @@ let server;
 let rooms = 0;
 const room = () => `room:${++rooms}`;
 const client = (options = {}) => connect(NEWEST, server.socket(), options);
-/** One whose channels wait for each other. */
+/** Connects a client to the socket whose channels can block each other. */
 const albums = () => connect(NEWEST, server.socket("/uploads"));
 
 before(async () => { server = await Server.start("reference"); });
@@ -76,7 +76,7 @@ describe("one socket", () => {
     await happens(callback => socket.onOpen(callback), "the socket opens again");
   });
 
-  // 1.3 leaves it to the server to end the first, newer versions leave it themselves.
+  // 1.3 relies on the server to end the first channel; newer versions leave it themselves.
   for (const version of ["1.3", NEWEST]) {
     test(`phoenix ${version}: the second channel of a topic takes the place of the first`, async () => {
       const socket = await connect(version, server.socket());
@@ -100,7 +100,7 @@ describe("one socket", () => {
     const joined = happens(callback => late.on("pushed", callback), "the late channel is joined after all");
     const refused = await answer(late.join());
     assert.deepEqual(refused, { status: "error", response: { reason: "too many channels joined" } });
-    // The client goes on trying by itself, and sends this when it is in.
+    // The client retries the join by itself, and sends this push after the join.
     late.push("push_back", {});
     channels[0].leave();
     await joined;
@@ -113,7 +113,7 @@ describe("one socket", () => {
     const held = answer(slow.push("hold", {})).then(result => { over = true; return result; });
     await happens(callback => socket.ping(callback), "the ping is answered");
     assert.equal(over, false);
-    // Nothing else lets the slow one go on.
+    // The slow channel continues only after this push.
     assert.equal((await answer(quick.push("release", "album:slow"))).status, "ok");
     assert.deepEqual(await held, { status: "ok", response: {} });
   });
@@ -124,7 +124,7 @@ describe("one socket", () => {
     const slow = join(socket, "album:shut").then(() => { joined = true; });
     const quick = await join(socket, "album:quick");
     assert.equal(joined, false);
-    // Nothing else lets the slow one in.
+    // The slow join succeeds only after this push.
     assert.equal((await answer(quick.push("release", "album:shut"))).status, "ok");
     await slow;
   });

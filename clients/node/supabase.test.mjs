@@ -1,4 +1,4 @@
-// A client of version 1 that names its joins: Supabase's, whose newest speak version 2.
+// Tests a version 1 client that sends join refs: Supabase's (its newest speak version 2).
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -18,7 +18,7 @@ const channels = new Set();
 before(async () => { server = await Server.start("reference"); });
 after(() => server.stop());
 afterEach(() => {
-  // They leave the timers of what is not answered running, and with them the process.
+  // The clients leave the timers of unanswered pushes running, which keeps the process alive.
   channels.forEach(channel => {
     channel.joinPush.destroy();
     channel.rejoinTimer.reset();
@@ -28,7 +28,7 @@ afterEach(() => {
   clients.clear();
 });
 
-/** A client, and a wait for the first message that fits, among all that have come. */
+/** Creates a client, and a function that waits for the first message that fits a predicate. */
 function create() {
   const client = new RealtimeClient(server.socket(), {
     transport: WebSocket, timeout: PATIENCE, reconnectAfterMs: () => 20,
@@ -53,7 +53,7 @@ function create() {
   return { client, arrives };
 }
 
-/** A channel object with the topic as it is; `client.channel` would put a word before it. */
+/** Creates a channel with the topic as given; `client.channel` would add a prefix. */
 function channel(client, topic) {
   const made = new RealtimeChannel(topic, { config: {} }, client);
   client.channels.push(made);
@@ -71,7 +71,7 @@ function channel(client, topic) {
   return { made, statuses, status, subscribe };
 }
 
-/** The reply to a message that is sent as of a channel. */
+/** Sends a ping with a channel's `join_ref`, and returns the reply. */
 async function ping(client, arrives, topic, join_ref) {
   const ref = client._makeRef();
   client.push({ topic, event: "ping", payload: { ref }, ref, join_ref });
@@ -98,7 +98,7 @@ test("a second channel object of one topic does not hear of the end of the first
   const [first, second] = [channel(client, topic), channel(client, topic)];
   first.subscribe();
   await first.status("SUBSCRIBED");
-  // It leaves the first, and does not wait for that.
+  // The client leaves the first channel, and does not wait for the reply.
   second.subscribe();
   const [old, join] = [first.made._joinRef(), second.made._joinRef()];
   const joined = await arrives("the second is joined", ({ ref, event }) => ref === join && event === "phx_reply");

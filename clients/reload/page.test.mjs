@@ -1,4 +1,4 @@
-// The chat while it is developed: a page in Chromium that reloads itself.
+// Tests live reload with the chat: its page in Chromium reloads when a file changes.
 
 import assert from "node:assert/strict";
 import { utimes } from "node:fs/promises";
@@ -23,7 +23,7 @@ after(async () => {
   await server?.stop();
 });
 
-/** An open page that listens for changes, and what it complains of. */
+/** Opens a page that listens for changes; returns it with the errors that it reports. */
 async function open() {
   const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(PATIENCE);

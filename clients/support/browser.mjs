@@ -1,4 +1,4 @@
-// Chromium, and the chat's page in it.
+// Drives Chromium, and the chat's page in it.
 
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ import { PATIENCE, within } from "./within.mjs";
 
 const SCREENSHOTS = fileURLToPath(new URL("../screenshots/", import.meta.url));
 
-/** Options that keep it to this machine: no sandbox for root, and nothing fetched on its own. */
+/** Options for tests: no sandbox, so that root can run it, and no background fetches. */
 const ARGUMENTS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -24,15 +24,15 @@ export async function launch() {
   });
 }
 
-/** What Chromium itself says of each WebSocket that it cannot open. */
+/** The message that Chromium logs for each WebSocket that it cannot open. */
 const NO_CONNECTION = /WebSocket connection to .* failed/;
 
-/** What a page complained of, but for WebSockets that could not be opened. */
+/** Returns the errors of a page, without those of WebSockets that could not be opened. */
 export const complaints = ({ errors }) => errors.filter(error => !NO_CONNECTION.test(error));
 
 /**
- * Lets the page poll only where its way to a WebSocket is shut, and not where it is slow: it gives
- * up after seconds, and this machine may stand still for longer.
+ * Lets the page poll only if its WebSocket is blocked, not if it is slow: the client's own delay
+ * is a few seconds, and a test machine may stall for longer.
  */
 function polledOnlyWhereShut(patience) {
   let library;
@@ -51,11 +51,11 @@ function polledOnlyWhereShut(patience) {
   });
 }
 
-/** One person at the chat, in a browser context of their own. */
+/** A person in the chat, with a browser context of their own. */
 export class Person {
-  /** What the page complained of. */
+  /** Errors and warnings of the page. */
   errors = [];
-  /** What it has tried to connect by: `websocket`, `longpoll`. */
+  /** The transports that the page has tried: `websocket`, `longpoll`. */
   transports = new Set();
 
   static async enters(browser, url, name, { width = 1100, height = 760, colorScheme = "light" } = {}) {
@@ -84,7 +84,7 @@ export class Person {
     return this.page.waitForSelector(`#status.${status}`);
   }
 
-  /** Waits until the page next tries to connect, in vain. */
+  /** Waits until the next attempt of the page to connect fails. */
   triesInVain() {
     return this.page.waitForEvent("console", message => NO_CONNECTION.test(message.text()));
   }
@@ -94,18 +94,18 @@ export class Person {
     await this.page.keyboard.press("Enter");
   }
 
-  /** Waits for a message in the room that is shown; `mine` asks for one of this person's own. */
+  /** Waits for a message in the visible room; with `mine`, for one of this person. */
   sees(text, { mine = false } = {}) {
     const message = mine ? ".message.mine" : ".message:not(.mine)";
     return this.page.locator(`.log:not([hidden]) ${message} p`, { hasText: text }).waitFor();
   }
 
-  /** Waits for a notice in the room that is shown, after so many `earlier` ones that say the same. */
+  /** Waits for a notice in the visible room, after `earlier` notices with the same text. */
   notices(text, earlier = 0) {
     return this.#noticed(text).nth(earlier).waitFor();
   }
 
-  /** How many notices of a text there are. */
+  /** Returns the number of notices with a text. */
   noticed(text) {
     return this.#noticed(text).count();
   }
@@ -115,8 +115,8 @@ export class Person {
   }
 
   /**
-   * Looks out for a text that goes by itself: from when this resolves, and until what it resolves
-   * to is called and has seen it.
+   * Observes an element for a text that disappears by itself. Resolves once it observes, to a
+   * function that waits until the text was shown.
    */
   async looksOutFor(id, text) {
     const seen = await this.page.evaluateHandle(([id, text]) => {
@@ -131,7 +131,7 @@ export class Person {
     return () => within(seen.evaluate(({ shown }) => shown), `"${text}" is seen`);
   }
 
-  /** How often a text was said in the room that is shown. */
+  /** Returns the number of messages with a text in the visible room. */
   count(text) {
     return this.page.locator(".log:not([hidden]) .message p", { hasText: text }).count();
   }
@@ -145,5 +145,5 @@ export class Person {
   }
 }
 
-/** What a page shows, as a file for people to look at. */
+/** Saves a screenshot of a page, for people to look at. */
 export const screenshot = (page, name) => page.screenshot({ path: `${SCREENSHOTS}${name}.png`, animations: "disabled" });

@@ -1,4 +1,4 @@
-// The official client as promises: what a test awaits, it awaits with a deadline.
+// Wraps the official client in promises, each with a deadline.
 
 import WebSocket from "ws";
 
@@ -12,7 +12,7 @@ const SOON = () => 20;
 const STATUSES = ["ok", "error", "teapot", "timeout"];
 
 const open = new Set();
-/** Their timers would keep the process: not every push is answered. */
+/** Pushes whose timers may keep the process alive: not every push is answered. */
 const pushes = new Set();
 
 /** Connects a client of a version, and waits until it is open. */
@@ -24,15 +24,15 @@ export async function connect(version, url, { params = {}, ...options } = {}) {
   return socket;
 }
 
-/** All that a version exports. */
+/** Imports the exports of a version. */
 export const library = version => import(version === NEWEST ? "phoenix" : `phoenix-${version}`);
 
-/** A client that is not connected yet. */
+/** Creates a client that is not connected yet. */
 export async function create(version, url, options) {
   const { Socket } = await library(version);
   const socket = new Socket(url, {
     transport: WebSocket,
-    // A server that is slow is not one that does not answer.
+    // A slow server must not count as one that does not answer.
     timeout: PATIENCE,
     longpollerTimeout: PATIENCE,
     reconnectAfterMs: SOON,
@@ -60,7 +60,7 @@ function remember(channel) {
 export function disconnectAll() {
   open.forEach(socket => {
     socket.disconnect();
-    // Old versions leave their timers running, and with them the process.
+    // Old versions leave their timers running, which keeps the process alive.
     clearInterval(socket.heartbeatTimer);
     [socket, ...socket.channels].forEach(one => (one.reconnectTimer ?? one.rejoinTimer)?.reset());
   });
@@ -69,12 +69,12 @@ export function disconnectAll() {
   pushes.clear();
 }
 
-/** Resolves when a callback that is handed out is called. */
+/** Passes a callback to `hook`; resolves when it is called. */
 export function happens(hook, what, ms) {
   return within(new Promise(resolve => hook(resolve)), what, ms);
 }
 
-/** The answer to a push, whatever its status. */
+/** Resolves to the answer to a push, with any status. */
 export function answer(push) {
   const any = new Promise(resolve => {
     STATUSES.forEach(status => push.receive(status, response => resolve({ status, response })));
@@ -82,7 +82,7 @@ export function answer(push) {
   return within(any, "the push is answered");
 }
 
-/** Joins a topic that takes this client. */
+/** Joins a topic, and fails if the join is refused. */
 export async function join(socket, topic, params = {}) {
   const channel = socket.channel(topic, params);
   const { status, response } = await answer(channel.join());
@@ -90,7 +90,7 @@ export async function join(socket, topic, params = {}) {
   return channel;
 }
 
-/** The events of a channel from now on, in order. */
+/** Collects the events of a channel from now on, in order. */
 export function events(channel, ...names) {
   const arrived = [];
   const waiting = [];

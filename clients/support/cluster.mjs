@@ -1,4 +1,4 @@
-// The example `cluster`: two nodes, and nginx before them with the example's configuration.
+// Starts the example `cluster`: two nodes behind nginx with the example's configuration.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -52,7 +52,7 @@ export class Cluster {
       "127.0.0.1:4001": this.#nodes[1],
       "127.0.0.1:8080": `127.0.0.1:${this.port}`,
     };
-    // All at once: what is put in may begin like what is still to be found.
+    // Replaced in one pass: a new address may begin with one that is still to be replaced.
     const site = (await readFile(SITE, "utf8"))
       .replaceAll(/127\.0\.0\.1:\d+/g, address => addresses[address])
       .replace("access_log off;", `log_format node $upstream_addr; access_log ${this.#log()} node;`);
@@ -67,12 +67,12 @@ export class Cluster {
     return join(this.#folder, "access.log");
   }
 
-  /** The socket's address, by way of nginx. */
+  /** Returns the address of the socket behind nginx. */
   socket() {
     return `ws://127.0.0.1:${this.port}/socket`;
   }
 
-  /** How many requests have gone to each node. */
+  /** Returns the number of requests that nginx has passed to each node. */
   async passed() {
     const lines = (await readFile(this.#log(), "utf8")).split("\n");
     return this.#nodes.map(node => lines.filter(line => line.includes(node)).length);

@@ -1,8 +1,8 @@
-// Files of which no two chunks are the same.
+// Creates files in which no two chunks are equal.
 
 import { createCipheriv } from "node:crypto";
 
-/** Bytes that are the same for the same size, and nowhere repeat. */
+/** Returns bytes that do not repeat, and are always equal for the same size. */
 export function content(size) {
   const key = Buffer.alloc(16);
   key.writeDoubleBE(size);

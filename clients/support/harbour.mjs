@@ -1,10 +1,10 @@
-// The page of the uploads example, in a browser.
+// Drives the page of the uploads example in a browser.
 
 import { screenshot } from "./browser.mjs";
 import { PATIENCE } from "./within.mjs";
 
 export class Harbour {
-  /** What the page complained of. */
+  /** Errors of the page. */
   errors = [];
 
   static async opens(browser, url, { width = 1000, height = 860, colorScheme = "light" } = {}) {
@@ -29,7 +29,7 @@ export class Harbour {
     return this.page.setInputFiles("#files", files);
   }
 
-  /** Lets files fall on the page: `[name, type, size]`. */
+  /** Drops files, `[name, type, size]`, on the page. */
   async drops(...files) {
     const data = await this.page.evaluateHandle(files => {
       const data = new DataTransfer();
@@ -44,26 +44,26 @@ export class Harbour {
     return this.page.locator(".file", { has: this.page.locator(".name", { hasText: new RegExp(`^${name.replaceAll(".", "\\.")}$`) }) });
   }
 
-  /** Waits until a file is `done`, `failed`, `uploading` and so on. */
+  /** Waits until a file has a status, such as `done`, `failed` or `uploading`. */
   async shows(name, status) {
     const row = this.row(name);
     await row.and(this.page.locator(`[data-status="${status}"]`)).waitFor();
     return row;
   }
 
-  /** Waits until the server has kept a file, and serves it: of the two, the page may hear the other first. */
+  /** Waits until the server keeps and serves a file; the page may hear of either first. */
   async keeps(name) {
     const row = await this.shows(name, "done");
     await row.locator(".download").waitFor();
     return row;
   }
 
-  /** Waits for what is said of a file. */
+  /** Waits until the row of a file shows a text. */
   says(name, words) {
     return this.row(name).locator(`.words:text-is("${words}")`).waitFor();
   }
 
-  /** Waits until so many percent of a file are there. */
+  /** Waits until the progress of a file is at least `percent`. */
   async reaches(name, percent) {
     const bar = await this.row(name).locator("progress").elementHandle();
     await this.page.waitForFunction(([bar, percent]) => bar.value >= percent, [bar, percent]);
@@ -74,10 +74,10 @@ export class Harbour {
     await this.row(name).locator(`.${tool}`).click();
   }
 
-  /** What the server serves of a file, once it has it. */
+  /** Waits until the server keeps a file, and downloads it. */
   async fetches(name) {
     const href = await (await this.keeps(name)).locator(".download").getAttribute("href");
-    // A connection of its own: the server may close one that is kept just as it is used again.
+    // A new connection: the server may close a kept-alive one just when it is reused.
     const headers = { connection: "close" };
     const response = await this.page.request.get(new URL(href, this.page.url()).href, { headers });
     return { headers: response.headers(), body: await response.body() };

@@ -1,5 +1,5 @@
-// LiveView's own uploader, as its page drives it, without the page: an input that is an event
-// target with attributes, and what of `View` it calls.
+// Drives LiveView's own uploader as its page does, but without a page: the input is an event
+// target with attributes, and `View` has only the functions that the uploader calls.
 
 import { fileURLToPath } from "node:url";
 
@@ -10,7 +10,7 @@ import { within } from "./within.mjs";
 
 const SOURCES = fileURLToPath(new URL("../node_modules/phoenix_live_view/assets/js/phoenix_live_view/", import.meta.url));
 
-/** The package exports no uploader, so its sources are bundled. */
+/** Bundles the uploader from the package's sources: the package does not export it. */
 async function load() {
   const entry = 'export { default as LiveUploader } from "./live_uploader"; export { channelUploader } from "./utils";';
   const { outputFiles: [bundle] } = await build({
@@ -41,15 +41,15 @@ class Input extends EventTarget {
   removeAttribute(name) { this.#attributes.delete(name); }
 }
 
-/** A page of LiveView's with one file input. */
+/** A LiveView page with one file input. */
 export class LivePage {
   /** Every `upload_state` of the upload, the last one last. */
   states = [];
-  /** What the channel has pushed besides: `[event, payload]`. */
+  /** Other events that the channel has pushed: `[event, payload]`. */
   events = [];
-  /** How far each entry is, as the client says: `[ref, percent or error]`. */
+  /** The progress of entries, as the client reports it: `[ref, percent or error]`. */
   progress = [];
-  /** What the client has complained of. */
+  /** Errors that the client has logged. */
   logged = [];
   input = new Input();
   #waiting = new Set();
@@ -86,7 +86,7 @@ export class LivePage {
     return this.states.at(-1);
   }
 
-  /** What the page's patch and its hook do. */
+  /** Updates the input like a patch of the page and its hook. */
   #update(state) {
     const list = refs => refs.join(",");
     this.#happened(() => {
@@ -109,7 +109,7 @@ export class LivePage {
     this.#waiting.forEach(look => look());
   }
 
-  /** Waits until something holds, looked at after each message and each step. */
+  /** Waits until `holds()` is true; checks it after each message and each step. */
   until(holds, what, ms) {
     if (holds()) return Promise.resolve();
     return within(new Promise(resolve => {
@@ -122,7 +122,7 @@ export class LivePage {
     }), what, ms);
   }
 
-  /** Chooses files and sends them, as `View.uploadFiles` does; gives the entries. */
+  /** Chooses files and sends them, as `View.uploadFiles` does; returns the entries. */
   async upload(...files) {
     const { input, view } = this;
     LiveUploader.trackFiles(input, files);

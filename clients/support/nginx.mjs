@@ -1,4 +1,4 @@
-// nginx with the configuration of an example, on free ports.
+// Starts nginx with the configuration of an example, on free ports.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -49,7 +49,7 @@ export class Nginx {
   }
 }
 
-/** All that it writes is in one folder. */
+/** Returns the main configuration; nginx writes all of its files to `folder`. */
 const main = folder => `
 ${process.getuid?.() === 0 ? "user root;" : ""}
 daemon off;

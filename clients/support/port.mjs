@@ -1,16 +1,16 @@
-// Ports for servers that come and go.
+// Hands out ports for servers that start and stop.
 
 import { createServer } from "node:net";
 
 /**
- * Below the ports that systems give to whoever does not care which (Linux 32768 and up, others
- * 49152): while nobody listens on one of these, no connection and no other server gets it by chance.
+ * The range is below the ephemeral ports (Linux 32768 and up, others 49152), so no connection and
+ * no other server gets one of these ports by chance while it is free.
  */
 const [FIRST, COUNT] = [20_000, 10_000];
 
 const given = new Set();
 
-/** A port that is free, and stays so. */
+/** Returns a free port, which is not handed out again. */
 export async function freePort() {
   for (;;) {
     const port = FIRST + Math.floor(Math.random() * COUNT);

@@ -1,12 +1,12 @@
-// Programs that tests start and end. Whatever fails, none is left behind: it would keep the tests
-// from ending.
+// Starts and ends programs for tests. No program outlives a failure: it would keep the tests from
+// ending.
 
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { within } from "./within.mjs";
 
-/** Waits for what `ready(signal)` resolves to, and no longer than the program runs. */
+/** Waits for `ready(signal)`, and fails if the program ends before. */
 export async function begin(child, name, ready) {
   const over = new AbortController();
   const failed = new Promise((_, reject) => {
@@ -20,12 +20,12 @@ export async function begin(child, name, ready) {
     throw error;
   } finally {
     over.abort();
-    // Its end is no error any more.
+    // From now on, the end of the program is not an error.
     failed.catch(() => {});
   }
 }
 
-/** Ends a program, and resolves to its exit code, or to the signal that ended it. */
+/** Ends a program; resolves to its exit code, or to the signal that ended it. */
 export async function end(child, signal = "SIGTERM") {
   const { exitCode, signalCode } = child;
   if (exitCode !== null || signalCode !== null) return exitCode ?? signalCode;
@@ -39,7 +39,7 @@ export async function end(child, signal = "SIGTERM") {
   }
 }
 
-/** Waits until somebody listens on a port. */
+/** Waits until a port accepts connections. */
 export async function isOpen(port, signal) {
   while (!signal.aborted && !(await accepts(port))) await sleep(20);
 }

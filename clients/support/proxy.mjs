@@ -1,11 +1,11 @@
-// A proxy that lets no WebSocket through, as some between people and servers do.
+// A proxy that blocks WebSockets, as some proxies in front of clients do.
 
 import { createServer, request } from "node:http";
 
 export class BlockingProxy {
-  /** How many upgrades it has refused. */
+  /** Number of upgrades that it has refused. */
   refused = 0;
-  /** How many polls it has passed on. */
+  /** Number of polls that it has passed on. */
   polls = 0;
   #server;
 
@@ -24,13 +24,13 @@ export class BlockingProxy {
   #pass(target, incoming, outgoing) {
     const { method, url, headers } = incoming;
     if (method === "GET" && url.includes("/longpoll")) this.polls += 1;
-    // A connection of its own: the server may close one that is kept just as it is used again.
+    // A new connection: the server may close a kept-alive one just when it is reused.
     const passed = request(new URL(url, target), { method, headers, agent: false }, response => {
       outgoing.writeHead(response.statusCode, response.headers);
       response.pipe(outgoing);
     });
     passed.on("error", () => outgoing.destroy());
-    // Who hangs up here hangs up there.
+    // When the client disconnects, the request to the server ends too.
     outgoing.on("close", () => passed.destroy());
     incoming.pipe(passed);
   }

@@ -8,15 +8,15 @@ import { begin, end } from "./program.mjs";
 
 const debug = name => fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url));
 
-/** Where an example's program is: `REFERENCE_BIN` names that of `reference`. */
+/** Returns the path of an example's program; `REFERENCE_BIN` overrides that of `reference`. */
 export const program = name => process.env[`${name.toUpperCase()}_BIN`] ?? debug(name);
 
 export class Server {
   #child;
 
   /**
-   * Starts an example on any port, or on `port`, and waits until it listens; `under` another
-   * program, which becomes the example.
+   * Starts an example on a free port, or on `port`, and waits until it listens. `under` is a
+   * command that executes the example.
    */
   static async start(name, { port = 0, env: more = {}, under = [] } = {}) {
     const server = new Server();
@@ -39,18 +39,18 @@ export class Server {
     });
   }
 
-  /** How many bytes of memory the program takes, where the system says. */
+  /** Returns the resident memory of the program in bytes, on systems with `/proc`. */
   async memory() {
     const status = await readFile(`/proc/${this.#child.pid}/status`, "utf8");
     return Number(status.match(/^VmRSS:\s+(\d+) kB$/m)[1]) * 1024;
   }
 
-  /** A socket's address, for the clients. */
+  /** Returns the address of a socket. */
   socket(path = "/socket") {
     return this.url.replace("http:", "ws:") + path;
   }
 
-  /** Does `POST path` and expects it to succeed. */
+  /** Sends `POST path`, and expects it to succeed. */
   async post(path) {
     const response = await fetch(this.url + path, { method: "POST" });
     if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);

@@ -1,10 +1,10 @@
-// A file system that is soon full.
+// Mounts a small file system.
 
 import { spawnSync } from "node:child_process";
 
 /**
- * What a program is started under to have a file system of so many bytes at `folder`, that goes with
- * it; `null` where none can be mounted.
+ * Returns the command under which a program has a file system of `bytes` at `folder`, which is
+ * unmounted when the program ends; `null` if mounting is not possible.
  */
 export function onSmallDisk(folder, bytes) {
   const mount = `mount -t tmpfs -o size=${bytes} tmpfs "$0" && exec "$@"`;

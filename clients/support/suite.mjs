@@ -1,4 +1,4 @@
-// What a client must be able to do, whatever its version and its transport.
+// Tests the features that every version of the client supports, over every transport.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -9,8 +9,8 @@ let rooms = 0;
 const room = () => `room:${++rooms}`;
 
 /**
- * The tests of a version of the client. `over` names the transport that `options` choose;
- * `closeCode` is what a disconnect by the server looks like to it, where it comes back.
+ * Defines the tests of a version of the client. `over` names the transport that `options` choose;
+ * `closeCode` is the code of a disconnect by the server, if the client then connects again.
  */
 export function suite(version, server, { over = "", options = {}, closeCode } = {}) {
   const client = user => connect(version, server().socket(), { ...options, params: user ? { user } : {} });
@@ -126,7 +126,7 @@ export function suite(version, server, { over = "", options = {}, closeCode } = 
       const mailboxes = [events(ann, "from_msg", "pushed"), events(bob, "from_msg")];
       assert.equal((await answer(ann.push("from_msg", { body: "psst" }))).status, "ok");
       assert.equal((await mailboxes[1].next())[0], "from_msg");
-      // What a client gets, it gets in order: nothing came before this.
+      // A client receives messages in order, so nothing was sent before this.
       ann.push("push_back", {});
       assert.equal((await mailboxes[0].next())[0], "pushed");
     });
@@ -200,7 +200,7 @@ export function suite(version, server, { over = "", options = {}, closeCode } = 
       assert.equal((await answer(again.push("ack", {}))).status, "ok");
     });
 
-    // Older clients that poll take the new session for the old one.
+    // Older clients that poll mistake the new session for the old one.
     if (closeCode === undefined) return;
     test("after the server's disconnect the client comes back and joins again", async () => {
       const user = `bob-${version}${over}`.replaceAll(" ", "-");

@@ -1,4 +1,4 @@
-// A page with uploads, without the page.
+// Drives the uploads client as a page does, but without a page.
 
 import { readFile } from "node:fs/promises";
 
@@ -8,14 +8,14 @@ import { within } from "./within.mjs";
 
 let albums = 0;
 
-/** A page with uploads, and what its channel tells it. */
+/** A page with uploads, and the events of its channel. */
 export class UploadPage {
   stored = [];
   closed = [];
   #waiting = new Set();
   #server;
 
-  /** Opens one over a wire to the example `reference`. */
+  /** Opens a page over a wire to the example `reference`. */
   static async open({ server, wire }, name = "photos", options = {}, version = NEWEST) {
     const page = new UploadPage();
     page.#server = server;
@@ -54,13 +54,13 @@ export class UploadPage {
     return this.until(() => entry.status === status, () => `${entry.name} is ${status}, not ${entry.status}`);
   }
 
-  /** The bytes of a stored file. */
+  /** Waits until a file is stored, and returns its bytes. */
   async read(name) {
     await this.until(() => this.stored.some(file => file.name === name), `${name} is stored`);
     return readFile(this.stored.find(file => file.name === name).path);
   }
 
-  /** Lets the third chunk of a slow file go on; asked for on another wire. */
+  /** Releases the third chunk of a slow file, over another connection. */
   async release(times = 1) {
     const channel = await join(await connect(NEWEST, this.#server.socket("/uploads")), "album:gates");
     for (let time = 0; time < times; time++) await answer(channel.push("release", this.channel.topic));

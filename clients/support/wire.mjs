@@ -1,19 +1,19 @@
-// A wire between clients and a server that can be cut, hold back what either says, or carry nothing
-// more without either end knowing.
+// A wire between clients and a server that can be cut, hold back the bytes of either side, or
+// silently drop them.
 
 import { EventEmitter, once } from "node:events";
 import { connect, createServer } from "node:net";
 import { Transform } from "node:stream";
 
 export class Wire {
-  /** Bytes from clients, for the server. */
+  /** Number of bytes that clients have sent to the server. */
   sent = 0;
   #target;
   #server;
   #pairs = new Set();
   #traffic = new EventEmitter();
   #down = false;
-  /** How many bytes still go through to the server. */
+  /** Number of bytes that may still pass to the server. */
   #allowed = Infinity;
   #released = Promise.resolve();
   #release = () => {};
@@ -63,29 +63,29 @@ export class Wire {
     return gate;
   }
 
-  /** Waits until clients have sent so many bytes in all. */
+  /** Waits until clients have sent `bytes` in all. */
   async carries(bytes) {
     while (this.sent < bytes) await once(this.#traffic, "data");
   }
 
-  /** From now on clients reach the server of this port; those that are connected stay. */
+  /** Directs new connections to another port; existing ones stay. */
   leadsTo(port) {
     this.#target = port;
   }
 
-  /** Lets no more than so many bytes through to the server, until `release()`. */
+  /** Lets at most `bytes` through to the server, until `release()`. */
   hold(bytes) {
     this.#allowed = bytes;
     this.#released = new Promise(resolve => { this.#release = resolve; });
   }
 
-  /** Lets through what was held back, and all that follows. */
+  /** Lets the held bytes through, and all later ones. */
   release() {
     this.#allowed = Infinity;
     this.#release();
   }
 
-  /** Breaks every connection, and takes no other until `up()`. */
+  /** Breaks every connection, and accepts no other until `up()`. */
   down() {
     this.#down = true;
     this.cut();
@@ -95,12 +95,12 @@ export class Wire {
     this.#down = false;
   }
 
-  /** Breaks every connection there is; what was sent before arrives, but for what is held back. */
+  /** Breaks every connection; bytes sent before still arrive, except held ones. */
   cut() {
     this.#pairs.forEach(pair => pair.forEach(end => end.destroySoon()));
   }
 
-  /** Breaks every connection for its client alone: the server goes on waiting. */
+  /** Breaks every connection on the client's side only: the server notices nothing. */
   cutUnnoticed() {
     for (const pair of this.#pairs) {
       const [client, server] = pair;
@@ -112,7 +112,7 @@ export class Wire {
     }
   }
 
-  /** What the server says is lost from now on, until the connection breaks. */
+  /** Drops the server's bytes from now on, until the connection breaks. */
   deafen() {
     for (const [client, server] of this.#pairs) {
       server.unpipe(client);
@@ -120,7 +120,7 @@ export class Wire {
     }
   }
 
-  /** Holds back what the server says from now on, until `thaw()`. */
+  /** Holds back the server's bytes from now on, until `thaw()`. */
   freeze() {
     for (const pair of this.#pairs) {
       const [client, server] = pair;
@@ -134,13 +134,13 @@ export class Wire {
     }
   }
 
-  /** Waits until a text is among what is held back. */
+  /** Waits until the held bytes contain a text. */
   async holdsBack(text) {
     const said = ({ held = [] }) => Buffer.concat(held).includes(text);
     while (![...this.#pairs].some(said)) await once(this.#traffic, "data");
   }
 
-  /** Lets through what the server has said, and all that follows. */
+  /** Lets the server's held bytes through, and all later ones. */
   thaw() {
     for (const { 0: client, 1: server, held, hold } of this.#pairs) {
       if (!hold) continue;

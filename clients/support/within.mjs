@@ -1,7 +1,10 @@
-/** How long a test waits for what must come: a machine may be slow, and others may use it. */
+/** How long a test waits, in milliseconds: the machine may be slow or shared. */
 export const PATIENCE = 120_000;
 
-/** The promise's value, or an error that says what did not happen in time; asked then, where it is a function. */
+/**
+ * Resolves to the promise's value, or rejects after `ms` milliseconds with an error that names
+ * `what`, which may be a function that returns the text.
+ */
 export function within(promise, what, ms = PATIENCE) {
   let timer;
   const late = new Promise((_, reject) => {

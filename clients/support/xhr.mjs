@@ -1,5 +1,4 @@
-// The part of a browser that old clients poll with, and Node.js does not have: XMLHttpRequest, as
-// far as they use it.
+// Implements XMLHttpRequest as far as old clients use it to poll; Node.js has none.
 
 const running = new Set();
 
@@ -48,7 +47,7 @@ class Request {
   }
 }
 
-/** Ends all requests, as a page does that is left: old clients leave theirs running. */
+/** Ends all requests, like a page that is closed: old clients leave theirs running. */
 export function abortAll() {
   running.forEach(request => request.abort());
 }

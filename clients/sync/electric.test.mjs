@@ -1,4 +1,4 @@
-// Electric's own client, as it is published, against the example `shapes`.
+// Tests Electric's published client against the example `shapes`.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -28,7 +28,7 @@ const create = title => write("POST", "/todos", { title });
 const change = (id, values) => write("PATCH", `/todos/${id}`, values);
 const remove = id => write("DELETE", `/todos/${id}`);
 
-/** A stream that ends with the test. */
+/** Opens a stream that ends with the test. */
 function stream(t, params = {}, options = {}) {
   const aborter = new AbortController();
   t.after(() => aborter.abort());
@@ -36,7 +36,7 @@ function stream(t, params = {}, options = {}) {
   return new ShapeStream({ url, params: { table: "todos", ...params }, signal: aborter.signal, ...options });
 }
 
-/** Waits until the shape's rows are as `check` wants them. */
+/** Waits until `check` returns true for the shape's rows. */
 function until(shape, check, what) {
   return within(new Promise(resolve => {
     const look = () => { if (check(shape.currentRows)) resolve(shape.currentRows); };
@@ -49,7 +49,7 @@ function until(shape, check, what) {
 
 const titles = rows => rows.map(row => row.title).sort();
 
-/** Each test has rows of its own. */
+/** Gives each test rows of its own. */
 let words = 0;
 const word = () => `w${++words}`;
 const like = name => ({ where: "title LIKE $1", params: [`${name}%`] });

@@ -1,4 +1,4 @@
-// Our own client: what it sends and what it shows.
+// Tests the messages that our own client sends, and the state that it shows.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -39,7 +39,7 @@ describe("what arrives", () => {
     });
   }
 
-  // 1.3 knows no bytes.
+  // 1.3 cannot send binary payloads.
   for (const version of VERSIONS.filter(version => version >= "1.6")) {
     test(`phoenix ${version} carries it`, async () => {
       const page = await open("photos", {}, version);
@@ -68,7 +68,7 @@ describe("what arrives", () => {
     page.uploads.start();
     await Promise.all(entries.map(entry => page.is(entry, "done")));
     assert.deepEqual(entries.map(entry => entry.taken), [false, false]);
-    // What is done and not taken is found again.
+    // Files that are done and not taken are found again.
     wire.cut();
     await Promise.all(entries.map(entry => page.is(entry, "waiting")));
     await Promise.all(entries.map(entry => page.is(entry, "done")));
@@ -160,7 +160,7 @@ describe("what goes wrong", () => {
     page.channel.push("hold", {});
     page.uploads.cancel(big);
     await page.release();
-    // One that is kept to go on is closed long after.
+    // A writer that is kept for a resume would close much later.
     await page.until(() => page.closed.some(({ why }) => why === "cancel"), "its writer is closed");
   });
 

@@ -1,4 +1,4 @@
-// Clients that send all they have and wait for no answer.
+// Tests clients that send all chunks without waiting for answers.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -9,7 +9,7 @@ import { within } from "../support/within.mjs";
 
 const CHUNK = 64_000;
 const CLIENTS = 60;
-/** How many chunks each sends while its writer waits. */
+/** Number of chunks that each client sends while its writer waits. */
 const AHEAD = 60;
 
 let server;
@@ -51,7 +51,7 @@ test("less than four chunks of each are in the server's memory, and the rest is 
     for (let n = 0; n < AHEAD; n++) {
       upload.push("chunk", chunk).receive("error", ({ reason }) => {
         assert.equal(reason, "channel overloaded");
-        // One is written, and one waits.
+        // Two stay unanswered: one is being written, and one waits.
         if (++count === AHEAD - 2) resolve();
       });
     }

@@ -1,4 +1,4 @@
-// Our own client: how it goes on after a break or a pause, and what it has on its way.
+// Tests how our own client resumes after a break or a pause, and the chunks it has in flight.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -28,10 +28,10 @@ afterEach(() => disconnectAll());
 
 const SIZE = 60 * CHUNK;
 
-/** Waits for what the server answers to one more message. */
+/** Waits for the answer to one more message. */
 const turn = page => answer(page.channel.push("release", "nobody"));
 
-/** The offsets that the server is told to go on from, of chunks that are sent. */
+/** Collects the offsets of the chunks that are sent. */
 function watch(file) {
   const offsets = [];
   const slice = file.slice.bind(file);
@@ -67,7 +67,7 @@ test("a file whose last answer was lost is not sent again", async () => {
   await page.until(() => entry.sent === 2 * CHUNK, "two chunks are there");
   wire.deafen();
   await within(wire.carries(before + 2.5 * CHUNK), "the third is on its way");
-  // What is sent after it arrives after it.
+  // Messages arrive in order: the answer below shows that this one has arrived.
   page.channel.push("release", "album:arrived");
   const other = await join(await connect(NEWEST, server.socket("/uploads")), "album:arrived");
   assert.equal((await answer(other.push("hold", {}))).status, "ok");
@@ -187,7 +187,7 @@ test("a file that is cancelled while there is no connection is given up when it 
   assert.deepEqual(page.uploads.entries, []);
 });
 
-/** Has the server's answer to joins of uploads say something else; gives what is sent to them. */
+/** Replaces the server's answer to joins of uploads; returns the events sent to their channels. */
 function forge(page, answer) {
   const events = [];
   const channel = page.socket.channel.bind(page.socket);

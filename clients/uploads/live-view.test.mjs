@@ -1,4 +1,4 @@
-// LiveView's own uploader, unmodified, against a channel of ours.
+// Tests LiveView's own uploader, unmodified, against a channel of ours.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -37,16 +37,16 @@ const closed = page => page.events.filter(([event]) => event === "closed").map((
 
 const has = (page, entry, percent) => page.progress.some(([ref, progress]) => ref === entry.ref && progress >= percent);
 
-/** Waits until so many files are stored, and reads them. */
+/** Waits until `files` files are stored, and reads them. */
 async function read(page, files) {
   await page.until(() => stored(page).length === files, `${files} files are stored`);
   return Object.fromEntries(await Promise.all(stored(page).map(async ({ name, path }) => [name, await readFile(path)])));
 }
 
-/** Of one that a handler takes as it comes, the entry goes, which this client calls cancelled too. */
+/** If a handler takes a file at once, its entry is removed, which this client calls cancelled. */
 const done = entries => entries.map(entry => entry.isDone());
 const ends = entries => entries.map(entry => [entry.isDone(), entry.isCancelled()]);
-/** What the channel says of a file may come before the answer to its last chunk. */
+/** The channel's events about a file may arrive before the answer to its last chunk. */
 const allDone = (page, entries) => page.until(() => entries.every(entry => entry.isDone()), "the entries are done");
 const complete = entries => within(entries.completed, "the uploader is done");
 
@@ -152,7 +152,7 @@ describe("what does not", () => {
 
   test("an upload that stalls is closed, and ends cancelled", async () => {
     const page = await open("snapshots");
-    // The next chunk is never read, as in a page that was frozen.
+    // The next chunk is never read, as in a frozen page.
     const { readAsArrayBuffer } = window.FileReader.prototype;
     let reads = 0;
     window.FileReader.prototype.readAsArrayBuffer = function (blob) {

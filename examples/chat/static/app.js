@@ -1,4 +1,4 @@
-// What the page says to the server and hears from it. How it looks is in view.js.
+// Exchanges messages with the server; view.js draws the page.
 
 import { View } from "./view.js";
 
@@ -21,7 +21,7 @@ function enter(name) {
   view.enter(me);
   socket = new window.Phoenix.Socket("/socket", {
     params: { name: me },
-    // Polls where the way to a WebSocket is blocked.
+    // The client falls back to long polling if WebSockets are blocked.
     longPollFallbackMs: 2500,
     reconnectAfterMs: tries => [200, 500, 1000][tries - 1] ?? 2000,
     rejoinAfterMs: tries => [200, 500, 1000][tries - 1] ?? 2000,
@@ -52,7 +52,7 @@ function join(name) {
   let before = false;
   channel.join()
     .receive("ok", () => {
-      // Messages flow both ways: a server that is away later is no reason to poll ever after.
+      // The WebSocket works, so a later outage of the server must not cause a fallback to polling.
       if (socket.transport !== window.Phoenix.LongPoll) socket.longPollFallbackMs = undefined;
       view.notice(name, before ? "You are back" : `You are in #${name}`);
       before = true;
@@ -88,7 +88,7 @@ function type() {
   rooms.get(active).push("typing", {});
 }
 
-/** Whom the server leaves out is up to each room's channel, so each is told. */
+/** Mutes or unmutes a person. Each room's channel filters on its own, so each one is told. */
 function mute(name, off) {
   if (off) muted.add(name);
   else muted.delete(name);

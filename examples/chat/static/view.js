@@ -1,4 +1,4 @@
-// How the page looks. Everything a person wrote goes through textContent.
+// Draws the page. Everything that a person wrote goes through textContent.
 
 const MOST_LINES = 400;
 const TYPING_MS = 3000;
@@ -10,14 +10,14 @@ const ANIMALS = ["Badger", "Finch", "Fox", "Heron", "Lynx", "Marten", "Otter", "
 const $ = id => document.getElementById(id);
 const any = list => list[Math.floor(Math.random() * list.length)];
 
-/** An element with properties and children. */
+/** Creates an element with properties and children. */
 function el(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
 }
 
-/** A colour that is always the same for a name. */
+/** Returns a hue that is always the same for a name. */
 function hue(name) {
   let sum = 7;
   for (const char of name) sum = (sum * 31 + char.codePointAt(0)) % 360;
@@ -43,7 +43,7 @@ export class View {
   #unseen = 0;
   #do;
 
-  /** The page's actions, called as its forms and buttons are used. */
+  /** Sets the actions that the page's forms and buttons call. */
   on(actions) {
     this.#do = actions;
     const submit = (form, then) => $(form).addEventListener("submit", event => {
@@ -174,7 +174,7 @@ export class View {
     }, TYPING_MS);
   }
 
-  /** A message has arrived, so what was typed may go, unless it has been changed since. */
+  /** Clears the input after its message has arrived, unless the text has changed since. */
   said(body) {
     if ($("body").value === body) $("body").value = "";
     this.problem("");
@@ -209,7 +209,7 @@ export class View {
     this.#showPeople();
   }
 
-  /** What came while nobody looked stands in the tab. */
+  /** Shows the number of unseen messages in the title of the tab. */
   #showTitle() {
     const unseen = this.#unseen ? `(${this.#unseen}) ` : "";
     document.title = this.#active ? `${unseen}#${this.#active} · Campfire` : "Campfire";

@@ -1,4 +1,4 @@
-// What the page says to the server and hears from it. How it looks is in view.js.
+// Exchanges messages with the server; view.js draws the page.
 
 import { Uploads } from "./channel-uploads/index.js";
 import { View } from "./view.js";
@@ -7,7 +7,7 @@ const SOON = tries => [200, 500, 1000][tries - 1] ?? 2000;
 
 const socket = new window.Phoenix.Socket("/socket", { reconnectAfterMs: SOON, rejoinAfterMs: SOON });
 const harbour = socket.channel("harbour", {});
-// Before the join, so that nothing it is told is missed.
+// Created before the join, so that it misses no message.
 const uploads = new Uploads(harbour, "files", { parallel: 3 });
 const view = new View(uploads);
 

@@ -1,4 +1,4 @@
-// How the page looks. Everything that comes from a file or the server goes through textContent.
+// Draws the page. Everything that comes from a file or the server goes through textContent.
 
 import { doing, hasHope, limits, problem, size } from "./words.js";
 
@@ -6,13 +6,13 @@ const $ = id => document.getElementById(id);
 
 const STATUS = { online: "connected", offline: "reconnecting…", refused: "refused" };
 
-/** The end of a file's name, for the place where its picture will be. */
+/** Returns the extension of a file's name, shown until its picture is there. */
 function ending(name) {
   const [, end = "file"] = name.match(/\.([^.]{1,5})$/) ?? [];
   return end.toUpperCase();
 }
 
-/** One file in the list. */
+/** A file in the list. */
 class Row {
   element = $("row").content.firstElementChild.cloneNode(true);
   #entry;
@@ -42,7 +42,7 @@ class Row {
     this.#parts.cancel.addEventListener("click", () => uploads.cancel(entry));
   }
 
-  /** Shows what the file is doing; says whether that is news. */
+  /** Shows the file's status and progress; returns true if the status has changed. */
   update() {
     const { status, progress } = this.#entry;
     const { percent, words, download, pause, resume, retry } = this.#parts;
@@ -61,7 +61,7 @@ class Row {
     return true;
   }
 
-  /** The server has the file, and serves it. */
+  /** Shows the link and the picture of a file that the server has stored. */
   stored(url, isImage) {
     const { thumb, ending, download } = this.#parts;
     download.href = url;
@@ -75,7 +75,7 @@ class Row {
     });
   }
 
-  /** Whoever pressed a button that goes away finds the one in its place. */
+  /** Moves the focus from a button that disappears to the one that replaces it. */
   #keepFocus() {
     requestAnimationFrame(() => {
       if (document.activeElement !== document.body) return;
@@ -119,7 +119,7 @@ export class View {
     $("folder").textContent = path;
   }
 
-  /** A file has changed, or the limits have; it is drawn with the next frame. */
+  /** Draws a changed file, or changed limits, with the next frame. */
   changed(entry) {
     if (entry) this.#changed.add(entry);
     if (this.#drawing) return;
@@ -148,7 +148,7 @@ export class View {
   }
 
   #draw() {
-    // One that has failed at once has changed before those chosen ahead of it.
+    // A file that fails at once changes before the files that were chosen ahead of it.
     this.#uploads.entries.forEach(entry => this.#row(entry));
     for (const entry of this.#changed) {
       if (entry.status === "cancelled") this.#remove(entry);
@@ -175,13 +175,13 @@ export class View {
     if (focused) (next?.querySelector(".cancel") ?? $("files")).focus();
   }
 
-  /** For those who do not see the list. */
+  /** Announces the end of a file to screen readers. */
   #tell(entry) {
     if (entry.status === "done") $("news").textContent = `${entry.name} is done`;
     if (entry.status === "failed") $("news").textContent = `${entry.name}: ${problem(entry.error)}`;
   }
 
-  /** The whole window takes files; they fall into the box. */
+  /** Accepts files that are dropped anywhere in the window. */
   #takeDrops() {
     const holdsFiles = event => event.dataTransfer?.types.includes("Files");
     const over = is => document.body.classList.toggle("over", is);

@@ -1,8 +1,8 @@
-// What the server says, for people.
+// Words for the limits, sizes and errors that the server reports.
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
 
-/** A size as people say it: `512 bytes`, `3.4 MB`. */
+/** Formats a size: `512 bytes`, `3.4 MB`. */
 export function size(bytes) {
   let unit = 0;
   let amount = bytes;
@@ -16,7 +16,7 @@ export function size(bytes) {
 
 const KINDS = { "image/*": "images", "audio/*": "audio", "video/*": "videos" };
 
-/** What a page may take: `Images, audio, PDF; up to 20 files at once, 100 MB each`. */
+/** Formats the limits of an upload: `Images, audio, PDF · up to 20 at once, 100 MB each`. */
 export function limits({ accept, max_entries: most, max_file_size: largest }) {
   const kinds = accept.split(",").filter(Boolean).map(kind => KINDS[kind] ?? kind.slice(1).toUpperCase());
   const list = kinds.length ? kinds.join(", ") : "all files";
@@ -40,19 +40,19 @@ const ERRORS = {
   connection_lost: () => "The connection is lost",
 };
 
-/** What stays as it is, however often a file is sent. */
+/** Errors that a retry cannot fix. */
 const HOPELESS = ["too_large", "file_size_limit_exceeded", "not_accepted", "not_what_it_says", "unreadable"];
 
-/** Whether another try may help a file that has failed. */
+/** Returns true if a retry may help a failed file. */
 export const hasHope = ({ error }) => !HOPELESS.includes(error?.reason);
 
-/** What has gone wrong with a file. */
+/** Returns the text for the error of a file. */
 export function problem({ reason, cause, ...details }) {
   const words = ERRORS[cause] ?? ERRORS[reason];
   return words ? words(details) : `Refused: ${String(cause ?? reason).replaceAll("_", " ")}`;
 }
 
-/** What a file is doing. */
+/** Returns the text for the status of a file. */
 export function doing(entry) {
   switch (entry.status) {
     case "selected":
