@@ -23,6 +23,7 @@ use crate::diagnostics::{Diagnostics, did_you_mean, say, suggestion};
 pub(crate) struct ChannelArgs {
     pub(crate) topics: Vec<LitStr>,
     pub(crate) socket: Option<Type>,
+    pub(crate) shared: Option<Type>,
     pub(crate) intercept: Vec<LitStr>,
     pub(crate) pushes: Vec<Type>,
     pub(crate) proofs: Vec<Type>,
@@ -66,6 +67,7 @@ pub(crate) enum Time {
 
 const CHANNEL_OPTIONS: &[&str] = &[
     "socket",
+    "shared",
     "intercept",
     "pushes",
     "proofs",
@@ -85,6 +87,7 @@ impl ChannelArgs {
         let mut args = ChannelArgs {
             topics: Vec::new(),
             socket: None,
+            shared: None,
             intercept: Vec::new(),
             pushes: Vec::new(),
             proofs: Vec::new(),
@@ -106,6 +109,7 @@ impl ChannelArgs {
             };
             match name.to_string().as_str() {
                 "socket" => args.socket = Some(ty(input, "socket", "UserSocket")?),
+                "shared" => args.shared = Some(ty(input, "shared", "Board")?),
                 "intercept" => extend(&mut args.intercept, input, "intercept", "[\"new_msg\"]")?,
                 "pushes" => extend(&mut args.pushes, input, "pushes", "[NewMsg]")?,
                 "proofs" => extend(&mut args.proofs, input, "proofs", "[Admin]")?,

@@ -65,6 +65,8 @@ use crate::{
 ///   that starts with the text before it.
 /// - `socket = UserSocket`: the socket the channel belongs to, lent to its handlers as
 ///   `&UserSocket`. Without it the channel belongs to every socket.
+/// - `shared = Board`: what the channels of a topic share on this node, lent as `&Shared<Board>`; a
+///   `LoadShared` makes it when the first of them joins, and it is dropped with the last.
 /// - `intercept = ["event"]`: the broadcasts that go to `#[handle_out]` instead of to the client.
 /// - `pushes = [Type]`: the events that the channel pushes and broadcasts.
 /// - `proofs = [Admin]`: the proofs that a `#[handle_in]` may demand of its client by borrowing

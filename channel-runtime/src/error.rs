@@ -25,6 +25,9 @@ pub enum Error {
     /// The channel's mailbox is full; nothing was queued.
     #[error("the channel's mailbox is full")]
     MailboxFull,
+    /// A topic that was made of captures is none that its channel would read them from.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     /// A session is too large for a cookie; browsers keep 4096 bytes.
     #[error("the session's cookie is {len} bytes long, but browsers keep at most 4096")]
     CookieTooLong {
@@ -34,6 +37,27 @@ pub enum Error {
     /// The operating system provides no random bytes, so nothing can be encrypted.
     #[error("the operating system gives no random bytes")]
     NoRandomness,
+}
+
+/// A topic that its channel's `#[join]` would not read as it was written: see
+/// [`TypedTopic::topic`](crate::TypedTopic::topic).
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[error("`{channel}` would read other captures from the topic {topic:?}, or does not take it")]
+pub struct TopicError {
+    channel: &'static str,
+    topic: String,
+}
+
+impl TopicError {
+    pub(crate) fn new(channel: &'static str, topic: String) -> Self {
+        TopicError { channel, topic }
+    }
+}
+
+impl From<TopicError> for Refusal {
+    fn from(error: TopicError) -> Self {
+        Error::from(error).into()
+    }
 }
 
 impl From<EncodeError> for Refusal {

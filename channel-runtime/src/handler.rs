@@ -6,8 +6,9 @@
 pub use crate::{
     channel::{
         CallFor, CastFor, Channel, ChannelExtension, ChannelOf, ChannelOptions, Context, Gate,
-        HandlerFuture, InfoFor, IntoAnswer, IntoGate, IntoJoin, IntoNoReply, IntoPush, IntoRefusal,
-        IntoReply, Joined, NoReply, NoState, Provide, PushedBy, SocketView, role,
+        HandlerFuture, InfoFor, IntoAnswer, IntoChannelTopic, IntoGate, IntoJoin, IntoNoReply,
+        IntoPush, IntoRefusal, IntoReply, Joined, NoReply, NoState, Provide, PushedBy, ReadsTopic,
+        SharedPart, SocketView, WriteCapture, WritesTopic, role,
     },
     protocol::{Intercepted, JsonEvent, pattern_covers, pattern_matches},
     socket::{

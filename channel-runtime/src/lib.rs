@@ -70,14 +70,15 @@ pub use self::options::ServeOptions;
 pub use self::protocol::Valid;
 pub use self::{
     channel::{
-        Answer, Caller, ChannelRef, Proof, PushStream, RateLimit, Reason, Reply, Request,
-        RequestError, Socket, SocketRef, Status, Stop, TimerRef,
+        Answer, Caller, ChannelRef, ChannelTopic, LoadShared, Loading, Proof, PushStream,
+        RateLimit, Reason, Reply, Request, RequestError, Shared, Socket, SocketRef, Status, Stop,
+        TimerRef, ToTopic, TypedTopic,
     },
     connection::{
         Close, ConnectInfo, ConnectInfoKey, FromParams, Params, ParamsError, SlowConsumer,
     },
     endpoint::{DrainOptions, Endpoint, EndpointSubscription},
-    error::{ConfigError, Error, InternalError},
+    error::{ConfigError, Error, InternalError, TopicError},
     options::SocketOptions,
     origin::{CheckOrigin, Origin},
     protocol::{

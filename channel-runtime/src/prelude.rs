@@ -10,8 +10,8 @@ pub use crate::{
         handle_info, handle_out, handle_progress, handle_upload, join, terminate, validate_upload,
     },
     channel::{
-        Answer, Caller, ChannelRef, Proof, PushStream, Reason, Reply, RequestError, Socket,
-        SocketRef, Status, Stop,
+        Answer, Caller, ChannelRef, Proof, PushStream, Reason, Reply, RequestError, Shared, Socket,
+        SocketRef, Status, Stop, TypedTopic,
     },
     connection::{ConnectInfo, Params},
     endpoint::Endpoint,

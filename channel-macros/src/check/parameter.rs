@@ -70,12 +70,13 @@ fn decodes(role: Role) -> bool {
 
 /// Returns true if a type has the name of one that the runtime lends.
 fn is_lendable(ty: &Type) -> bool {
-    const LENT: [&str; 6] = [
+    const LENT: [&str; 7] = [
         "Topic",
         "ChannelRef",
         "Endpoint",
         "ConnectInfo",
         "Socket",
+        "Shared",
         "str",
     ];
     last_segment(ty).is_some_and(|segment| LENT.iter().any(|name| segment.ident == name))

@@ -2,11 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{GenericParam, Generics, LitStr, parse_quote};
+use syn::{LitStr, parse_quote};
 
 use super::{
     ExpandCtx, event, gate, is_generic, join::join, message::message, respan, terminate::terminate,
-    upload,
+    topic, upload,
 };
 use crate::{
     args::{ChannelArgs, Level, Time},
@@ -24,13 +24,17 @@ pub(crate) fn channel(target: &Target<'_>, args: &ChannelArgs) -> TokenStream {
     };
     let channel = implementation(cx, args);
     let belongs = belongs(cx, args);
+    let shared = shared(args).map(|shared| lend(cx, &shared, "shared", "SinceJoin"));
     let pushes = pushes(cx, args);
     let proofs = proofs(cx, args);
     let uploads = upload::takes_uploads(cx);
+    let topics = topic::topics(cx, args);
     let messages = target.handlers.iter().enumerate();
     let messages = messages.filter(|(at, handler)| has_impl(handler, &target.handlers[..*at]));
     let messages = messages.filter_map(|(_, handler)| message(cx, handler));
-    cx.scope(quote!(#channel #belongs #pushes #proofs #uploads #(#messages)*))
+    cx.scope(quote!(
+        #channel #belongs #shared #pushes #proofs #uploads #topics #(#messages)*
+    ))
 }
 
 /// Returns true if a handler needs an impl for its message. A reported handler needs it too, so
@@ -53,9 +57,11 @@ fn implementation(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
     let (handle_in, handle_out) = (event::handle_in(cx), event::handle_out(cx));
     let extension = upload::extension(cx);
     let (gates, rate_limits) = (gate::gates(cx), gate::rate_limits(cx, args));
+    let shared = shared(args).unwrap_or_else(|| quote!(()));
     let items = quote_spanned! {Span::mixed_site()=>
         type Socket = #socket;
         type Extension = #extension;
+        type Shared = #shared;
         const NAME: &'static __rt::str = #name;
         const TOPICS: &'static [&'static __rt::str] = &[#(#topics),*];
         #intercepts
@@ -117,6 +123,14 @@ fn socket<'a>(cx: &ExpandCtx<'_>, args: &'a ChannelArgs) -> Option<&'a syn::Type
     socket.filter(|_| args.socket_parameter(cx.generics()).is_none())
 }
 
+/// Returns the type of what the channels of a topic share, on the tokens of its type.
+fn shared(args: &ChannelArgs) -> Option<TokenStream> {
+    let ty = args.shared.as_ref()?;
+    let (at, _) = ends(ty);
+    let shared = respan(quote!(__rt::Shared), at);
+    Some(quote_spanned!(at=> #shared<#ty>))
+}
+
 /// Lends the socket and its state. The channel is the last of the user's types among the parameters
 /// of `Provide`, so that the others may come from another crate. The state is named through the
 /// socket, because only the compiler knows its type.
@@ -125,18 +139,21 @@ fn belongs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> Option<TokenStream> {
     let (at, _) = ends(socket);
     let view = respan(quote!(__rt::SocketView), at);
     let state = quote_spanned!(at=> <#socket as #view>::State);
-    let socket = lend(cx, &socket.to_token_stream(), "user");
+    let socket = lend(cx, &socket.to_token_stream(), "user", "Any");
     // At the span of the socket: if it is not a socket, all consequences are reported once.
-    let state = respan(lend(cx, &state, "state"), at);
+    let state = respan(lend(cx, &state, "state", "Any"), at);
     Some(quote!(#socket #state))
 }
 
-/// Lends the result of a context's method to every role.
-fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str) -> TokenStream {
+/// Lends the result of a context's method to some roles.
+fn lend(cx: &ExpandCtx<'_>, lent: &TokenStream, method: &str, roles: &str) -> TokenStream {
     let own = cx.ty();
     let method = syn::Ident::new(method, Span::mixed_site());
-    let any = with_parameter(cx.generics(), "__Role");
-    let (generics, _, bounds) = any.split_for_impl();
+    let roles = syn::Ident::new(roles, Span::mixed_site());
+    let mut generics = cx.generics().clone();
+    let role = quote_spanned!(Span::mixed_site()=> __Role: __rt::role::#roles);
+    generics.params.push(parse_quote!(#role));
+    let (generics, _, bounds) = generics.split_for_impl();
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
@@ -184,14 +201,6 @@ fn proofs(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
         }
     });
     each.collect()
-}
-
-fn with_parameter(generics: &Generics, name: &str) -> Generics {
-    let name = syn::Ident::new(name, Span::mixed_site());
-    let mut generics = generics.clone();
-    let parameter: GenericParam = parse_quote!(#name);
-    generics.params.push(parameter);
-    generics
 }
 
 /// Implements `PushedBy` for each event, and asserts that no two share a name.

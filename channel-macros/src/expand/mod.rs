@@ -13,6 +13,7 @@ mod join;
 mod message;
 mod socket;
 mod terminate;
+mod topic;
 mod upload;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};

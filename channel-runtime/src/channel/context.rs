@@ -54,6 +54,17 @@ pub mod role {
     /// The roles of a channel that is joined, and so has a [`Socket`](crate::Socket).
     pub trait AfterJoin {}
 
+    /// Every role.
+    pub trait Any {}
+
+    impl<R> Any for R {}
+
+    /// The roles of a channel from its join on, for which what its topic shares is loaded.
+    pub trait SinceJoin {}
+
+    impl SinceJoin for join {}
+    impl<R: AfterJoin> SinceJoin for R {}
+
     impl AfterJoin for before_handle_in {}
     impl AfterJoin for handle_in {}
     impl AfterJoin for handle_out {}
@@ -254,6 +265,13 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
     /// Returns the state that the `#[socket(state = …)]` of that socket names.
     pub fn state(&self) -> &<C::Socket as SocketView>::State {
         self.socket.state()
+    }
+}
+
+impl<C: Channel, R: role::SinceJoin> Context<'_, C, R> {
+    /// What the channels of the topic share on this node.
+    pub fn shared(&self) -> &C::Shared {
+        self.socket.shared()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A channel's bounded mailbox, which also holds the channel itself while it is idle.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     pin::Pin,
     sync::{Arc, Weak},
@@ -439,6 +440,10 @@ impl<C: Channel> Subscriber for Mailbox<C> {
             return send_on(&self.client, broadcast, encodings);
         }
         self.try_broadcast(broadcast, Command::Broadcast);
+    }
+
+    fn into_any(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(self)
     }
 }
 

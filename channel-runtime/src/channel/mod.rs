@@ -18,9 +18,11 @@ mod reason;
 mod reference;
 mod request;
 mod server;
+mod shared;
 mod socket;
 mod telemetry;
 mod timer;
+mod topic;
 mod view;
 
 #[allow(unused_imports, reason = "used by extensions, each behind a feature")]
@@ -50,8 +52,12 @@ pub use self::{
     reason::{Reason, Stop},
     reference::SocketRef,
     request::{Request, RequestError},
+    shared::{LoadShared, Loading, Shared, SharedPart},
     socket::{ChannelRef, PushedBy, Socket},
     timer::TimerRef,
+    topic::{
+        ChannelTopic, IntoChannelTopic, ReadsTopic, ToTopic, TypedTopic, WriteCapture, WritesTopic,
+    },
     view::{ChannelOf, NoState, SocketView},
 };
 pub(crate) use self::{
@@ -78,6 +84,10 @@ pub trait Channel: Sized + Send + 'static {
     /// The part that the crate adds to the channel: `upload::UploadsExtension` if it takes files,
     /// `()` otherwise.
     type Extension: ChannelExtension<Self>;
+
+    /// What the channels of a topic share on this node: a [`Shared`] where `#[channel(shared = …)]` names
+    /// its type, `()` otherwise.
+    type Shared: SharedPart<Self>;
 
     /// The type's name, for logs and metrics.
     const NAME: &'static str;

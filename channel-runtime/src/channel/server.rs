@@ -25,7 +25,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     Answer, Channel, ChannelExtension, ChannelOf, ChannelRef, Context, Gate, HandlerFuture, Joined,
-    Mailbox, Reason, Socket, SocketView,
+    Mailbox, Reason, SharedPart, Socket, SocketView,
     answer::{ERROR, OK},
     call::Contexts,
     handle::{ChannelHandle, Predecessor},
@@ -195,6 +195,7 @@ impl<C: Channel> Server<C> {
     pub(super) fn finish(&mut self, end: &End) {
         self.let_go();
         self.counted = None;
+        self.socket.release();
         let reason = match end {
             End::Because(reason) => Some(reason),
             _ => None,
@@ -384,12 +385,15 @@ impl<C: Channel> Socket<C> {
         let params = payload.clone();
         let (gate, cx) = (Context::new(self), Context::new(self));
         let join = AssertUnwindSafe(async {
-            match C::before_join(&gate).run().await {
-                Gate(Some(refusal)) => Joined::Refused(refusal),
-                Gate(None) => match C::join(&cx, payload) {
-                    Ok(join) => join.run().await,
-                    Err(refusal) => Joined::Refused(refusal),
-                },
+            if let Gate(Some(refusal)) = C::before_join(&gate).run().await {
+                return Joined::Refused(refusal);
+            }
+            if let Err(refusal) = self.shared().enter(self).await {
+                return Joined::Refused(refusal);
+            }
+            match C::join(&cx, payload) {
+                Ok(join) => join.run().await,
+                Err(refusal) => Joined::Refused(refusal),
             }
         });
         let joined = join

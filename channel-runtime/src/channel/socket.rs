@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     CallFor, CastFor, Channel, ChannelExtension, InfoFor, IntoPush, Mailbox, PushStream, Request,
-    SocketRef, SocketView, TimerRef,
+    SharedPart, SocketRef, SocketView, Stop, TimerRef,
     call::{Call, Cast, Info, ServerMessage},
     mailbox::Command,
     request,
@@ -48,6 +48,7 @@ pub struct Socket<C: Channel> {
     /// The subscriptions to further topics.
     subscriptions: Mutex<Vec<Subscription>>,
     extension: C::Extension,
+    shared: C::Shared,
 }
 
 impl<C: Channel> Socket<C> {
@@ -65,6 +66,7 @@ impl<C: Channel> Socket<C> {
             subscription: Mutex::default(),
             subscriptions: Mutex::default(),
             extension: C::Extension::default(),
+            shared: C::Shared::new(),
         }
     }
 
@@ -76,6 +78,16 @@ impl<C: Channel> Socket<C> {
     /// Returns the socket's own state: the value that `#[connect]` returned.
     pub fn user(&self) -> &C::Socket {
         C::Socket::socket(&self.user)
+    }
+
+    /// Returns what the channels of the topic share on this node, as `#[channel(shared = …)]` names it.
+    pub fn shared(&self) -> &C::Shared {
+        &self.shared
+    }
+
+    /// Leaves the topic's shared state.
+    pub(super) fn release(&mut self) {
+        self.shared.release();
     }
 
     /// Returns the application's state, which the `#[socket(state = …)]` of the channel's socket
@@ -483,10 +495,23 @@ impl<C: Channel> ChannelRef<C> {
         self.0.timers.every(self.weak(), period, message)
     }
 
-    /// Ends the channel within its shutdown time, before the messages in its mailbox.
-    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
-    pub(crate) fn stop(&self, reason: super::Reason) {
-        self.0.stop(reason);
+    /// Ends the channel within its shutdown time, before what waits in its mailbox, as if a handler had
+    /// returned the [`Stop`]; its answer goes nowhere. Nothing happens to one that has ended. Mirrors
+    /// `GenServer.stop/2`, and does not wait.
+    ///
+    /// ```
+    /// # use channel_runtime::prelude::*;
+    /// # pub struct Device;
+    /// # #[channel("device:*")]
+    /// # impl Device { #[join("device:{id}")] fn join(id: u64) -> Self { Device } }
+    /// fn revoke(endpoint: &Endpoint, id: u64) {
+    ///     for device in endpoint.channels(Device::topic(id)) {
+    ///         device.stop(Stop::shutdown_because("revoked"));
+    ///     }
+    /// }
+    /// ```
+    pub fn stop(&self, stop: Stop) {
+        self.0.stop(stop.reason);
     }
 
     /// Sends a message that ends its own subject, so that it always finds room.

@@ -219,6 +219,15 @@ pub(crate) fn stream_panicked(channel: &'static str, panic: &(dyn Any + Send)) {
     );
 }
 
+/// Logs a panic in the `Drop` of shared state. Nothing else ends.
+pub(crate) fn shared_panicked<T>(panic: &(dyn Any + Send)) {
+    tracing::error!(
+        shared = std::any::type_name::<T>(),
+        panic = &*line(panic_message(panic)),
+        "the shared state of a topic panicked while it was dropped"
+    );
+}
+
 /// Logs a panic of a channel. The channel ends, the process goes on.
 pub(crate) fn channel_panicked<C: Channel>(what: &'static str, panic: &(dyn Any + Send)) {
     metrics::counter!("channel_panics_total", "channel" => C::NAME).increment(1);

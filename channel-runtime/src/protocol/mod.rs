@@ -41,5 +41,5 @@ use self::{
 pub(crate) use self::{
     message::{SharedSerializer, reserved},
     shared_frame::{Charge, SharedFrame, SharedWire},
-    topic::captures,
+    topic::{captures, reads_as},
 };

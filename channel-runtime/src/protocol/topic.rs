@@ -147,11 +147,22 @@ pub(crate) fn captures<'t, const N: usize>(
         N + 1,
         "a literal before, between and after the captures"
     );
+    let mut found = [""; N];
+    split(literals, topic, &mut found).map(|()| found)
+}
+
+/// Whether the captures of `topic` are these texts.
+pub(crate) fn reads_as(literals: &[&str], topic: &str, texts: &[String]) -> bool {
+    let mut found = vec![""; texts.len()];
+    split(literals, topic, &mut found).is_some() && found == texts
+}
+
+fn split<'t>(literals: &[&str], topic: &'t str, found: &mut [&'t str]) -> Option<()> {
     let (first, rest) = literals.split_first()?;
     let mut left = topic.strip_prefix(first)?;
-    let mut found = [""; N];
+    let count = found.len();
     for (at, (slot, literal)) in found.iter_mut().zip(rest).enumerate() {
-        let end = if at + 1 == N {
+        let end = if at + 1 == count {
             left.len()
                 .checked_sub(literal.len())
                 .filter(|&end| left.get(end..) == Some(literal))?
@@ -161,7 +172,7 @@ pub(crate) fn captures<'t, const N: usize>(
         *slot = &left[..end];
         left = &left[end + literal.len()..];
     }
-    left.is_empty().then_some(found)
+    left.is_empty().then_some(())
 }
 
 #[cfg(test)]

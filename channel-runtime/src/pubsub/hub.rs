@@ -209,6 +209,11 @@ impl PubSub {
         others.map_or_else(Health::embedded, Distributed::health)
     }
 
+    /// Returns the subscribers of a topic in this process.
+    pub(crate) fn subscribers(&self, topic: &Topic) -> Vec<Arc<dyn Subscriber>> {
+        self.local.subscribers(topic)
+    }
+
     /// Returns the number of subscribers that a topic has in this process.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
         self.local.count(topic)

@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     collections::{HashMap, hash_map::Entry},
     hash::BuildHasher,
     sync::{
@@ -21,6 +22,11 @@ const SHARDS: usize = 64;
 /// Called under the topic's lock: it must not block and must not call the registry.
 pub(crate) trait Subscriber: Send + Sync {
     fn deliver(&self, broadcast: &Broadcast, encodings: &mut Encodings);
+
+    /// Gives the subscriber itself, where it is one that others may look for.
+    fn into_any(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
 }
 
 /// A subscriber that is a function.
@@ -201,6 +207,15 @@ impl Registry {
             telemetry::topic_ended();
         }
         drop(gone);
+    }
+
+    /// Returns the subscribers of a topic.
+    pub(crate) fn subscribers(&self, topic: &Topic) -> Vec<Arc<dyn Subscriber>> {
+        let mut all = Vec::new();
+        if let Some(subscribers) = self.shard(topic).read().get(topic) {
+            subscribers.for_each(|_, subscriber| all.push(subscriber.clone()));
+        }
+        all
     }
 
     /// Returns the number of subscribers of a topic.

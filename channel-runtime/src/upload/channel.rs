@@ -159,6 +159,7 @@ impl PushedBy<UploadChannel> for Stalled {}
 
 impl Channel for UploadChannel {
     type Extension = ();
+    type Shared = ();
     type Socket = ();
 
     const NAME: &'static str = "UploadChannel";

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::telemetry::{line, shown};
 use crate::{
-    channel::{ChannelRef, Reason},
+    channel::{ChannelRef, Stop},
     connection::{ClientSender, Outbox},
     endpoint::Endpoint,
     protocol::{Payload, Refusal, Term, Topic},
@@ -38,7 +38,7 @@ impl Link {
     }
 
     pub(super) fn stop(self) {
-        self.channel.stop(Reason::Normal);
+        self.channel.stop(Stop::normal());
     }
 }
 

@@ -1,6 +1,8 @@
 //! Joining: patterns, captures, responses, refusals, and joining again.
 
+mod shared;
 mod state;
+mod typed_topic;
 
 use channel_runtime::{prelude::*, test::TestClient};
 use serde::{Deserialize, Serialize};

@@ -97,6 +97,7 @@ fn reply<T: channel_runtime::handler::IntoReply>(reply: Reply<T>) -> Answer {
 impl Channel for Room0 {
     type Socket = ();
     type Extension = ();
+    type Shared = ();
     const NAME: &'static str = "Room0";
     const TOPICS: &'static [&'static str] = &["room0:*"];
     const INTERCEPTS: &'static [&'static str] = &["posted"];
