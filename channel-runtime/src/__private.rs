@@ -1,4 +1,4 @@
-//! What generated code calls. Not part of the public interface.
+//! Functions that generated code calls. Not part of the public interface.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -38,7 +38,7 @@ pub fn captures<'t, const N: usize>(literals: &[&str], topic: &'t str) -> Option
     crate::protocol::captures(literals, topic)
 }
 
-/// What a capture of a topic can be read into.
+/// A type that a capture of a topic can be read into.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a topic",
     label = "not a capture",
@@ -63,7 +63,7 @@ where
     }
 }
 
-/// What a JSON event must be.
+/// A type that can be a JSON event.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as JSON",
     label = "not serializable",
@@ -81,7 +81,7 @@ impl<T: Serialize> Json for T {
     }
 }
 
-/// What the field of a binary event can be.
+/// A type that can be the field of a binary event.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the bytes of a binary event",
     label = "not bytes",

@@ -1,4 +1,4 @@
-//! What a file with channels needs: `use channel_runtime::prelude::*;`.
+//! The items that a file with channels needs: `use channel_runtime::prelude::*;`.
 
 pub use axum::http::Extensions;
 pub use bytes::Bytes;

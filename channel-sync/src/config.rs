@@ -1,4 +1,4 @@
-//! What a [`Sync`](crate::Sync) does otherwise than by default.
+//! Options of a [`Sync`](crate::Sync).
 
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ impl Config {
         self
     }
 
-    /// Whether the open API deletes shapes: not by default.
+    /// Lets the open API delete shapes; off by default.
     #[must_use]
     pub fn allow_delete(mut self, allow: bool) -> Config {
         self.allow_delete = allow;

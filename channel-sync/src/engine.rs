@@ -36,7 +36,7 @@ pub struct Health {
     pub waiting: usize,
 }
 
-/// What has become of a shape.
+/// The state of a shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Its snapshot is on its way.
@@ -68,7 +68,7 @@ struct Inner {
     bounds: Option<Bounds>,
 }
 
-/// What one transaction means to a shape.
+/// The messages of one transaction for a shape.
 struct Batch {
     xid: u64,
     lsn: u64,
@@ -97,10 +97,10 @@ impl Shape {
     }
 }
 
-/// Whether the source's changes are read.
+/// The state of reading the source's changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Following {
-    /// Not yet, or it failed and is tried again by who asks next.
+    /// Not started, or failed; the next request tries again.
     No(Option<SourceError>),
     Begins,
     Yes,
@@ -156,7 +156,7 @@ struct State {
 struct Open {
     /// The place of its next change.
     op: u64,
-    /// What it means to each shape, and the bytes of that.
+    /// The messages for each shape, and their size in bytes.
     batches: HashMap<u64, (Vec<Message>, usize)>,
     bytes: usize,
     /// Room for the shapes of one change.
@@ -271,7 +271,7 @@ impl Engine {
         self.state.lock().lsn
     }
 
-    /// The shape of the definition, which is made if there is none.
+    /// Returns the shape of the definition; creates it if there is none.
     pub(crate) fn shape(self: &Arc<Self>, definition: Definition) -> Arc<Shape> {
         let identity = definition.identity();
         let mut state = self.state.lock();

@@ -3,7 +3,7 @@
 use crate::offset::Offset;
 use bytes::{Bytes, BytesMut};
 
-/// What stands behind an offset.
+/// The result of reading behind an offset.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// Messages with commas between them, and the offset of the last. `more` when a chunk ends here.
@@ -14,7 +14,7 @@ pub(crate) enum Read {
     },
     /// Nothing: the offset is the end.
     Nothing { end: Offset },
-    /// The offset is none that the log has reached.
+    /// The log has not reached the offset.
     Beyond,
 }
 

@@ -1,4 +1,4 @@
-//! What a shape is of, and the messages that its rows and changes are told by.
+//! Defines shapes, and the messages of their rows and changes.
 
 use crate::offset::Offset;
 use crate::predicate::{EvalError, Predicate};
@@ -8,13 +8,13 @@ use serde_json::Value as Json;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// What updates and deletes tell.
+/// The columns that updates and deletes carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Replica {
-    /// The key, and of an update what changed.
+    /// The key, and of an update the changed columns.
     #[default]
     Default,
-    /// The whole row, and of an update the old values of what changed.
+    /// The whole row, and of an update the old values of the changed columns.
     Full,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Definition {
     pub(crate) predicate: Option<Arc<Predicate>>,
     /// Places of the selected columns, in the table's order.
     pub(crate) selected: Vec<usize>,
-    /// Whether the columns were named: then others may be added to the table.
+    /// True if the columns were named: then others may be added to the table.
     pub(crate) named: bool,
     pub(crate) replica: Replica,
     pub(crate) log: LogMode,
@@ -58,8 +58,8 @@ impl Definition {
         )
     }
 
-    /// Whether the shape goes on unchanged with the table as it is now: the same table with columns
-    /// added behind, none of them selected.
+    /// Returns true if the shape continues unchanged with the table as it is now: the same table
+    /// with columns added at the end, and none of them selected.
     pub(crate) fn survives(&self, now: &Relation) -> bool {
         let (old, new) = (&self.relation.table, &now.table);
         self.named

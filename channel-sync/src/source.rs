@@ -67,7 +67,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// What transactions a snapshot has, and its rows.
+/// The rows of a snapshot, and the transactions that it contains.
 pub struct Snapshot {
     /// The transactions that are in it.
     pub bounds: Bounds,
@@ -89,8 +89,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Whether the transaction's changes are in the snapshot. The ids are compared as Postgres does
-    /// it, modulo 2³².
+    /// Returns true if the snapshot contains the transaction's changes. Compares ids as Postgres
+    /// does, modulo 2³².
     ///
     /// ```
     /// use channel_sync::Bounds;
@@ -105,7 +105,7 @@ impl Bounds {
     }
 }
 
-/// What a source tells of its tables, in this order.
+/// An event of a source's tables. Events come in this order.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -135,8 +135,9 @@ pub struct Transaction {
     pub lsn: u64,
     /// Its changes, in order.
     pub changes: Vec<Change>,
-    /// Whether it is complete with these. Of one that has too many changes for the memory, parts come
-    /// before, with the same `xid` and `lsn`, and no other transaction between them.
+    /// True if the transaction is complete with these changes. A transaction with too many changes
+    /// for the memory comes in parts, with the same `xid` and `lsn`, and no other transaction
+    /// between them.
     pub complete: bool,
 }
 
@@ -217,7 +218,7 @@ pub trait Source: Send + std::marker::Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceHealth {
-    /// Whether changes are read. A source that is not connected serves what is stored.
+    /// True if changes are read. A source that is not connected serves the stored shapes.
     pub connected: bool,
     /// The replication slot.
     pub slot: Option<String>,

@@ -101,7 +101,7 @@ pub(crate) fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// What stands in parentheses behind a type.
+/// The modifier in parentheses behind a type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Modifier {
@@ -385,7 +385,7 @@ impl Row {
         self.0.len()
     }
 
-    /// Whether there is no column at all.
+    /// Returns true if there is no column.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

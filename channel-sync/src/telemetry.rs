@@ -1,4 +1,4 @@
-//! What is measured, through the [`metrics`] facade.
+//! Records metrics through the [`metrics`] facade.
 
 use metrics::Unit;
 use std::time::Duration;

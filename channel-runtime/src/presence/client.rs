@@ -1,5 +1,5 @@
-//! What clients make of `presence_state` and `presence_diff`, for tests: one that tolerates no
-//! mistake, and one that does what the stock clients do.
+//! Clients that apply `presence_state` and `presence_diff`, for tests: a strict one that tolerates
+//! no mistake, and one that behaves like the stock clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,7 +76,7 @@ impl StrictClient {
         &self.emptied
     }
 
-    /// What a user sees.
+    /// Returns the presences that a user sees.
     pub(super) fn shown(&self) -> BTreeMap<String, Vec<String>> {
         shown(&self.metas)
     }

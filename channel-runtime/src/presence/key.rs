@@ -1,4 +1,4 @@
-//! What a presence is listed under.
+//! The key that a presence is listed under.
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What the presences of one node tell those of the others, and its encoding.
+//! Messages between the presences of nodes, and their encoding.
 //!
 //! Whatever bytes come, reading them allocates no more than what they hold: a length that reaches
 //! past the end is an error before it is anything else.
@@ -342,7 +342,7 @@ fn append_ref(bytes: &mut Vec<u8>, own: MetaRef) {
     bytes.extend(own.number.to_be_bytes());
 }
 
-/// What is left of a message.
+/// The unread rest of a message.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -1,4 +1,4 @@
-//! Who is in a topic, on all nodes.
+//! Tracks the presences of a topic on all nodes.
 
 #[cfg(test)]
 mod client;

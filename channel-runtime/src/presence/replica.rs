@@ -90,7 +90,7 @@ impl Default for Timing {
     }
 }
 
-/// What a topic takes.
+/// The limits of a topic.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// Keys of a topic.
@@ -136,7 +136,7 @@ pub(crate) enum Output<A> {
     To(A, Bytes),
 }
 
-/// What was counted.
+/// The counters of a replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Messages that could not be read, or that tell of a node under another's name.
@@ -241,7 +241,7 @@ impl<A: Address> Replica<A> {
         self.counts
     }
 
-    // What clients of this node see.
+    // The view for clients of this node.
 
     /// Returns the view of a topic, if there is anything in it.
     pub(crate) fn view(&self, room: &RoomName) -> Option<&View> {
@@ -325,7 +325,7 @@ impl<A: Address> Replica<A> {
     }
 }
 
-/// What the simulation looks at.
+/// Accessors for the simulation.
 #[cfg(test)]
 impl<A: Address> Replica<A> {
     pub(crate) fn own_hash(&self) -> (u64, u64) {

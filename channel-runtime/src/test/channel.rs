@@ -256,11 +256,11 @@ impl TestChannel {
     }
 }
 
-/// What the server asks this client: see [`TestChannel::expect_request`].
+/// A request of the server to this client: see [`TestChannel::expect_request`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestRequest<E> {
-    /// What it asks.
+    /// The command that the server sends.
     pub command: E,
     /// The ref that the answer names.
     pub reference: String,

@@ -86,13 +86,13 @@ impl<'a> TestClientBuilder<'a> {
         self
     }
 
-    /// What the socket's `#[connect]` and the channels see of the connection.
+    /// Sets the connect info that the socket's `#[connect]` and the channels see.
     pub fn connect_info(mut self, info: ConnectInfo) -> Self {
         self.info = info;
         self
     }
 
-    /// What the application's router hands to `#[connect]`, as `axum::Extension` does.
+    /// Adds an extension for `#[connect]`, as the application's router does with `axum::Extension`.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
         self.extensions.insert(extension);
         self

@@ -1,4 +1,4 @@
-//! What a client reads: the server's side of version 2 of the protocol, decoded.
+//! Decodes the messages that a client reads: the server's side of version 2 of the protocol.
 
 use std::fmt;
 
@@ -142,7 +142,7 @@ impl Inbound {
         }
     }
 
-    /// Whether the JSON payload holds all that `pattern` holds: every field of an object, every
+    /// Returns true if the JSON payload has all of `pattern`: every field of an object, every
     /// element of an array, equal values elsewhere.
     pub(super) fn contains(&self, pattern: &Value) -> bool {
         self.payload

@@ -341,7 +341,7 @@ impl Call<'_> {
             match tokio::time::timeout_at(deadline, self.stage.changed()).await {
                 Err(_) => {
                     let lsn = self.engine.lsn();
-                    // What came with the timeout is told now, not lost.
+                    // Messages that arrive together with the timeout are sent now, not lost.
                     return Ok(match self.shape.read(after) {
                         Read::Messages { body, end, more } => {
                             self.reply(Some(body), end, (!more).then_some(lsn), None)

@@ -129,7 +129,7 @@ impl Params {
     }
 }
 
-/// What is asked for, beside the shape.
+/// The parameters of a request, besides the shape's definition.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) start: Start,

@@ -16,7 +16,7 @@ pub(super) const JSON: &str = "application/json; charset=utf-8";
 /// 2024-10-09, from which cursors count.
 const CURSOR_EPOCH: u64 = 1_728_432_000;
 
-/// What browsers let scripts read.
+/// The headers that browsers let scripts read.
 const EXPOSED: &str = "electric-cursor,electric-handle,electric-has-data,electric-offset,\
                        electric-schema,electric-snapshot,electric-up-to-date,\
                        electric-internal-known-error,etag,retry-after";
@@ -134,7 +134,7 @@ pub(super) fn up_to_date(lsn: u64) -> String {
     format!(r#"{{"headers":{{"control":"up-to-date","global_last_seen_lsn":"{lsn}"}}}}"#)
 }
 
-/// Whether `If-None-Match` names the entity: by its tag, not by `*`.
+/// Returns true if `If-None-Match` names the entity: by its tag, not by `*`.
 fn names(given: &HeaderValue, etag: &HeaderValue) -> bool {
     let (Ok(given), Ok(etag)) = (given.to_str(), etag.to_str()) else {
         return false;

@@ -49,7 +49,7 @@ pub struct MemorySource {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// The name is none, or no table has it.
+    /// The name is not valid, or no table has it.
     #[error("{0}")]
     Relation(String),
     /// A table of this name is there already.

@@ -158,7 +158,7 @@ impl Catalog {
     }
 
     async fn look(&self, name: Option<&RelationName>, oids: &[u32]) -> Result<(), SourceError> {
-        // Who had the name before is looked at, too.
+        // The table that had the name before is looked up, too.
         let mut asked = oids.to_vec();
         asked.extend(name.and_then(|name| self.known.lock().names.get(name).copied()));
         let looked = async {
@@ -182,7 +182,7 @@ impl Catalog {
         let sender = self.news.lock().clone();
         if let Some(sender) = sender {
             for event in news {
-                // Nobody follows any longer: then nothing needs to be told.
+                // The receiver is gone: then nothing needs to be told.
                 let _ = sender.send(event).await;
             }
         }
@@ -282,7 +282,7 @@ impl Known {
                     self.names.remove(old.name());
                 }
             }
-            // Who had the name has it no longer.
+            // The table that had the name has it no longer.
             let before = self.names.insert(described.name().clone(), oid);
             if let Some(before) = before.filter(|before| *before != oid && !asked.contains(before))
             {
@@ -311,12 +311,12 @@ impl Known {
 }
 
 impl Entry {
-    /// What is told when the table is described otherwise.
+    /// Returns the events to send when the table's description changes.
     fn changed(&self, now: &Described) -> Vec<Event> {
         let old = &self.described;
         let relation = now.oid();
         let untold = self.ready && (!now.is_told() || now.unfit.is_some());
-        // A partition more may have brought rows that were nobody's change.
+        // A new partition may bring rows that no change has announced.
         if untold || old.part_oids() != now.part_oids() {
             return vec![Event::Ended { relation }];
         }

@@ -99,8 +99,8 @@ impl PostgresConfig {
     }
 }
 
-/// What every session sets, so that a value has the same text in snapshot and stream, and a name means
-/// what the catalogue's owner made.
+/// Settings of every session: a value has the same text in snapshot and stream, and a name means
+/// the object of the system catalogue.
 pub(super) const OPTIONS: &str = "-c bytea_output=hex -c DateStyle=ISO,DMY -c TimeZone=UTC \
      -c IntervalStyle=iso_8601 -c extra_float_digits=1 -c search_path=pg_catalog \
      -c standard_conforming_strings=on -c statement_timeout=0";

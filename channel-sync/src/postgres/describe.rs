@@ -42,7 +42,7 @@ impl Described {
         self.parts.iter().map(|part| part.oid).collect()
     }
 
-    /// Whether every change of its rows is told, and whole.
+    /// Returns true if every change of the table's rows is published, with whole rows.
     pub(super) fn is_told(&self) -> bool {
         self.parts.iter().all(|part| part.full && part.published)
     }
@@ -261,7 +261,7 @@ fn element(row: &Row) -> Type {
     }
 }
 
-/// What `atttypmod` says, by the type's own way to say it.
+/// Decodes `atttypmod`, whose format depends on the type.
 fn modifier(row: &Row) -> Modifier {
     let (name, typmod): (&str, i32) = (row.get("type_name"), row.get("atttypmod"));
     if row.get::<_, &str>("type_schema") != "pg_catalog" || typmod < 0 {

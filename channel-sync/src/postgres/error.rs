@@ -78,7 +78,7 @@ pub(super) fn has_code(error: &tokio_postgres::Error, code: &SqlState) -> bool {
     error.code() == Some(code)
 }
 
-/// What a query's error means to who asked.
+/// Converts a query's error into the source's.
 pub(super) fn source_error(error: &tokio_postgres::Error) -> SourceError {
     match error.code() {
         Some(code) if *code == SqlState::DIVISION_BY_ZERO => {

@@ -4,7 +4,7 @@
 use bytes::{Buf, Bytes};
 use smol_str::SmolStr;
 
-/// What is told of a table within a transaction.
+/// A message about a table within a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     /// The columns of what follows. It comes before the first change of a table, and again when the
@@ -36,7 +36,7 @@ pub(super) struct Columns {
     pub(super) oid: u32,
     pub(super) schema: SmolStr,
     pub(super) name: SmolStr,
-    /// Whether changes have the whole row as it was.
+    /// True if changes have the whole old row.
     pub(super) full: bool,
     pub(super) columns: Vec<StreamColumn>,
 }
@@ -122,7 +122,7 @@ fn columns(from: &mut Bytes) -> Read<Columns> {
     let count = from.try_get_u16().map_err(|_| Malformed)?;
     let mut columns = Vec::new();
     for _ in 0..count {
-        // Whether it is of the key: said of every column when all are.
+        // The flag of key columns is not needed: with a full identity, every column has it.
         u8(from)?;
         let name = text(from)?;
         let type_oid = u32(from)?;

@@ -106,7 +106,7 @@ impl Publisher {
             .await
             .map_err(|e| Attempt::Source(pool_error(&e)))?;
         let transaction = client.transaction().await?;
-        // Who writes queues behind a lock that is waited for: not for long.
+        // Writers queue behind a lock that is waited for, so the wait is short.
         transaction
             .batch_execute("SET LOCAL lock_timeout = '500ms'")
             .await?;

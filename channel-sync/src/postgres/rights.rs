@@ -1,4 +1,4 @@
-//! Whether the database can be a source, said in words before anything is asked of it.
+//! Checks that the database can be a source, and explains why not, before it is used.
 
 use super::PostgresError;
 use super::config::PostgresConfig;
@@ -23,7 +23,8 @@ SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate AND NOT pubviaroot 
        pg_has_role(pubowner, 'USAGE') AS owned
   FROM pg_publication WHERE pubname = $1";
 
-/// Whether tables have to be published under a lock, as the server is older than a correction of it.
+/// Checks the server, the role and the publication. Returns true if tables have to be published
+/// under a lock, because the server lacks a bug fix.
 pub(super) async fn check(pool: &Pool, config: &PostgresConfig) -> Result<bool, PostgresError> {
     let client = pool.get().await.map_err(|error| match error {
         PoolError::Backend(error) => PostgresError::Connect(words(&error)),

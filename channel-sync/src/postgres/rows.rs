@@ -29,7 +29,7 @@ pub(super) enum RowsError {
     Untold(u32),
 }
 
-/// What a message means.
+/// The meaning of a message.
 #[derive(Default)]
 pub(super) struct Meaning {
     pub(super) changes: Vec<Change>,
@@ -155,7 +155,7 @@ impl Tables {
             }
         }
         if !told.columns.full {
-            // What is told from here on lacks what shapes need, whatever it is set to by now.
+            // Changes from here on lack columns that shapes need, whatever the current setting is.
             for target in told.targets.drain(..) {
                 meaning.lost(catalog, target.root);
             }

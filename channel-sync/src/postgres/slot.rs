@@ -14,11 +14,11 @@ use tokio_postgres::{Client, GenericClient};
 /// A slot is made when all transactions that are open have ended; after so long it is said what for.
 const WAITING: Duration = Duration::from_secs(5);
 
-/// Whether the stream goes on where it ended.
+/// Tells if the stream continues where the last session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Continuity {
     Kept,
-    /// What was between is lost.
+    /// The changes in between are lost.
     New,
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn publication(
     }
 }
 
-/// What is known of the slot from the session before.
+/// The state of the slot in the previous session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
     /// All up to here is stored.

@@ -40,7 +40,7 @@ pub(super) struct Stream {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) stored: watch::Receiver<u64>,
     pub(super) progress: Arc<super::Progress>,
-    /// What is known of the server since the first session.
+    /// The server, as known since the first session.
     pub(super) server: Option<Server>,
     /// The last transaction that was told, by the position of its commit.
     pub(super) told: u64,
@@ -72,7 +72,7 @@ enum Cut {
     Ended,
     #[error("the server does not answer")]
     Silent,
-    /// Nobody reads the changes any longer.
+    /// The receiver of the changes is gone.
     #[error("the changes are not read any longer")]
     Unread,
 }
@@ -84,7 +84,7 @@ impl From<tokio_postgres::Error> for Cut {
 }
 
 impl Stream {
-    /// Makes the slot, so that all that is committed from now on is told.
+    /// Makes the slot, so that all commits from now on are read.
     pub(super) async fn begin(&mut self) -> Result<ReplicationClient, SourceError> {
         let begun = self.connect().await;
         begun.map_err(|cut| match cut {
@@ -96,7 +96,7 @@ impl Stream {
         })
     }
 
-    /// Tells the changes until nobody reads them.
+    /// Sends the changes until the receiver is gone.
     pub(super) async fn run(mut self, first: ReplicationClient) {
         let mut client = Some(first);
         let mut pause = PAUSES.0;

@@ -83,7 +83,7 @@ pub(super) fn widen(from: &Type, to: &Type) -> Widen {
     }
 }
 
-/// Whether `::` converts one into the other.
+/// Returns true if `::` converts `from` into `to`.
 pub(super) fn can_cast(from: &Type, to: &Type) -> bool {
     use Type::*;
     match (from, to) {

@@ -44,7 +44,7 @@ pub(super) enum Fault {
     TimeZone(String),
 }
 
-/// What Electric puts before a clause when it parses it; positions of syntax errors count it.
+/// The prefix that Electric parses a clause with; positions of syntax errors count it.
 const PREFIX: usize = "SELECT 1 WHERE ".len();
 
 impl PredicateError {

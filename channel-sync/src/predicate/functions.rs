@@ -1,4 +1,4 @@
-//! What operators and functions compute.
+//! Evaluates operators and functions.
 
 use super::EvalError;
 use super::expr::{Expr, Function};

@@ -1,4 +1,5 @@
-//! What of a clause an index can use: the few values that a column has in all of its rows.
+//! Finds the part of a clause that an index can use: the few values that a column has in all of its
+//! rows.
 
 use super::expr::{Comparison, Expr, Op};
 use crate::value::{Type, Value};

@@ -75,7 +75,7 @@ impl Predicate {
         Ok(Predicate { expr, sql })
     }
 
-    /// Whether the row is one of the clause's: unknown is not.
+    /// Returns true if the row matches the clause; unknown is no match.
     ///
     /// # Errors
     ///

@@ -129,12 +129,12 @@ impl Array {
             .then_with(|| self.dims.cmp(&other.dims))
     }
 
-    /// Every element of `other` is an element of this; a null is none.
+    /// Returns true if every element of `other` is an element of this array; a null never is.
     pub(crate) fn contains(&self, other: &Array, element: &Type) -> bool {
         other.items.iter().all(|wanted| self.has(wanted, element))
     }
 
-    /// At least one element is in both.
+    /// Returns true if at least one element is in both.
     pub(crate) fn overlaps(&self, other: &Array, element: &Type) -> bool {
         other.items.iter().any(|wanted| self.has(wanted, element))
     }

@@ -1,4 +1,4 @@
-//! What is answered otherwise than recorded on purpose, and what the recordings do not have.
+//! Tests deliberate differences from the recordings, and cases that they do not have.
 
 use super::{config, exchange, settled};
 use crate::norm::Answer;

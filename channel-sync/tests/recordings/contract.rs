@@ -1,4 +1,4 @@
-//! What each source does alike: tables in memory, and PostgreSQL.
+//! Tests the behaviour that all sources share: tables in memory, and PostgreSQL.
 
 use super::follower::Follower;
 use super::sql::Database;

@@ -1,4 +1,4 @@
-//! What goes wrong between a server and its database, and what clients have in the end.
+//! Tests faults between a server and its database, and the rows that clients end up with.
 
 use super::cluster::{Cluster, End, shared};
 use super::config;
@@ -567,7 +567,7 @@ async fn a_database_that_is_stopped_or_killed_and_started_again_goes_on_where_it
         while sync.health().await.source.connected {
             sleep(Duration::from_millis(10)).await;
         }
-        // What is stored is served without it.
+        // Stored rows are served without the database.
         let mut other = Follower::new(&router, "table=f");
         other.current().await;
         assert_eq!(other.rows.len(), i);

@@ -98,7 +98,7 @@ const OTHERWISE: &[Otherwise] = &[
     otherwise("29-secret", 8, READABLE),
 ];
 
-/// What a test compares: all answers of a scenario with the recorded ones.
+/// The comparison of all answers of a scenario with the recorded ones.
 struct Outcome {
     exchanges: usize,
     same: usize,
@@ -130,7 +130,7 @@ impl Tables {
         }
     }
 
-    /// What was committed is in the shapes.
+    /// Waits until all commits are in the shapes.
     async fn settled(&self) {
         match self {
             Tables::Memory(_) => settled().await,
@@ -282,7 +282,7 @@ fn recording(name: &str) -> Json {
     serde_json::from_str(&text).expect("it is JSON")
 }
 
-/// What was committed reaches the shapes before the clock moves.
+/// Waits until commits reach the shapes: the paused clock moves only after them.
 pub(crate) async fn settled() {
     sleep(Duration::from_millis(1)).await;
 }

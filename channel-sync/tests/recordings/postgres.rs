@@ -86,7 +86,7 @@ impl Tables {
 
 async fn replay() -> Replay {
     let mut tables = Tables::new().await;
-    // What is told does not depend on when the catalogue is looked at.
+    // Without periodic checks, the answers do not depend on when the catalogue is read.
     let options = tables.options().catalogue_check(Duration::from_secs(3600));
     let a = tables.sync_with(config(), options).await.open_api();
     let b = tables.sync(config_b()).await.open_api();

@@ -99,7 +99,7 @@ impl Database {
     }
 
     async fn define(&mut self, text: &str) {
-        // What the parser does not know, or what tables in memory do not have.
+        // Statements that the parser does not know, or that tables in memory do not have.
         if text.starts_with("drop type")
             || text.starts_with("drop view")
             || text.starts_with("drop materialized")

@@ -1,4 +1,4 @@
-//! What a node did to its own entries, for the others.
+//! The log of a node's changes to its own entries, for the other nodes.
 
 use std::collections::VecDeque;
 

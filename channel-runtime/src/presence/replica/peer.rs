@@ -1,4 +1,4 @@
-//! What a node knows of another one: when it was heard, and how far behind its entries are here.
+//! The state of another node: when it was last heard, and how far behind its entries are here.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -46,7 +46,7 @@ pub(super) enum Presence {
     },
 }
 
-/// What is missing, and when it is asked for next.
+/// A request for missing entries, and the time of its next attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pull {
     pub(super) at: Duration,

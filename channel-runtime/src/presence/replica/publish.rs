@@ -1,4 +1,4 @@
-//! What this node tells the others of its entries.
+//! Publishes this node's entries to the other nodes.
 
 use std::time::Duration;
 

@@ -430,7 +430,7 @@ impl Table {
         }
     }
 
-    /// What is to be shown by the rule alone: each meta with the number of entries that hold it.
+    /// Computes the visible metas from scratch: each with the number of entries that hold it.
     #[cfg(test)]
     pub(super) fn recomputed(&self) -> std::collections::BTreeMap<(String, Key, MetaRef), u32> {
         let visible = || self.owners.values().filter(|owner| owner.visible);

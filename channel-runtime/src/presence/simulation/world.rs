@@ -44,7 +44,7 @@ pub(super) enum Broken {
     UpdateLeaves,
 }
 
-/// What happened in runs, so that it is known that it does.
+/// Counts of the events in runs, to prove that each kind occurs.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     diffs: u64,

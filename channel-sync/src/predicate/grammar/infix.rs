@@ -1,4 +1,4 @@
-//! What stands behind a first operand: operators, tests, lists, subscripts.
+//! Parses what follows a first operand: operators, tests, lists, subscripts.
 
 use super::super::ast::{Ast, Node, Test};
 use super::super::lex::{Lexed, Lexeme};

@@ -1,4 +1,4 @@
-//! What operators stand between: literals, columns, calls, what is in parentheses or has a sign before it.
+//! Parses operands: literals, columns, calls, parenthesized and signed expressions.
 
 use super::super::ast::{Ast, MAX_DEPTH, Node};
 use super::super::lex::Lexeme;

@@ -1,4 +1,4 @@
-//! What must hold after every step.
+//! Invariants that hold after every step.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What happens to nodes and users.
+//! Events that happen to nodes and users.
 
 use std::time::Duration;
 
