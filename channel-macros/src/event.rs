@@ -136,7 +136,7 @@ fn implementation(input: &DeriveInput, args: &EventArgs, right: bool) -> TokenSt
     }
 }
 
-/// What the type's own parameters must be for it to be an event.
+/// Returns the generics with the bounds that the type's parameters need for it to be an event.
 fn bounded(generics: &Generics, binary: bool) -> Generics {
     let mut generics = generics.clone();
     if generics.type_params().next().is_some() {

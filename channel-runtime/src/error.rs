@@ -25,7 +25,7 @@ pub enum Error {
     /// The channel's mailbox is full; nothing was queued.
     #[error("the channel's mailbox is full")]
     MailboxFull,
-    /// A topic that was made of captures is none that its channel would read them from.
+    /// A topic was made of captures that its channel would not read from it.
     #[error(transparent)]
     Topic(#[from] TopicError),
     /// A session is too large for a cookie; browsers keep 4096 bytes.

@@ -60,7 +60,7 @@ fn kind(handler: &Handler<'_>, parameter: &Parameter<'_>, diagnostics: &mut Diag
     handler.wrong_on(diagnostics, ty, message);
 }
 
-/// Whether what a handler of the role owns is made of what a client sent.
+/// Returns true if a handler of the role owns a value that is decoded from a payload.
 fn decodes(role: Role) -> bool {
     matches!(
         role,
@@ -157,8 +157,8 @@ fn is_socket_ref(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == "SocketRef")
 }
 
-/// What is wrong with a value that is owned where it can only be meant otherwise: the words for a type
-/// of this name.
+/// Returns the error for an owned value that can only be a mistake, judged by the name of its
+/// type.
 fn no_message_by_name(ty: &Type, role: Role) -> Option<String> {
     let segment = last_segment(ty)?;
     let generic = !segment.arguments.is_empty();

@@ -55,8 +55,8 @@ impl<'s, 'b> Call<'s, 'b> {
         made.collect()
     }
 
-    /// Whether a type says itself what it is: the message, or a means to answer it. One that is named as
-    /// what cannot be a payload is read as one, for the words of the error.
+    /// Returns true if the type itself decides its kind: the message, or a means to answer it. A
+    /// type with the name of one that cannot be a payload is read as a payload, for the error's text.
     pub(super) fn is_open(&self, parameter: &Parameter<'_>) -> bool {
         let (_, _, method) = decoding(parameter.ty, self.handler.role);
         method == "from_payload"

@@ -53,7 +53,7 @@ pub(super) fn message(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> Option<Token
     Some(quote_spanned!(span=> #(#cfgs)* #implementation))
 }
 
-/// What a caller gets: what its `Caller` says, or what the method returns.
+/// Returns the type of the reply: that of the `Caller`, or the method's return type.
 fn reply(cx: &ExpandCtx<'_>, handler: &Handler<'_>) -> TokenStream {
     if let Some(caller) = handler.caller() {
         let caller = cx.outside(caller);

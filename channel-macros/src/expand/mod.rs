@@ -89,7 +89,7 @@ impl ExpandCtx<'_> {
         outside(ty.to_token_stream(), self.ty())
     }
 
-    /// What is generated, in a scope of its own where `__rt` is the runtime.
+    /// Wraps the generated items in a scope of their own, where `__rt` is the runtime.
     ///
     /// Each attribute that the block is written with is used on its own name, so that an editor can
     /// show what it means.

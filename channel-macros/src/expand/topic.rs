@@ -19,8 +19,8 @@ pub(super) fn topics(cx: &ExpandCtx<'_>, args: &ChannelArgs) -> TokenStream {
         .collect()
 }
 
-/// What is given for each capture is a parameter of the impl, which is told apart from the other joins'
-/// by the join's place.
+/// Implements `WritesTopic`. The type given for each capture is a parameter of the impl; the join's
+/// place tells the impl apart from those of other joins.
 fn writes_topic(
     cx: &ExpandCtx<'_>,
     args: &ChannelArgs,

@@ -338,7 +338,7 @@ impl<'b> Handler<'b> {
         caller.map(|parameter| parameter.ty)
     }
 
-    /// Whether it owns something that is named as a `SocketRef` is.
+    /// Returns true if it owns a parameter whose type is named `SocketRef`.
     pub(crate) fn names_socket_ref(&self) -> bool {
         self.owned().any(|parameter| {
             last_segment(parameter.ty).is_some_and(|segment| segment.ident == "SocketRef")

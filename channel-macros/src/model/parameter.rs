@@ -40,7 +40,7 @@ pub(crate) enum ParamSource<'b> {
     Owned,
     /// The part of the topic that the pattern captures under the parameter's name.
     Capture,
-    /// What a `#[handle_call]` owns beside its message.
+    /// The value that a `#[handle_call]` owns beside its message.
     Caller,
     /// `&Uploads<P>`: the files of the upload of the parameter's name; the `Uploads<P>`.
     Uploads(&'b Type),
@@ -158,7 +158,7 @@ pub(super) fn find_uploads(parameters: &mut [Parameter<'_>], is_declared: impl F
     }
 }
 
-/// Whether a type is one of this name with arguments.
+/// Returns true if a type has this name, and arguments.
 fn is_called(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == name && !segment.arguments.is_empty())
 }

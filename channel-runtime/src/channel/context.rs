@@ -200,7 +200,7 @@ pub struct Context<'a, C: Channel, R> {
     socket: &'a Socket<C>,
     event: &'a str,
     reference: &'a Term,
-    /// What the handler is about, where it is neither an event nor a message.
+    /// The subject of the handler, if it is neither an event nor a message.
     about: &'a (dyn Any + Send + Sync),
     role: PhantomData<R>,
 }
@@ -225,7 +225,7 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
         }
     }
 
-    /// What [`Context::about`] was given.
+    /// Returns the subject that [`Context::about`] was given.
     #[cfg(feature = "uploads")]
     pub(crate) fn subject<T: Any>(&self) -> Option<&'a T> {
         self.about.downcast_ref()
@@ -269,7 +269,7 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
 }
 
 impl<C: Channel, R: role::SinceJoin> Context<'_, C, R> {
-    /// What the channels of the topic share on this node.
+    /// Returns the state that the channels of the topic share on this node.
     pub fn shared(&self) -> &C::Shared {
         self.socket.shared()
     }

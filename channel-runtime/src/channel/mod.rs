@@ -85,8 +85,8 @@ pub trait Channel: Sized + Send + 'static {
     /// `()` otherwise.
     type Extension: ChannelExtension<Self>;
 
-    /// What the channels of a topic share on this node: a [`Shared`] where `#[channel(shared = …)]` names
-    /// its type, `()` otherwise.
+    /// The state that the channels of a topic share on this node: a [`Shared`] if
+    /// `#[channel(shared = …)]` names its type, `()` otherwise.
     type Shared: SharedPart<Self>;
 
     /// The type's name, for logs and metrics.

@@ -1,9 +1,9 @@
-//! What a handler owns, told apart by its type: the message, or the means to answer it.
+//! Parameters that a handler owns, told apart by type: the message, or the means to answer it.
 
 use super::{Answer, Caller, Channel, Context, IntoAnswer, IntoNoReply, Reason, SocketRef, role};
 use crate::protocol::{FromPayload, Payload, PayloadError};
 
-/// What a `#[handle_in]` owns: the message, or a [`SocketRef`].
+/// A value that a `#[handle_in]` owns: the message, or a [`SocketRef`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be decoded from a client payload",
     label = "not a payload",
@@ -12,9 +12,9 @@ use crate::protocol::{FromPayload, Payload, PayloadError};
 pub trait FromMessage: Sized {
     /// When a handler that owns it answers.
     type Answers: When;
-    /// What is kept of the message until all of it could be read.
+    /// The part of the message that is kept until all of it could be read.
     type Held;
-    /// Whether it is the message itself.
+    /// True if it is the message itself.
     const IS_MESSAGE: bool;
 
     /// Reads the payload.
@@ -73,7 +73,7 @@ impl FromMessage for SocketRef {
     }
 }
 
-/// Whether two parameters of a `#[handle_in]` are not one message and one [`SocketRef`].
+/// Returns true unless the two parameters of a `#[handle_in]` are a message and a [`SocketRef`].
 pub const fn same_kind<A: FromMessage, B: FromMessage>() -> bool {
     A::IS_MESSAGE == B::IS_MESSAGE
 }
@@ -100,7 +100,7 @@ impl When for Later {
     type Or<W: When> = Later;
 }
 
-/// What a `#[handle_in]` can return, by when it answers.
+/// A value that a `#[handle_in]` can return, by when it answers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an answer to a client message",
     label = "not an answer",
@@ -143,14 +143,14 @@ impl<T: IntoAnswerWhen<W>, W> IntoAnswerLater<W> for T {
     }
 }
 
-/// What a `#[handle_call]` owns beside its message: a [`Caller`].
+/// A value that a `#[handle_call]` owns beside its message: a [`Caller`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Caller`, and a handler owns only the message it handles",
     label = "a second message",
     note = "a `#[handle_call]` owns its message, and `Caller<T>` where it answers later; all else is borrowed, as in `socket: &Socket<Self>`"
 )]
 pub trait OwnedCaller {
-    /// What the caller gets.
+    /// The reply to the caller.
     type Reply: Send + 'static;
 }
 
@@ -158,7 +158,7 @@ impl<T: Send + 'static> OwnedCaller for Caller<T> {
     type Reply = T;
 }
 
-/// What a `#[terminate]` owns: the [`Reason`].
+/// A value that a `#[terminate]` owns: the [`Reason`].
 #[diagnostic::on_unimplemented(
     message = "a `#[terminate]` can own only the `Reason`: there is no message",
     label = "not the `Reason`"

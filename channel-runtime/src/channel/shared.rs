@@ -1,4 +1,4 @@
-//! What the channels of one topic share on this node: loaded by the first, dropped with the last.
+//! State that the channels of a topic share on a node: loaded by the first, dropped with the last.
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +24,8 @@ use crate::{
     protocol::{Refusal, Topic},
 };
 
-/// What the channels of the type `C` on one topic share, of all clients of this node. `#[channel(…,
-/// shared = Board)]` names it, and handlers borrow a `&Shared<Board>`.
+/// State that the channels of type `C` on one topic share, for all clients of this node.
+/// `#[channel(…, shared = Board)]` names it, and handlers borrow a `&Shared<Board>`.
 ///
 /// ```
 /// use channel_runtime::{LoadShared, Loading, prelude::*};
@@ -105,7 +105,7 @@ impl<C: Channel> Loading<'_, C> {
     }
 }
 
-/// What the channels of a topic share: derefs to what [`LoadShared`] made.
+/// The state that the channels of a topic share: derefs to the value that [`LoadShared`] made.
 ///
 /// It is one value for all clients of the topic **on this node**; another node has one of its own, so
 /// what must be the same everywhere belongs into a database, or is told by broadcasts. Handlers
@@ -130,7 +130,7 @@ impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Shared<T> {
     }
 }
 
-/// What a channel has of its topic's shared state: a [`Shared`], or `()` where it names none.
+/// A channel's part of its topic's shared state: a [`Shared`], or `()` if it names none.
 pub trait SharedPart<C: Channel>: Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn new() -> Self;
@@ -215,7 +215,7 @@ impl<T> Attempt<T> {
         })
     }
 
-    /// Whether no value is left of those before it.
+    /// Returns true if no earlier value is left.
     fn is_free(&self) -> bool {
         let former = self.former.as_ref();
         former.is_none_or(CancellationToken::is_cancelled)
@@ -240,7 +240,7 @@ impl<T: Send + Sync + 'static> Topics<T> {
     }
 }
 
-/// What the last member leaves with: the value to drop, and the load that waits for that.
+/// Returned to the last member: the value to drop, and the load that waits for that.
 struct Last<T> {
     attempt: Arc<Attempt<T>>,
     next: Arc<Attempt<T>>,
@@ -270,7 +270,7 @@ impl<T: Send + Sync + 'static> Member<T> {
             }
             let loaded = load.await;
             if loaded.is_err() {
-                // Before those who wait hear of it, so that whoever joins after that loads anew.
+                // Before the waiting joins get the error, so that a join after it loads anew.
                 self.forget(attempt);
             }
             loaded
@@ -310,7 +310,7 @@ impl<T: Send + Sync + 'static> Member<T> {
             members.get_mut().attempt = next.clone();
             return Some(Last { attempt, next });
         }
-        // Where a value is still being dropped, whoever drops it removes the topic.
+        // If a value is still being dropped, the member that drops it removes the topic.
         if attempt.is_free() {
             members.remove();
         }

@@ -76,7 +76,7 @@ pub trait TypedTopic: Channel {
     /// # Errors
     ///
     /// [`TopicError`], where the join would read something else: a text that holds what separates it
-    /// from the next capture, or a topic that is none of the channel's patterns.
+    /// from the next capture, or a topic that matches no pattern of the channel.
     fn topic<T, const JOIN: usize>(captures: T) -> Result<ChannelTopic<Self>, TopicError>
     where
         Self: WritesTopic<T, JOIN>,
@@ -105,7 +105,7 @@ pub trait TypedTopic: Channel {
     ///
     /// # Errors
     ///
-    /// What a client would hear: `unmatched topic`, or `invalid topic` with the parameter.
+    /// The refusal that a client gets: `unmatched topic`, or `invalid topic` with the parameter.
     fn captures<const JOIN: usize>(topic: &Topic) -> Result<Self::Captures, Refusal>
     where
         Self: ReadsTopic<JOIN>,
@@ -146,7 +146,7 @@ pub trait WritesTopic<T, const JOIN: usize>: Channel {
     fn texts(captures: T) -> Vec<String>;
 }
 
-/// What can be given for a capture that is read as a `T`: a `T`, a `&T`, or a `&str` for a
+/// A value that can be given for a capture that is read as a `T`: a `T`, a `&T`, or a `&str` for a
 /// `String`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not write the capture, which is read as `{T}`",
@@ -178,8 +178,8 @@ impl WriteCapture<String> for &str {
     }
 }
 
-/// What names a topic of the channel `C`: what [`TypedTopic::topic`] returns, with its error or
-/// without, or the topic's text.
+/// A value that names a topic of the channel `C`: the result of [`TypedTopic::topic`], with its
+/// error or without, or the topic's text.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a topic of `{C}`",
     label = "not a topic of this channel",

@@ -217,8 +217,8 @@ impl Tracked {
         self.node.replica.lock().meta(self.holder).cloned()
     }
 
-    /// Ends as dropping does, but the key stays for a while: whoever tracks it within the grace,
-    /// on any node, takes it over.
+    /// Ends as dropping does, but the key stays for a while: a tracking of it within the grace, on
+    /// any node, takes it over.
     pub(crate) fn linger(self, grace: Duration) {
         self.release(grace);
     }

@@ -151,7 +151,7 @@ pub(crate) fn captures<'t, const N: usize>(
     split(literals, topic, &mut found).map(|()| found)
 }
 
-/// Whether the captures of `topic` are these texts.
+/// Returns true if the captures of `topic` are these texts.
 pub(crate) fn reads_as(literals: &[&str], topic: &str, texts: &[String]) -> bool {
     let mut found = vec![""; texts.len()];
     split(literals, topic, &mut found).is_some() && found == texts

@@ -221,7 +221,7 @@ impl PubSub {
 }
 
 /// Returns the topic that node messages to all mailboxes of a name travel on. Its subscribers hear
-/// none of them, and a broadcast on it is none: a node message is a kind of its own.
+/// none of them, and a broadcast on it is not a node message, which is a kind of its own.
 #[cfg(feature = "presence")]
 fn mailing(mailbox: &str) -> Topic {
     Topic::from(format!("channel mail {mailbox}"))

@@ -82,7 +82,7 @@ pub const fn check_owned(same_kind: bool, message: &str) {
     }
 }
 
-/// What is wrong when a `#[handle_out(handled)]` takes the type `taker`, whose event is `taken`.
+/// The error of a `#[handle_out(handled)]` that takes the type `taker`, whose event is `taken`.
 const fn other_event(handled: &str, taker: &str, taken: Option<&str>) -> Option<Text> {
     match taken {
         Some(taken) if !equal(handled, taken) => Some(
@@ -99,7 +99,7 @@ const fn other_event(handled: &str, taker: &str, taken: Option<&str>) -> Option<
     }
 }
 
-/// What is wrong when a channel pushes `event` under the name of one of the `earlier` types.
+/// The error of a channel that pushes `event` under the name of one of the `earlier` types.
 const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Option<Text> {
     let mut at = 0;
     while at < earlier.len() {
@@ -121,7 +121,7 @@ const fn same_event(event: &str, name: &str, earlier: &[(&str, &str)]) -> Option
     None
 }
 
-/// What is wrong with the route at `at`, beside the others of its socket.
+/// The error of the route at `at`, beside the others of its socket.
 const fn wrong_route<S: SocketView, const N: usize>(
     routes: &[Route<S>; N],
     at: usize,

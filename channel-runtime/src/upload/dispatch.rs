@@ -94,7 +94,7 @@ macro_rules! about_an_entry {
 
 about_an_entry! { allow_upload validate_upload handle_upload handle_progress }
 
-/// What becomes of a file that a `#[handle_upload]` was given.
+/// The outcome of a file that a `#[handle_upload]` was given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Consumed {
     /// It was kept, moved or read: its entry is removed. A handler that returns `()` means this.

@@ -1,4 +1,4 @@
-//! What the channels of a topic share on a node.
+//! Tests the state that the channels of a topic share on a node.
 
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use channel_runtime::{
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
-/// What the loads of a test do, and what has happened.
+/// Controls the loads of a test, and logs the events.
 #[derive(Clone)]
 struct App {
     /// A load takes a permit.

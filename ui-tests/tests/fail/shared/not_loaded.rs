@@ -1,4 +1,4 @@
-//! What is shared is not loaded by anything.
+//! The shared state has no `LoadShared` impl.
 
 use channel_runtime::prelude::*;
 

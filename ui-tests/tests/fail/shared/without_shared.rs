@@ -1,4 +1,4 @@
-//! What is shared is lent as `&Shared<Board>`.
+//! Shared state is borrowed as `&Shared<Board>`.
 
 use channel_runtime::{LoadShared, Loading, prelude::*};
 
