@@ -45,7 +45,7 @@ pub(crate) enum Stage {
     Live(Offset),
     /// It could not be made.
     Failed(SourceError),
-    /// Its handle is no more.
+    /// The shape has ended, and its handle is invalid.
     Gone,
 }
 

@@ -116,7 +116,7 @@ pub enum Event {
     Restarted,
     /// The table has other columns or another name from here on.
     Altered(Arc<Relation>),
-    /// The table is no more, or its changes cannot be told any longer: its shapes end.
+    /// The table is gone, or its changes can no longer be read: its shapes end.
     Ended {
         /// The table's identity.
         relation: u32,
@@ -161,14 +161,14 @@ pub enum Change {
         /// The whole row after.
         new: Row,
     },
-    /// A row that is no more.
+    /// A deleted row.
     Delete {
         /// The table's identity.
         relation: u32,
         /// The whole row.
         old: Row,
     },
-    /// All rows are no more.
+    /// All rows are deleted.
     Truncate {
         /// The table's identity.
         relation: u32,

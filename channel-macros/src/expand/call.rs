@@ -56,7 +56,7 @@ impl<'s, 'b> Call<'s, 'b> {
     }
 
     /// Returns true if the type itself decides its kind: the message, or a means to answer it. A
-    /// type with the name of one that cannot be a payload is read as a payload, for the error's text.
+    /// type named like one that cannot be a payload is read as a payload, for the error's text.
     pub(super) fn is_open(&self, parameter: &Parameter<'_>) -> bool {
         let (_, _, method) = decoding(parameter.ty, self.handler.role);
         method == "from_payload"

@@ -76,7 +76,7 @@ pub(crate) enum Op {
     Update {
         number: u64,
         own: MetaRef,
-        /// `None` where the text is no meta.
+        /// `None` if the text is not a meta.
         meta: Option<MetaText>,
     },
     /// The channel is gone, and may come back within so many milliseconds.
@@ -108,7 +108,7 @@ pub(crate) struct Put {
     pub(crate) linger: Option<u32>,
 }
 
-/// Why bytes are no message.
+/// The reason why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 pub(crate) enum MessageError {
     #[error("the message has {0} bytes, but at most {MAX_MESSAGE} are read")]

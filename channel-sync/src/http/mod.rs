@@ -284,7 +284,7 @@ impl Call<'_> {
         }
     }
 
-    /// The shape is no more: the answer names the one that took its place.
+    /// The shape has ended: the answer names the one that took its place.
     async fn rotated(&self) -> Result<Response<Body>, Invalid> {
         let definition: Definition = params::read_shape(self.params, &self.engine.source).await?;
         let shape = self.engine.shape(definition);

@@ -58,7 +58,7 @@ pub enum MemoryError {
     /// The table has no such column.
     #[error("table {0} has no column {1:?}")]
     Column(RelationName, String),
-    /// The text is no value of the column's type.
+    /// The text is not a value of the column's type.
     #[error("column {column:?} is a {ty}: {text:?} is none")]
     Value {
         /// The column.

@@ -69,7 +69,7 @@ pub(super) fn widen(from: &Type, to: &Type) -> Widen {
         };
     }
     match (from, to) {
-        // Blanks at the end of a bpchar are no part of it as text.
+        // Blanks at the end of a bpchar are not part of it as text.
         (Type::Bpchar, to) if to.is_text() => Widen::Cast,
         (from, Type::Bpchar) if from.is_text() => Widen::No,
         (from, to) if from.is_text() && to.is_text() => Widen::Same,

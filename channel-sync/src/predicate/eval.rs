@@ -14,10 +14,10 @@ pub enum EvalError {
     /// A divisor is zero.
     #[error("division by zero")]
     DivisionByZero,
-    /// A result is no value of its type, which is named.
+    /// A result is not a value of its type, which is named.
     #[error("{0} out of range")]
     OutOfRange(String),
-    /// A text is cast to a type of which it is no value, or a row holds such a text.
+    /// A text is cast to a type of which it is not a value, or a row holds such a text.
     #[error("invalid input syntax for type {ty}: {text:?}")]
     InvalidText {
         /// The type.
@@ -81,7 +81,7 @@ impl Expr {
             }
             Op::Is(of, test, negated) => {
                 let holds = match test {
-                    // Of a null in a column of any type, its text need not be read.
+                    // A null test of a column does not need to read the column's text.
                     Test::Null => match &of.op {
                         Op::Column(index, _) => row.get(*index).is_none(),
                         _ => of.eval(row)?.is_null(),

@@ -62,7 +62,7 @@ impl Predicate {
     ///
     /// The text has more than 256 KiB or is nested more than 64 deep, is not of the language above,
     /// names a column that the table does not have, uses operators on types that they are not for,
-    /// has a literal or a parameter that is no value of its type, lacks a parameter, or is not a
+    /// has a literal or a parameter that is not a value of its type, lacks a parameter, or is not a
     /// boolean. Parameters that the clause does not use are allowed.
     pub fn parse(
         text: &str,

@@ -89,7 +89,7 @@ impl Order {
         columns.collect::<Vec<_>>().join(", ")
     }
 
-    /// Compares two rows by it. Text that is no value of its type comes as null does.
+    /// Compares two rows by it. Text that is not a value of its type sorts like null.
     pub fn compare(&self, a: &Row, b: &Row) -> Ordering {
         for column in &self.columns {
             let value = |row: &Row| {

@@ -157,7 +157,7 @@ impl Resolver<'_> {
         Ok(called(function, vec![a, b], result, at))
     }
 
-    /// `||`: text with anything that is no array, or arrays and their elements.
+    /// `||`: text with anything but an array, or arrays and their elements.
     fn join(&self, a: Side, b: Side, at: usize) -> Result<Side> {
         let is_array = |side: &Side| matches!(side.ty(), Some(Type::Array(_)));
         if is_array(&a) || is_array(&b) {

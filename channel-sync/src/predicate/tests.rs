@@ -258,7 +258,7 @@ fn what_would_take_too_much_is_refused() {
     assert!(refused(&format!("b = {}b", "NOT ".repeat(10_000))));
     assert!(refused(&format!("arr = {}", "ARRAY[".repeat(10_000))));
     assert!(refused(&" ".repeat(lex::MAX_LENGTH + 1)));
-    // A long list and a long chain are no depth.
+    // A long list and a long chain do not count as depth.
     let many: Vec<String> = (0..10_000).map(|i| format!("n = {i}")).collect();
     assert_eq!(
         ours(&many.join(" OR "), &table, &rows, &[]),

@@ -1,4 +1,4 @@
-//! Words that are no names of columns or of functions.
+//! Reserved words, which cannot name columns or functions.
 
 /// Words that Postgres reserves: they are never column names unless they are quoted.
 const RESERVED: &[&str] = &[
