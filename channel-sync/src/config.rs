@@ -124,8 +124,8 @@ impl Config {
         self
     }
 
-    /// Seconds for which caches keep what is not live, and for how long they may give it out while
-    /// they ask anew: 60 and 300.
+    /// Seconds for which caches keep answers that are not live, and for which they may serve them
+    /// while they revalidate: 60 and 300.
     #[must_use]
     pub fn cache_ages(mut self, max_age: u32, stale_age: u32) -> Config {
         self.max_age = max_age;

@@ -187,7 +187,7 @@ impl Engine {
     /// Reads the source's changes, from the first request on.
     pub(crate) async fn follow(self: &Arc<Self>) -> Result<(), SourceError> {
         let mut following = self.following.subscribe();
-        // A task of its own begins it: who asked first may go, and others wait for it.
+        // A separate task begins it: the first caller may go, and others wait for the result.
         let begins = self.following.send_if_modified(|following| {
             let begins = matches!(following, Following::No(_));
             if begins {
@@ -288,7 +288,7 @@ impl Engine {
         }
         let engine = self.clone();
         let made = shape.clone();
-        // A task of its own: who asked first may go, and others wait for it.
+        // A separate task: the first caller may go, and others wait for the result.
         tokio::spawn(async move {
             let began = Instant::now();
             let result = engine.make(&made).await;
@@ -475,7 +475,7 @@ impl Engine {
         self.source.stored(transaction.lsn);
     }
 
-    /// Adds what a change means to each shape that it may concern.
+    /// Adds the messages of a change to each shape that it may concern.
     fn collect(&self, state: &mut State, open: &mut Open, change: &Change) {
         let op = open.op;
         open.op += 2;

@@ -1,6 +1,6 @@
 //! Shapes of Postgres tables, streamed to every client: a server of our own for the protocol that
 //! Electric's clients speak ([`@electric-sql/client`](https://www.npmjs.com/package/@electric-sql/client)
-//! and what is built on it), as a part of any axum service.
+//! and libraries built on it), as a part of any axum service.
 //!
 //! A *shape* is a table, columns of it, and a `where` clause. A client asks for its *snapshot*, then
 //! follows its *log* from *offset* to *offset*, by long-polling or by server-sent events. A *handle*
@@ -23,18 +23,19 @@
 //! * [`MemorySource`]: typed tables in this process. With the feature `postgres`, `PostgresSource`: a
 //!   PostgreSQL database, by logical replication. [`Source`] is the seam for others.
 //! * [`Predicate`]: the language of `where`.
-//! * Shapes in memory, within [bounds](Config): what does not fit ends, and its clients begin again.
+//! * Shapes in memory, within [bounds](Config): a shape that does not fit ends, and its clients
+//!   begin again.
 //!   An index finds the shapes of a change by equality, `IN` and `= ANY`, whatever their number.
 //!
-//! Not there yet: a log on disk (all handles end with the process), routes
-//! that pick a shape by who asks, subqueries in `where`, `#[derive(Table)]`.
+//! Not supported yet: a log on disk (all handles end with the process), routes
+//! that pick a shape by client, subqueries in `where`, `#[derive(Table)]`.
 //!
-//! Where it answers otherwise than Electric 1.7.12, on purpose: booleans are `true` and `false`
-//! everywhere; a key is the same in snapshot and stream; a waiting request whose shape ended is told
+//! Deliberate differences from Electric 1.7.12: booleans are `true` and `false`
+//! everywhere; a key is the same in snapshot and stream; a waiting request whose shape ended gets
 //! the new handle; a stream of events stays open after its backlog; an update that changes nothing
-//! is told, so that who waits for its transaction's id sees it; enums are compared with their
-//! labels; an integer that is out of range is the client's mistake; a preflight allows the headers
-//! that it asks for.
+//! is sent, so that a client that waits for its transaction's id sees it; enums are compared with
+//! their labels; an integer that is out of range is the client's mistake; a preflight allows the
+//! headers that it asks for.
 
 mod config;
 mod engine;

@@ -104,7 +104,7 @@ impl ShapeLog {
         (body, Offset { tx: 0, op: 0 })
     }
 
-    /// At most a chunk of what is behind the offset.
+    /// Reads at most a chunk of the messages behind the offset.
     pub(crate) fn read(&self, after: Offset) -> Read {
         if after.tx == 0 && after.op != u64::MAX {
             let next = after.op.saturating_add(1);

@@ -136,8 +136,8 @@ impl Definition {
                     return Ok(());
                 }
                 let changed = |index: usize| old.get(index) != new.get(index);
-                // An update that changes nothing at all is told: who waits for its transaction's id
-                // would wait for ever. One of columns that are not selected is not.
+                // An update that changes nothing is sent: a client that waits for its transaction's
+                // id would wait for ever. An update of unselected columns is not sent.
                 if old != new && !self.selected.iter().any(|index| changed(*index)) {
                     return Ok(());
                 }
@@ -221,7 +221,7 @@ impl Definition {
     }
 }
 
-/// A change of one row, as a shape tells it.
+/// A message about a change of one row.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     op: u64,

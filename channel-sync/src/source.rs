@@ -38,24 +38,24 @@ pub struct Relation {
     pub table: Table,
 }
 
-/// The rows that a snapshot is of.
+/// The selection of rows for a snapshot.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Query<'a> {
     /// The table.
     pub relation: &'a Arc<Relation>,
-    /// Rows of all of these.
+    /// Filters that a row must all match.
     pub filters: Vec<&'a Predicate>,
-    /// In this order, else in any.
+    /// The order of the rows; any order without it.
     pub order: Option<&'a Order>,
-    /// At most so many; 0 asks for the position only.
+    /// The most rows; 0 asks for the position only.
     pub limit: Option<u64>,
-    /// Without the first so many.
+    /// Number of rows to skip.
     pub offset: u64,
 }
 
 impl<'a> Query<'a> {
-    /// Of no row: what is asked for is the position.
+    /// Creates a query for no rows, which asks for the position only.
     pub fn position(relation: &'a Arc<Relation>) -> Query<'a> {
         Query {
             relation,
@@ -191,11 +191,11 @@ pub trait Source: Send + std::marker::Sync + 'static {
         name: &'a RelationName,
     ) -> BoxFuture<'a, Result<Option<Arc<Relation>>, SourceError>>;
 
-    /// Rows as of one moment.
+    /// Returns rows as of one moment.
     fn snapshot<'a>(&'a self, query: Query<'a>) -> BoxFuture<'a, Result<Snapshot, SourceError>>;
 
-    /// Every transaction from now on, and what becomes of the tables. The channel is bounded: a source
-    /// waits for who does not read.
+    /// Returns every transaction from now on, and events of the tables. The channel is bounded: a
+    /// source waits for a slow reader.
     ///
     /// # Errors
     ///

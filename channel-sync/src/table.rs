@@ -16,8 +16,8 @@ pub struct RelationName {
 }
 
 impl RelationName {
-    /// Reads `table`, `schema.table` and `"Schema"."Table"`, by SQL's rules of quoting: what is not
-    /// quoted becomes lower case.
+    /// Reads `table`, `schema.table` and `"Schema"."Table"`, by SQL's rules of quoting: unquoted
+    /// names become lower case.
     ///
     /// # Errors
     ///

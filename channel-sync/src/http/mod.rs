@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A POST's body may have so many bytes.
+/// The most bytes of a POST's body.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// How long the client is asked to wait after a 503.
@@ -238,7 +238,7 @@ async fn shape(
     {
         return Ok(respond::must_refetch(Some(&shape.handle)));
     }
-    // A subscription before the log is read: what comes in between is seen.
+    // Subscribe before reading the log, so that no change in between is missed.
     let stage = shape.watch();
     let call = Call {
         engine,

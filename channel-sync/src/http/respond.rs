@@ -145,8 +145,8 @@ fn names(given: &HeaderValue, etag: &HeaderValue) -> bool {
         .any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// Seconds rounded up to the poll's length, so that all clients of a moment ask the same URL. One
-/// that has it already gets another, so that no cache answers with what it has.
+/// Returns the seconds rounded up to the poll's length, so that clients of the same moment request
+/// the same URL. A client that has this cursor gets another, so that no cache answers it.
 fn cursor(poll: Duration, given: Option<u64>) -> u64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

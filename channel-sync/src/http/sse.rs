@@ -22,8 +22,9 @@ struct Events {
     keep_alive: Instant,
 }
 
-/// Streams what is behind the offset, then each change. It closes after a minute, so that caches
-/// may collapse requests, and when the shape ends: the client comes again, and is told where.
+/// Streams the messages behind the offset, then each change. It closes after a minute, so that
+/// caches may collapse requests, and when the shape ends: the answer to the client's next request
+/// names the new handle.
 pub(super) fn stream(
     engine: &Arc<Engine>,
     shape: &Arc<Shape>,

@@ -82,7 +82,7 @@ pub enum MemoryError {
     Evaluation(#[from] crate::EvalError),
 }
 
-/// A transaction: what is added to it is done at once when it commits, or not at all.
+/// A transaction: all of its changes are applied at once when it commits, or none.
 pub struct MemoryTransaction {
     store: Arc<Mutex<Store>>,
     operations: Vec<Operation>,
@@ -143,8 +143,8 @@ impl MemorySource {
         Ok(())
     }
 
-    /// Gives a table other columns or another name. Each row is what `convert` makes of it; who has
-    /// a shape of the table begins it again.
+    /// Gives a table other columns or another name. `convert` makes each new row from the old one;
+    /// clients with a shape of the table begin it again.
     ///
     /// # Errors
     ///

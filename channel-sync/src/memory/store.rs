@@ -63,7 +63,7 @@ impl Store {
         self.tables.get(id).ok_or_else(missing)
     }
 
-    /// A place in every follower's queue, so that nothing is done that cannot be told.
+    /// Reserves a place in every follower's queue, so that every change can be sent.
     pub(super) async fn permits(&mut self) -> Vec<mpsc::OwnedPermit<Event>> {
         self.followers.retain(|follower| !follower.is_closed());
         let mut permits = Vec::with_capacity(self.followers.len());

@@ -1,4 +1,4 @@
-//! The tables that were asked for, kept as the catalogue has them; what becomes of them is told.
+//! Caches the catalogue's descriptions of requested tables, and reports their changes.
 
 use super::describe::{Described, describe};
 use super::error::{pool_error, source_error};
@@ -23,7 +23,7 @@ pub(super) struct Catalog {
     pool: Pool,
     publication: String,
     known: parking_lot::Mutex<Known>,
-    /// One look at a time: it serves all who ask meanwhile.
+    /// Held by one lookup at a time, which serves all callers in the meantime.
     look: Mutex<()>,
     news: parking_lot::Mutex<Option<mpsc::Sender<Event>>>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Catalog {
 struct Known {
     tables: HashMap<u32, Entry>,
     names: HashMap<RelationName, u32>,
-    /// Counts what may change where a row of the stream belongs.
+    /// Counts the changes that may affect which table a row of the stream belongs to.
     generation: u64,
     failed: Option<Instant>,
 }
@@ -40,7 +40,7 @@ struct Known {
 struct Entry {
     described: Arc<Described>,
     checked: Instant,
-    /// All its changes are told since a moment that is over.
+    /// True if all later changes of the table are in the stream.
     ready: bool,
 }
 
@@ -253,7 +253,7 @@ pub(super) fn target(described: &Described, columns: &Columns) -> Option<Target>
 }
 
 impl Known {
-    /// Takes over what was found, and says what is new about what was known.
+    /// Stores the found tables, and returns the events for those that have changed.
     fn update(&mut self, asked: &[u32], found: Vec<Described>) -> Vec<Event> {
         let checked = Instant::now();
         let mut news = Vec::new();

@@ -50,8 +50,8 @@ impl PostgresConfig {
         })
     }
 
-    /// The replication slot: `channel_sync`. Each process needs one of its own. It is made when changes
-    /// are first read, and what an earlier process left in it is given up.
+    /// The replication slot: `channel_sync`. Each process needs one of its own. It is made when
+    /// changes are first read, and changes that an earlier process left in it are discarded.
     ///
     /// # Panics
     ///

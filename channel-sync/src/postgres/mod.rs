@@ -247,7 +247,7 @@ impl Source for PostgresSource {
     }
 }
 
-/// Takes back that the changes are followed, also when who asked has gone.
+/// Resets the flag that changes are followed, also if the caller is dropped.
 struct Reset<'a>(Option<&'a AtomicBool>);
 
 impl Reset<'_> {

@@ -90,8 +90,8 @@ pub(super) async fn check(pool: &Pool, config: &PostgresConfig) -> Result<bool, 
     Ok(old)
 }
 
-/// Opens a replication connection, which shows what no catalogue does: rights by a provider's roles, and
-/// the server's rules of who connects from where.
+/// Opens a replication connection, which shows what no catalogue does: rights by a provider's
+/// roles, and the server's rules of who connects from where.
 async fn replicates(config: &PostgresConfig, role: &str) -> Result<(), PostgresError> {
     let identified = async { super::stream::gated(config).await?.identify_system().await };
     match identified.await {

@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, GenericClient};
 
-/// A slot is made when all transactions that are open have ended; after so long it is said what for.
+/// Making a slot waits until all open transactions have ended; after this time, a log line says so.
 const WAITING: Duration = Duration::from_secs(5);
 
 /// Tells if the stream continues where the last session ended.
@@ -64,8 +64,8 @@ pub(super) struct Before {
     pub(super) pid: i32,
 }
 
-/// Sees to it that the slot is there, and that nothing behind what is stored was taken out of it. When
-/// no session was before, it is made anew. The position is the one that the slot begins at.
+/// Makes sure that the slot exists, and that no change after the stored ones was taken from it.
+/// Without a previous session, makes the slot anew. Returns the position that the slot begins at.
 pub(super) async fn slot(
     client: &Client,
     config: &PostgresConfig,

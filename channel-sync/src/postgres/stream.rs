@@ -18,19 +18,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-/// Changes that are told together; a transaction that has more comes in parts.
+/// Changes that are sent together; a transaction with more comes in parts.
 const PART: usize = 1_000;
 /// Bytes of the stream in such a part.
 const PART_BYTES: usize = 1024 * 1024;
 /// Messages of the stream that wait to be read.
 const WAITING: usize = 64;
-/// How often the server is told what is stored.
+/// The interval at which the server gets the stored position.
 const STATUS: Duration = Duration::from_millis(200);
 /// Between two attempts to connect.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
-/// So many sessions without a transaction that end with the server's refusal make the slot anew.
+/// Sessions without a transaction that end with the server's refusal, before the slot is made anew.
 const REFUSALS: u32 = 5;
-/// So long the server may take to greet.
+/// The time that the server may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
 
 pub(super) struct Stream {
@@ -49,7 +49,7 @@ pub(super) struct Stream {
     pub(super) refusals: u32,
 }
 
-/// The server, and what is stored of its log.
+/// The server, and the stored position of its log.
 pub(super) struct Server {
     system: String,
     timeline: u32,
@@ -137,8 +137,8 @@ impl Stream {
         let (mut client, system, pid) = greeted.map_err(|_| Cut::Silent)??;
         let sql = self.pool.get().await.map_err(|e| pool_error(&e))?;
         let published = slot::publication(&**sql, &self.config.publication).await?;
-        // Another server, one that was set back, or a slot that the server cannot read on from: what is
-        // known of its log says nothing.
+        // For another server, one that was set back, or a slot that cannot be continued, the known
+        // position of the log is useless.
         let same = self.server.as_ref().filter(|known| {
             known.system == system.system_id
                 && known.timeline == system.timeline
@@ -274,7 +274,7 @@ impl Stream {
         }
     }
 
-    /// Tells what came of a transaction so far. One that means nothing to any table is not told.
+    /// Sends the part of a transaction so far. A transaction that affects no table is not sent.
     async fn part(&mut self, current: &mut Current, complete: bool) -> Result<(), Cut> {
         current.bytes = 0;
         if current.changes.is_empty() && !(complete && self.open) {

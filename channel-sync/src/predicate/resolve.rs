@@ -1,4 +1,4 @@
-//! Gives every expression its type: columns from the table, literals from what stands beside them,
+//! Gives every expression its type: columns from the table, literals from their neighbours,
 //! operators and functions by the types of their arguments.
 
 use super::ast::{Ast, Node, Test};
