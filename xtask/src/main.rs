@@ -5,6 +5,7 @@ mod bench;
 mod command;
 mod dev;
 mod layers;
+mod prose;
 mod report;
 mod setup;
 mod soak;

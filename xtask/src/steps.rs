@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::{
     command::{check, command, run},
     layers::layers,
+    prose::prose,
     report::Outcome,
     setup,
     workspace::Workspace,
@@ -28,6 +29,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "layers",
         what: "rooms use those below them only, and no files stand in a circle",
         run: layers,
+    },
+    Step {
+        name: "prose",
+        what: "comments and pages are in plain English",
+        run: prose,
     },
     Step {
         name: "clippy",
