@@ -35,7 +35,7 @@ pub mod test;
 #[cfg(feature = "token")]
 mod token;
 pub mod transport;
-#[cfg(feature = "uploads")]
+#[cfg(feature = "upload")]
 pub mod upload;
 
 pub mod handler;
@@ -62,7 +62,7 @@ pub use axum::{extract::FromRef, http::Extensions};
 pub use bytes::Bytes;
 pub use channel_macros::{Event, channel, socket};
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 pub use self::options::LongPollOptions;
 #[cfg(feature = "serve")]
 pub use self::options::ServeOptions;

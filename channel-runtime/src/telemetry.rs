@@ -133,7 +133,7 @@ pub(crate) fn short_timeout(path: &str, timeout: Duration, heartbeat: Duration) 
 }
 
 /// Warns that a poll may last as long as the official client waits, which then gives the poll up.
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 pub(crate) fn long_window(path: &str, window: Duration, client: Duration) {
     tracing::warn!(
         path,

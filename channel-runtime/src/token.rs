@@ -244,13 +244,13 @@ impl Token {
 
     /// Encrypts and authenticates bytes with the secret. `context` is authenticated but readable,
     /// and must be the same when they are opened.
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     pub(crate) fn seal(&self, bytes: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
         self.keys[0].seal(bytes, context)
     }
 
     /// Opens bytes sealed by [`Token::seal`], of any age.
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     pub(crate) fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
         self.keys.iter().find_map(|keys| keys.open(sealed, context))
     }

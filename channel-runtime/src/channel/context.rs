@@ -217,7 +217,7 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
     }
 
     /// For a handler of another part of the crate, with what it is about.
-    #[cfg(feature = "uploads")]
+    #[cfg(feature = "upload")]
     pub(crate) fn about<T: Any + Send + Sync>(socket: &'a Socket<C>, about: &'a T) -> Self {
         Context {
             about,
@@ -226,7 +226,7 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
     }
 
     /// Returns the subject that [`Context::about`] was given.
-    #[cfg(feature = "uploads")]
+    #[cfg(feature = "upload")]
     pub(crate) fn subject<T: Any>(&self) -> Option<&'a T> {
         self.about.downcast_ref()
     }

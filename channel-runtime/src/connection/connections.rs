@@ -25,7 +25,7 @@ struct Inner {
     outboxes: Arc<Account>,
     /// The account of messages that clients have sent in part.
     #[cfg_attr(
-        not(any(feature = "websocket", feature = "longpoll")),
+        not(any(feature = "websocket", feature = "long-poll")),
         expect(dead_code, reason = "transports count there")
     )]
     half_received: Arc<HalfReceived>,
@@ -53,7 +53,7 @@ impl Connections {
     }
 
     /// Returns the account of messages that clients have sent in part, over all connections.
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) fn half_received(&self) -> &Arc<HalfReceived> {
         &self.0.half_received
     }

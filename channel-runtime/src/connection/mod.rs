@@ -8,7 +8,7 @@ mod connect_info;
 mod connections;
 mod fastlane;
 #[cfg_attr(
-    not(any(feature = "websocket", feature = "longpoll")),
+    not(any(feature = "websocket", feature = "long-poll")),
     allow(dead_code)
 )]
 mod half_received;

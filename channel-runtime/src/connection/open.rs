@@ -61,7 +61,7 @@ pub(crate) trait ConnectionHandler: Send {
 
     /// Begins a batch: the frames up to the next call come together, and their sender waits until
     /// all are taken.
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     fn begin_batch(&mut self) {}
 
     fn control(&mut self, control: Control);
@@ -159,7 +159,7 @@ impl Connection {
     }
 
     /// Begins a batch: the sender of the frames up to the next call waits until all are taken.
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) fn begin_batch(&mut self) {
         self.handler.begin_batch();
     }
@@ -216,13 +216,13 @@ impl Connection {
     }
 
     /// Does the same as [`Connection::closing`] for transports that poll.
-    #[cfg(any(feature = "websocket", feature = "longpoll"))]
+    #[cfg(any(feature = "websocket", feature = "long-poll"))]
     pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<Close> {
         self.outbox.poll_closing(cx)
     }
 
     /// Returns the account, which counts frames that have left the outbox and still wait.
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) fn account(&self) -> &Arc<super::Account> {
         self.outbox.account()
     }

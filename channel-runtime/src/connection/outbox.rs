@@ -420,7 +420,7 @@ impl Outbox {
     }
 
     /// Returns the account of all outboxes of the endpoint.
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) fn account(&self) -> &Arc<Account> {
         &self.account
     }

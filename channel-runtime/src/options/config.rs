@@ -8,7 +8,7 @@ use serde::{
 };
 use tracing::Level;
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 use super::LongPollOptions;
 #[cfg(feature = "token")]
 use crate::session::CookieSession;
@@ -46,7 +46,7 @@ pub(super) struct ConfigFile {
     auth_token: Option<bool>,
     #[cfg(feature = "token")]
     session: Option<CookieSession>,
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     long_poll: Option<LongPollOptions>,
     connect_info: Option<Vec<ConnectInfoKey>>,
 }
@@ -74,7 +74,7 @@ impl Default for ConfigFile {
             connect_info: None,
             #[cfg(feature = "token")]
             session: None,
-            #[cfg(feature = "longpoll")]
+            #[cfg(feature = "long-poll")]
             long_poll: None,
         }
     }
@@ -127,7 +127,7 @@ impl TryFrom<ConfigFile> for SocketOptions {
         {
             options.session = config.session;
         }
-        #[cfg(feature = "longpoll")]
+        #[cfg(feature = "long-poll")]
         {
             options.long_poll = config.long_poll;
         }

@@ -1,7 +1,7 @@
 //! The options of a socket: its limits and times, in code and from configuration files.
 
 mod config;
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 mod long_poll;
 #[cfg_attr(not(feature = "serve"), allow(dead_code))]
 mod open_files;
@@ -9,7 +9,7 @@ mod open_files;
 mod serve;
 mod socket;
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 pub use self::long_poll::LongPollOptions;
 #[cfg_attr(not(feature = "serve"), allow(unused_imports))]
 pub(crate) use self::open_files::open_files;

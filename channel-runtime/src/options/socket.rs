@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 use super::LongPollOptions;
 use super::config::ConfigFile;
 #[cfg(doc)]
@@ -80,7 +80,7 @@ pub struct SocketOptions {
     pub(crate) slow_consumer: SlowConsumer,
     pub(crate) serializers: Serializers,
     pub(crate) websocket: bool,
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) long_poll: Option<LongPollOptions>,
     pub(crate) transport_log: LogLevel,
     pub(crate) check_origin: CheckOrigin,
@@ -108,7 +108,7 @@ impl Default for SocketOptions {
             slow_consumer: SlowConsumer::default(),
             serializers: Serializers::default(),
             websocket: true,
-            #[cfg(feature = "longpoll")]
+            #[cfg(feature = "long-poll")]
             long_poll: None,
             transport_log: LogLevel::Off,
             check_origin: CheckOrigin::default(),
@@ -264,7 +264,7 @@ impl SocketOptions {
 
     /// Also serves clients that poll, at `<path>/longpoll`. Default: off. Mirrors the `:longpoll`
     /// option.
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     #[must_use]
     pub fn long_poll(mut self, options: LongPollOptions) -> Self {
         self.long_poll = Some(options);
@@ -403,7 +403,7 @@ impl SocketOptions {
         if self.auth_token && !self.subprotocols.iter().any(|name| name == PHOENIX) {
             self.subprotocols.push(PHOENIX.to_owned());
         }
-        #[cfg(feature = "longpoll")]
+        #[cfg(feature = "long-poll")]
         if let Some(options) = &self.long_poll {
             options.check()?;
         }
@@ -416,7 +416,7 @@ impl SocketOptions {
         if self.websocket && self.timeout < HEARTBEAT + MARGIN {
             telemetry::short_timeout(path, self.timeout, HEARTBEAT);
         }
-        #[cfg(feature = "longpoll")]
+        #[cfg(feature = "long-poll")]
         if let Some(options) = &self.long_poll {
             options.warn(path);
         }

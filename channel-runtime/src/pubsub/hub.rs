@@ -5,7 +5,7 @@ use super::{
     distributed::Distributed,
     registry::{Batch, Registry},
 };
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 use super::{
     BoxFuture, PublishError,
     node_message::{NodeHandler, Peer},
@@ -145,7 +145,7 @@ impl PubSub {
 
     /// Sends a node message from this node's mailbox to that of the same name on another node. The
     /// message is on its way when this returns, or is an error at once.
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     pub(crate) fn mail(
         &self,
         to: &Peer,
@@ -160,7 +160,7 @@ impl PubSub {
 
     /// Delivers the node messages of this name to `mailbox` from now on. They are sealed with the
     /// keys of `token`.
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     pub(crate) fn open_mailbox(
         &self,
         name: &str,
@@ -199,7 +199,7 @@ impl PubSub {
     }
 
     /// Returns this node as the others address it; `None` if there are no other nodes.
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) fn here(&self) -> Option<&Peer> {
         self.others.as_ref().map(Distributed::here)
     }

@@ -21,7 +21,7 @@ pub use self::adapters::nats::Nats;
 pub use self::adapters::redis::Redis;
 #[cfg(any(feature = "redis", feature = "nats"))]
 pub use self::broker::{ClusterConfig, ClusterOptions, Overflow};
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 pub(crate) use self::node_message::{NodeHandler, Peer};
 pub use self::{
     adapter::{Adapter, BoxFuture, EnvelopeError, LocalDelivery},

@@ -2,10 +2,10 @@
 //! them, whatever topic they name. Nodes seal them with their shared secret keys, so that the
 //! engine and its other users can neither read nor forge them.
 
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 mod replay;
 
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 use std::{
     collections::HashMap,
     sync::{
@@ -15,18 +15,18 @@ use std::{
 };
 
 use bytes::Bytes;
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 use parking_lot::{Mutex, RwLock};
 
 use super::distributed::Origin;
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 use super::{EnvelopeError, distributed::seal_mail};
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 use crate::{error::Error, token::Token};
 
 /// A node. Two nodes of the same name are still different peers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "longpoll", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "long-poll", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Peer {
     /// The node's name, its address.
     pub(crate) node: String,
@@ -35,7 +35,7 @@ pub(crate) struct Peer {
 }
 
 /// A part of this node that receives node messages from the same part of other nodes.
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 pub(crate) trait NodeHandler: Send + Sync {
     /// Takes a node message that is genuine and has not arrived before. Called by the task that
     /// reads from the engine: it must not block.
@@ -60,12 +60,12 @@ pub(super) struct NodeMessage {
 /// The mailboxes of this node, by name.
 #[derive(Default)]
 pub(super) struct NodeHandlers {
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     boxes: RwLock<HashMap<String, Arc<Post>>>,
 }
 
 /// A mailbox and its seal.
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 struct Post {
     mailbox: Arc<dyn NodeHandler>,
     token: Token,
@@ -73,7 +73,7 @@ struct Post {
     heard: Mutex<replay::ReplayWindow>,
 }
 
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 impl NodeHandlers {
     pub(super) fn open(&self, name: &str, token: Token, mailbox: Arc<dyn NodeHandler>) {
         let post = Post {
@@ -125,7 +125,7 @@ impl NodeHandlers {
     }
 }
 
-#[cfg(not(any(feature = "longpoll", feature = "presence")))]
+#[cfg(not(any(feature = "long-poll", feature = "presence")))]
 impl NodeHandlers {
     /// Drops the message: another node may have a mailbox that this one lacks.
     pub(super) fn receive(&self, _: Origin, _: &NodeMessage) -> Result<(), super::EnvelopeError> {
@@ -134,5 +134,5 @@ impl NodeHandlers {
 }
 
 #[cfg(test)]
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 mod tests;

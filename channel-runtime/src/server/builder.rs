@@ -5,7 +5,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::EndpointConfig;
 #[cfg(feature = "serve")]
 use crate::options::ServeOptions;
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 use crate::transport::AllRemoteSessions;
 use crate::{
     connection::{Connections, TotalBudget, batch},
@@ -209,7 +209,7 @@ impl<S: Send + Sync + 'static> EndpointBuilder<S> {
 
     /// Sets how many uploads may be open at once, of one socket and of all, so that unfinished
     /// files of clients leave room for connections.
-    #[cfg(feature = "uploads")]
+    #[cfg(feature = "upload")]
     pub fn upload_options(mut self, options: crate::upload::UploadOptions) -> Self {
         self.settings.config.uploads = Some(options);
         self
@@ -302,7 +302,7 @@ impl Settings {
     fn build(self, mounts: Mounts) -> Result<Endpoint, ConfigError> {
         let config = self.config;
         config.check()?;
-        #[cfg(feature = "longpoll")]
+        #[cfg(feature = "long-poll")]
         if self.adapter.is_some() && self.secrets.is_empty() && mounts.long_poll() {
             crate::transport::no_secret();
         }
@@ -321,7 +321,7 @@ impl Settings {
         );
         let extensions = Extensions::default();
         config.install(&extensions)?;
-        #[cfg(feature = "longpoll")]
+        #[cfg(feature = "long-poll")]
         extensions.insert(AllRemoteSessions::open(
             &mounts,
             &pubsub,

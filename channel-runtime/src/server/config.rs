@@ -67,7 +67,7 @@ pub struct EndpointConfig {
     pub serve: Option<ServeOptions>,
     /// See [`EndpointBuilder::upload_options`](crate::EndpointBuilder::upload_options):
     /// `{"max_open": 2000}`.
-    #[cfg(feature = "uploads")]
+    #[cfg(feature = "upload")]
     pub uploads: Option<crate::upload::UploadOptions>,
 }
 
@@ -84,7 +84,7 @@ impl EndpointConfig {
             filter_parameters: self.filter_parameters.or(other.filter_parameters),
             #[cfg(feature = "serve")]
             serve: self.serve.or(other.serve),
-            #[cfg(feature = "uploads")]
+            #[cfg(feature = "upload")]
             uploads: self.uploads.or(other.uploads),
         }
     }
@@ -113,7 +113,7 @@ impl EndpointConfig {
             serve.check()?;
             extensions.insert(ServeLimits::new(serve.clone()));
         }
-        #[cfg(feature = "uploads")]
+        #[cfg(feature = "upload")]
         if let Some(uploads) = &self.uploads {
             uploads.install(extensions)?;
         }

@@ -228,7 +228,7 @@ impl ConnectionHandler for ChannelsHandler {
         }
     }
 
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     fn begin_batch(&mut self) {
         (self.in_batches, self.batch) = (true, None);
     }

@@ -54,7 +54,7 @@ pub(crate) trait Mount: Send + Sync {
 
     /// Returns the options for the built-in transports.
     #[cfg_attr(
-        not(any(feature = "websocket", feature = "longpoll")),
+        not(any(feature = "websocket", feature = "long-poll")),
         allow(dead_code)
     )]
     fn options(&self) -> &SocketOptions;
@@ -245,7 +245,7 @@ impl Mounts {
         self.0.iter()
     }
 
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) fn long_poll(&self) -> bool {
         self.iter()
             .any(|(_, mount)| mount.options().long_poll.is_some())

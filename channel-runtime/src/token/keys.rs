@@ -27,7 +27,7 @@ impl Secrets {
         self.0.push(secret.to_vec());
     }
 
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -35,11 +35,11 @@
 
 mod admission;
 mod info;
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 mod long_poll;
 mod origin;
 mod raw;
-#[cfg(any(feature = "websocket", feature = "longpoll"))]
+#[cfg(any(feature = "websocket", feature = "long-poll"))]
 mod router;
 mod subprotocol;
 #[cfg(feature = "serve")]
@@ -47,11 +47,11 @@ mod watch;
 #[cfg(feature = "websocket")]
 mod websocket;
 
-#[cfg(any(feature = "websocket", feature = "longpoll"))]
+#[cfg(any(feature = "websocket", feature = "long-poll"))]
 pub(crate) use self::admission::connect_request;
 #[cfg(feature = "websocket")]
 pub(crate) use self::admission::{guard, refuse};
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 pub(crate) use self::long_poll::{AllRemoteSessions, no_secret};
 pub(crate) use self::raw::RawMount;
 pub use self::{

@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::Request, routing::any};
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 use super::long_poll::LongPoll;
 #[cfg(feature = "websocket")]
 use super::websocket;
@@ -31,7 +31,7 @@ impl Endpoint {
                 let serve = any(move |request: Request| websocket::serve(endpoint, mount, request));
                 router = both(router, &format!("{path}/websocket"), serve);
             }
-            #[cfg(feature = "longpoll")]
+            #[cfg(feature = "long-poll")]
             if let (Some(options), Some(relay)) = (&mount.options().long_poll, self.long_poll(path))
             {
                 let (endpoint, mount) = (self.clone(), mount.clone());

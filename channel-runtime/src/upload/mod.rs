@@ -23,9 +23,9 @@ mod writers;
 #[cfg(feature = "object-store")]
 pub use ::object_store;
 
-#[cfg(feature = "uploads-magic")]
+#[cfg(feature = "upload-magic")]
 pub use self::writers::{Detected, MagicBytes};
-#[cfg(feature = "uploads-hash")]
+#[cfg(feature = "upload-hash")]
 pub use self::writers::{Hash, Hashed};
 #[cfg(feature = "object-store")]
 pub use self::writers::{ObjectStore, StoredObject};

@@ -110,7 +110,7 @@ fn what_a_transport_holds_can_be_shown() {
     assert!(shown.contains("ada") && !shown.contains("hush"), "{shown}");
 }
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 #[test]
 fn times_that_the_official_client_cannot_meet_are_warned_of_and_others_are_not() {
     use channel_runtime::{Endpoint, LongPollOptions, SocketOptions};

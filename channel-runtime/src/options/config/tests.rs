@@ -130,7 +130,7 @@ fn what_cannot_work_is_named_by_its_key() {
     );
 }
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 #[test]
 fn sessions_and_long_poll_are_configured_in_keys_of_their_own() {
     let options = options(

@@ -38,7 +38,7 @@ const HEADER: usize = 28;
 /// The origin of a message: a random number, unique to each process of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
-    feature = "longpoll",
+    feature = "long-poll",
     derive(serde::Serialize, serde::Deserialize),
     serde(from = "u128", into = "u128")
 )]
@@ -83,7 +83,7 @@ pub(crate) fn encode(origin: Origin, broadcast: &Broadcast) -> Bytes {
 }
 
 /// Encodes a node message, sealed by `seal`, which takes the readable part and the secret part.
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 pub(crate) fn seal_mail(
     from: &Peer,
     to: Origin,

@@ -11,7 +11,7 @@ use std::sync::{
 use bytes::Bytes;
 
 pub(crate) use self::envelope::Origin;
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 pub(super) use self::envelope::seal_mail;
 
 pub(super) use self::envelope::{Message, decode};
@@ -19,7 +19,7 @@ use self::{
     envelope::{encode, is_from},
     ref_counts::TopicRefCounts,
 };
-#[cfg(any(feature = "longpoll", feature = "presence"))]
+#[cfg(any(feature = "long-poll", feature = "presence"))]
 use super::node_message::NodeHandler;
 use super::{
     Adapter, EnvelopeError, Health, LocalDelivery, PublishError, Receive, StartError,
@@ -39,7 +39,7 @@ pub(super) struct Distributed {
     namesake: Arc<Namesake>,
     ref_counts: TopicRefCounts,
     counts: Arc<Counts>,
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     mailboxes: Arc<NodeHandlers>,
 }
 
@@ -78,7 +78,7 @@ impl Distributed {
             namesake,
             ref_counts: TopicRefCounts::default(),
             counts,
-            #[cfg(any(feature = "longpoll", feature = "presence"))]
+            #[cfg(any(feature = "long-poll", feature = "presence"))]
             mailboxes,
         })
     }
@@ -87,7 +87,7 @@ impl Distributed {
         self.adapter.node()
     }
 
-    #[cfg(feature = "longpoll")]
+    #[cfg(feature = "long-poll")]
     pub(super) fn here(&self) -> &Peer {
         &self.here
     }
@@ -116,7 +116,7 @@ impl Distributed {
 
     /// Sends a node message to the mailbox of the same name on another node. It is not a broadcast,
     /// so it is not counted as one.
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     pub(super) fn mail(
         &self,
         to: &Peer,
@@ -153,7 +153,7 @@ impl Distributed {
 
     /// Delivers node messages of this name to `mailbox` from now on; `token` has the keys of their
     /// seals.
-    #[cfg(any(feature = "longpoll", feature = "presence"))]
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     pub(super) fn open_mailbox(
         &self,
         name: &str,

@@ -2,18 +2,18 @@
 
 mod count;
 mod discard;
-#[cfg(feature = "uploads-hash")]
+#[cfg(feature = "upload-hash")]
 mod hash;
-#[cfg(feature = "uploads-magic")]
+#[cfg(feature = "upload-magic")]
 mod magic_bytes;
 #[cfg(feature = "object-store")]
 mod object_store;
 mod rate_limit;
 mod temp_file;
 
-#[cfg(feature = "uploads-hash")]
+#[cfg(feature = "upload-hash")]
 pub use self::hash::{Hash, Hashed};
-#[cfg(feature = "uploads-magic")]
+#[cfg(feature = "upload-magic")]
 pub use self::magic_bytes::{Detected, MagicBytes};
 #[cfg(feature = "object-store")]
 pub use self::object_store::{ObjectStore, StoredObject};

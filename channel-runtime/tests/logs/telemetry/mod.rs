@@ -284,7 +284,7 @@ fn what_a_handler_logs_stands_in_the_span_of_its_channel_and_event() {
     line(&lines, &["from handle_in", spans]);
 }
 
-#[cfg(feature = "longpoll")]
+#[cfg(feature = "long-poll")]
 #[test]
 fn nodes_that_share_no_secret_are_warned_of_clients_that_poll() {
     let said = |secret: Option<[u8; 32]>| {
