@@ -1,5 +1,5 @@
 //! The presences of a node with what they need: the topics that its clients hear diffs on, and the
-//! letters that it exchanges with the other nodes.
+//! messages that it exchanges with the other nodes.
 //!
 //! Locks are taken in one order: a topic's, then that of the presences. A diff is taken under both,
 //! and so is the state that a new subscriber gets, so the two neither overlap nor leave a gap.
@@ -59,9 +59,9 @@ impl PresenceNode {
             started: Instant::now(),
             pubsub,
         });
-        let letters = Arc::new(Letters(Arc::downgrade(&node)));
-        node.pubsub.open_mailbox(MAILBOX, token, letters);
-        node.pubsub.join_mailing(MAILBOX);
+        let messages = Arc::new(Letters(Arc::downgrade(&node)));
+        node.pubsub.open_mailbox(MAILBOX, token, messages);
+        node.pubsub.join_group(MAILBOX);
         tokio::spawn(run(Arc::downgrade(&node), node.wake.clone()));
         node
     }
@@ -157,19 +157,19 @@ impl PresenceNode {
         });
     }
 
-    /// A letter is under way when it is handed over. One that gets lost is asked for.
+    /// A message is under way when it is handed over. One that gets lost is asked for.
     fn send(&self, outputs: Vec<Output<Peer>>) {
         for output in outputs {
             drop(match output {
-                Output::All(letter) => self.pubsub.mail_all(MAILBOX, &letter),
-                Output::To(to, letter) => self.pubsub.mail(&to, MAILBOX, &letter),
+                Output::All(message) => self.pubsub.send_to_all(MAILBOX, &message),
+                Output::To(to, message) => self.pubsub.send_to(&to, MAILBOX, &message),
             });
         }
     }
 
-    fn receive(&self, from: &Peer, letter: &[u8]) {
+    fn receive(&self, from: &Peer, message: &[u8]) {
         let now = self.started.elapsed();
-        self.replica.lock().receive(from, letter, now);
+        self.replica.lock().receive(from, message, now);
         self.wake.notify_one();
     }
 }
@@ -184,13 +184,13 @@ async fn run(node: Weak<PresenceNode>, wake: Arc<Notify>) {
     }
 }
 
-/// Takes the letters of other nodes, and keeps nothing alive.
+/// Takes the messages of other nodes, and keeps nothing alive.
 struct Letters(Weak<PresenceNode>);
 
 impl NodeHandler for Letters {
-    fn receive(&self, from: &Peer, letter: Bytes) {
+    fn receive(&self, from: &Peer, message: Bytes) {
         if let Some(node) = self.0.upgrade() {
-            node.receive(from, &letter);
+            node.receive(from, &message);
         }
     }
 

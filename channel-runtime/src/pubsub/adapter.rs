@@ -201,15 +201,15 @@ pub enum EnvelopeError {
     #[error("the {0} is malformed")]
     Malformed(&'static str),
     /// A node message is not sealed.
-    #[error("a letter of another node that is not sealed: that node runs an older version")]
+    #[error("a message of another node that is not sealed: that node runs an older version")]
     Unsealed,
     /// None of the endpoint's secret keys opens a node message.
     #[error(
-        "a letter of another node that none of this node's secret keys opens: \
-         that node has other secret keys, or the letter is forged"
+        "a message of another node that none of this node's secret keys opens: \
+         that node has other secret keys, or the message is forged"
     )]
     Forged,
     /// A node message has arrived before.
-    #[error("a letter of another node that has come before")]
+    #[error("a message of another node that has come before")]
     Replayed,
 }

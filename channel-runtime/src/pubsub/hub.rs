@@ -146,14 +146,14 @@ impl PubSub {
     /// Sends a node message from this node's mailbox to that of the same name on another node. The
     /// message is on its way when this returns, or is an error at once.
     #[cfg(any(feature = "long-poll", feature = "presence"))]
-    pub(crate) fn mail(
+    pub(crate) fn send_to(
         &self,
         to: &Peer,
         mailbox: &str,
-        letter: &[u8],
+        body: &[u8],
     ) -> BoxFuture<'static, Result<(), PublishError>> {
         match &self.others {
-            Some(others) => others.mail(to, mailbox, letter),
+            Some(others) => others.send_to(to, mailbox, body),
             None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
         }
     }
@@ -172,24 +172,24 @@ impl PubSub {
         }
     }
 
-    /// As [`PubSub::mail`], to all other nodes that have [joined](PubSub::join_mailing) the mailbox.
+    /// As [`PubSub::send_to`], to all other nodes that have [joined](PubSub::join_group) the mailbox.
     #[cfg(feature = "presence")]
-    pub(crate) fn mail_all(
+    pub(crate) fn send_to_all(
         &self,
         mailbox: &str,
-        letter: &[u8],
+        body: &[u8],
     ) -> BoxFuture<'static, Result<(), PublishError>> {
         match &self.others {
-            Some(others) => others.mail_all(&mailing(mailbox), mailbox, letter),
+            Some(others) => others.send_to_all(&group(mailbox), mailbox, body),
             None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
         }
     }
 
     /// Receives the node messages to all mailboxes of this name, for good.
     #[cfg(feature = "presence")]
-    pub(crate) fn join_mailing(&self, mailbox: &str) {
+    pub(crate) fn join_group(&self, mailbox: &str) {
         if let Some(others) = &self.others {
-            others.acquire(&mailing(mailbox));
+            others.acquire(&group(mailbox));
         }
     }
 
@@ -223,7 +223,7 @@ impl PubSub {
 /// Returns the topic that node messages to all mailboxes of a name travel on. Its subscribers hear
 /// none of them, and a broadcast on it is not a node message, which is a kind of its own.
 #[cfg(feature = "presence")]
-fn mailing(mailbox: &str) -> Topic {
+fn group(mailbox: &str) -> Topic {
     Topic::from(format!("channel mail {mailbox}"))
 }
 

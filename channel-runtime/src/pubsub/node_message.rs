@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::distributed::Origin;
 #[cfg(any(feature = "long-poll", feature = "presence"))]
-use super::{EnvelopeError, distributed::seal_mail};
+use super::{EnvelopeError, distributed::seal_message};
 #[cfg(any(feature = "long-poll", feature = "presence"))]
 use crate::{error::Error, token::Token};
 
@@ -39,11 +39,11 @@ pub(crate) struct Peer {
 pub(crate) trait NodeHandler: Send + Sync {
     /// Takes a node message that is genuine and has not arrived before. Called by the task that
     /// reads from the engine: it must not block.
-    fn receive(&self, from: &Peer, letter: Bytes);
+    fn receive(&self, from: &Peer, body: Bytes);
 
     /// Takes a node message for another node of this name: an earlier process, or one that runs
     /// beside this one.
-    fn misdirected(&self, from: &Peer, letter: Bytes);
+    fn misdirected(&self, from: &Peer, body: Bytes);
 }
 
 /// A node message in transit.
@@ -61,12 +61,12 @@ pub(super) struct NodeMessage {
 #[derive(Default)]
 pub(super) struct NodeHandlers {
     #[cfg(any(feature = "long-poll", feature = "presence"))]
-    boxes: RwLock<HashMap<String, Arc<Post>>>,
+    boxes: RwLock<HashMap<String, Arc<SealedMailbox>>>,
 }
 
 /// A mailbox and its seal.
 #[cfg(any(feature = "long-poll", feature = "presence"))]
-struct Post {
+struct SealedMailbox {
     mailbox: Arc<dyn NodeHandler>,
     token: Token,
     next: AtomicU64,
@@ -76,7 +76,7 @@ struct Post {
 #[cfg(any(feature = "long-poll", feature = "presence"))]
 impl NodeHandlers {
     pub(super) fn open(&self, name: &str, token: Token, mailbox: Arc<dyn NodeHandler>) {
-        let post = Post {
+        let post = SealedMailbox {
             mailbox,
             token,
             next: AtomicU64::new(1),
@@ -91,12 +91,12 @@ impl NodeHandlers {
         from: &Peer,
         to: Origin,
         mailbox: &str,
-        letter: &[u8],
+        body: &[u8],
     ) -> Option<Result<Bytes, Error>> {
         let post = self.boxes.read().get(mailbox).cloned()?;
         let number = post.next.fetch_add(1, Ordering::Relaxed);
-        let seal = |clear: &[u8], letter: &[u8]| post.token.seal(letter, clear);
-        Some(seal_mail(from, to, mailbox, number, letter, seal))
+        let seal = |clear: &[u8], body: &[u8]| post.token.seal(body, clear);
+        Some(seal_message(from, to, mailbox, number, body, seal))
     }
 
     /// Delivers a node message to its mailbox. A message for an unknown mailbox is dropped: another
@@ -116,10 +116,10 @@ impl NodeHandlers {
         if !post.heard.lock().take(mail.from.origin, number) {
             return Err(EnvelopeError::Replayed);
         }
-        let letter = opened.slice(size_of::<u64>()..);
+        let body = opened.slice(size_of::<u64>()..);
         match mail.to == here || mail.to == Origin::ALL {
-            true => post.mailbox.receive(&mail.from, letter),
-            false => post.mailbox.misdirected(&mail.from, letter),
+            true => post.mailbox.receive(&mail.from, body),
+            false => post.mailbox.misdirected(&mail.from, body),
         }
         Ok(())
     }

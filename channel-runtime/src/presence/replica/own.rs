@@ -119,7 +119,7 @@ impl<A: Address> Replica<A> {
         own: MetaRef,
         replaces: Option<EntryId>,
     ) -> u64 {
-        // A letter may claim to replace an entry that there is not yet.
+        // A message may claim to replace an entry that there is not yet.
         while self.table.is_replaced(self.own(self.next_number)) {
             self.next_number += 1;
         }

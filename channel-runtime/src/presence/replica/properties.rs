@@ -1,4 +1,4 @@
-//! Whatever letters come, in whatever order: nothing panics, the view is what follows from the
+//! Whatever messages come, in whatever order: nothing panics, the view is what follows from the
 //! entries, and what a node lists itself stays.
 
 use proptest::prelude::*;
@@ -121,7 +121,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 proptest! {
     #[test]
-    fn no_letter_breaks_a_node(
+    fn no_message_breaks_a_node(
         happenings in proptest::collection::vec(happening(), 0..60),
     ) {
         let mut now = Duration::from_secs(1);

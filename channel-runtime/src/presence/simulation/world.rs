@@ -180,7 +180,7 @@ pub(super) struct World {
     calm: bool,
     now: Duration,
     nodes: Vec<Node>,
-    letters: Vec<Letter>,
+    messages: Vec<Letter>,
     sessions: Vec<Session>,
     next_inc: u64,
     /// The hash of each node's entries, by version.
@@ -223,7 +223,7 @@ impl World {
             calm,
             now: Duration::from_secs(100),
             nodes: Vec::new(),
-            letters: Vec::new(),
+            messages: Vec::new(),
             sessions: Vec::new(),
             next_inc: 1,
             history: HashMap::new(),
@@ -421,7 +421,7 @@ impl World {
                     true => self.random.millis(500, 3_000),
                     false => self.random.millis(1, 90),
                 };
-                self.letters.push(Letter {
+                self.messages.push(Letter {
                     at: self.now + delay,
                     from: from.clone(),
                     to,
@@ -433,13 +433,13 @@ impl World {
 
     fn deliver(&mut self) -> Result<(), String> {
         let now = self.now;
-        let letters = std::mem::take(&mut self.letters);
-        let (mut due, later): (Vec<_>, _) = letters.into_iter().partition(|one| one.at <= now);
-        self.letters = later;
-        due.sort_by_key(|letter| letter.at);
-        for letter in due {
+        let messages = std::mem::take(&mut self.messages);
+        let (mut due, later): (Vec<_>, _) = messages.into_iter().partition(|one| one.at <= now);
+        self.messages = later;
+        due.sort_by_key(|message| message.at);
+        for message in due {
             let is_receiver =
-                |node: &Node| node.process.as_ref().map(|one| one.inc) == Some(letter.to);
+                |node: &Node| node.process.as_ref().map(|one| one.inc) == Some(message.to);
             let Some(at) = self.nodes.iter().position(is_receiver) else {
                 continue;
             };
@@ -448,13 +448,15 @@ impl World {
             }
             match self.process(at) {
                 Some((process, local)) => {
-                    let beat = matches!(Message::decode(&letter.bytes), Ok(Message::Beat { .. }));
+                    let beat = matches!(Message::decode(&message.bytes), Ok(Message::Beat { .. }));
                     process.touched |= !beat;
-                    process.replica.receive(&letter.from, &letter.bytes, local);
+                    process
+                        .replica
+                        .receive(&message.from, &message.bytes, local);
                     self.after(at);
                 }
                 // It waits in the socket of the process that is stopped.
-                None => self.letters.push(letter),
+                None => self.messages.push(message),
             }
         }
         Ok(())
@@ -474,7 +476,7 @@ impl World {
                 *seq += 1;
             }
             for to in &receivers {
-                self.letters.push(Letter {
+                self.messages.push(Letter {
                     at: self.now,
                     from: from.clone(),
                     to: *to,

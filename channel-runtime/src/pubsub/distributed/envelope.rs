@@ -31,7 +31,7 @@ const VERSION: u8 = 1;
 const JSON: u8 = 0;
 const BINARY: u8 = 1;
 const UNSEALED_MAIL: u8 = 2;
-const MAIL: u8 = 3;
+const NODE_MESSAGE: u8 = 3;
 const ORIGIN: std::ops::Range<usize> = 4..20;
 const HEADER: usize = 28;
 
@@ -84,16 +84,16 @@ pub(crate) fn encode(origin: Origin, broadcast: &Broadcast) -> Bytes {
 
 /// Encodes a node message, sealed by `seal`, which takes the readable part and the secret part.
 #[cfg(any(feature = "long-poll", feature = "presence"))]
-pub(crate) fn seal_mail(
+pub(crate) fn seal_message(
     from: &Peer,
     to: Origin,
     mailbox: &str,
     number: u64,
-    letter: &[u8],
+    body: &[u8],
     seal: impl FnOnce(&[u8], &[u8]) -> Result<Vec<u8>, crate::error::Error>,
 ) -> Result<Bytes, crate::error::Error> {
-    let clear = write(from.origin, MAIL, [&from.node, mailbox], &to.0);
-    let sealed = seal(&clear, &[&number.to_be_bytes(), letter].concat())?;
+    let clear = write(from.origin, NODE_MESSAGE, [&from.node, mailbox], &to.0);
+    let sealed = seal(&clear, &[&number.to_be_bytes(), body].concat())?;
     Ok([&clear[..], &sealed].concat().into())
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn decode(message: Bytes) -> Result<Message, EnvelopeError> {
             .ok_or(EnvelopeError::Malformed("payload"))?,
         BINARY => Payload::binary(body),
         UNSEALED_MAIL => return Err(EnvelopeError::Unsealed),
-        MAIL => {
+        NODE_MESSAGE => {
             let to = Origin(*body.first_chunk().ok_or(EnvelopeError::CutOff)?);
             let sealed_at = body_at + to.0.len();
             // The header has room for it.
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(with(2, 2), EnvelopeError::Version(2));
         assert_eq!(with(3, 9), EnvelopeError::Malformed("kind"));
         assert_eq!(with(3, UNSEALED_MAIL), EnvelopeError::Unsealed);
-        assert_eq!(with(3, MAIL), EnvelopeError::CutOff);
+        assert_eq!(with(3, NODE_MESSAGE), EnvelopeError::CutOff);
         assert_eq!(with(20, 0xff), EnvelopeError::CutOff);
         assert_eq!(with(28, 0xff), EnvelopeError::Malformed("topic"));
         assert_eq!(with(35, b'!'), EnvelopeError::Malformed("payload"));

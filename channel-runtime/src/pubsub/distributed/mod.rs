@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 pub(crate) use self::envelope::Origin;
 #[cfg(any(feature = "long-poll", feature = "presence"))]
-pub(super) use self::envelope::seal_mail;
+pub(super) use self::envelope::seal_message;
 
 pub(super) use self::envelope::{Message, decode};
 use self::{
@@ -117,13 +117,13 @@ impl Distributed {
     /// Sends a node message to the mailbox of the same name on another node. It is not a broadcast,
     /// so it is not counted as one.
     #[cfg(any(feature = "long-poll", feature = "presence"))]
-    pub(super) fn mail(
+    pub(super) fn send_to(
         &self,
         to: &Peer,
         mailbox: &str,
-        letter: &[u8],
+        body: &[u8],
     ) -> super::BoxFuture<'static, Result<(), PublishError>> {
-        let sealed = self.mailboxes.seal(&self.here, to.origin, mailbox, letter);
+        let sealed = self.mailboxes.seal(&self.here, to.origin, mailbox, body);
         let error = match sealed {
             Some(Ok(message)) => return self.adapter.direct_broadcast(&to.node, message),
             Some(Err(error)) => PublishError::Refused(Box::new(error)),
@@ -132,17 +132,15 @@ impl Distributed {
         Box::pin(std::future::ready(Err(error)))
     }
 
-    /// As [`Distributed::mail`], to the mailboxes of all other nodes that subscribe to the topic.
+    /// As [`Distributed::send_to`], to the mailboxes of all other nodes that subscribe to the topic.
     #[cfg(feature = "presence")]
-    pub(super) fn mail_all(
+    pub(super) fn send_to_all(
         &self,
         topic: &Topic,
         mailbox: &str,
-        letter: &[u8],
+        body: &[u8],
     ) -> super::BoxFuture<'static, Result<(), PublishError>> {
-        let sealed = self
-            .mailboxes
-            .seal(&self.here, Origin::ALL, mailbox, letter);
+        let sealed = self.mailboxes.seal(&self.here, Origin::ALL, mailbox, body);
         let error = match sealed {
             Some(Ok(message)) => return self.adapter.broadcast(topic, message),
             Some(Err(error)) => PublishError::Refused(Box::new(error)),

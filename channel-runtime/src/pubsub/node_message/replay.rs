@@ -16,7 +16,7 @@ const NODES: usize = 1024;
 #[derive(Default)]
 pub(super) struct ReplayWindow {
     nodes: HashMap<Origin, Window>,
-    letters: u64,
+    messages: u64,
 }
 
 struct Window {
@@ -37,13 +37,13 @@ impl ReplayWindow {
                 self.nodes.remove(&oldest);
             }
         }
-        self.letters += 1;
+        self.messages += 1;
         let window = self.nodes.entry(from).or_insert_with(|| Window {
             highest: 0,
             seen: Box::new([0; WORDS]),
             last: 0,
         });
-        window.last = self.letters;
+        window.last = self.messages;
         window.take(number)
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     const NODE: Origin = Origin([1; 16]);
 
     #[test]
-    fn a_letter_too_far_behind_counts_as_one_that_has_come() {
+    fn a_message_too_far_behind_counts_as_one_that_has_come() {
         let mut heard = ReplayWindow::default();
         assert!(heard.take(NODE, WINDOW + 5));
         assert!(heard.take(NODE, 6) && !heard.take(NODE, 6));
@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn properties_each_letter_counts_once_in_any_order(
+        fn properties_each_message_counts_once_in_any_order(
             numbers in prop::collection::vec(1..3 * WINDOW, 0..200),
         ) {
             let (mut heard, mut known, mut highest) = (ReplayWindow::default(), HashSet::new(), 0);

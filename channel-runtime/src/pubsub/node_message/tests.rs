@@ -12,12 +12,12 @@ const BOX: &str = "box";
 struct Got(Mutex<Vec<(Peer, Bytes, bool)>>);
 
 impl NodeHandler for Got {
-    fn receive(&self, from: &Peer, letter: Bytes) {
-        self.0.lock().push((from.clone(), letter, true));
+    fn receive(&self, from: &Peer, body: Bytes) {
+        self.0.lock().push((from.clone(), body, true));
     }
 
-    fn misdirected(&self, from: &Peer, letter: Bytes) {
-        self.0.lock().push((from.clone(), letter, false));
+    fn misdirected(&self, from: &Peer, body: Bytes) {
+        self.0.lock().push((from.clone(), body, false));
     }
 }
 
@@ -43,8 +43,8 @@ fn node(name: &str, secrets: &[u8]) -> Node {
 }
 
 impl Node {
-    fn write(&self, to: &Node, letter: &[u8]) -> Bytes {
-        let sealed = self.boxes.seal(&self.here, to.here.origin, BOX, letter);
+    fn write(&self, to: &Node, body: &[u8]) -> Bytes {
+        let sealed = self.boxes.seal(&self.here, to.here.origin, BOX, body);
         sealed.unwrap().unwrap()
     }
 
@@ -61,31 +61,31 @@ impl Node {
 }
 
 #[test]
-fn a_letter_arrives_once_and_says_who_wrote_it() {
+fn a_message_arrives_once_and_says_who_wrote_it() {
     let [a, b] = ["a", "b"].map(|name| node(name, &[1]));
-    let letter = a.write(&b, b"hello");
-    assert_eq!(b.take(letter.clone()), Ok(()));
+    let body = a.write(&b, b"hello");
+    assert_eq!(b.take(body.clone()), Ok(()));
     assert_eq!(b.got(), [(a.here.clone(), Bytes::from("hello"), true)]);
-    assert_eq!(b.take(letter), Err(EnvelopeError::Replayed));
+    assert_eq!(b.take(body), Err(EnvelopeError::Replayed));
     assert!(b.got().is_empty());
 }
 
 #[test]
-fn a_letter_to_another_process_of_the_name_is_known_for_that() {
+fn a_message_to_another_process_of_the_name_is_known_for_that() {
     let [a, before, after] = ["a", "b", "b"].map(|name| node(name, &[1]));
     assert_eq!(after.take(a.write(&before, b"hello")), Ok(()));
     assert_eq!(after.got(), [(a.here, Bytes::from("hello"), false)]);
 }
 
 #[test]
-fn a_letter_to_all_arrives_at_each_node_once() {
+fn a_message_to_all_arrives_at_each_node_once() {
     let [a, b, c] = ["a", "b", "c"].map(|name| node(name, &[1]));
     let sealed = a.boxes.seal(&a.here, Origin::ALL, BOX, b"hello");
-    let letter = sealed.unwrap().unwrap();
+    let body = sealed.unwrap().unwrap();
     for other in [b, c] {
-        assert_eq!(other.take(letter.clone()), Ok(()));
+        assert_eq!(other.take(body.clone()), Ok(()));
         assert_eq!(other.got(), [(a.here.clone(), Bytes::from("hello"), true)]);
-        assert_eq!(other.take(letter.clone()), Err(EnvelopeError::Replayed));
+        assert_eq!(other.take(body.clone()), Err(EnvelopeError::Replayed));
     }
 }
 
@@ -107,33 +107,33 @@ fn nodes_with_a_key_in_common_understand_each_other_while_it_is_changed() {
 }
 
 #[test]
-fn a_letter_to_a_mailbox_that_is_not_there_is_dropped() {
+fn a_message_to_a_mailbox_that_is_not_there_is_dropped() {
     let [a, b] = ["a", "b"].map(|name| node(name, &[1]));
     a.boxes.open("more", token(&[1]), Arc::new(Got::default()));
-    let letter = a.boxes.seal(&a.here, b.here.origin, "more", b"x");
-    assert_eq!(b.take(letter.unwrap().unwrap()), Ok(()));
+    let body = a.boxes.seal(&a.here, b.here.origin, "more", b"x");
+    assert_eq!(b.take(body.unwrap().unwrap()), Ok(()));
     assert!(a.boxes.seal(&a.here, b.here.origin, "none", b"x").is_none());
 }
 
 proptest! {
     #[test]
-    fn properties_a_letter_arrives_as_it_was_written_and_shows_nothing(
-        names: [String; 2], letter in prop::collection::vec(any::<u8>(), 0..200),
+    fn properties_a_message_arrives_as_it_was_written_and_shows_nothing(
+        names: [String; 2], body in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let [a, b] = names.each_ref().map(|name| node(name, &[1]));
-        let message = a.write(&b, &letter);
-        let shows = message.windows(letter.len().max(1)).any(|part| part == letter);
-        prop_assert!(letter.len() < 4 || !shows);
+        let message = a.write(&b, &body);
+        let shows = message.windows(body.len().max(1)).any(|part| part == body);
+        prop_assert!(body.len() < 4 || !shows);
         prop_assert_eq!(b.take(message), Ok(()));
-        prop_assert_eq!(b.got(), [(a.here, Bytes::from(letter), true)]);
+        prop_assert_eq!(b.got(), [(a.here, Bytes::from(body), true)]);
     }
 
     #[test]
-    fn properties_a_letter_that_is_altered_or_cut_has_no_effect(
-        letter: Vec<u8>, at: prop::sample::Index, flip in 1..=u8::MAX, cut: bool,
+    fn properties_a_message_that_is_altered_or_cut_has_no_effect(
+        body: Vec<u8>, at: prop::sample::Index, flip in 1..=u8::MAX, cut: bool,
     ) {
         let [a, b] = ["a", "b"].map(|name| node(name, &[1]));
-        let good = a.write(&b, &letter);
+        let good = a.write(&b, &body);
         let at = at.index(good.len());
         let mut bytes = good.to_vec();
         match cut {
@@ -149,24 +149,24 @@ proptest! {
     }
 
     #[test]
-    fn properties_letters_count_once_each_in_any_order(
+    fn properties_messages_count_once_each_in_any_order(
         order in prop::collection::vec(0..8_usize, 0..40),
     ) {
         let [a, b] = ["a", "b"].map(|name| node(name, &[1]));
-        let letters: Vec<_> = (0..8_u8).map(|n| a.write(&b, &[n])).collect();
+        let messages: Vec<_> = (0..8_u8).map(|n| a.write(&b, &[n])).collect();
         let mut times = HashMap::new();
         for n in order {
-            let _replayed = b.take(letters[n].clone());
+            let _replayed = b.take(messages[n].clone());
             *times.entry(n).or_insert(0_u8) += 1;
         }
-        let got: Vec<_> = b.got().into_iter().map(|(_, letter, _)| letter[0]).collect();
+        let got: Vec<_> = b.got().into_iter().map(|(_, body, _)| body[0]).collect();
         let distinct: std::collections::HashSet<_> = got.iter().copied().collect();
         prop_assert_eq!(got.len(), times.len());
         prop_assert_eq!(distinct.len(), times.len());
     }
 
     #[test]
-    fn properties_no_bytes_behind_a_letters_head_make_the_decoder_panic(noise: Vec<u8>) {
+    fn properties_no_bytes_behind_a_messages_head_make_the_decoder_panic(noise: Vec<u8>) {
         let b = node("b", &[1]);
         for kind in [2, 3] {
             let _any = b.take([&[b'c', b'h', 1, kind][..], &noise].concat().into());

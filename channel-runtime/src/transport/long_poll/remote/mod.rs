@@ -105,7 +105,7 @@ impl RemoteSessions {
             mailbox: name,
         });
         let seal = token(&format!("channel mail {path}"));
-        let frames = Arc::new(Letters(Arc::downgrade(&remote)));
+        let frames = Arc::new(FrameHandler(Arc::downgrade(&remote)));
         pubsub.open_mailbox(&remote.mailbox, seal, frames);
         remote
     }
@@ -155,7 +155,7 @@ impl RemoteSessions {
         body: &[u8],
     ) -> BoxFuture<'static, Result<(), PublishError>> {
         match self.pubsub.upgrade() {
-            Some(pubsub) => pubsub.mail(to, &self.mailbox, &encode(call, frame, body)),
+            Some(pubsub) => pubsub.send_to(to, &self.mailbox, &encode(call, frame, body)),
             None => Box::pin(std::future::ready(Err(PublishError::Unreachable))),
         }
     }
@@ -210,9 +210,9 @@ fn first_call() -> u64 {
 }
 
 /// The mailbox for RPC frames, which does not keep its sessions alive.
-struct Letters(Weak<RemoteSessions>);
+struct FrameHandler(Weak<RemoteSessions>);
 
-impl NodeHandler for Letters {
+impl NodeHandler for FrameHandler {
     fn receive(&self, from: &Peer, frame: Bytes) {
         let Some(remote) = self.0.upgrade() else {
             return;

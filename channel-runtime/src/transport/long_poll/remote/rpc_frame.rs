@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn every_letter_fits_an_engine_that_takes_64_kib() {
+    fn every_frame_fits_an_engine_that_takes_64_kib() {
         let piece = piece(usize::MAX, false);
         let longest = [
             RpcFrame::Request(Request::Body(piece)),

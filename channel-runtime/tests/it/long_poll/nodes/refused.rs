@@ -11,19 +11,19 @@ use crate::support::{
     polled_room::{User, heard, said},
 };
 
-/// Returns a node's letter without its seal; the call is 7. Nodes sent kind 2 before letters had
+/// Returns a node's frame without its seal; the call is 7. Nodes sent kind 2 before node messages had
 /// seals.
-fn letter(kind: u8, from: &str, mailbox: &str, head: &Value, body: &[u8]) -> Bytes {
+fn frame(kind: u8, from: &str, mailbox: &str, head: &Value, body: &[u8]) -> Bytes {
     let head = head.to_string();
-    let mut letter = 7_u64.to_be_bytes().to_vec();
-    letter.extend((head.len() as u32).to_be_bytes());
-    letter.extend(head.as_bytes());
-    letter.extend(body);
+    let mut frame = 7_u64.to_be_bytes().to_vec();
+    frame.extend((head.len() as u32).to_be_bytes());
+    frame.extend(head.as_bytes());
+    frame.extend(body);
     let mut message = vec![b'c', b'h', 1, kind];
     message.extend([9; 16]);
     message.extend((from.len() as u32).to_be_bytes());
     message.extend((mailbox.len() as u32).to_be_bytes());
-    message.extend([from.as_bytes(), mailbox.as_bytes(), &letter].concat());
+    message.extend([from.as_bytes(), mailbox.as_bytes(), &frame].concat());
     message.into()
 }
 
@@ -108,11 +108,11 @@ async fn a_stranger_at_the_engine_opens_no_session_without_its_token() {
     ];
     for mailbox in [MAILBOX, "another", ""] {
         for (kind, head) in heads.iter().flat_map(|head| [(2, head), (3, head)]) {
-            hub.inject("a", letter(kind, "b", mailbox, head, b"[]"));
-            hub.inject("b", letter(kind, "nobody", mailbox, head, b"[]"));
+            hub.inject("a", frame(kind, "b", mailbox, head, b"[]"));
+            hub.inject("b", frame(kind, "nobody", mailbox, head, b"[]"));
         }
     }
-    hub.inject("a", letter(3, "b", MAILBOX, &json!({}), b"").slice(..45));
+    hub.inject("a", frame(3, "b", MAILBOX, &json!({}), b"").slice(..45));
     // All unsealed ones, those to an existing mailbox, and those cut off.
     let refused = heads.len() as u64 * 4;
     assert_eq!(a.endpoint.health().garbage, refused + 1);

@@ -76,7 +76,7 @@ async fn nodes_whose_keys_overlap_serve_each_others_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_without_the_new_key_refuses_its_letters_and_counts_them() {
+async fn a_node_without_the_new_key_refuses_its_messages_and_counts_them() {
     let hub = Hub::default();
     let a = hub.node_with_secrets("a", &[[1; 32]]);
     let b = hub.node_with_secrets("b", &[[2; 32], [1; 32]]);
