@@ -83,14 +83,15 @@ impl<'s, 'b> Call<'s, 'b> {
         let mut owned = self.handler.owned();
         let at = owned.position(|owned| std::ptr::eq(owned, parameter));
         let (first, _) = ends(&ty);
+        // An alias has one span, so what is missing is reported once, also of a type of several tokens.
         let named = match at {
             Some(at) if !is_generic(&ty, self.cx.generics()) => {
                 alias(at, first).into_token_stream()
             }
-            _ => ty.clone(),
+            _ => ty,
         };
         self.cx
-            .qualified_with(&ty, &named, &quote!(FromMessage), quote!(), item)
+            .qualified_with(&named, &named, &quote!(FromMessage), quote!(), item)
     }
 
     /// When the handler answers, as its owned parameters say; `None` where it owns none that could say it.
