@@ -201,6 +201,7 @@ pub struct Context<'a, C: Channel, R> {
     event: &'a str,
     reference: &'a Term,
     /// The subject of the handler, if it is neither an event nor a message.
+    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     about: &'a (dyn Any + Send + Sync),
     role: PhantomData<R>,
 }
@@ -217,7 +218,7 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
     }
 
     /// For a handler of another part of the crate, with what it is about.
-    #[cfg(feature = "upload")]
+    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) fn about<T: Any + Send + Sync>(socket: &'a Socket<C>, about: &'a T) -> Self {
         Context {
             about,
@@ -226,7 +227,7 @@ impl<'a, C: Channel, R> Context<'a, C, R> {
     }
 
     /// Returns the subject that [`Context::about`] was given.
-    #[cfg(feature = "upload")]
+    #[allow(dead_code, reason = "used by extensions, each behind a feature")]
     pub(crate) fn subject<T: Any>(&self) -> Option<&'a T> {
         self.about.downcast_ref()
     }

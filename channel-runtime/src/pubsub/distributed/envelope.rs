@@ -30,7 +30,7 @@ const MAGIC: [u8; 2] = *b"ch";
 const VERSION: u8 = 1;
 const JSON: u8 = 0;
 const BINARY: u8 = 1;
-const UNSEALED_MAIL: u8 = 2;
+const UNSEALED_MESSAGE: u8 = 2;
 const NODE_MESSAGE: u8 = 3;
 const ORIGIN: std::ops::Range<usize> = 4..20;
 const HEADER: usize = 28;
@@ -58,6 +58,7 @@ impl From<Origin> for u128 {
 
 impl Origin {
     /// All nodes: the address of a node message to every one.
+    #[cfg(any(feature = "long-poll", feature = "presence"))]
     pub(crate) const ALL: Origin = Origin([0; 16]);
 
     pub(crate) fn random() -> Self {
@@ -151,7 +152,7 @@ pub(crate) fn decode(message: Bytes) -> Result<Message, EnvelopeError> {
             .and_then(|text| Payload::from_json_text(text).ok())
             .ok_or(EnvelopeError::Malformed("payload"))?,
         BINARY => Payload::binary(body),
-        UNSEALED_MAIL => return Err(EnvelopeError::Unsealed),
+        UNSEALED_MESSAGE => return Err(EnvelopeError::Unsealed),
         NODE_MESSAGE => {
             let to = Origin(*body.first_chunk().ok_or(EnvelopeError::CutOff)?);
             let sealed_at = body_at + to.0.len();
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!(with(0, b'x'), EnvelopeError::Foreign);
         assert_eq!(with(2, 2), EnvelopeError::Version(2));
         assert_eq!(with(3, 9), EnvelopeError::Malformed("kind"));
-        assert_eq!(with(3, UNSEALED_MAIL), EnvelopeError::Unsealed);
+        assert_eq!(with(3, UNSEALED_MESSAGE), EnvelopeError::Unsealed);
         assert_eq!(with(3, NODE_MESSAGE), EnvelopeError::CutOff);
         assert_eq!(with(20, 0xff), EnvelopeError::CutOff);
         assert_eq!(with(28, 0xff), EnvelopeError::Malformed("topic"));
