@@ -153,7 +153,7 @@ test("what is dropped anywhere on the page is taken, and what cannot be is said 
   for (const [name, words] of [
     ["program.exe", "Files of this type are not taken"],
     ["film.mp4", "Too large: at most 100 MB"],
-    ["fake.png", "It is called an image, and is none"],
+    ["fake.png", "The name is that of an image, the content is not"],
     ["page.html", "Files of this type are not taken"],
   ]) {
     await page.shows(name, "failed");
