@@ -53,19 +53,21 @@ impl PostgresConfig {
     /// The replication slot: `channel_sync`. Each process needs one of its own. It is made when
     /// changes are first read, and changes that an earlier process left in it are discarded.
     ///
-    /// # Panics
-    ///
-    /// The name has other characters than lower-case letters, digits and underscores, or not 1 to 63 of
-    /// them, as Postgres' slots do.
+    /// A name has 1 to 63 lower-case letters, digits and underscores, as PostgreSQL wants it; with
+    /// another one, [`PostgresSource::connect`](crate::PostgresSource::connect) is an error.
     #[must_use]
     pub fn slot(mut self, name: &str) -> PostgresConfig {
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        assert!(
-            (1..=63).contains(&name.len()) && name.bytes().all(fits),
-            "{name:?} is no name of a slot: lower-case letters, digits and underscores"
-        );
         self.slot = name.into();
         self
+    }
+
+    pub(super) fn check(&self) -> Result<(), super::PostgresError> {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let name = &self.slot;
+        if (1..=63).contains(&name.len()) && name.bytes().all(fits) {
+            return Ok(());
+        }
+        Err(super::PostgresError::Slot(name.clone()))
     }
 
     /// The publication: `channel_sync`. It is made if it is not there; processes may share one.
@@ -104,3 +106,21 @@ impl PostgresConfig {
 pub(super) const OPTIONS: &str = "-c bytea_output=hex -c DateStyle=ISO,DMY -c TimeZone=UTC \
      -c IntervalStyle=iso_8601 -c extra_float_digits=1 -c search_path=pg_catalog \
      -c standard_conforming_strings=on -c statement_timeout=0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_slot_is_one_that_postgres_takes() {
+        let config = |slot: &str| PostgresConfig::new("postgres://a@b/c").unwrap().slot(slot);
+        assert_eq!(
+            config("app_sync_2").check().map_err(|e| e.to_string()),
+            Ok(())
+        );
+        for slot in ["", "App", "a-b", "a b", &"a".repeat(64)] {
+            let error = config(slot).check().unwrap_err().to_string();
+            assert!(error.contains(&format!("{slot:?}")), "{error}");
+        }
+    }
+}

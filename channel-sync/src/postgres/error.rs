@@ -10,6 +10,11 @@ pub enum PostgresError {
     /// The URL cannot be used.
     #[error("the URL of the database cannot be used: {0}")]
     Url(String),
+    /// No slot can have the name.
+    #[error(
+        "{0:?} cannot name a slot: a name has 1 to 63 lower-case letters, digits and underscores"
+    )]
+    Slot(String),
     /// There is no connection.
     #[error("the database cannot be reached: {0}")]
     Connect(String),

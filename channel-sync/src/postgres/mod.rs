@@ -115,9 +115,10 @@ impl PostgresSource {
     ///
     /// # Errors
     ///
-    /// The database is not reachable, or lacks a setting or a right: the text names the statement that
+    /// The slot's name cannot be one, or the database is not reachable, or it lacks a setting or a right: the text names the statement that
     /// gives it.
     pub async fn connect(config: PostgresConfig) -> Result<PostgresSource, PostgresError> {
+        config.check()?;
         let mut database = config.database.clone();
         database
             .options(config::OPTIONS)
