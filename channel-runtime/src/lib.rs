@@ -80,7 +80,7 @@ pub use self::{
     endpoint::{DrainOptions, Endpoint, EndpointSubscription},
     error::{ConfigError, Error, InternalError, TopicError},
     options::SocketOptions,
-    origin::{CheckOrigin, Origin},
+    origin::{CheckOrigin, Origin, OriginError},
     protocol::{
         Binary, Broadcast, EncodeError, Event, FromPayload, Payload, PayloadError, Refusal, Topic,
     },

@@ -35,17 +35,22 @@ impl Origin {
     }
 }
 
+/// A text that is not an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an origin is `scheme://host` or `scheme://host:port`")]
+pub struct OriginError;
+
 impl FromStr for Origin {
-    type Err = ();
+    type Err = OriginError;
 
     /// Parses `scheme://host` or `scheme://host:port`, and nothing else: a browser never sends a
     /// path or a user, and `null` is not an origin.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (scheme, rest) = text.split_once("://").ok_or(())?;
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let (scheme, rest) = text.split_once("://").ok_or(OriginError)?;
         let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         let Host { host, port } = rest.parse()?;
         if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
-            return Err(());
+            return Err(OriginError);
         }
         Ok(Origin {
             scheme: scheme.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Origin, default_port};
+use super::{Origin, OriginError, default_port};
 
 /// A host and a port, as written in a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,25 +12,25 @@ pub(crate) struct Host {
 }
 
 impl FromStr for Host {
-    type Err = ();
+    type Err = OriginError;
 
     /// Parses `example.com`, `example.com:8080` or `[::1]:8080`.
-    fn from_str(text: &str) -> Result<Self, ()> {
+    fn from_str(text: &str) -> Result<Self, OriginError> {
         let end_of_host = match text.starts_with('[') {
-            true => text.find(']').ok_or(())? + 1,
+            true => text.find(']').ok_or(OriginError)? + 1,
             false => text.find(':').unwrap_or(text.len()),
         };
         let (host, rest) = text.split_at(end_of_host);
         let is_host = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\\"<>^`{|}".contains(&byte);
         if host.is_empty() || !host.bytes().all(is_host) {
-            return Err(());
+            return Err(OriginError);
         }
         let port = match rest.strip_prefix(':') {
             None if rest.is_empty() => None,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(digits.parse().map_err(drop)?)
+                Some(digits.parse().map_err(|_| OriginError)?)
             }
-            _ => return Err(()),
+            _ => return Err(OriginError),
         };
         Ok(Host {
             host: host.to_owned(),
@@ -75,16 +75,16 @@ impl OriginPattern {
 }
 
 impl FromStr for OriginPattern {
-    type Err = ();
+    type Err = OriginError;
 
     /// Parses `https://example.com`, `//example.com:8080` or `//*.example.org`. Lower case only, as
     /// browsers send it: an upper-case pattern would never match.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (scheme, rest) = text.split_once("//").ok_or(())?;
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let (scheme, rest) = text.split_once("//").ok_or(OriginError)?;
         let scheme = match scheme.strip_suffix(':') {
             Some(scheme) => Some(scheme),
             None if scheme.is_empty() => None,
-            None => return Err(()),
+            None => return Err(OriginError),
         };
         let Host { host, port } = rest.parse()?;
         let wildcards = host.matches('*').count();
@@ -92,7 +92,7 @@ impl FromStr for OriginPattern {
         if (wildcards > 0 && !(wildcards == 1 && wildcard_leads && host != "*."))
             || text.bytes().any(|byte| byte.is_ascii_uppercase())
         {
-            return Err(());
+            return Err(OriginError);
         }
         if let Some(scheme) = scheme {
             // Checks the scheme by the rules for a browser's origin.
