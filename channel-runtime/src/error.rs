@@ -28,15 +28,6 @@ pub enum Error {
     /// A topic was made of captures that its channel would not read from it.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// A session is too large for a cookie; browsers keep 4096 bytes.
-    #[error("the session's cookie is {len} bytes long, but browsers keep at most 4096")]
-    CookieTooLong {
-        /// The size of the cookie, in bytes.
-        len: usize,
-    },
-    /// The operating system provides no random bytes, so nothing can be encrypted.
-    #[error("the operating system gives no random bytes")]
-    NoRandomness,
 }
 
 /// A topic that its channel's `#[join]` would not read as it was written: see
@@ -68,9 +59,14 @@ impl From<EncodeError> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        tracing::error!(error = %shown(&error), "a handler failed; the client gets \"server error\"");
-        Refusal::new("server error")
+        server_error(&error)
     }
+}
+
+/// Logs an error that is the server's own, and makes the refusal that tells a client no more of it.
+pub(crate) fn server_error(error: &dyn std::error::Error) -> Refusal {
+    tracing::error!(error = %shown(error), "a handler failed; the client gets \"server error\"");
+    Refusal::new("server error")
 }
 
 /// Any error, which a client sees as `internal error`. The error type of a handler that calls

@@ -93,5 +93,5 @@ pub use self::{
 pub use self::{
     connection::Session,
     session::CookieSession,
-    token::{MIN_SECRET_BYTES, Token, TokenError},
+    token::{MIN_SECRET_BYTES, SealError, Token, TokenError},
 };

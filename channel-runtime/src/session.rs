@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::{
     connection::{Params, Session},
     endpoint::Endpoint,
-    error::{ConfigError, Error},
+    error::ConfigError,
+    token::SealError,
 };
 
 /// The maximum size of a cookie that every browser keeps, in bytes, with its name and attributes.
@@ -27,14 +28,14 @@ const CSRF_PARAM: &str = "_csrf_token";
 ///
 /// ```
 /// use axum::{extract::State, http::header::SET_COOKIE, response::IntoResponse};
-/// use channel_runtime::{CookieSession, Endpoint, Error, Session, SocketOptions};
+/// use channel_runtime::{CookieSession, Endpoint, SealError, Session, SocketOptions};
 ///
 /// fn cookie() -> CookieSession {
 ///     CookieSession::new("_my_app").expect("a cookie's name")
 /// }
 ///
 /// async fn login(State(endpoint): State<Endpoint>) -> Result<impl IntoResponse, String> {
-///     let session = || -> Result<_, Error> {
+///     let session = || -> Result<_, SealError> {
 ///         let mut session = Session::new()?;
 ///         session.insert("user_id", &42)?;
 ///         let csrf = cookie().csrf_token(&endpoint, &session)?;
@@ -126,8 +127,8 @@ impl CookieSession {
     ///
     /// # Errors
     ///
-    /// [`Error::CookieTooLong`] if the session does not fit in a cookie; [`Error::NoRandomness`].
-    pub fn write(&self, endpoint: &Endpoint, session: &Session) -> Result<HeaderValue, Error> {
+    /// [`SealError::CookieTooLong`] if the session does not fit in a cookie; [`SealError::NoRandomness`].
+    pub fn write(&self, endpoint: &Endpoint, session: &Session) -> Result<HeaderValue, SealError> {
         let value = endpoint.token(&self.salt("session")).encrypt(session)?;
         self.set_cookie(endpoint, &value, self.max_age_s)
     }
@@ -136,8 +137,8 @@ impl CookieSession {
     ///
     /// # Errors
     ///
-    /// [`Error::CookieTooLong`] if the cookie's name alone is too long.
-    pub fn forget(&self, endpoint: &Endpoint) -> Result<HeaderValue, Error> {
+    /// [`SealError::CookieTooLong`] if the cookie's name alone is too long.
+    pub fn forget(&self, endpoint: &Endpoint) -> Result<HeaderValue, SealError> {
         self.set_cookie(endpoint, "", 0)
     }
 
@@ -146,7 +147,7 @@ impl CookieSession {
         endpoint: &Endpoint,
         value: &str,
         max_age_s: u64,
-    ) -> Result<HeaderValue, Error> {
+    ) -> Result<HeaderValue, SealError> {
         let scheme = endpoint.url().and_then(|url| url.scheme.as_deref());
         let secure = if scheme == Some("https") {
             "; Secure"
@@ -157,7 +158,7 @@ impl CookieSession {
             "{}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}",
             self.cookie
         );
-        let too_long = Error::CookieTooLong { len: cookie.len() };
+        let too_long = SealError::CookieTooLong { len: cookie.len() };
         if cookie.len() > MAX_COOKIE_BYTES {
             return Err(too_long);
         }
@@ -173,8 +174,8 @@ impl CookieSession {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRandomness`].
-    pub fn csrf_token(&self, endpoint: &Endpoint, session: &Session) -> Result<String, Error> {
+    /// [`SealError::NoRandomness`].
+    pub fn csrf_token(&self, endpoint: &Endpoint, session: &Session) -> Result<String, SealError> {
         endpoint.token(&self.salt("csrf")).encrypt(&session.id)
     }
 

@@ -18,7 +18,7 @@ pub(crate) use self::keys::Secrets;
 pub(crate) use self::keys::random;
 use self::keys::{Keys, MAC_BYTES};
 use crate::{
-    error::{ConfigError, Error},
+    error::ConfigError,
     protocol::{EncodeError, Refusal},
 };
 
@@ -89,6 +89,31 @@ pub struct Token {
     /// The first key creates tokens, all of them open tokens.
     keys: Arc<[Keys]>,
     max_age: Option<Duration>,
+}
+
+/// The reason a token, or a session in a cookie, could not be made.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The value cannot be serialized as JSON.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A session is too large for a cookie; browsers keep 4096 bytes.
+    #[error("the session's cookie is {len} bytes long, but browsers keep at most 4096")]
+    CookieTooLong {
+        /// The size of the cookie, in bytes.
+        len: usize,
+    },
+    /// The operating system provides no random bytes, so nothing can be encrypted.
+    #[error("the operating system gives no random bytes")]
+    NoRandomness,
+}
+
+/// The client gets `server error`, and the log the error.
+impl From<SealError> for Refusal {
+    fn from(error: SealError) -> Self {
+        crate::error::server_error(&error)
+    }
 }
 
 /// The reason a token is rejected. It is meant for server code; a client is told `unauthorized`
@@ -173,12 +198,12 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] if the value cannot be serialized as JSON.
-    pub fn sign<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, Error> {
+    /// [`SealError::Encode`] if the value cannot be serialized as JSON.
+    pub fn sign<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, SealError> {
         self.sign_at(value, now())
     }
 
-    fn sign_at<T: Serialize + ?Sized>(&self, value: &T, time: u64) -> Result<String, Error> {
+    fn sign_at<T: Serialize + ?Sized>(&self, value: &T, time: u64) -> Result<String, SealError> {
         let mut bytes = vec![SIGNED];
         write(&mut bytes, value, time)?;
         let mac = self.keys[0].mac(&bytes);
@@ -212,12 +237,12 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] if the value cannot be serialized as JSON; [`Error::NoRandomness`].
-    pub fn encrypt<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, Error> {
+    /// [`SealError::Encode`] if the value cannot be serialized as JSON; [`SealError::NoRandomness`].
+    pub fn encrypt<T: Serialize + ?Sized>(&self, value: &T) -> Result<String, SealError> {
         self.encrypt_at(value, now())
     }
 
-    fn encrypt_at<T: Serialize + ?Sized>(&self, value: &T, time: u64) -> Result<String, Error> {
+    fn encrypt_at<T: Serialize + ?Sized>(&self, value: &T, time: u64) -> Result<String, SealError> {
         let mut said = Vec::new();
         write(&mut said, value, time)?;
         let sealed = self.keys[0].seal(&said, &[ENCRYPTED])?;
@@ -245,7 +270,7 @@ impl Token {
     /// Encrypts and authenticates bytes with the secret. `context` is authenticated but readable,
     /// and must be the same when they are opened.
     #[cfg(any(feature = "long-poll", feature = "presence"))]
-    pub(crate) fn seal(&self, bytes: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn seal(&self, bytes: &[u8], context: &[u8]) -> Result<Vec<u8>, SealError> {
         self.keys[0].seal(bytes, context)
     }
 
@@ -277,7 +302,11 @@ impl fmt::Debug for Token {
     }
 }
 
-fn write<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T, time: u64) -> Result<(), Error> {
+fn write<T: Serialize + ?Sized>(
+    bytes: &mut Vec<u8>,
+    value: &T,
+    time: u64,
+) -> Result<(), SealError> {
     bytes.extend(time.to_be_bytes());
     serde_json::to_writer(bytes, value).map_err(|error| EncodeError::Json(error).into())
 }

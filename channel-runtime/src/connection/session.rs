@@ -4,7 +4,10 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{error::Error, protocol::EncodeError, token};
+use crate::{
+    protocol::EncodeError,
+    token::{self, SealError},
+};
 
 /// Values that a server keeps for a visitor, in a cookie that only the server can read and create.
 ///
@@ -25,8 +28,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::NoRandomness`] if the system gives no random bytes.
-    pub fn new() -> Result<Self, Error> {
+    /// Returns [`SealError::NoRandomness`] if the system gives no random bytes.
+    pub fn new() -> Result<Self, SealError> {
         Ok(Session {
             id: BASE64URL_NOPAD.encode(&token::random::<16>()?),
             values: Map::new(),
@@ -42,8 +45,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Encode`] if the value cannot be encoded.
-    pub fn insert<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), Error> {
+    /// Returns [`SealError::Encode`] if the value cannot be encoded.
+    pub fn insert<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), SealError> {
         let value = serde_json::to_value(value).map_err(EncodeError::Json)?;
         self.values.insert(key.to_owned(), value);
         Ok(())

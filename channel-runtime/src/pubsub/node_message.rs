@@ -22,7 +22,7 @@ use super::distributed::Origin;
 #[cfg(any(feature = "long-poll", feature = "presence"))]
 use super::{EnvelopeError, distributed::seal_message};
 #[cfg(any(feature = "long-poll", feature = "presence"))]
-use crate::{error::Error, token::Token};
+use crate::token::{SealError, Token};
 
 /// A node. Two nodes of the same name are still different peers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ impl NodeHandlers {
         to: Origin,
         mailbox: &str,
         body: &[u8],
-    ) -> Option<Result<Bytes, Error>> {
+    ) -> Option<Result<Bytes, SealError>> {
         let post = self.boxes.read().get(mailbox).cloned()?;
         let number = post.next.fetch_add(1, Ordering::Relaxed);
         let seal = |clear: &[u8], body: &[u8]| post.token.seal(body, clear);

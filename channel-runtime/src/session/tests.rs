@@ -92,7 +92,7 @@ fn a_session_that_does_not_fit_is_an_error_where_it_is_written() {
     let (endpoint, mut session) = (endpoint(), ada());
     session.insert("much", &"x".repeat(4000)).unwrap();
     let error = cookie().write(&endpoint, &session).unwrap_err();
-    assert!(matches!(error, Error::CookieTooLong { len } if len > 4096));
+    assert!(matches!(error, SealError::CookieTooLong { len } if len > 4096));
     session.remove("much");
     assert!(cookie().write(&endpoint, &session).is_ok());
 }

@@ -10,8 +10,9 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::SealError;
 use super::{ENCRYPTED, MIN_SECRET_BYTES, SIGNED};
-use crate::error::{ConfigError, Error};
+use crate::error::ConfigError;
 
 const KEY_BYTES: usize = 32;
 pub(super) const MAC_BYTES: usize = 32;
@@ -57,9 +58,9 @@ impl Secrets {
 }
 
 /// Returns random bytes from the operating system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], SealError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+    getrandom::fill(&mut bytes).map_err(|_| SealError::NoRandomness)?;
     Ok(bytes)
 }
 
@@ -100,7 +101,7 @@ impl Keys {
     }
 
     /// Encrypts `bytes`; returns a nonce followed by the ciphertext.
-    pub(super) fn seal(&self, bytes: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(super) fn seal(&self, bytes: &[u8], aad: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce = random::<NONCE_BYTES>()?;
         let payload = Payload { msg: bytes, aad };
         let sealed = self

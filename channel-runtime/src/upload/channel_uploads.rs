@@ -182,7 +182,7 @@ impl ChannelUploads {
         upload: usize,
         entry: Uuid,
         resumes: Option<Ticket>,
-    ) -> Result<String, crate::error::Error> {
+    ) -> Result<String, crate::token::SealError> {
         let owner = self.id;
         let ticket = Ticket {
             owner,

@@ -91,8 +91,8 @@ pub(crate) fn seal_message(
     mailbox: &str,
     number: u64,
     body: &[u8],
-    seal: impl FnOnce(&[u8], &[u8]) -> Result<Vec<u8>, crate::error::Error>,
-) -> Result<Bytes, crate::error::Error> {
+    seal: impl FnOnce(&[u8], &[u8]) -> Result<Vec<u8>, crate::token::SealError>,
+) -> Result<Bytes, crate::token::SealError> {
     let clear = write(from.origin, NODE_MESSAGE, [&from.node, mailbox], &to.0);
     let sealed = seal(&clear, &[&number.to_be_bytes(), body].concat())?;
     Ok([&clear[..], &sealed].concat().into())

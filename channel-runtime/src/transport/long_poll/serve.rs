@@ -23,11 +23,11 @@ use crate::telemetry::shown;
 use crate::{
     connection::{ConnectError, Connection},
     endpoint::Endpoint,
-    error::Error,
     options::LongPollOptions,
     pubsub::Peer,
     socket::Mount,
     telemetry,
+    token::SealError,
     transport::{check_origin, connect_request},
 };
 
@@ -214,7 +214,7 @@ impl LongPoll {
 }
 
 /// Returns the error for missing randomness, which does not occur on a running server.
-fn unnamed(error: Error) -> ConnectError {
+fn unnamed(error: SealError) -> ConnectError {
     tracing::error!(error = %shown(&error), "a long-poll session cannot be named");
     ConnectError::Full
 }

@@ -6,7 +6,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::handle::Handle;
-use crate::{error::Error, pubsub::Peer, token::random};
+use crate::{
+    pubsub::Peer,
+    token::{SealError, random},
+};
 
 /// The contents of a session's token, encrypted so that node names do not leak.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,7 +26,7 @@ pub(super) struct Ticket {
 pub(super) struct SessionId(u64, u64);
 
 impl SessionId {
-    pub(super) fn random() -> Result<Self, Error> {
+    pub(super) fn random() -> Result<Self, SealError> {
         let word = || random().map(u64::from_le_bytes);
         Ok(SessionId(word()?, word()?))
     }
