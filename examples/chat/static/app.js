@@ -96,8 +96,13 @@ function mute(name, off) {
   view.muted(muted);
 }
 
-function words({ reason, message, limit }) {
-  const detail = message ?? (limit ? `at most ${limit} characters` : "");
+/** The rules of the parts of a topic; the server names the part that does not fit. */
+const parameters = {
+  room: "a room's name has 1 to 24 lower-case letters, digits and dashes",
+};
+
+function words({ reason, parameter, limit }) {
+  const detail = parameters[parameter] ?? (limit ? `at most ${limit} characters` : "");
   return detail ? `${reason}: ${detail}` : reason;
 }
 

@@ -25,6 +25,7 @@ impl FromStr for RoomName {
     }
 }
 
+/// For the log: a client is told which part of the topic does not fit.
 impl fmt::Display for NotAName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
