@@ -1,11 +1,10 @@
 //! Checks the words of comments and pages: a few turns of phrase that have a plainer form.
 
-use std::{fs, process::Stdio};
+use std::{fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::{
-    command::command,
     report::{Failure, Outcome},
     workspace::Workspace,
 };
@@ -18,18 +17,16 @@ const WORDS: &[&str] = &[
 /// A comment that opens with one of these has no verb of its own.
 const OPENINGS: &[&str] = &["What ", "Who ", "Whoever ", "Whether "];
 
-/// Checks the comments of every source file, and the text of every page, that the project keeps.
+/// The endings of sources and pages.
+const ENDINGS: &[&str] = &[".rs", ".js", ".mjs", ".md"];
+
+/// Checks the comments of every source file, and the text of every page.
 pub(crate) fn prose(workspace: &Workspace) -> Result<Outcome> {
-    let output = command("git", &["ls-files", "*.rs", "*.js", "*.mjs", "*.md"])
-        .current_dir(&workspace.root)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start git")?;
-    ensure!(output.status.success(), "`git ls-files` failed");
-    let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
+    let mut names = Vec::new();
+    list(&workspace.root, &workspace.root, &mut names)?;
     let mut offences = 0;
     // The list of words stands in this file.
-    for name in names.lines().filter(|name| *name != file!()) {
+    for name in names.iter().filter(|name| *name != file!()) {
         let text = fs::read_to_string(workspace.root.join(name))
             .with_context(|| format!("cannot read {name}"))?;
         for (line, offence) in offences_of(&text, name.ends_with(".md")) {
@@ -46,6 +43,29 @@ pub(crate) fn prose(workspace: &Workspace) -> Result<Outcome> {
         });
     }
     Ok(outcome)
+}
+
+/// Folders of what is built or fetched.
+const SKIPPED: &[&str] = &["target", "node_modules"];
+
+/// Lists the sources and pages below `folder`, by their path from `root`.
+fn list(root: &Path, folder: &Path, names: &mut Vec<String>) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {folder:?}"))?;
+    for entry in entries {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if name.starts_with('.') || SKIPPED.contains(&&*name) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            list(root, &path, names)?;
+        } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            let below = path.strip_prefix(root)?;
+            names.push(below.to_string_lossy().replace('\\', "/"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the offences of a file, each with the number of its line.
